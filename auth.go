@@ -1,0 +1,185 @@
+package clerkauth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/clerkauth/clerkauth/internal/claims"
+	"github.com/clerkauth/clerkauth/internal/strictjson"
+)
+
+// TokenType is the kind of credential that a caller presented.
+type TokenType string
+
+// SessionToken is the JWT of a user's session.
+const SessionToken TokenType = "session_token"
+
+// Values of [Auth.SessionStatus]. A session token that names no status has none;
+// it is of an active session.
+const (
+	SessionActive  = claims.StatusActive
+	SessionPending = claims.StatusPending
+)
+
+// Auth is who is calling. It is a value: what one handler does to its copy no
+// other sees. The zero value is a caller who is signed out.
+type Auth struct {
+	TokenType TokenType
+
+	UserID        string // user_…
+	SessionID     string // sess_…
+	SessionStatus string // SessionActive, SessionPending, or "" where the token names none
+
+	// The active organization; all three are empty where there is none. OrgRole
+	// has its prefix: org:admin.
+	OrgID, OrgSlug, OrgRole string
+
+	// ActorID is who acts in the user's name, where a session is impersonated.
+	ActorID string
+
+	IssuedAt, ExpiresAt time.Time
+
+	proof *proof // what was verified; nil for an Auth made by hand
+	err   error
+}
+
+// proof is what stands behind an Auth: the verified token and what it grants. It
+// is shared by all copies and never changed.
+type proof struct {
+	token   string
+	payload []byte
+	claims  *claims.Session
+	// since is when the ages in fva were counted; zero if the token does not say.
+	since time.Time
+	now   func() time.Time
+}
+
+// newAuth returns the identity in a session token that has been verified.
+func newAuth(p *proof) Auth {
+	s := p.claims
+	who := Auth{
+		TokenType:     SessionToken,
+		UserID:        s.Subject,
+		SessionID:     s.SessionID,
+		SessionStatus: s.Status,
+		OrgID:         s.Org.ID,
+		OrgSlug:       s.Org.Slug,
+		OrgRole:       s.Org.Role,
+		ActorID:       s.ActorID,
+		ExpiresAt:     time.Unix(s.ExpiresAt.Unix, 0),
+		proof:         p,
+	}
+	if s.IssuedAt.Is == claims.Present {
+		who.IssuedAt = time.Unix(s.IssuedAt.Unix, 0)
+	}
+	return who
+}
+
+// SignedIn tells whether this is a user with a session.
+func (a Auth) SignedIn() bool {
+	return a.UserID != "" && (a.TokenType == SessionToken || a.TokenType == "")
+}
+
+// Err tells why a caller who presented something is not signed in: an *[Error].
+// It is nil for who is signed in and for who presented nothing. On a public
+// route it is [ErrUnavailable] when keys could not be had.
+func (a Auth) Err() error { return a.err }
+
+// Has tells whether the caller meets every one of the given demands. Asked
+// nothing, the answer is false.
+//
+//	who.Has(clerkauth.Permission("org:invoices:create"))
+func (a Auth) Has(demands ...Access) bool {
+	if len(demands) == 0 || !a.SignedIn() {
+		return false
+	}
+	for _, d := range demands {
+		if d == nil || d.verify() != nil || d.check(a).outcome != allowed {
+			return false
+		}
+	}
+	return true
+}
+
+// Permissions returns the permissions in the active organization, such as
+// org:invoices:create, in the token's order.
+func (a Auth) Permissions() []string {
+	if a.proof == nil {
+		return nil
+	}
+	return slices.Clone(a.proof.claims.Org.Permissions)
+}
+
+// session returns the verified claims; those of an Auth made by hand are empty.
+func (a Auth) session() *claims.Session {
+	if a.proof == nil {
+		return &claims.Session{}
+	}
+	return a.proof.claims
+}
+
+// ClaimsAs decodes the claims of the caller's verified token into a T, which is
+// how custom claims are read. It fails with [ErrUnauthenticated] for an Auth
+// without a verified token, and with [ErrTokenClaims] if the claims do not fit T,
+// or hold names that differ only in case, which encoding/json would mix up.
+func ClaimsAs[T any](who Auth) (T, error) {
+	var into T
+	if who.proof == nil {
+		return into, newError(ErrUnauthenticated, errors.New("there is no verified token"))
+	}
+	if foldedTwins(who.proof.payload) {
+		return into, newError(ErrTokenClaims, errors.New("two claims have names that differ only in case"))
+	}
+	if err := json.Unmarshal(who.proof.payload, &into); err != nil {
+		// The error would quote the claims.
+		return into, newError(ErrTokenClaims, fmt.Errorf("claims do not fit into %T", into))
+	}
+	return into, nil
+}
+
+// foldedTwins tells whether an object anywhere in data has two members whose
+// names fold to one.
+func foldedTwins(data []byte) bool {
+	if elements, err := strictjson.Array(data); err == nil {
+		return slices.ContainsFunc(elements, foldedTwins)
+	}
+	members, err := strictjson.Object(data, nil)
+	if err != nil {
+		return false
+	}
+	for i, m := range members {
+		if foldedTwins(m.Value) {
+			return true
+		}
+		for _, other := range members[:i] {
+			if strings.EqualFold(string(m.Name), string(other.Name)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// identityKey is where the identity of a request is kept; nobody else can name it.
+type identityKey struct{}
+
+// FromContext returns who is calling. Outside of this package's middleware, and
+// for callers who are signed out, it is the zero Auth.
+func FromContext(ctx context.Context) Auth {
+	if id, ok := ctx.Value(identityKey{}).(*identity); ok {
+		return id.state.who
+	}
+	return Auth{}
+}
+
+// NewContext returns a context in which FromContext finds who, for tests of
+// handlers. It opens no guard: [Authenticator.Require] believes only what its
+// own Authenticator has verified.
+func NewContext(ctx context.Context, who Auth) context.Context {
+	return &identity{Context: ctx, state: State{who: who}}
+}

@@ -1,0 +1,94 @@
+package clerkauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/clerk/clerk-sdk-go/v2"
+	"github.com/clerk/clerk-sdk-go/v2/session"
+
+	"github.com/clerkauth/clerkauth/internal/keyset"
+)
+
+const (
+	// backendTimeout bounds every call to Clerk.
+	backendTimeout = 5 * time.Second
+	// backendVersion is the version of the Backend API that is spoken.
+	backendVersion = "2026-05-12"
+	userAgent      = "clerkauth-go"
+)
+
+// newClient returns a client for the host of base alone: no redirect is followed
+// and no other host is reached, because requests carry the secret key.
+func newClient(transport http.RoundTripper, base *url.URL) *http.Client {
+	if transport == nil {
+		transport = http.DefaultTransport
+	}
+	return &http.Client{
+		Transport:     oneHost{transport, base},
+		CheckRedirect: keyset.NoRedirect,
+		Timeout:       backendTimeout,
+	}
+}
+
+// oneHost is a transport to one host.
+type oneHost struct {
+	next http.RoundTripper
+	base *url.URL
+}
+
+func (t oneHost) RoundTrip(r *http.Request) (*http.Response, error) {
+	if t.base == nil || r.URL.Scheme != t.base.Scheme || r.URL.Host != t.base.Host {
+		return nil, errors.New("request is for another host than the configured one")
+	}
+	return t.next.RoundTrip(r)
+}
+
+// ClerkConfig returns a configuration for the clients of clerk-sdk-go, with our
+// secret key, deadline and transport; the package-level key of that SDK is
+// neither used nor set.
+//
+//	user.NewClient(auth.ClerkConfig()).Get(ctx, who.UserID)
+//
+// Without a secret key every call of such a client answers 401.
+func (a *Authenticator) ClerkConfig() *clerk.ClientConfig {
+	c := &clerk.ClientConfig{}
+	c.HTTPClient = a.core.client
+	c.URL = clerk.String(a.core.backend.JoinPath("v1").String())
+	c.Key = clerk.String(a.core.secret.reveal())
+	return c
+}
+
+// GetToken asks the Backend API for a token of the caller's session: of the JWT
+// template of that name, or, if template is empty, a session token.
+//
+// It needs a secret key and a signed-in session. Its errors are
+// [ErrUnauthenticated] for who has no session, [ErrConfiguration] without a
+// secret key, [ErrUnavailable] if the Backend API cannot be reached or fails,
+// and the SDK's [clerk.APIErrorResponse] where it refuses.
+func (a *Authenticator) GetToken(ctx context.Context, who Auth, template string) (string, error) {
+	if !who.SignedIn() || who.SessionID == "" {
+		return "", newError(ErrUnauthenticated, nil)
+	}
+	if a.core.secret.IsZero() {
+		return "", newError(ErrConfiguration, errors.New("there is no secret key"))
+	}
+	token, err := session.NewClient(a.ClerkConfig()).CreateToken(ctx, &session.CreateTokenParams{
+		// The SDK joins these into a path; ids and names are data.
+		ID:           url.PathEscape(who.SessionID),
+		TemplateName: url.PathEscape(template),
+	})
+	if err != nil {
+		var answer *clerk.APIErrorResponse
+		if errors.As(err, &answer) && answer.HTTPStatusCode < http.StatusInternalServerError &&
+			answer.HTTPStatusCode != http.StatusTooManyRequests {
+			return "", fmt.Errorf("clerkauth: backend api refused to mint a token: %w", answer)
+		}
+		return "", newError(ErrUnavailable, errors.New("backend api cannot be reached or failed"))
+	}
+	return token.JWT, nil
+}

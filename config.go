@@ -1,0 +1,293 @@
+package clerkauth
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/clerkauth/clerkauth/internal/keyset"
+)
+
+// Config says which Clerk instance to trust and which callers to let in. It is
+// checked as a whole by [New]; the zero value of every field is the safe choice.
+type Config struct {
+	// PublishableKey is the instance's pk_live_… or pk_test_… key. It names the
+	// issuer of tokens and the host of the Frontend API. It is no secret.
+	PublishableKey string
+
+	// SecretKey is the instance's sk_live_… or sk_test_… key. With it, keys are
+	// fetched from the Backend API, and the rest of that API can be called.
+	// Without it, sessions are verified all the same.
+	SecretKey Secret
+
+	// JWTKey is the instance's RSA public key as PEM. With it, tokens are
+	// verified without any network; the key ids in them are irrelevant then,
+	// and a rotated key takes a restart.
+	JWTKey string
+
+	// AuthorizedParties are the origins whose pages may present tokens here,
+	// compared exactly with the azp claim: scheme, host, and port where it is
+	// not the scheme's own. Required unless AnyParty.
+	AuthorizedParties []string
+
+	// AnyParty accepts tokens whatever origin they were issued to. Any site
+	// that can obtain a token of this instance can then use it here.
+	AnyParty bool
+
+	// MissingParty says what to do with tokens that carry no azp. Clerk mints
+	// them in top-level navigations, for native apps and through the Backend
+	// API. The zero value refuses them.
+	MissingParty MissingParty
+
+	// Issuers are accepted beside the one that PublishableKey names.
+	Issuers []string
+
+	// Audience, if not empty, demands that a token's aud holds one of these. A
+	// token without aud is refused then.
+	Audience []string
+
+	// ClockSkew is how far our clock and Clerk's may be apart. 0 means 5 s;
+	// NoClockSkew means none; the most is 5 min.
+	ClockSkew time.Duration
+
+	// AllowPending lets users in whose session is pending: signed in, with a
+	// task such as choosing an organization still to do.
+	AllowPending bool
+
+	// SignInURL and SignUpURL are your own pages for that. The zero value means
+	// the instance's account portal.
+	SignInURL, SignUpURL string
+
+	// PublicOrigin is this server's origin as browsers know it. The zero value
+	// means the authorized party that has the request's host, or, with
+	// AnyParty, the request's host as it came.
+	PublicOrigin string
+
+	// HideUnauthorized answers 404 where 401 or 403 would tell a caller that
+	// something is there.
+	HideUnauthorized bool
+
+	// ErrorHandler writes refusals in your own way. Redirects do not come here.
+	// Status-independent security headers, WWW-Authenticate and Retry-After are
+	// set already. Nil writes problem details (RFC 9457).
+	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
+
+	// Logger gets what an operator should know, never about single requests.
+	// Nil means slog.Default().
+	Logger *slog.Logger
+
+	// BackendURL and FrontendURL replace https://api.clerk.com and the host in
+	// PublishableKey as the places to fetch from. Plain http is accepted for
+	// loopback addresses alone.
+	BackendURL, FrontendURL string
+
+	// Transport carries the calls to Clerk. Nil means http.DefaultTransport.
+	Transport http.RoundTripper
+
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+}
+
+// NoClockSkew is the [Config.ClockSkew] of somebody whose clock is right.
+const NoClockSkew time.Duration = -1
+
+const (
+	defaultClockSkew = 5 * time.Second // as in Clerk's SDKs
+	maxClockSkew     = 5 * time.Minute
+	defaultBackend   = "https://api.clerk.com"
+)
+
+// FromEnv returns the configuration in Clerk's own environment variables:
+// CLERK_PUBLISHABLE_KEY, CLERK_SECRET_KEY, CLERK_JWT_KEY, CLERK_API_URL,
+// CLERK_SIGN_IN_URL, CLERK_SIGN_UP_URL, and CLERK_AUTHORIZED_PARTIES, which is a
+// list of origins separated by commas. What they hold is checked by [New].
+func FromEnv() Config {
+	c := Config{
+		PublishableKey: os.Getenv("CLERK_PUBLISHABLE_KEY"),
+		SecretKey:      NewSecret(os.Getenv("CLERK_SECRET_KEY")),
+		JWTKey:         os.Getenv("CLERK_JWT_KEY"),
+		BackendURL:     os.Getenv("CLERK_API_URL"),
+		SignInURL:      os.Getenv("CLERK_SIGN_IN_URL"),
+		SignUpURL:      os.Getenv("CLERK_SIGN_UP_URL"),
+	}
+	for party := range strings.SplitSeq(os.Getenv("CLERK_AUTHORIZED_PARTIES"), ",") {
+		if party = strings.TrimSpace(party); party != "" {
+			c.AuthorizedParties = append(c.AuthorizedParties, party)
+		}
+	}
+	return c
+}
+
+// summary is what may be shown of a Config.
+type summary struct {
+	PublishableKey    string   `json:"publishable_key,omitempty"`
+	SecretKey         Secret   `json:"secret_key,omitzero"`
+	AuthorizedParties []string `json:"authorized_parties,omitempty"`
+	AnyParty          bool     `json:"any_party,omitempty"`
+	Issuers           []string `json:"issuers,omitempty"`
+	Audience          []string `json:"audience,omitempty"`
+}
+
+func (c Config) summary() summary {
+	return summary{c.PublishableKey, c.SecretKey, c.AuthorizedParties, c.AnyParty, c.Issuers, c.Audience}
+}
+
+// MarshalJSON shows which instance and callers c is for, and no secret.
+func (c Config) MarshalJSON() ([]byte, error) { return json.Marshal(c.summary()) }
+
+// LogValue logs what MarshalJSON shows.
+func (c Config) LogValue() slog.Value { return slog.AnyValue(c.summary()) }
+
+// mistakes collects what is wrong with a configuration.
+type mistakes []error
+
+// add notes that field is wrong.
+func (m *mistakes) add(field string, err error) {
+	if err != nil {
+		*m = append(*m, fmt.Errorf("%s: %w", field, err))
+	}
+}
+
+// New returns an Authenticator for c, or every mistake in c joined in one error.
+// It makes no call: an instance that cannot be reached is found out, and
+// recovered from, by the requests that need it.
+func New(c Config) (*Authenticator, error) {
+	var wrong mistakes
+	a := &core{
+		audience:     c.Audience,
+		allowPending: c.AllowPending,
+		hide:         c.HideUnauthorized,
+		errorHandler: c.ErrorHandler,
+		log:          c.Logger,
+		now:          c.Now,
+		secret:       c.SecretKey,
+	}
+	if a.log == nil {
+		a.log = slog.Default()
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+
+	var of *instance
+	if c.PublishableKey != "" {
+		i, err := parsePublishableKey(c.PublishableKey)
+		wrong.add("PublishableKey", err)
+		if err == nil {
+			of = &i
+			a.issuers = append(a.issuers, i.issuer())
+		}
+	} else if len(c.Issuers) == 0 {
+		wrong.add("PublishableKey", errors.New("it is missing: set CLERK_PUBLISHABLE_KEY, or name the Issuers"))
+	}
+	if !c.SecretKey.IsZero() {
+		wrong.add("SecretKey", checkSecretKey(c.SecretKey.reveal(), of))
+	}
+	for _, issuer := range c.Issuers {
+		_, err := parseBaseURL(issuer, true)
+		if err == nil && strings.HasSuffix(issuer, "/") {
+			err = errors.New("it must not end in a slash")
+		}
+		wrong.add(fmt.Sprintf("Issuers %q", issuer), err)
+		a.issuers = append(a.issuers, issuer)
+	}
+	a.skew = checkSkew(c.ClockSkew, &wrong)
+	a.parties = newParties(c, &wrong)
+	for _, audience := range c.Audience {
+		if audience == "" {
+			wrong.add("Audience", errors.New("it holds an empty entry"))
+		}
+	}
+	a.pages = newPages(c, of, a.parties, &wrong)
+	a.configureKeys(c, of, &wrong)
+	if err := errors.Join(wrong...); err != nil {
+		return nil, fmt.Errorf("clerkauth: configuration: %w", err)
+	}
+	return &Authenticator{a}, nil
+}
+
+func checkSkew(skew time.Duration, wrong *mistakes) time.Duration {
+	switch {
+	case skew == 0:
+		return defaultClockSkew
+	case skew == NoClockSkew:
+		return 0
+	case skew < 0 || skew > maxClockSkew:
+		wrong.add("ClockSkew", fmt.Errorf("it must be NoClockSkew or from 0 to %v", maxClockSkew))
+	}
+	return skew
+}
+
+// configureKeys decides where keys come from: JWTKey, else the Backend API with
+// the secret key, else the Frontend API's public set; with both of the latter,
+// one is the fallback of the other.
+func (a *core) configureKeys(c Config, of *instance, wrong *mistakes) {
+	if c.JWTKey != "" {
+		key, err := keyset.ParsePEM(c.JWTKey)
+		wrong.add("JWTKey", err)
+		a.jwtKey = key
+	}
+	backend := c.BackendURL
+	if backend == "" {
+		backend = defaultBackend
+	}
+	var err error
+	a.backend, err = parseBaseURL(backend, false)
+	wrong.add("BackendURL", err)
+	a.client = newClient(c.Transport, a.backend)
+
+	var sources []keyset.Source
+	if !c.SecretKey.IsZero() && a.backend != nil {
+		sources = append(sources, keyset.HTTP(a.client, a.backend.JoinPath("v1/jwks").String(), http.Header{
+			"Authorization":     {"Bearer " + c.SecretKey.reveal()},
+			"Clerk-Api-Version": {backendVersion},
+			"User-Agent":        {userAgent},
+		}))
+	}
+	frontend := c.FrontendURL
+	if frontend == "" && of != nil {
+		frontend = of.issuer()
+	}
+	if frontend != "" {
+		base, err := parseBaseURL(frontend, false)
+		wrong.add("FrontendURL", err)
+		if err == nil {
+			sources = append(sources, keyset.HTTP(newClient(c.Transport, base), base.JoinPath(".well-known/jwks.json").String(),
+				http.Header{"User-Agent": {userAgent}}))
+		}
+	}
+	if len(sources) == 0 && c.JWTKey == "" && len(*wrong) == 0 {
+		wrong.add("SecretKey", errors.New("there is no way to get keys: set a publishable key, a secret key or JWTKey"))
+	}
+	a.keys = keyset.New(keyset.Fallback(sources...), a.now, a.log)
+}
+
+// parseBaseURL reads an absolute URL without query, fragment or credentials. It
+// must be https, except on loopback, where nobody listens in, or where nothing
+// is sent to it (anyScheme: it is only compared).
+func parseBaseURL(s string, anyScheme bool) (*url.URL, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return nil, errors.New("it is not a URL")
+	case u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		return nil, errors.New("it must be an absolute https URL")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
+		return nil, errors.New("it must be a URL without credentials, query and fragment")
+	case u.Scheme == "http" && !anyScheme && !loopback(u.Hostname()):
+		return nil, errors.New("it must be https, or a loopback address")
+	}
+	return u, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

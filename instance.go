@@ -1,0 +1,87 @@
+package clerkauth
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// instance is what a publishable key says: which Clerk instance, and of which
+// kind.
+type instance struct {
+	production bool
+	host       string // of the Frontend API
+}
+
+// issuer is the iss claim of every token of the instance.
+func (i instance) issuer() string { return "https://" + i.host }
+
+// accountsURL is the origin of Clerk's hosted account portal of the instance.
+func (i instance) accountsURL() string {
+	host := strings.Replace(i.host, "clerk.accountsstage.", "accountsstage.", 1)
+	if cut := strings.Replace(host, "clerk.accounts.", "accounts.", 1); cut != host {
+		host = cut
+	} else {
+		host = strings.Replace(host, "clerk.", "accounts.", 1)
+	}
+	return "https://" + host
+}
+
+// hostPattern is a host name with at least one dot, and a port only where a
+// local instance has one.
+var hostPattern = regexp.MustCompile(`\A[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+(:[0-9]{1,5})?\z`)
+
+// parsePublishableKey reads pk_live_… and pk_test_…: the standard base64 of the
+// Frontend API's host and a dollar sign, padded or not. Nothing is trimmed and
+// nothing else is a key.
+func parsePublishableKey(key string) (instance, error) {
+	if strings.HasPrefix(key, "sk_") {
+		return instance{}, errors.New("it is a secret key: take care where it has been, and use the pk_ key")
+	}
+	pieces := strings.Split(key, "_")
+	if len(pieces) != 3 || pieces[0] != "pk" || pieces[1] != "live" && pieces[1] != "test" || pieces[2] == "" {
+		return instance{}, errors.New("it must look like pk_live_… or pk_test_…")
+	}
+	decoded, err := base64.RawStdEncoding.Strict().DecodeString(strings.TrimRight(pieces[2], "="))
+	if err != nil || strings.ContainsAny(pieces[2], "\r\n") {
+		return instance{}, errors.New("what follows its prefix is not base64")
+	}
+	host, end, ok := strings.Cut(string(decoded), "$")
+	if !ok || end != "" || !hostPattern.MatchString(host) {
+		return instance{}, errors.New("it does not hold the host of a Frontend API")
+	}
+	return instance{production: pieces[1] == "live", host: host}, nil
+}
+
+// checkSecretKey looks at an instance secret key's form, and at whether it is of
+// the same kind of instance as the publishable key, if that is known. No error
+// holds any of it.
+func checkSecretKey(key string, of *instance) error {
+	if strings.HasPrefix(key, "pk_") {
+		return errors.New("it is a publishable key; use the sk_ key")
+	}
+	if strings.HasPrefix(key, "ak_") {
+		return errors.New("it is a machine's key; use the instance's sk_ key")
+	}
+	var production bool
+	switch {
+	case strings.HasPrefix(key, "sk_live_"), strings.HasPrefix(key, "live_"):
+		production = true
+	case strings.HasPrefix(key, "sk_test_"), strings.HasPrefix(key, "test_"):
+	default:
+		return errors.New("it must look like sk_live_… or sk_test_…")
+	}
+	for _, c := range []byte(key) {
+		if c <= ' ' || c > '~' {
+			return errors.New("it holds a space, a line break or another character that no key has")
+		}
+	}
+	if of != nil && of.production != production {
+		kind := map[bool]string{true: "live", false: "test"}
+		return fmt.Errorf("it is a sk_%s key, the publishable key is a pk_%s key: they belong to different instances",
+			kind[production], kind[of.production])
+	}
+	return nil
+}

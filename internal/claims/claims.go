@@ -1,0 +1,268 @@
+// Package claims reads the payload of Clerk's tokens: first who a token is for,
+// to tell kinds of tokens apart before anything is verified, then, once the
+// signature has been checked, the claims of a session.
+//
+// It judges form alone. Whether a session is current, and meant for us, is for
+// the caller, who has a clock and a configuration.
+package claims
+
+import (
+	"errors"
+	"math"
+
+	"github.com/clerkauth/clerkauth/internal/strictjson"
+)
+
+// ErrMalformed says that a payload is not a JSON object with unique names.
+var ErrMalformed = errors.New("token payload is not a json object")
+
+// maxTime is 9999-12-31T23:59:59Z. A later time is a mistake or an attempt to
+// overflow somebody's arithmetic.
+const maxTime = 253402300799
+
+// maxID is the length in bytes of the longest user or session id.
+const maxID = 256
+
+// Payload is a payload that has been split into its claims.
+type Payload []strictjson.Member
+
+// Parse splits data into claims.
+func Parse(data []byte) (Payload, error) {
+	members, err := strictjson.Object(data, make([]strictjson.Member, 0, 16))
+	if err != nil {
+		return nil, ErrMalformed
+	}
+	return members, nil
+}
+
+// get returns the claim called name as written, nil if it is absent.
+func (p Payload) get(name string) []byte {
+	for i := range p {
+		if string(p[i].Name) == name {
+			return p[i].Value
+		}
+	}
+	return nil
+}
+
+// Subject returns the sub claim if it is a string.
+func (p Payload) Subject() string {
+	s, _ := strictjson.String(p.get("sub"))
+	return s
+}
+
+// Status values of the sts claim. A token without it is of an active session.
+const (
+	StatusActive  = "active"
+	StatusPending = "pending"
+)
+
+// Presence tells how a claim stands in a token.
+type Presence uint8
+
+// A claim is absent, present as it should be, or present as something else.
+const (
+	Absent Presence = iota
+	Present
+	Odd
+)
+
+// Time is a NumericDate claim in whole seconds since 1970.
+type Time struct {
+	Unix int64
+	Is   Presence
+}
+
+// Session holds the claims of a session token in both of Clerk's versions. A
+// claim of a wrong type or out of range is Odd or empty here, so that the caller
+// can judge the claims in the order that Clerk's SDKs agree on.
+type Session struct {
+	Subject   string // "" unless it is a usable id
+	SessionID string // "" unless it is a usable id
+	Issuer    string
+	TokenID   string // jti
+
+	Party      string // azp
+	PartyIs    Presence
+	Audience   []string // aud, one or more
+	AudienceIs Presence
+	Status     string // sts: StatusActive, StatusPending, or "" if absent
+	StatusIs   Presence
+
+	ExpiresAt, NotBefore, IssuedAt Time
+
+	Version int    // v: 1 or 2; 0 if it is something else
+	Actor   []byte // act as written, if it is an object
+	ActorID string // act.sub
+
+	Org      Org
+	Features Scoped // fea
+	Plans    Scoped // pla
+	Ages     Ages   // fva
+}
+
+// Ages are minutes since the first and the second factor were verified, -1 for
+// a factor that the user does not have.
+type Ages struct {
+	First, Second float64
+	Known         bool // false where fva is absent or not two such numbers
+}
+
+// ReadSession reads the claims of a session token. Odd organization, feature,
+// plan or factor claims give nothing; they are no reason to refuse a user.
+func (p Payload) ReadSession() *Session {
+	s := &Session{Version: 1}
+	var org []byte
+	for _, m := range p {
+		switch string(m.Name) {
+		case "sub":
+			s.Subject, _ = readID(m.Value)
+		case "sid":
+			s.SessionID, _ = readID(m.Value)
+		case "exp":
+			s.ExpiresAt = readTime(m.Value)
+		case "nbf":
+			s.NotBefore = readTime(m.Value)
+		case "iat":
+			s.IssuedAt = readTime(m.Value)
+		case "sts":
+			s.Status, s.StatusIs = readStatus(m.Value)
+		case "iss":
+			s.Issuer, _ = strictjson.String(m.Value)
+		case "jti":
+			s.TokenID, _ = strictjson.String(m.Value)
+		case "azp":
+			s.Party, s.PartyIs = readParty(m.Value)
+		case "aud":
+			s.Audience, s.AudienceIs = readAudience(m.Value)
+		case "v":
+			s.Version = readVersion(m.Value)
+		case "act":
+			s.Actor, s.ActorID = readActor(m.Value)
+		case "fva":
+			s.Ages = readAges(m.Value)
+		case "o":
+			org = m.Value
+		case "fea":
+			s.Features = readScoped(m.Value)
+		case "pla":
+			s.Plans = readScoped(m.Value)
+		}
+	}
+	switch s.Version {
+	case 2:
+		s.Org = readOrg(org, s.Features)
+	case 1:
+		s.Org = p.readOrgV1()
+	}
+	return s
+}
+
+// readID reads a user or session id: visible ASCII, so that an id can be
+// logged, compared and put into a URL without surprises.
+func readID(value []byte) (string, bool) {
+	id, ok := strictjson.String(value)
+	if !ok || id == "" || len(id) > maxID {
+		return "", false
+	}
+	for i := range len(id) {
+		if id[i] <= ' ' || id[i] > '~' {
+			return "", false
+		}
+	}
+	return id, true
+}
+
+func readStatus(value []byte) (string, Presence) {
+	if s, _ := strictjson.String(value); s == StatusActive || s == StatusPending {
+		return s, Present
+	}
+	return "", Odd
+}
+
+// readTime reads a NumericDate (RFC 7519 section 2). A fraction is cut off,
+// which for an expiry is the safe direction.
+func readTime(value []byte) Time {
+	f, ok := strictjson.Number(value)
+	if !ok || f < 0 || f > maxTime {
+		return Time{Is: Odd}
+	}
+	return Time{Unix: int64(f), Is: Present}
+}
+
+func readParty(value []byte) (string, Presence) {
+	if s, ok := strictjson.String(value); ok && s != "" {
+		return s, Present
+	}
+	return "", Odd
+}
+
+// readAudience reads a string or a list of strings (RFC 7519 section 4.1.3).
+func readAudience(value []byte) ([]string, Presence) {
+	if s, ok := strictjson.String(value); ok {
+		if s == "" {
+			return nil, Odd
+		}
+		return []string{s}, Present
+	}
+	list, ok := readStrings(value)
+	if !ok || len(list) == 0 {
+		return nil, Odd
+	}
+	return list, Present
+}
+
+// readStrings reads a list that holds nothing but strings.
+func readStrings(value []byte) ([]string, bool) {
+	elements, err := strictjson.Array(value)
+	if err != nil {
+		return nil, false
+	}
+	list := make([]string, len(elements))
+	for i, e := range elements {
+		s, ok := strictjson.String(e)
+		if !ok {
+			return nil, false
+		}
+		list[i] = s
+	}
+	return list, true
+}
+
+// readVersion returns 1 or 2, and 0 for a version that is not known: its
+// organization claims may mean something else, so they are not read.
+func readVersion(value []byte) int {
+	switch f, _ := strictjson.Number(value); f {
+	case 1:
+		return 1
+	case 2:
+		return 2
+	default:
+		return 0
+	}
+}
+
+func readActor(value []byte) ([]byte, string) {
+	var buf [4]strictjson.Member
+	members, err := strictjson.Object(value, buf[:0])
+	if err != nil {
+		return nil, ""
+	}
+	return value, Payload(members).Subject()
+}
+
+func readAges(value []byte) Ages {
+	elements, err := strictjson.Array(value)
+	if err != nil || len(elements) != 2 {
+		return Ages{}
+	}
+	var ages [2]float64
+	for i, e := range elements {
+		f, ok := strictjson.Number(e)
+		if !ok || math.IsInf(f, 0) || f < 0 && f != -1 {
+			return Ages{}
+		}
+		ages[i] = f
+	}
+	return Ages{First: ages[0], Second: ages[1], Known: true}
+}

@@ -1,0 +1,245 @@
+package keyset
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/clerkauth/clerkauth/internal/strictjson"
+)
+
+// Bounds of a usable key: a smaller modulus can be broken, a larger one makes
+// every verification a denial of service; an exponent below 3 or even is no RSA.
+const (
+	minBits     = 2048
+	maxBits     = 8192
+	maxExponent = 1<<31 - 1
+	maxKeyID    = 256
+)
+
+// errNoKeys says that a key set was read and holds no key that can be used.
+var errNoKeys = errors.New("key set holds no usable RS256 key")
+
+// skipped is a key of a set that is not used, and why.
+type skipped struct {
+	place  int // in the set, from 0; a key's id may be an instance id and is not logged
+	reason string
+}
+
+// parseSet reads a JSON Web Key Set (RFC 7517 section 5). One odd key is
+// skipped and never disables the others; two keys of one id are both skipped,
+// because which of them is meant is anybody's guess.
+func parseSet(body []byte) (map[string]*rsa.PublicKey, []skipped, error) {
+	members, err := strictjson.Object(body, nil)
+	if err != nil {
+		return nil, nil, errors.New("key set is not a json object")
+	}
+	var list []byte
+	for _, m := range members {
+		if string(m.Name) == "keys" {
+			list = m.Value
+		}
+	}
+	elements, err := strictjson.Array(list)
+	if err != nil {
+		return nil, nil, errors.New("key set has no list of keys")
+	}
+	keys := make(map[string]*rsa.PublicKey, len(elements))
+	seen := make(map[string]bool, len(elements))
+	var odd []skipped
+	for i, e := range elements {
+		kid, key, err := parseKey(e)
+		if kid != "" && seen[kid] {
+			delete(keys, kid)
+			err = errors.New("its id is not unique")
+		}
+		seen[kid] = true
+		if err != nil {
+			odd = append(odd, skipped{i, err.Error()})
+			continue
+		}
+		keys[kid] = key
+	}
+	if len(keys) == 0 {
+		return nil, odd, errNoKeys
+	}
+	return keys, odd, nil
+}
+
+// parseKey reads one key of a set, as far as it can verify RS256. The id is
+// returned for a key that cannot be used, too: it still makes the id ambiguous.
+func parseKey(raw []byte) (kid string, key *rsa.PublicKey, err error) {
+	var buf [12]strictjson.Member
+	members, err := strictjson.Object(raw, buf[:0])
+	if err != nil {
+		return "", nil, errors.New("it is not an object")
+	}
+	var kty, use, alg, n, e string
+	var hasKid, hasUse, hasAlg, hasOps bool
+	var ops []byte
+	for _, m := range members {
+		switch string(m.Name) {
+		case "kid":
+			kid, hasKid = strictjson.String(m.Value)
+		case "kty":
+			kty, _ = strictjson.String(m.Value)
+		case "use":
+			use, _ = strictjson.String(m.Value)
+			hasUse = true
+		case "alg":
+			alg, _ = strictjson.String(m.Value)
+			hasAlg = true
+		case "key_ops":
+			ops, hasOps = m.Value, true
+		case "n":
+			n, _ = strictjson.String(m.Value)
+		case "e":
+			e, _ = strictjson.String(m.Value)
+		case "d", "p", "q", "dp", "dq", "qi", "oth", "k":
+			err = errors.New("it has private members: whoever published it may sign for it")
+		case "crv", "x", "y":
+			err = errors.New("it has members of another key type")
+		}
+	}
+	switch {
+	case !hasKid || kid == "" || len(kid) > maxKeyID:
+		return "", nil, errors.New("it has no usable id")
+	case err != nil:
+	case kty != "RSA":
+		err = errors.New("it is not an RSA key")
+	case hasUse && use != "sig":
+		err = errors.New("its use is not sig")
+	case hasAlg && alg != "RS256":
+		err = errors.New("its alg is not RS256")
+	case hasOps && !allowsVerify(ops):
+		err = errors.New("its key_ops do not allow verify")
+	case !canonicalUint(n, maxBits) || !canonicalUint(e, 31):
+		err = errors.New("its n or e is not a canonical number in range")
+	}
+	if err != nil {
+		return kid, nil, err
+	}
+	// What has been checked is handed on, and nothing else: certificates and
+	// the like beside it are not ours to trip over.
+	plain, err := json.Marshal(map[string]string{"kty": kty, "kid": kid, "n": n, "e": e})
+	if err != nil {
+		return kid, nil, err
+	}
+	var jwk jose.JSONWebKey
+	if err := jwk.UnmarshalJSON(plain); err != nil {
+		return kid, nil, errors.New("it cannot be read")
+	}
+	key, ok := jwk.Key.(*rsa.PublicKey)
+	if !ok {
+		return kid, nil, errors.New("it is not an RSA public key")
+	}
+	return kid, key, checkRSA(key)
+}
+
+// allowsVerify tells whether key_ops (RFC 7517 section 4.3) names verify.
+func allowsVerify(ops []byte) bool {
+	elements, err := strictjson.Array(ops)
+	if err != nil {
+		return false
+	}
+	for _, e := range elements {
+		if op, ok := strictjson.String(e); ok && op == "verify" {
+			return true
+		}
+	}
+	return false
+}
+
+// canonicalUint tells whether s is a Base64urlUInt (RFC 7518 section 2) of at
+// most bits bits: no padding, no leading zero byte, no stray bits. Its length is
+// judged before it is decoded.
+func canonicalUint(s string, bits int) bool {
+	if s == "" || len(s) > base64.RawURLEncoding.EncodedLen((bits+7)/8) || strings.ContainsAny(s, "\r\n") {
+		return false
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	return err == nil && b[0] != 0
+}
+
+// checkRSA applies the bounds to a key from wherever it came.
+func checkRSA(key *rsa.PublicKey) error {
+	switch bits := key.N.BitLen(); {
+	case bits < minBits || bits > maxBits:
+		return fmt.Errorf("its modulus has %d bits, not %d to %d", bits, minBits, maxBits)
+	case key.N.Bit(0) == 0:
+		return errors.New("its modulus is even")
+	case key.E < 3 || key.E > maxExponent || key.E%2 == 0:
+		return errors.New("its exponent is not an odd number from 3 to 2^31-1")
+	}
+	return nil
+}
+
+// ParsePEM reads an instance's public key as it is found in environment
+// variables: a PEM block (RFC 7468) of SubjectPublicKeyInfo or PKCS #1, its
+// lines separated by LF, CRLF, the two characters \n, or nothing, or the base64
+// of either without the block's frame.
+func ParsePEM(text string) (*rsa.PublicKey, error) {
+	text = strings.TrimSpace(strings.NewReplacer(`\r`, "\r", `\n`, "\n").Replace(text))
+	label, body := "", text
+	if strings.Contains(text, "-----") {
+		m := pemBlock.FindStringSubmatch(text)
+		if m == nil {
+			return nil, errors.New("it is not one PEM block and nothing else")
+		}
+		if m[1] != m[3] {
+			return nil, errors.New("its PEM block begins and ends with different labels")
+		}
+		label, body = m[1], m[2]
+	}
+	switch {
+	case label == "" || label == "PUBLIC KEY" || label == "RSA PUBLIC KEY":
+	case strings.HasSuffix(label, "PRIVATE KEY"):
+		return nil, errors.New("it is a private key: revoke it, and use the public one")
+	case strings.HasSuffix(label, "CERTIFICATE"):
+		return nil, errors.New("it is a certificate, not a public key")
+	default:
+		return nil, errors.New("it is neither a PUBLIC KEY nor an RSA PUBLIC KEY")
+	}
+	der, err := base64.StdEncoding.Strict().DecodeString(strings.Join(strings.Fields(body), ""))
+	if err != nil || len(der) == 0 {
+		return nil, errors.New("it is not base64")
+	}
+	key, err := parseDER(label, der)
+	if err != nil {
+		return nil, err
+	}
+	return key, checkRSA(key)
+}
+
+var pemBlock = regexp.MustCompile(`\A-----BEGIN ([A-Z0-9 ]+)-----([A-Za-z0-9+/=\s]*)-----END ([A-Z0-9 ]+)-----\z`)
+
+func parseDER(label string, der []byte) (*rsa.PublicKey, error) {
+	if label != "RSA PUBLIC KEY" {
+		public, err := x509.ParsePKIXPublicKey(der)
+		if key, ok := public.(*rsa.PublicKey); ok {
+			return key, nil
+		}
+		if err == nil {
+			return nil, errors.New("it is not an RSA key")
+		}
+	}
+	if label != "PUBLIC KEY" {
+		if key, err := x509.ParsePKCS1PublicKey(der); err == nil {
+			return key, nil
+		}
+	}
+	return nil, errors.New("it holds no RSA public key")
+}
+
+// same tells whether two keys are one.
+func same(a, b *rsa.PublicKey) bool {
+	return a == b || a.E == b.E && bytes.Equal(a.N.Bytes(), b.N.Bytes())
+}

@@ -1,0 +1,294 @@
+package clerkauth
+
+import (
+	"context"
+	"crypto/rsa"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/clerk/clerk-sdk-go/v2"
+
+	"github.com/clerkauth/clerkauth/internal/keyset"
+)
+
+// Authenticator tells who calls a server, for one Clerk instance. It owns its
+// keys: two Authenticators never share any. It is safe for concurrent use and
+// there is nothing to close. Make it with [New].
+type Authenticator struct {
+	// Behind a pointer, so that printing whatever holds an Authenticator shows
+	// an address.
+	core *core
+}
+
+type core struct {
+	// Whose tokens.
+	issuers      []string
+	audience     []string
+	parties      parties
+	skew         time.Duration
+	allowPending bool
+	// Where keys and the Backend API are.
+	jwtKey  *rsa.PublicKey
+	keys    *keyset.Set
+	secret  Secret
+	backend *url.URL
+	client  *http.Client
+	// How to answer.
+	pages        pages
+	hide         bool
+	errorHandler func(http.ResponseWriter, *http.Request, *Error)
+	log          *slog.Logger
+	now          func() time.Time
+}
+
+// Middleware wraps a handler. It fits wherever func(http.Handler) http.Handler
+// is taken.
+type Middleware func(http.Handler) http.Handler
+
+// Func wraps a handler function.
+func (m Middleware) Func(h http.HandlerFunc) http.Handler { return m(h) }
+
+// State is what an [Authenticator] found out about one request: who is calling,
+// or why that is not known, and the headers it wants written.
+type State struct {
+	who Auth
+	err *Error
+	// bad marks a credential that claims to be a session and is not one. It is
+	// refused even where nobody asks for a session: a caller who presents it
+	// wants to be known.
+	bad    bool
+	bearer bool // there is a bearer credential: this is a program, not a page
+}
+
+// Auth returns who is calling; the zero Auth for who is not signed in.
+func (s State) Auth() Auth { return s.who }
+
+// Err tells why the caller is not signed in, as an *[Error]; nil if he is.
+func (s State) Err() error {
+	if s.err == nil {
+		return nil
+	}
+	return s.err
+}
+
+// Header returns the headers that belong on the response, whatever it will be.
+func (s State) Header() http.Header { return http.Header{"Vary": {"Authorization"}} }
+
+// identity is the context in which a request's State is kept. It is believed by
+// the Authenticator that made it and by no other.
+type identity struct {
+	context.Context
+	state State
+	by    *core
+
+	sdkOnce sync.Once
+	sdk     *clerk.SessionClaims
+}
+
+// Value finds the identity itself, and the session claims that handlers written
+// for clerk-sdk-go ask for.
+func (c *identity) Value(key any) any {
+	switch key {
+	case identityKey{}:
+		return c
+	case sdkClaimsKey:
+		if claims := c.sessionClaims(); claims != nil {
+			return claims
+		}
+		return nil
+	}
+	return c.Context.Value(key)
+}
+
+// Authenticate tells who sent r, and writes nothing. Inside of [Authenticator.Handler]
+// or a guard it returns what they found.
+func (a *Authenticator) Authenticate(r *http.Request) State {
+	if id, ok := r.Context().Value(identityKey{}).(*identity); ok && id.by == a.core {
+		return id.state
+	}
+	return a.core.authenticate(r)
+}
+
+// authenticate decides about a request. Everything else asks it.
+func (a *core) authenticate(r *http.Request) State {
+	token, err := bearerToken(r.Header["Authorization"])
+	if err != nil {
+		return State{err: err, bad: true, bearer: true}
+	}
+	if token == "" {
+		return State{err: newError(ErrTokenMissing, nil)}
+	}
+	k, u, cerr := classify(token)
+	if cerr != nil {
+		return badToken(cerr)
+	}
+	switch k {
+	case kindMachine:
+		// It waits, unverified, for a route that takes its kind.
+		err := newError(ErrTokenType, nil)
+		return State{who: Auth{err: err}, err: err, bearer: true}
+	case kindForeign:
+		return badToken(newError(ErrTokenType, nil))
+	}
+	who, verr := a.verifySession(r.Context(), &u, fromHeader)
+	if verr == nil {
+		return State{who: who, bearer: true}
+	}
+	if errors.Is(verr, ErrSessionPending) || errors.Is(verr, ErrUnavailable) {
+		s := badToken(verr)
+		s.bad = false
+		s.who.SessionStatus = who.SessionStatus
+		return s
+	}
+	return badToken(verr)
+}
+
+func badToken(err error) State {
+	var e *Error
+	if !errors.As(err, &e) {
+		e = newError(ErrTokenInvalid, nil)
+	}
+	return State{who: Auth{err: e}, err: e, bad: true, bearer: true}
+}
+
+// bearerToken returns the token of an Authorization header, "" if it holds none
+// or another scheme. The scheme is case-insensitive (RFC 9110 section 11.1) and
+// followed by exactly one space; two headers are refused, because who reads the
+// first and who reads the last would see different callers.
+func bearerToken(lines []string) (string, *Error) {
+	if len(lines) == 0 {
+		return "", nil
+	}
+	if len(lines) > 1 {
+		return "", newError(ErrTokenInvalid, errors.New("there is more than one Authorization header"))
+	}
+	const scheme = "bearer"
+	line := lines[0]
+	if len(line) < len(scheme) || !strings.EqualFold(line[:len(scheme)], scheme) {
+		return "", nil
+	}
+	rest := line[len(scheme):]
+	switch {
+	case rest == "" || rest == " ":
+		return "", nil
+	case rest[0] != ' ' && rest[0] != '\t':
+		return "", nil // another scheme that begins with these letters
+	}
+	token := rest[1:]
+	if rest[0] == '\t' || strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' || c == ',' }) {
+		return "", newError(ErrTokenInvalid, nil)
+	}
+	return token, nil
+}
+
+// Handler identifies the callers of next: inside of it, [FromContext] tells who
+// is calling. Callers without a credential pass as signed out, and so do machine
+// credentials, which are nobody until a route asks for their kind. A bearer
+// session token that is not good is refused with 401. When keys cannot be had,
+// callers pass as signed out and [Auth.Err] says so; guards answer 503.
+func (a *Authenticator) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		state := a.Authenticate(r)
+		addHeader(w, state)
+		if state.bad {
+			a.core.refuse(w, r, state, state.err)
+			return
+		}
+		next.ServeHTTP(w, a.core.with(r, state))
+	})
+}
+
+// Require returns a guard: handlers behind it are reached by callers who meet
+// every one of the given demands, and see them with [FromContext]. Asked for
+// nothing, it demands [SignedIn].
+//
+// It stands behind routing, so no path is compared and nothing can disagree with
+// the router. It works with and without [Authenticator.Handler] around it.
+//
+// It panics on an Access that is nil or that nobody could ever meet, as
+// http.ServeMux does on a bad pattern: that is a mistake in the program.
+func (a *Authenticator) Require(demands ...Access) Middleware {
+	access := Access(SignedIn)
+	switch len(demands) {
+	case 0:
+	case 1:
+		access = demands[0]
+	default:
+		access = all(demands)
+	}
+	if err := (all{access}).verify(); err != nil {
+		panic("clerkauth: Require: " + err.Error())
+	}
+	return func(next http.Handler) http.Handler {
+		if next == nil {
+			panic("clerkauth: Require: handler is nil")
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			state := a.Authenticate(r)
+			addHeader(w, state)
+			if err := state.decide(access); err != nil {
+				a.core.refuse(w, r, state, err)
+				return
+			}
+			next.ServeHTTP(w, a.core.with(r, state))
+		})
+	}
+}
+
+// decide tells why access is refused, nil if it is not.
+func (s State) decide(access Access) *Error {
+	if s.bad {
+		return s.err
+	}
+	switch v := access.check(s.who); v.outcome {
+	case allowed:
+		return nil
+	case stale:
+		err := newError(ErrReverification, nil)
+		err.reverify = v.reverify
+		return err
+	case signedOut:
+		if s.err != nil {
+			return s.err
+		}
+		return newError(ErrUnauthenticated, nil)
+	default:
+		return newError(ErrForbidden, nil)
+	}
+}
+
+// with returns r with state in its context.
+func (a *core) with(r *http.Request, state State) *http.Request {
+	if id, ok := r.Context().Value(identityKey{}).(*identity); ok && id.by == a {
+		return r
+	}
+	return r.WithContext(&identity{Context: r.Context(), state: state, by: a})
+}
+
+// addHeader adds what state wants written, once.
+func addHeader(w http.ResponseWriter, state State) {
+	h := w.Header()
+	for name, values := range state.Header() {
+		for _, v := range values {
+			if !headerHas(h[name], v) {
+				h.Add(name, v)
+			}
+		}
+	}
+}
+
+func headerHas(lines []string, value string) bool {
+	for _, line := range lines {
+		for item := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(item), value) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,139 @@
+package clerkauth
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/clerkauth/clerkauth/internal/claims"
+)
+
+// MissingParty says what becomes of tokens without azp while AuthorizedParties
+// are configured. A token whose azp is empty or null is refused in any case.
+type MissingParty int
+
+const (
+	// RefuseMissing refuses them.
+	RefuseMissing MissingParty = iota
+	// AllowMissingFromHeader accepts them as bearer tokens: native apps, and
+	// tokens minted by the Backend API, have no origin to name.
+	AllowMissingFromHeader
+	// AllowMissingFromCookie accepts them from cookies: tokens minted during a
+	// top-level navigation may lack azp.
+	AllowMissingFromCookie
+	// AllowMissing accepts them from anywhere.
+	AllowMissing
+)
+
+// allows tells whether a token without azp is accepted from there.
+func (m MissingParty) allows(from carrier) bool {
+	switch m {
+	case AllowMissing:
+		return true
+	case AllowMissingFromHeader:
+		return from == fromHeader
+	case AllowMissingFromCookie:
+		return from == fromCookie
+	default:
+		return false
+	}
+}
+
+// parties decides whom a token was issued to.
+type parties struct {
+	list    []string
+	any     bool
+	missing MissingParty
+}
+
+func newParties(c Config, wrong *mistakes) parties {
+	switch {
+	case c.AnyParty && len(c.AuthorizedParties) > 0:
+		wrong.add("AnyParty", errors.New("it contradicts AuthorizedParties: leave one of them out"))
+	case !c.AnyParty && len(c.AuthorizedParties) == 0:
+		wrong.add("AuthorizedParties", errors.New(
+			"it is missing: set CLERK_AUTHORIZED_PARTIES to the origins of your pages, such as https://app.example.com"))
+	}
+	if c.MissingParty < RefuseMissing || c.MissingParty > AllowMissing {
+		wrong.add("MissingParty", errors.New("it is none of the constants"))
+	}
+	for _, party := range c.AuthorizedParties {
+		wrong.add(fmt.Sprintf("AuthorizedParties %q", party), checkOrigin(party))
+	}
+	return parties{slices.Clone(c.AuthorizedParties), c.AnyParty, c.MissingParty}
+}
+
+// check compares azp with the parties, byte for byte (RFC 6454 section 6.1 gives
+// an origin one spelling).
+func (p parties) check(s *claims.Session, from carrier) bool {
+	switch {
+	case p.any:
+		return true
+	case s.PartyIs == claims.Absent:
+		return p.missing.allows(from)
+	default:
+		return s.PartyIs == claims.Present && slices.Contains(p.list, s.Party)
+	}
+}
+
+// checkAudience tells whether one of a token's audiences is one of ours, where
+// we demand any (RFC 7519 section 4.1.3).
+func (a *core) checkAudience(s *claims.Session) bool {
+	if len(a.audience) == 0 {
+		return true
+	}
+	return s.AudienceIs == claims.Present &&
+		slices.ContainsFunc(s.Audience, func(aud string) bool { return slices.Contains(a.audience, aud) })
+}
+
+// checkIssuer tells whether a token is of our instance. Two instances may have
+// keys of one id, so a good signature alone does not say it.
+func (a *core) checkIssuer(s *claims.Session) bool {
+	return slices.Contains(a.issuers, s.Issuer)
+}
+
+var schemePattern = regexp.MustCompile(`\A[a-z][a-z0-9+.-]*\z`)
+
+// checkOrigin tells what keeps s from being an origin as a browser would
+// serialise it (RFC 6454 section 6.2). Anything else could never equal an azp,
+// or would promise a pattern where a comparison is made.
+func checkOrigin(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || !schemePattern.MatchString(u.Scheme) {
+		return errors.New("it is not an origin such as https://app.example.com")
+	}
+	if want := u.Scheme + "://" + u.Host; s != want {
+		return fmt.Errorf("an origin has no path, query or credentials: use %q", want)
+	}
+	host, port, err := net.SplitHostPort(u.Host)
+	if err != nil {
+		host, port = u.Host, ""
+	}
+	switch {
+	case !validHost(u.Host):
+		return errors.New("its host must be lower-case ASCII (punycode for others), without a trailing dot or wildcard")
+	case strings.HasSuffix(u.Host, ":"), u.Scheme == "https" && port == "443", u.Scheme == "http" && port == "80":
+		return fmt.Errorf("an origin leaves out its scheme's own port: use %q", u.Scheme+"://"+host)
+	}
+	return nil
+}
+
+var namePattern = regexp.MustCompile(`\A[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*(:[0-9]{0,5})?\z`)
+
+// validHost tells whether hostport is a plain lower-case host, with or without a
+// port: nothing in it can be taken for another part of a URL.
+func validHost(hostport string) bool {
+	if namePattern.MatchString(hostport) {
+		return true
+	}
+	rest, ok := strings.CutPrefix(hostport, "[")
+	if !ok {
+		return false
+	}
+	ip, port, ok := strings.Cut(rest, "]")
+	return ok && net.ParseIP(ip) != nil && !strings.Contains(ip, "%") && (port == "" || namePattern.MatchString("h"+port))
+}

@@ -1,0 +1,234 @@
+package clerkauth
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// refuse answers a request that is not let through. It is the one place that
+// does.
+func (a *core) refuse(w http.ResponseWriter, r *http.Request, state State, err *Error) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if err.Status == http.StatusUnauthorized && !state.bearer && isPage(r) {
+		http.Redirect(w, r, a.signInURL(r, err.Reason), http.StatusTemporaryRedirect)
+		return
+	}
+	if a.hide && !state.bad && (err.Status == http.StatusUnauthorized || err.Reason == ErrForbidden) {
+		hidden := *err
+		hidden.Status = http.StatusNotFound
+		err = &hidden
+	}
+	switch err.Status {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", challenge(err))
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(max(err.RetryAfter, time.Second).Seconds()))))
+	}
+	if a.errorHandler != nil {
+		a.errorHandler(w, r, err)
+		return
+	}
+	switch {
+	case err.Status == http.StatusNotFound:
+		http.NotFound(w, r)
+	case err.Reason == ErrReverification:
+		writeJSON(w, err.Status, "application/json", reverificationBody(err.reverify))
+	default:
+		writeJSON(w, err.Status, "application/problem+json", problem{
+			Type: "about:blank", Title: http.StatusText(err.Status), Status: err.Status,
+			Detail: details[err.Reason], Reason: string(err.Reason),
+		})
+	}
+}
+
+// problem is a refusal's body (RFC 9457), reason being an extension member.
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Reason string `json:"reason"`
+}
+
+// reverificationBody is what Clerk's browser SDKs answer with a dialog.
+func reverificationBody(asked *reverification) any {
+	return map[string]any{"clerk_error": map[string]any{
+		"type":     "forbidden",
+		"reason":   "reverification-error",
+		"metadata": map[string]any{"reverification": asked.metadata()},
+	}}
+}
+
+func writeJSON(w http.ResponseWriter, status int, mediaType string, body any) {
+	text, err := json.Marshal(body)
+	if err != nil {
+		// Every body above is made of strings and numbers.
+		text = []byte("{}")
+	}
+	w.Header().Set("Content-Type", mediaType)
+	w.Header().Del("Content-Length")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(text, '\n'))
+}
+
+// challenge is the WWW-Authenticate of a refusal (RFC 6750 section 3): the bare
+// scheme for who sent nothing, and what is wrong with what was sent.
+func challenge(err *Error) string {
+	if err.Reason == ErrTokenMissing || err.Reason == ErrUnauthenticated {
+		return "Bearer"
+	}
+	return fmt.Sprintf(`Bearer error="invalid_token", error_description="%s"`, details[err.Reason])
+}
+
+// isPage tells whether a browser asks for a document that a person will look at,
+// who is better served by the sign-in page than by a 401.
+func isPage(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	switch r.Header.Get("Sec-Fetch-Dest") {
+	case "document", "iframe":
+		return true
+	case "":
+		return strings.Contains(r.Header.Get("Accept"), "text/html")
+	default:
+		return false
+	}
+}
+
+// pages knows where people sign in and how they get back.
+type pages struct {
+	signIn, signUp string
+	origin         string   // PublicOrigin
+	origins        []string // authorized parties that are web origins
+	anyHost        bool     // AnyParty: the request's host is as good as any
+}
+
+func newPages(c Config, of *instance, p parties, wrong *mistakes) pages {
+	pg := pages{signIn: c.SignInURL, signUp: c.SignUpURL, origin: c.PublicOrigin, anyHost: p.any}
+	for field, target := range map[string]string{"SignInURL": c.SignInURL, "SignUpURL": c.SignUpURL} {
+		if target != "" {
+			wrong.add(field, checkTarget(target))
+		}
+	}
+	if c.PublicOrigin != "" {
+		wrong.add("PublicOrigin", checkOrigin(c.PublicOrigin))
+	}
+	for _, party := range p.list {
+		if strings.HasPrefix(party, "https://") || strings.HasPrefix(party, "http://") {
+			pg.origins = append(pg.origins, party)
+		}
+	}
+	accounts := ""
+	if of != nil {
+		accounts = of.accountsURL()
+	}
+	if pg.signIn == "" {
+		pg.signIn = accounts + "/sign-in"
+	}
+	if pg.signUp == "" {
+		pg.signUp = accounts + "/sign-up"
+	}
+	return pg
+}
+
+// checkTarget tells what keeps s from being a page to send people to: an
+// absolute http(s) URL, or a path on this server that no browser takes for
+// another host.
+func checkTarget(s string) error {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c == '\\' || c == 0x7f }):
+		return errors.New("it is not a URL")
+	case u.Scheme == "" && u.Host == "" && strings.HasPrefix(s, "/") && !strings.HasPrefix(s, "//"):
+		return nil
+	case (u.Scheme == "https" || u.Scheme == "http") && validHost(strings.ToLower(u.Host)) && u.User == nil:
+		return nil
+	}
+	return errors.New("it must be an absolute http or https URL, or a path that begins with one slash")
+}
+
+// SignInURL returns where the sender of r signs in, with the way back to r in
+// redirect_url. The way back is left out where the host that r names is none of
+// ours, because whoever sent r may have chosen it.
+func (a *Authenticator) SignInURL(r *http.Request) string {
+	return a.core.signInURL(r, "")
+}
+
+// SignUpURL returns where the sender of r signs up, with the way back as in
+// SignInURL.
+func (a *Authenticator) SignUpURL(r *http.Request) string {
+	return a.core.pages.target(a.core.pages.signUp, "", r)
+}
+
+// signInURL is SignInURL, for a session whose tasks are not done the page where
+// that is made up for.
+func (a *core) signInURL(r *http.Request, reason Reason) string {
+	tasks := ""
+	if reason == ErrSessionPending {
+		tasks = "/tasks"
+	}
+	return a.pages.target(a.pages.signIn, tasks, r)
+}
+
+// target returns page, extended by a path, with the way back to r.
+func (p pages) target(page, path string, r *http.Request) string {
+	u, err := url.Parse(page)
+	if err != nil {
+		return page // New has parsed it
+	}
+	u.Path += path
+	if back := p.wayBack(r); back != "" {
+		q := u.Query()
+		q.Set("redirect_url", back)
+		u.RawQuery = q.Encode()
+	}
+	return u.String()
+}
+
+// wayBack returns the public URL of r, "" if it is not known. The origin is set
+// field by field, never resolved, so that no path can bring a host of its own.
+func (p pages) wayBack(r *http.Request) string {
+	origin := p.publicOrigin(r)
+	if origin == "" || r.URL.Opaque != "" || !strings.HasPrefix(r.URL.Path, "/") {
+		return ""
+	}
+	scheme, host, _ := strings.Cut(origin, "://")
+	u := url.URL{Scheme: scheme, Host: host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+	return u.String()
+}
+
+// publicOrigin returns this server's origin as r's sender knows it, "" if the
+// host in r is not one of ours.
+func (p pages) publicOrigin(r *http.Request) string {
+	if p.origin != "" {
+		return p.origin
+	}
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	host := strings.ToLower(r.Host)
+	own := scheme + "://" + host
+	if slices.Contains(p.origins, own) {
+		return own
+	}
+	// Behind something that terminates TLS, the scheme is not ours to see.
+	if secure := "https://" + host; slices.Contains(p.origins, secure) {
+		return secure
+	}
+	if p.anyHost && validHost(host) {
+		return own
+	}
+	return ""
+}
