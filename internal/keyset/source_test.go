@@ -1,0 +1,133 @@
+package keyset
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/rsa"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// serve returns a source of a server with that handler.
+func serve(t *testing.T, h http.HandlerFunc) Source {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	client := srv.Client()
+	client.CheckRedirect = NoRedirect
+	return HTTP(client, srv.URL+"/keys", http.Header{"Authorization": {"Bearer sk_test_1"}})
+}
+
+func TestSourceAsksForAFreshCopy(t *testing.T) {
+	var got http.Header
+	source := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		got = r.Header
+		_, _ = io.WriteString(w, "{}")
+	})
+	if b, err := source(t.Context()); err != nil || string(b) != "{}" {
+		t.Fatalf("%q, %v", b, err)
+	}
+	if got.Get("Authorization") != "Bearer sk_test_1" || got.Get("Cache-Control") != "no-cache" {
+		t.Errorf("header = %v", got)
+	}
+}
+
+func TestBodyIsCappedAfterDecompression(t *testing.T) {
+	var bomb bytes.Buffer
+	z := gzip.NewWriter(&bomb)
+	zeros := make([]byte, 1<<20)
+	for range 64 {
+		_, _ = z.Write(zeros)
+	}
+	_ = z.Close()
+	source := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write(bomb.Bytes())
+	})
+	if b, err := source(t.Context()); err == nil || !strings.Contains(err.Error(), "longer than") {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+	source = serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(make([]byte, MaxBody)) })
+	if b, err := source(t.Context()); err != nil || len(b) != MaxBody {
+		t.Errorf("a body of just the cap: %d bytes, %v", len(b), err)
+	}
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	reached := false
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
+	defer other.Close()
+	for _, code := range []int{301, 302, 303, 307, 308} {
+		source := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, code) })
+		if _, err := source(t.Context()); !errors.Is(err, ErrRedirect) {
+			t.Errorf("%d: %v", code, err)
+		}
+	}
+	if reached {
+		t.Error("another host was reached")
+	}
+}
+
+func TestStatusErrors(t *testing.T) {
+	for name, c := range map[string]struct {
+		status     int
+		body       string
+		code       string
+		retryAfter time.Duration
+	}{
+		"Clerk's error":     {401, `{"errors":[{"code":"clerk_key_invalid","message":"sk_test_leaked"}]}`, "clerk_key_invalid", 0},
+		"too many requests": {429, ``, "", 7 * time.Second},
+		"odd code":          {500, `{"errors":[{"code":"x\r\ny"}]}`, "", 0},
+		"long code":         {500, `{"errors":[{"code":"` + strings.Repeat("a", 65) + `"}]}`, "", 0},
+		"no errors":         {500, `{"errors":[]}`, "", 0},
+		"html":              {503, `<html>`, "", 0},
+		"no content":        {204, ``, "", 0},
+	} {
+		source := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if c.retryAfter > 0 {
+				w.Header().Set("Retry-After", "7")
+			}
+			w.WriteHeader(c.status)
+			_, _ = io.WriteString(w, c.body)
+		})
+		_, err := source(t.Context())
+		var status *StatusError
+		if !errors.As(err, &status) || status.Status != c.status || status.Code != c.code || status.RetryAfter != c.retryAfter {
+			t.Errorf("%s: %#v", name, err)
+		} else if strings.Contains(err.Error(), "leaked") {
+			t.Errorf("%s: the error quotes the answer: %v", name, err)
+		}
+	}
+}
+
+func TestFallback(t *testing.T) {
+	good := body(map[string]*rsa.PublicKey{"a": public(0)})
+	answers := func(b []byte, err error) Source {
+		return func(context.Context) ([]byte, error) { return b, err }
+	}
+	first := errors.New("first")
+	if b, err := Fallback(answers(nil, first), answers(good, nil))(t.Context()); err != nil || !bytes.Equal(b, good) {
+		t.Errorf("after a failure: %v", err)
+	}
+	if b, err := Fallback(answers([]byte("<html>"), nil), answers(good, nil))(t.Context()); err != nil || !bytes.Equal(b, good) {
+		t.Errorf("after garbage: %v", err)
+	}
+	if _, err := Fallback(answers(nil, first), answers(nil, errors.New("second")))(t.Context()); !errors.Is(err, first) {
+		t.Errorf("both fail: %v, want the first's error", err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), FetchTimeout)
+		defer cancel()
+		hang := func(ctx context.Context) ([]byte, error) { <-ctx.Done(); return nil, ctx.Err() }
+		if b, err := Fallback(hang, answers(good, nil))(ctx); err != nil || !bytes.Equal(b, good) {
+			t.Errorf("after one that hangs: %v", err)
+		}
+	})
+}
