@@ -129,7 +129,7 @@ func Role(role string) Access {
 // org:invoices:create. The prefix may be left out.
 func Permission(permission string) Access {
 	d := newDemand("permission", permission, func(who Auth) bool {
-		return who.OrgID != "" && slices.Contains(who.session().Org.Permissions, withOrg(permission))
+		return who.OrgID != "" && slices.Contains(who.session().Permissions(), withOrg(permission))
 	})
 	if d.wrong == nil && withOrg(permission) == "org:" {
 		d.wrong = errors.New("permission is empty: nobody can have it")
@@ -148,13 +148,13 @@ func withOrg(s string) string {
 // Feature asks for a feature of the user's or the active organization's plan:
 // "reports", or for one of the two alone "user:reports" or "org:reports".
 func Feature(feature string) Access {
-	return newBilling("feature", feature, func(s *claims.Session) claims.Scoped { return s.Features })
+	return newBilling("feature", feature, func(s *claims.Session) claims.Scoped { return s.Features() })
 }
 
 // Plan asks for a plan of the user or the active organization: "pro", or for one
 // of the two alone "user:pro" or "org:pro".
 func Plan(plan string) Access {
-	return newBilling("plan", plan, func(s *claims.Session) claims.Scoped { return s.Plans })
+	return newBilling("plan", plan, func(s *claims.Session) claims.Scoped { return s.Plans() })
 }
 
 func newBilling(what, asked string, claim func(*claims.Session) claims.Scoped) Access {

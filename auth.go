@@ -112,7 +112,7 @@ func (a Auth) Permissions() []string {
 	if a.proof == nil {
 		return nil
 	}
-	return slices.Clone(a.proof.claims.Org.Permissions)
+	return slices.Clone(a.proof.claims.Permissions())
 }
 
 // session returns the verified claims; those of an Auth made by hand are empty.

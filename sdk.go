@@ -83,7 +83,7 @@ func canonical(who Auth) canonicalClaims {
 		OrgID:          who.OrgID,
 		OrgSlug:        who.OrgSlug,
 		OrgRole:        who.OrgRole,
-		OrgPermissions: s.Org.Permissions,
+		OrgPermissions: s.Permissions(),
 		Actor:          s.Actor,
 		Ages:           [2]int64{-1, -1},
 	}

@@ -9,6 +9,7 @@ package claims
 import (
 	"errors"
 	"math"
+	"sync"
 
 	"github.com/clerkauth/clerkauth/internal/strictjson"
 )
@@ -95,10 +96,13 @@ type Session struct {
 	Actor   []byte // act as written, if it is an object
 	ActorID string // act.sub
 
-	Org      Org
-	Features Scoped // fea
-	Plans    Scoped // pla
-	Ages     Ages   // fva
+	Org  Org
+	Ages Ages // fva
+
+	// What is read when it is first asked for: most requests ask for none of it.
+	fea, pla, per, fpm, orgPermissions []byte // as written
+	once                               sync.Once
+	grants                             grants
 }
 
 // Ages are minutes since the first and the second factor were verified, -1 for
@@ -144,16 +148,16 @@ func (p Payload) ReadSession() *Session {
 		case "o":
 			org = m.Value
 		case "fea":
-			s.Features = readScoped(m.Value)
+			s.fea = m.Value
 		case "pla":
-			s.Plans = readScoped(m.Value)
+			s.pla = m.Value
 		}
 	}
 	switch s.Version {
 	case 2:
-		s.Org = readOrg(org, s.Features)
+		s.readOrg(org)
 	case 1:
-		s.Org = p.readOrgV1()
+		s.readOrgV1(p)
 	}
 	return s
 }

@@ -106,9 +106,13 @@ func TestActor(t *testing.T) {
 }
 
 func TestOrganization(t *testing.T) {
-	v1 := Org{ID: "org_1", Slug: "acme", Role: "org:admin", Permissions: []string{"org:a:read"}}
+	type org struct {
+		Org
+		Permissions []string
+	}
+	v1 := org{Org{ID: "org_1", Slug: "acme", Role: "org:admin"}, []string{"org:a:read"}}
 	const v1Claims = `"org_id":"org_1","org_slug":"acme","org_role":"org:admin","org_permissions":["org:a:read"]`
-	for payload, want := range map[string]Org{
+	for payload, want := range map[string]org{
 		`{` + v1Claims + `}`:         v1,
 		`{"v":1,` + v1Claims + `}`:   v1,
 		`{"v":2,` + v1Claims + `}`:   {},
@@ -119,29 +123,30 @@ func TestOrganization(t *testing.T) {
 		`{"v":null,` + v1Claims + `}`:                                  {},
 		`{"v":-1,` + v1Claims + `}`:                                    {},
 		`{"org_id":null,"org_role":"org:admin"}`:                       {},
-		`{"org_id":"org_1","org_permissions":"org:a:read"}`:            {ID: "org_1"},
-		`{"org_id":"org_1","org_permissions":["org:a:read",7]}`:        {ID: "org_1"},
+		`{"org_id":"org_1","org_permissions":"org:a:read"}`:            {Org{ID: "org_1"}, nil},
+		`{"org_id":"org_1","org_permissions":["org:a:read",7]}`:        {Org{ID: "org_1"}, nil},
 		`{"o":{"id":"org_2","rol":"admin"}}`:                           {},
-		`{"v":2,"o":{"id":"org_1","slg":"acme","rol":"admin"}}`:        {ID: "org_1", Slug: "acme", Role: "org:admin"},
-		`{"v":2,"o":{"id":"org_1","rol":""}}`:                          {ID: "org_1"},
-		`{"v":2,"o":{"id":"org_1"}}`:                                   {ID: "org_1"},
-		`{"v":2,"o":{"id":"org_1","rol":"org:admin"}}`:                 {ID: "org_1", Role: "org:org:admin"},
+		`{"v":2,"o":{"id":"org_1","slg":"acme","rol":"admin"}}`:        {Org{ID: "org_1", Slug: "acme", Role: "org:admin"}, nil},
+		`{"v":2,"o":{"id":"org_1","rol":""}}`:                          {Org{ID: "org_1"}, nil},
+		`{"v":2,"o":{"id":"org_1"}}`:                                   {Org{ID: "org_1"}, nil},
+		`{"v":2,"o":{"id":"org_1","rol":"org:admin"}}`:                 {Org{ID: "org_1", Role: "org:org:admin"}, nil},
 		`{"v":2,"o":{"rol":"admin"}}`:                                  {},
 		`{"v":2,"o":{"id":7,"rol":"admin"}}`:                           {},
 		`{"v":2,"o":[]}`:                                               {},
 		`{"v":2,"o":"org_1"}`:                                          {},
 		`{"v":2,"o":null}`:                                             {},
-		`{"v":2,"fea":"o:a","o":{"id":"org_1","per":"r","fpm":"1"}}`:   {ID: "org_1", Permissions: []string{"org:a:r"}},
-		`{"v":2,"fea":"a","o":{"id":"org_1","per":"r","fpm":"1"}}`:     {ID: "org_1"},
-		`{"v":2,"fea":7,"o":{"id":"org_1","per":"r","fpm":"1"}}`:       {ID: "org_1"},
-		`{"v":2,"fea":"o:a","o":{"id":"org_1","per":7,"fpm":"1"}}`:     {ID: "org_1"},
-		`{"v":2,"fea":"o:a","o":{"id":"org_1","per":"r","fpm":1}}`:     {ID: "org_1"},
-		`{"v":2,"o":{"id":"org_1","per":"r","fpm":"1"},"fea":"o:a"}`:   {ID: "org_1", Permissions: []string{"org:a:r"}},
-		`{"v":2,"fea":"x:a","o":{"id":"org_1","per":"r","fpm":"1"}}`:   {ID: "org_1"},
-		`{"v":2,"fea":"O:a","o":{"id":"org_1","per":"r","fpm":"1"}}`:   {ID: "org_1"},
-		`{"v":2,"fea":"foo:a","o":{"id":"org_1","per":"r","fpm":"1"}}`: {ID: "org_1"},
+		`{"v":2,"fea":"o:a","o":{"id":"org_1","per":"r","fpm":"1"}}`:   {Org{ID: "org_1"}, []string{"org:a:r"}},
+		`{"v":2,"fea":"a","o":{"id":"org_1","per":"r","fpm":"1"}}`:     {Org{ID: "org_1"}, nil},
+		`{"v":2,"fea":7,"o":{"id":"org_1","per":"r","fpm":"1"}}`:       {Org{ID: "org_1"}, nil},
+		`{"v":2,"fea":"o:a","o":{"id":"org_1","per":7,"fpm":"1"}}`:     {Org{ID: "org_1"}, nil},
+		`{"v":2,"fea":"o:a","o":{"id":"org_1","per":"r","fpm":1}}`:     {Org{ID: "org_1"}, nil},
+		`{"v":2,"o":{"id":"org_1","per":"r","fpm":"1"},"fea":"o:a"}`:   {Org{ID: "org_1"}, []string{"org:a:r"}},
+		`{"v":2,"fea":"x:a","o":{"id":"org_1","per":"r","fpm":"1"}}`:   {Org{ID: "org_1"}, nil},
+		`{"v":2,"fea":"O:a","o":{"id":"org_1","per":"r","fpm":"1"}}`:   {Org{ID: "org_1"}, nil},
+		`{"v":2,"fea":"foo:a","o":{"id":"org_1","per":"r","fpm":"1"}}`: {Org{ID: "org_1"}, nil},
 	} {
-		if got := read(t, payload).Org; !reflect.DeepEqual(got, want) {
+		s := read(t, payload)
+		if got := (org{s.Org, s.Permissions()}); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s\n got %+v\nwant %+v", payload, got, want)
 		}
 	}
@@ -158,8 +163,8 @@ func TestScoped(t *testing.T) {
 		`7`:                   {},
 		`null`:                {},
 	} {
-		if got := read(t, `{"fea":`+claim+`,"pla":`+claim+`}`); !reflect.DeepEqual(got.Features, want) || !reflect.DeepEqual(got.Plans, want) {
-			t.Errorf("%s: %+v, %+v, want %+v", claim, got.Features, got.Plans, want)
+		if got := read(t, `{"fea":`+claim+`,"pla":`+claim+`}`); !reflect.DeepEqual(got.Features(), want) || !reflect.DeepEqual(got.Plans(), want) {
+			t.Errorf("%s: %+v, %+v, want %+v", claim, got.Features(), got.Plans(), want)
 		}
 	}
 }
@@ -188,7 +193,7 @@ func TestPermissionBitmap(t *testing.T) {
 		{"o:a", "read", "0", ""},
 	} {
 		claims, _ := json.Marshal(map[string]any{"v": 2, "fea": c.fea, "o": map[string]any{"id": "org_1", "per": c.per, "fpm": c.fpm}})
-		if got := strings.Join(read(t, string(claims)).Org.Permissions, " "); got != c.want {
+		if got := strings.Join(read(t, string(claims)).Permissions(), " "); got != c.want {
 			t.Errorf("fea %q per %.20q fpm %q: %q, want %q", c.fea, c.per, c.fpm, got, c.want)
 		}
 	}
@@ -216,7 +221,7 @@ func FuzzPermissions(f *testing.F) {
 		var want []string
 		if per != "" && fpm != "" {
 			masks := strings.Split(fpm, ",")
-			for i, feature := range s.Features.Org {
+			for i, feature := range s.Features().Org {
 				if i >= len(masks) {
 					break
 				}
@@ -237,8 +242,8 @@ func FuzzPermissions(f *testing.F) {
 				}
 			}
 		}
-		if !slices.Equal(s.Org.Permissions, want) {
-			t.Fatalf("got %q, want %q", s.Org.Permissions, want)
+		if !slices.Equal(s.Permissions(), want) {
+			t.Fatalf("got %q, want %q", s.Permissions(), want)
 		}
 	})
 }

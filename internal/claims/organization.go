@@ -9,10 +9,40 @@ import (
 
 // Org is the active organization of a session. Without one, ID is "".
 type Org struct {
-	ID, Slug    string
-	Role        string // with its prefix: "org:admin"; "" if the token names none
-	Permissions []string
+	ID, Slug string
+	Role     string // with its prefix: "org:admin"; "" if the token names none
 }
+
+// grants is what a session may use.
+type grants struct {
+	features, plans Scoped
+	permissions     []string
+}
+
+func (s *Session) granted() *grants {
+	s.once.Do(func() {
+		s.grants.features = readScoped(s.fea)
+		s.grants.plans = readScoped(s.pla)
+		if s.orgPermissions != nil {
+			s.grants.permissions, _ = readStrings(s.orgPermissions)
+		} else {
+			per, _ := strictjson.String(s.per)
+			fpm, _ := strictjson.String(s.fpm)
+			s.grants.permissions = permissions(s.grants.features.Org, per, fpm)
+		}
+	})
+	return &s.grants
+}
+
+// Permissions are those in the active organization, as org:feature:permission.
+// The list is shared and must not be changed.
+func (s *Session) Permissions() []string { return s.granted().permissions }
+
+// Features reads the fea claim. Its lists are shared and must not be changed.
+func (s *Session) Features() Scoped { return s.granted().features }
+
+// Plans reads the pla claim. Its lists are shared and must not be changed.
+func (s *Session) Plans() Scoped { return s.granted().plans }
 
 // Scoped is a list of features or plans, each of a user, of an organization, or
 // of both.
@@ -49,26 +79,33 @@ func readScoped(value []byte) Scoped {
 }
 
 // readOrg reads the o claim of a version 2 token.
-func readOrg(value []byte, features Scoped) Org {
+func (s *Session) readOrg(value []byte) {
 	var buf [8]strictjson.Member
 	members, err := strictjson.Object(value, buf[:0])
 	if err != nil {
-		return Org{}
+		return
 	}
-	o := Payload(members)
-	id, ok := readID(o.get("id"))
-	if !ok {
-		return Org{}
+	var org Org
+	var per, fpm []byte
+	for _, m := range members {
+		switch string(m.Name) {
+		case "id":
+			org.ID, _ = readID(m.Value)
+		case "slg":
+			org.Slug, _ = strictjson.String(m.Value)
+		case "rol":
+			if org.Role, _ = strictjson.String(m.Value); org.Role != "" {
+				org.Role = "org:" + org.Role
+			}
+		case "per":
+			per = m.Value
+		case "fpm":
+			fpm = m.Value
+		}
 	}
-	org := Org{ID: id}
-	org.Slug, _ = strictjson.String(o.get("slg"))
-	if role, _ := strictjson.String(o.get("rol")); role != "" {
-		org.Role = "org:" + role
+	if org.ID != "" {
+		s.Org, s.per, s.fpm = org, per, fpm
 	}
-	per, _ := strictjson.String(o.get("per"))
-	fpm, _ := strictjson.String(o.get("fpm"))
-	org.Permissions = permissions(features.Org, per, fpm)
-	return org
 }
 
 // permissions expands Clerk's compressed permissions. fpm holds one decimal
@@ -114,14 +151,13 @@ func decimal(s string) (*big.Int, bool) {
 func trim(s string) string { return strings.Trim(s, " \t\n\v\f\r") }
 
 // readOrgV1 reads the organization claims of a version 1 token.
-func (p Payload) readOrgV1() Org {
+func (s *Session) readOrgV1(p Payload) {
 	id, ok := readID(p.get("org_id"))
 	if !ok {
-		return Org{}
+		return
 	}
-	org := Org{ID: id}
-	org.Slug, _ = strictjson.String(p.get("org_slug"))
-	org.Role, _ = strictjson.String(p.get("org_role"))
-	org.Permissions, _ = readStrings(p.get("org_permissions"))
-	return org
+	s.Org.ID = id
+	s.Org.Slug, _ = strictjson.String(p.get("org_slug"))
+	s.Org.Role, _ = strictjson.String(p.get("org_role"))
+	s.orgPermissions = p.get("org_permissions")
 }

@@ -123,7 +123,7 @@ func parseHeader(data []byte) (h Header, err error) {
 	for _, m := range members {
 		switch string(m.Name) {
 		case "alg":
-			h.alg, _ = strictjson.String(m.Value)
+			h.alg = word(m.Value)
 		case "kid":
 			// A kid of another type, or too long to be one, is no kid: which
 			// key is meant is not known then.
@@ -133,10 +133,10 @@ func parseHeader(data []byte) (h Header, err error) {
 			}
 		case "typ":
 			h.HasType = true
-			h.Type, _ = strictjson.String(m.Value)
+			h.Type = word(m.Value)
 		case "cat":
 			h.HasCat = true
-			h.Category, _ = strictjson.String(m.Value)
+			h.Category = word(m.Value)
 		case "oiat":
 			h.OrigIAT, _ = strictjson.Number(m.Value)
 		case "crit", "b64", "zip", "enc", "jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256":
@@ -147,6 +147,20 @@ func parseHeader(data []byte) (h Header, err error) {
 		}
 	}
 	return h, nil
+}
+
+// word reads a string; the usual ones are constants and cost no allocation.
+func word(value []byte) string {
+	switch string(value) {
+	case `"RS256"`:
+		return rs256
+	case `"JWT"`:
+		return "JWT"
+	case `"cl_B7d4PD111AAA"`:
+		return "cl_B7d4PD111AAA"
+	}
+	s, _ := strictjson.String(value)
+	return s
 }
 
 // CheckAlgorithm returns ErrAlgorithm unless the header says RS256, byte for
