@@ -25,6 +25,8 @@ const (
 	// ErrConfiguration: what was asked for needs configuration that is not
 	// there. 500.
 	ErrConfiguration Reason = "configuration"
+	// ErrWebhook: a webhook delivery is not authentic or not well formed. 400.
+	ErrWebhook Reason = "webhook-not-authentic"
 )
 
 // Reasons for which a caller is unauthenticated.
@@ -80,8 +82,8 @@ func (r Reason) kind() Reason {
 		return ErrForbidden
 	case ErrUnavailable, ErrKeysUnavailable, ErrSecretKeyInvalid:
 		return ErrUnavailable
-	case ErrConfiguration:
-		return ErrConfiguration
+	case ErrConfiguration, ErrWebhook:
+		return r
 	default:
 		return ErrUnauthenticated
 	}
@@ -93,6 +95,7 @@ var details = map[Reason]string{
 	ErrForbidden:        "you are signed in, but not allowed to do this",
 	ErrUnavailable:      "this cannot be answered at the moment; try again",
 	ErrConfiguration:    "the server lacks configuration for this",
+	ErrWebhook:          "the delivery is not authentic",
 	ErrTokenMissing:     "send a session token as Authorization: Bearer",
 	ErrTokenInvalid:     "the credential is not a well-formed token",
 	ErrTokenType:        "a token of this kind is not accepted here",
@@ -135,6 +138,8 @@ func newError(reason Reason, cause error) *Error {
 		e.RetryAfter = time.Second
 	case ErrConfiguration:
 		e.Status = http.StatusInternalServerError
+	case ErrWebhook:
+		e.Status = http.StatusBadRequest
 	default:
 		e.Status = http.StatusUnauthorized
 	}

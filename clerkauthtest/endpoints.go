@@ -1,0 +1,241 @@
+package clerkauthtest
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/rand"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/clerk/clerk-sdk-go/v2"
+)
+
+// route is what is behind a pattern of the mux.
+type route struct {
+	endpoint Endpoint
+	http.HandlerFunc
+}
+
+func (s *Server) routes() {
+	s.mux.Handle("GET /v1/jwks", route{BackendJWKS, s.backend(s.serveKeySet)})
+	s.mux.Handle("GET /.well-known/jwks.json", route{FrontendJWKS, s.serveKeySet})
+	s.mux.Handle("GET /v1/users/{id}", route{Users, s.backend(s.serveUser)})
+	s.mux.Handle("GET /v1/sessions/{id}", route{Sessions, s.backend(s.serveSession)})
+	s.mux.Handle("POST /v1/sessions/{id}/tokens", route{SessionTokens, s.backend(s.serveToken)})
+	s.mux.Handle("POST /v1/sessions/{id}/tokens/{template}", route{SessionTokens, s.backend(s.serveToken)})
+	s.mux.Handle("/v1/", route{backendOther, s.backend(notFound)})
+	s.mux.Handle("/", route{frontendOther, notFound})
+}
+
+// answer is a whole answer, kept until it is known how it is to be sent.
+type answer struct {
+	status int
+	header http.Header
+	body   bytes.Buffer
+	how    int // Hang, SlowBody, Cut; else it is sent as it is
+}
+
+func (a *answer) Header() http.Header { return a.header }
+
+func (a *answer) WriteHeader(status int) { a.status = status }
+
+func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
+
+// answer returns the answer to r. It neither waits nor changes r.
+func (s *Server) answer(r *http.Request) *answer {
+	r = r.WithContext(r.Context())
+	r.Method = cmp.Or(r.Method, http.MethodGet) // a client may leave it empty
+	r.Body = drain(r.Body)
+	a := &answer{status: http.StatusOK, header: make(http.Header)}
+	handler, _ := s.mux.Handler(r)
+	to, ok := handler.(route)
+	if !ok { // the mux would redirect to a cleaner path, which Clerk does not
+		to = route{frontendOther, notFound}
+	}
+	how, retryAfter := s.note(to.endpoint)
+	if how == Redirect && r.URL.Query().Has(redirected) {
+		how = 0
+	}
+	switch {
+	case how == Redirect:
+		a.header.Set("Location", s.URL+r.URL.EscapedPath()+"?"+redirected)
+		a.status = http.StatusTemporaryRedirect
+	case how == Garbage:
+		a.header.Set("Content-Type", "text/html; charset=utf-8")
+		a.body.WriteString(garbage)
+	case how >= http.StatusBadRequest:
+		writeError(a, how)
+	case !ok:
+		notFound(a, r)
+	default:
+		s.mux.ServeHTTP(a, r) // again, because it sets the values in the path
+		if how > 0 {
+			a.status = how
+		} else {
+			a.how = how
+		}
+	}
+	if retryAfter > 0 && a.status >= http.StatusBadRequest {
+		a.header.Set("Retry-After", strconv.Itoa(retryAfter))
+	}
+	if a.status == http.StatusNoContent || a.status == http.StatusNotModified {
+		a.body.Reset()
+	}
+	return a
+}
+
+// redirected is the query of what Redirect redirects to.
+const redirected = "redirected"
+
+// drain reads a request's body ahead: a server notices that the client went away
+// only after that.
+func drain(body io.Reader) io.ReadCloser {
+	if body == nil {
+		return http.NoBody
+	}
+	data, _ := io.ReadAll(io.LimitReader(body, 1<<20)) // what was cut off is not the JSON that is asked for
+	return io.NopCloser(bytes.NewReader(data))
+}
+
+// backend lets in who has the instance's secret key.
+func (s *Server) backend(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer "+s.secret {
+			writeError(w, http.StatusUnauthorized)
+			return
+		}
+		next(w, r)
+	}
+}
+
+func (s *Server) serveKeySet(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(s.publicKeys())
+}
+
+func (s *Server) serveUser(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	u := s.users[r.PathValue("id")]
+	s.mu.Unlock()
+	if u == nil {
+		notFound(w, r)
+		return
+	}
+	createdAt := u.createdAt.UnixMilli()
+	emailID := "idn_" + u.ID[len("user_"):]
+	writeJSON(w, http.StatusOK, clerk.User{
+		Object:                "user",
+		ID:                    u.ID,
+		PrimaryEmailAddressID: &emailID,
+		EmailAddresses: []*clerk.EmailAddress{{
+			Object:       "email_address",
+			ID:           emailID,
+			EmailAddress: u.Email,
+			Verification: &clerk.Verification{Object: "verification_otp", Status: "verified", Strategy: "email_code"},
+			LinkedTo:     []*clerk.LinkedIdentification{},
+			CreatedAt:    createdAt,
+			UpdatedAt:    createdAt,
+		}},
+		PhoneNumbers:       []*clerk.PhoneNumber{},
+		Web3Wallets:        []*clerk.Web3Wallet{},
+		Passkeys:           []*clerk.Passkey{},
+		ExternalAccounts:   []*clerk.ExternalAccount{},
+		SAMLAccounts:       []*clerk.SAMLAccount{},
+		EnterpriseAccounts: []*clerk.EnterpriseAccount{},
+		PublicMetadata:     json.RawMessage("{}"),
+		PrivateMetadata:    json.RawMessage("{}"),
+		UnsafeMetadata:     json.RawMessage("{}"),
+		CreatedAt:          createdAt,
+		UpdatedAt:          createdAt,
+	})
+}
+
+func (s *Server) serveSession(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	session := s.sessions[r.PathValue("id")]
+	var status string
+	if session != nil {
+		status = session.status()
+	}
+	s.mu.Unlock()
+	if session == nil {
+		notFound(w, r)
+		return
+	}
+	const week = 7 * 24 * time.Hour // Clerk's default
+	resource := clerk.Session{
+		Object:       "session",
+		ID:           session.ID,
+		ClientID:     "client_" + session.ID[len("sess_"):],
+		UserID:       session.User.ID,
+		Status:       status,
+		LastActiveAt: session.signedInAt.UnixMilli(),
+		ExpireAt:     session.signedInAt.Add(week).UnixMilli(),
+		AbandonAt:    session.signedInAt.Add(4 * week).UnixMilli(),
+		CreatedAt:    session.signedInAt.UnixMilli(),
+		UpdatedAt:    session.signedInAt.UnixMilli(),
+	}
+	if session.Organization != nil {
+		resource.LastActiveOrganizationID = session.Organization.ID
+	}
+	if session.actorID != "" {
+		resource.Actor = mustJSON(map[string]any{"sub": session.actorID})
+	}
+	writeJSON(w, http.StatusOK, resource)
+}
+
+// serveToken mints a token. It was asked for by a server, so it has no azp.
+func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("template")
+	s.mu.Lock()
+	session := s.sessions[r.PathValue("id")]
+	_, hasTemplate := s.templates[name]
+	s.mu.Unlock()
+	if session == nil || name != "" && !hasTemplate {
+		notFound(w, r)
+		return
+	}
+	asked := struct {
+		Seconds int64 `json:"expires_in_seconds"`
+	}{int64(lifetime / time.Second)}
+	err := json.NewDecoder(r.Body).Decode(&asked)
+	if err != nil && err != io.EOF || asked.Seconds < 30 || asked.Seconds > maxLifetime {
+		writeError(w, http.StatusUnprocessableEntity)
+		return
+	}
+	d := draft{template: name, lifetime: time.Duration(asked.Seconds) * time.Second}
+	WithoutParty()(&d)
+	token, ok := session.mint(&d)
+	if !ok {
+		notFound(w, r)
+		return
+	}
+	writeJSON(w, http.StatusOK, clerk.SessionToken{Object: "token", JWT: token})
+}
+
+// maxLifetime is how many seconds of life may be asked for: ten years.
+const maxLifetime = 315_360_000
+
+func notFound(w http.ResponseWriter, _ *http.Request) { writeError(w, http.StatusNotFound) }
+
+// writeError writes an error in Clerk's form.
+func writeError(w http.ResponseWriter, status int) {
+	code := errorCodes[status]
+	if code == "" {
+		code = "internal_clerk_error"
+	}
+	text := http.StatusText(status)
+	writeJSON(w, status, map[string]any{
+		"errors":         []clerk.Error{{Code: code, Message: text, LongMessage: text}},
+		"clerk_trace_id": rand.Text(),
+	})
+}
+
+func writeJSON(w http.ResponseWriter, status int, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(mustJSON(value))
+}

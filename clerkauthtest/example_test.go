@@ -1,0 +1,84 @@
+package clerkauthtest_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"time"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+// A server is tested against an instance of its own. In a test, NewServer(t) does
+// what Start and Close do here.
+func Example() {
+	srv, err := clerkauthtest.Start()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer srv.Close()
+
+	auth, err := clerkauth.New(srv.Config())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	handler := auth.Require(clerkauth.Permission("org:invoices:create")).Func(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "welcome to", clerkauth.FromContext(r.Context()).OrgSlug)
+	})
+	request := func(session *clerkauthtest.Session) {
+		req := httptest.NewRequest(http.MethodPost, "/invoices", nil)
+		if session != nil {
+			session.Authorize(req)
+		}
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, req)
+		fmt.Println(w.Code)
+	}
+
+	jane := srv.CreateUser("jane@example.com")
+	request(nil)
+	request(srv.SignIn(jane))
+	request(srv.SignIn(jane, clerkauthtest.InOrganization("acme", "org:clerk", "org:invoices:create")))
+	// Output:
+	// 401
+	// 403
+	// 200
+}
+
+func ExampleServer_Fail() {
+	srv, err := clerkauthtest.Start(clerkauthtest.InMemory())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer srv.Close()
+	auth, err := clerkauth.New(srv.Config())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	handler := auth.Require().Func(func(http.ResponseWriter, *http.Request) {})
+	session := srv.SignIn(srv.CreateUser("jane@example.com"))
+	request := func() {
+		req := httptest.NewRequest(http.MethodGet, "/", nil)
+		session.Authorize(req)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, req)
+		fmt.Println(w.Code)
+	}
+
+	srv.Fail(clerkauthtest.JWKS, http.StatusServiceUnavailable)
+	request() // nobody can be recognised without keys
+	srv.Heal(clerkauthtest.JWKS)
+	srv.Advance(time.Minute)
+	request()
+	srv.Fail(clerkauthtest.JWKS, http.StatusServiceUnavailable)
+	request() // the keys are known by now
+	// Output:
+	// 503
+	// 200
+	// 200
+}

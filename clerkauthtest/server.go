@@ -1,0 +1,208 @@
+// Package clerkauthtest is a Clerk instance of your own, for tests and for
+// trying things out without an account: it has keys, users, organizations and
+// sessions, mints the tokens that Clerk would, and answers the parts of Clerk's
+// Backend and Frontend API that package clerkauth calls.
+//
+//	srv := clerkauthtest.NewServer(t)
+//	auth, err := clerkauth.New(srv.Config())
+//	…
+//	jane := srv.CreateUser("jane@example.com")
+//	srv.SignIn(jane, clerkauthtest.InOrganization("acme", "org:admin")).Authorize(req)
+//
+// It can be made to fail ([Server.Fail]), to change its keys
+// ([Server.RotateKeys]) and to look ahead in time ([Server.Advance]). With
+// [InMemory] it works inside a bubble of testing/synctest.
+//
+// Keys and secrets are made at random for each Server, and nothing but loopback
+// is listened on. Mistakes in its use, such as a permission that is none, panic.
+package clerkauthtest
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math/big"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/clerkauth/clerkauth"
+)
+
+// TB is what NewServer needs of a *testing.T, *testing.B or *testing.F.
+type TB interface {
+	Helper()
+	Cleanup(func())
+	Fatalf(format string, args ...any)
+}
+
+// Server is a Clerk instance. Its methods may be called at any time by any
+// number of goroutines.
+type Server struct {
+	// URL is where the instance is: on loopback, or, in memory, the host in its
+	// publishable key.
+	URL string
+
+	host     string // of the Frontend API, as the publishable key says
+	secret   string
+	origin   string
+	inMemory bool
+
+	mux       *http.ServeMux
+	transport http.RoundTripper
+	close     func()
+	closed    atomic.Bool
+	offset    atomic.Int64 // of our clock, in nanoseconds
+
+	mu            sync.Mutex // guards what follows, and what is in it
+	keys          []signingKey
+	signing       signingKey
+	keySet        []byte // served instead of keys, if not nil
+	users         map[string]*User
+	organizations map[string]*Organization // by slug
+	sessions      map[string]*Session
+	templates     map[string]map[string]any
+	faults        map[Endpoint]int
+	retryAfter    map[Endpoint]int
+	requests      map[Endpoint]int
+}
+
+// Option changes how a Server is made.
+type Option func(*Server)
+
+// InMemory makes a Server that listens on nothing and runs no goroutine. It is
+// reached through [Server.Transport] alone, which is in its Config. Whoever
+// waits for it in a bubble of testing/synctest is durably blocked, so that
+// virtual time goes on.
+func InMemory() Option { return func(s *Server) { s.inMemory = true } }
+
+// Origin sets the origin of the app whose users sign in, which becomes the azp of
+// tokens. Without it, it is https://app.example.com.
+func Origin(origin string) Option { return func(s *Server) { s.origin = origin } }
+
+// NewServer starts a Server and closes it when the test ends.
+func NewServer(tb TB, opts ...Option) *Server {
+	tb.Helper()
+	s, err := Start(opts...)
+	if err != nil {
+		tb.Fatalf("%v", err)
+	}
+	tb.Cleanup(s.Close)
+	return s
+}
+
+// Start starts a Server outside of a test. Close it after use.
+func Start(opts ...Option) (*Server, error) {
+	s := &Server{
+		host:          randomHost(),
+		secret:        "sk_test_" + rand.Text() + rand.Text(),
+		origin:        "https://app.example.com",
+		mux:           http.NewServeMux(),
+		close:         func() {},
+		users:         make(map[string]*User),
+		organizations: make(map[string]*Organization),
+		sessions:      make(map[string]*Session),
+		templates:     make(map[string]map[string]any),
+		faults:        make(map[Endpoint]int),
+		retryAfter:    make(map[Endpoint]int),
+		requests:      make(map[Endpoint]int),
+	}
+	for _, option := range opts {
+		option(s)
+	}
+	if s.signing.private == nil {
+		s.signing = newKey()
+	}
+	s.keys = []signingKey{s.signing}
+	s.routes()
+	if s.inMemory {
+		s.URL = s.Issuer()
+		s.transport = memory{s}
+		return s, nil
+	}
+	if err := s.listen(); err != nil {
+		return nil, fmt.Errorf("clerkauthtest: %w", err)
+	}
+	return s, nil
+}
+
+// Close ends the Server and every request to it. It may be called more than once.
+func (s *Server) Close() {
+	if s.closed.CompareAndSwap(false, true) {
+		s.close()
+	}
+}
+
+var errClosed = errors.New("clerkauthtest: the server is closed")
+
+// Config returns a configuration for [clerkauth.New] that trusts this instance,
+// and nobody but the app's origin. Change what a test needs otherwise.
+func (s *Server) Config() clerkauth.Config {
+	return clerkauth.Config{
+		PublishableKey:    s.PublishableKey(),
+		SecretKey:         clerkauth.NewSecret(s.secret),
+		AuthorizedParties: []string{s.origin},
+		BackendURL:        s.URL,
+		FrontendURL:       s.URL,
+		Transport:         s.transport,
+		Now:               s.Now,
+	}
+}
+
+// Transport reaches the Server. In memory it is the only way there is; otherwise
+// it is an [http.Transport] whose connections end with the Server.
+func (s *Server) Transport() http.RoundTripper { return s.transport }
+
+// PublishableKey returns the instance's pk_test_… key.
+func (s *Server) PublishableKey() string {
+	return "pk_test_" + base64.RawStdEncoding.EncodeToString([]byte(s.host+"$"))
+}
+
+// SecretKey returns the instance's sk_test_… key.
+func (s *Server) SecretKey() string { return s.secret }
+
+// Issuer returns the iss of the instance's tokens.
+func (s *Server) Issuer() string { return "https://" + s.host }
+
+// Origin returns the origin of the app whose users sign in.
+func (s *Server) Origin() string { return s.origin }
+
+// Now returns the time on the instance's clock: that of the machine, or of the
+// bubble of testing/synctest, and what it was advanced by.
+func (s *Server) Now() time.Time {
+	return time.Now().Add(time.Duration(s.offset.Load()))
+}
+
+// Advance puts the instance's clock forward, or back if d is negative. Nobody
+// waits, and nothing wakes up.
+func (s *Server) Advance(d time.Duration) { s.offset.Add(int64(d)) }
+
+// randomHost returns a host as those of Clerk's development instances are. A
+// host is an issuer: that two servers get the same must not happen in practice.
+func randomHost() string {
+	return fmt.Sprintf("%s-%s%s-%d.clerk.accounts.dev", pick(adjectives), pick(colours), pick(animals), 10+number(90))
+}
+
+var (
+	adjectives = []string{"able", "brave", "calm", "clever", "cosy", "eager", "early", "fair", "fond", "free",
+		"gentle", "glad", "happy", "jolly", "keen", "kind", "lively", "lucky", "merry", "mild", "modest", "neat",
+		"noble", "patient", "polite", "proud", "quick", "quiet", "sharp", "smart", "steady", "warm"}
+	colours = []string{"amber", "ash", "azure", "black", "blue", "bronze", "brown", "copper", "coral", "cream",
+		"gold", "green", "grey", "indigo", "ivory", "jade", "lilac", "lime", "mint", "navy", "olive", "opal",
+		"pearl", "pink", "plum", "red", "rose", "ruby", "silver", "teal", "violet", "white"}
+	animals = []string{"ant", "badger", "bat", "bear", "bee", "crane", "crow", "deer", "dove", "duck", "eagle",
+		"finch", "fox", "frog", "goat", "hare", "hawk", "heron", "lark", "lynx", "mole", "moth", "mouse", "otter",
+		"owl", "robin", "seal", "snail", "swan", "toad", "wolf", "wren"}
+)
+
+func pick(words []string) string { return words[number(len(words))] }
+
+func number(below int) int64 {
+	n, err := rand.Int(rand.Reader, big.NewInt(int64(below)))
+	if err != nil {
+		panic(err) // crypto/rand never fails
+	}
+	return n.Int64()
+}

@@ -1,0 +1,153 @@
+package clerkauth_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/clerk/clerk-sdk-go/v2"
+	"github.com/clerk/clerk-sdk-go/v2/user"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+func home(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "home") }
+
+func deleteOrg(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, r.PathValue("slug")) }
+
+func dashboard(w http.ResponseWriter, r *http.Request) {
+	who := clerkauth.FromContext(r.Context()) // Auth, by value; signed out is its zero value
+	fmt.Fprintln(w, who.UserID, who.OrgSlug, who.Has(clerkauth.Permission("org:invoices:create")))
+}
+
+// The whole way from the environment to a guarded server.
+func Example() {
+	auth, err := clerkauth.New(clerkauth.FromEnv()) // every configuration mistake, joined in one error
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", home)
+	mux.Handle("GET /dashboard", auth.Require().Func(dashboard))                                 // anyone signed in
+	mux.Handle("DELETE /orgs/{slug}", auth.Require(clerkauth.Role("org:admin")).Func(deleteOrg)) // role in the active organization
+	log.Fatal(http.ListenAndServe(":8080", auth.Handler(mux)))                                   // identifies callers
+}
+
+// Tokens come by other ways than HTTP, too.
+func ExampleAuthenticator_VerifyToken() {
+	srv, err := clerkauthtest.Start(clerkauthtest.InMemory())
+	if err != nil {
+		log.Fatal(err)
+	}
+	auth, err := clerkauth.New(srv.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	token := srv.SignIn(srv.CreateUser("jane@example.com")).Token()
+
+	who, err := auth.VerifyToken(context.Background(), token)
+	fmt.Println(who.SignedIn(), err)
+	_, err = auth.VerifyToken(context.Background(), "not a token")
+	fmt.Println(err)
+	// Output:
+	// true <nil>
+	// clerkauth: the credential is not a well-formed token (token-invalid)
+}
+
+// Custom claims are decoded from the token that was verified.
+func ExampleClaimsAs() {
+	type MyClaims struct {
+		Nickname string `json:"nickname"`
+	}
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		claims, err := clerkauth.ClaimsAs[MyClaims](clerkauth.FromContext(r.Context()))
+		fmt.Fprintln(w, claims.Nickname, err)
+	}
+
+	srv, err := clerkauthtest.Start(clerkauthtest.InMemory())
+	if err != nil {
+		log.Fatal(err)
+	}
+	auth, err := clerkauth.New(srv.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	req := httptest.NewRequest("GET", "/", nil)
+	srv.SignIn(srv.CreateUser("jane@example.com")).Authorize(req, clerkauthtest.WithClaim("nickname", "jj"))
+	rec := httptest.NewRecorder()
+	auth.Require().Func(handler).ServeHTTP(rec, req)
+	fmt.Print(rec.Body)
+	// Output: jj <nil>
+}
+
+// The rest of Clerk's Backend API is clerk-sdk-go's, with our key and deadline.
+func ExampleAuthenticator_ClerkConfig() {
+	srv, err := clerkauthtest.Start()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer srv.Close()
+	auth, err := clerkauth.New(srv.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	jane := srv.CreateUser("jane@example.com")
+	ctx := context.Background()
+
+	u, err := user.NewClient(auth.ClerkConfig()).Get(ctx, jane.ID) // clerk-sdk-go with our key, deadline and transport
+	fmt.Println(u.ID == jane.ID, err)
+	// Output: true <nil>
+}
+
+// Handlers written for clerk-sdk-go go on working.
+func ExampleAuthenticator_Require_sdk() {
+	legacy := func(w http.ResponseWriter, r *http.Request) {
+		claims, ok := clerk.SessionClaimsFromContext(r.Context())
+		fmt.Fprintln(w, ok, claims.HasRole("org:admin"))
+	}
+
+	srv, err := clerkauthtest.Start(clerkauthtest.InMemory())
+	if err != nil {
+		log.Fatal(err)
+	}
+	auth, err := clerkauth.New(srv.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	req := httptest.NewRequest("GET", "/", nil)
+	srv.SignIn(srv.CreateUser("jane@example.com"), clerkauthtest.InOrganization("acme", "org:admin")).Authorize(req)
+	rec := httptest.NewRecorder()
+	auth.Require().Func(legacy).ServeHTTP(rec, req)
+	fmt.Print(rec.Body)
+	// Output: true true
+}
+
+func TestDashboard(t *testing.T) {
+	srv := clerkauthtest.NewServer(t) // a Clerk instance of your own: keys, users, tokens
+	auth, err := clerkauth.New(srv.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	jane := srv.CreateUser("jane+clerk_test@example.com")
+	req := httptest.NewRequest("GET", "/dashboard", nil)
+	srv.SignIn(jane, clerkauthtest.InOrganization("acme", "org:admin")).Authorize(req)
+
+	rec := httptest.NewRecorder()
+	auth.Require().Func(dashboard).ServeHTTP(rec, req)
+	if rec.Code != http.StatusOK {
+		t.Errorf("got %d: %s", rec.Code, rec.Body)
+	}
+}
+
+func TestDashboardHandlerAlone(t *testing.T) {
+	ctx := clerkauth.NewContext(t.Context(), clerkauth.Auth{UserID: "user_1"}) // no token at all
+	rec := httptest.NewRecorder()
+	dashboard(rec, httptest.NewRequestWithContext(ctx, "GET", "/dashboard", nil))
+	if got := rec.Body.String(); got != "user_1  false\n" {
+		t.Errorf("got %q", got)
+	}
+}

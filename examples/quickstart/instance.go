@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+// tokenLife is how long the printed tokens are good for. Clerk's own live for a
+// minute and are renewed by its frontend SDKs; nobody types that fast.
+const tokenLife = 12 * time.Hour
+
+// instance returns the configuration of the Clerk instance to use, and the
+// requests that show what the server does: your own instance if the environment
+// names one, else a local one.
+func instance(base string) (clerkauth.Config, []request, func(), error) {
+	for _, name := range []string{"CLERK_PUBLISHABLE_KEY", "CLERK_SECRET_KEY", "CLERK_JWT_KEY"} {
+		if os.Getenv(name) != "" {
+			return clerkauth.FromEnv(), withoutTokens(), func() {}, nil
+		}
+	}
+	clerk, err := clerkauthtest.Start(clerkauthtest.Origin(base))
+	if err != nil {
+		return clerkauth.Config{}, nil, nil, err
+	}
+	jane := clerk.CreateUser("jane@example.com")
+	john := clerk.CreateUser("john@example.com")
+	admin := clerk.SignIn(jane, clerkauthtest.InOrganization("acme", "org:admin", "org:invoices:create"))
+	member := clerk.SignIn(john, clerkauthtest.InOrganization("acme", "org:member"), clerkauthtest.FactorAges(45, -1))
+	config := clerk.Config()
+	config.SignInURL = signInPath
+	return config, withTokens(tokens{
+		admin:   admin.Token(clerkauthtest.ExpiresIn(tokenLife)),
+		member:  member.Token(clerkauthtest.ExpiresIn(tokenLife)),
+		expired: admin.Token(issued(clerk.Now().Add(-time.Hour))...),
+		foreign: admin.Token(clerkauthtest.ExpiresIn(tokenLife), clerkauthtest.WithClaim("azp", "https://evil.example")),
+	}), clerk.Close, nil
+}
+
+// issued makes a token that was minted then, and lived for a minute.
+func issued(then time.Time) []clerkauthtest.TokenOption {
+	return []clerkauthtest.TokenOption{
+		clerkauthtest.WithClaim("iat", then.Unix()),
+		clerkauthtest.WithClaim("nbf", then.Unix()),
+		clerkauthtest.WithClaim("exp", then.Add(time.Minute).Unix()),
+	}
+}
+
+// signInPath is where the local instance sends browsers to sign in.
+const signInPath = "/sign-in"
+
+// signInPage stands in for Clerk's, which a local instance has none of.
+func signInPage(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	fmt.Fprintln(w, `<!doctype html><title>Sign in</title><p>You are not signed in, so the server sent you here.
+<p>With your own Clerk keys this is Clerk's sign-in page. The local instance signs in with bearer tokens:
+paste one of the curl lines that the quickstart printed.`)
+}
+
+// tokens are of the local instance.
+type tokens struct {
+	admin, member    string
+	expired, foreign string
+}
+
+// withoutTokens are the requests that need none.
+func withoutTokens() []request {
+	return []request{
+		{"anybody may see the home page", "GET", "/", "", 200},
+		{"the dashboard wants a session", "GET", "/dashboard", "", 401},
+		{"so do the guarded routes", "DELETE", "/orgs/acme", "", 401},
+		{"what is no token is refused", "GET", "/dashboard", "not-a-token", 401},
+		{"even where anybody may come", "GET", "/", "not-a-token", 401},
+	}
+}
+
+// withTokens are all of them.
+func withTokens(t tokens) []request {
+	return append(withoutTokens(),
+		request{"jane is signed in", "GET", "/dashboard", t.admin, 200},
+		request{"and known on the home page", "GET", "/", t.admin, 200},
+		request{"she is an admin", "DELETE", "/orgs/acme", t.admin, 200},
+		request{"of acme alone", "DELETE", "/orgs/other", t.admin, 403},
+		request{"and may create invoices", "POST", "/invoices", t.admin, 200},
+		request{"her sign-in is fresh", "POST", "/email", t.admin, 200},
+		request{"john is signed in", "GET", "/dashboard", t.member, 200},
+		request{"but no admin", "DELETE", "/orgs/acme", t.member, 403},
+		request{"without that permission", "POST", "/invoices", t.member, 403},
+		request{"and signed in 45 minutes ago", "POST", "/email", t.member, 403},
+		request{"an expired token is refused", "GET", "/dashboard", t.expired, 401},
+		request{"and one for another site", "GET", "/dashboard", t.foreign, 401},
+	)
+}

@@ -1,0 +1,92 @@
+// Command quickstart is a server with public and guarded routes. Without Clerk
+// keys in the environment it brings a local Clerk instance along, so that there
+// is something to try at once:
+//
+//	go run ./examples/quickstart          serve, and print curl lines with live tokens
+//	go run ./examples/quickstart -check   make those requests, compare, and exit 0 or 1
+//
+// With CLERK_PUBLISHABLE_KEY (and CLERK_AUTHORIZED_PARTIES) set it serves your
+// own instance's users instead.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/clerkauth/clerkauth"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "quickstart:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends, or checks and returns.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
+	flags.SetOutput(out)
+	check := flags.Bool("check", false, "make the requests that are printed otherwise, and compare the answers")
+	addr := flags.String("addr", "127.0.0.1:8080", "where to listen; with -check any free port is taken")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		return err
+	}
+	if *check {
+		*addr = "127.0.0.1:0"
+	}
+	listener, err := net.Listen("tcp", *addr)
+	if err != nil {
+		return fmt.Errorf("%w (choose another address with -addr)", err)
+	}
+	base := "http://" + listener.Addr().String()
+
+	config, requests, closeClerk, err := instance(base)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer closeClerk()
+	auth, err := clerkauth.New(config)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+
+	mux := http.NewServeMux()
+	mux.Handle("/", newServer(auth))
+	mux.HandleFunc("GET "+signInPath, signInPage)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	defer func() {
+		deadline, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = server.Shutdown(deadline)
+	}()
+
+	if *check {
+		return checkAll(ctx, out, base, requests)
+	}
+	printAll(out, base, requests)
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+		fmt.Fprintln(out, "\nbye")
+		return nil
+	}
+}

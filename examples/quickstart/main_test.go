@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// noKeys takes Clerk's variables away, so that the local instance is used.
+func noKeys(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"CLERK_PUBLISHABLE_KEY", "CLERK_SECRET_KEY", "CLERK_JWT_KEY", "CLERK_AUTHORIZED_PARTIES", "CLERK_API_URL"} {
+		t.Setenv(name, "")
+	}
+}
+
+func TestCheck(t *testing.T) {
+	noKeys(t)
+	var out strings.Builder
+	if err := run(t.Context(), []string{"-check"}, &out); err != nil {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	if !strings.Contains(out.String(), "17 passed, 0 failed") {
+		t.Errorf("output:\n%s", out.String())
+	}
+}
+
+func TestCheckCanFail(t *testing.T) {
+	srv := &http.Server{}
+	defer srv.Close()
+	var out strings.Builder
+	wrong := []request{{"nothing listens there", "GET", "/", "", 200}}
+	if err := checkAll(t.Context(), &out, "http://127.0.0.1:1", wrong); err == nil || !strings.Contains(out.String(), "FAILED") {
+		t.Errorf("error %v\n%s", err, out.String())
+	}
+}
+
+func TestOwnKeysAreUsed(t *testing.T) {
+	noKeys(t)
+	t.Setenv("CLERK_PUBLISHABLE_KEY", "pk_test_YS5iJA")
+	t.Setenv("CLERK_AUTHORIZED_PARTIES", "http://localhost:3000")
+	var out strings.Builder
+	if err := run(t.Context(), []string{"-check"}, &out); err != nil || !strings.Contains(out.String(), "5 passed, 0 failed") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	t.Setenv("CLERK_AUTHORIZED_PARTIES", "")
+	if err := run(t.Context(), []string{"-check"}, &out); err == nil || !strings.Contains(err.Error(), "AuthorizedParties") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+// TestPrintedLinesWork pastes every printed line into a shell.
+func TestPrintedLinesWork(t *testing.T) {
+	noKeys(t)
+	curl, err := exec.LookPath("curl")
+	if err != nil {
+		t.Log("curl is not installed: the printed lines are checked for their form alone")
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	out := &lines{found: make(chan string, 1000)}
+	done := make(chan error, 1)
+	go func() { done <- run(ctx, []string{"-addr", "127.0.0.1:0"}, out) }()
+	checked, want := 0, ""
+	for line := range out.found {
+		if strings.HasPrefix(line, "press") {
+			break
+		}
+		if strings.HasPrefix(line, "# ") {
+			want = line[strings.LastIndex(line, " ")+1:]
+		}
+		if strings.HasPrefix(line, "curl ") {
+			checked++
+			if curl == "" {
+				continue
+			}
+			line = strings.Replace(line, "curl -i", curl+" -s -o /dev/null -w '%{http_code}'", 1)
+			b, err := exec.CommandContext(ctx, "sh", "-c", line).Output()
+			if got := string(b); err != nil || got != want {
+				t.Errorf("%v: %s instead of %s: %.80s", err, got, want, line)
+			}
+		}
+	}
+	if checked != 17 {
+		t.Errorf("%d lines were printed", checked)
+	}
+	stop()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the server did not stop")
+	}
+}
+
+// lines hands over what is printed, line by line.
+type lines struct {
+	rest  string
+	found chan string
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.rest += string(p)
+	for {
+		line, rest, ok := strings.Cut(l.rest, "\n")
+		if !ok {
+			return len(p), nil
+		}
+		l.rest = rest
+		l.found <- line
+	}
+}
+
+func Example_printAll() {
+	var out strings.Builder
+	printAll(&out, "http://127.0.0.1:8080", withoutTokens()[:2])
+	fmt.Print(out.String())
+	// Output:
+	// serving on http://127.0.0.1:8080
+	//
+	// # anybody may see the home page: 200
+	// curl -i http://127.0.0.1:8080/
+	//
+	// # the dashboard wants a session: 401
+	// curl -i http://127.0.0.1:8080/dashboard
+	//
+	// # signed in: run `await Clerk.session.getToken()` in the console of a page of yours, and within a minute
+	// curl -i -H 'Authorization: Bearer <token>' http://127.0.0.1:8080/dashboard
+	//
+	// press Ctrl-C to stop
+}

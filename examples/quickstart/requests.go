@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"text/tabwriter"
+	"time"
+)
+
+// request is one thing to try, and the status that answers it.
+type request struct {
+	shows  string
+	method string
+	path   string
+	token  string // "": none
+	want   int
+}
+
+// printAll prints the requests as lines to paste into a shell.
+func printAll(out io.Writer, base string, requests []request) {
+	fmt.Fprintf(out, "serving on %s\n", base)
+	tokens := false
+	for _, r := range requests {
+		fmt.Fprintf(out, "\n# %s: %d\ncurl -i", r.shows, r.want)
+		if r.method != http.MethodGet {
+			fmt.Fprintf(out, " -X %s", r.method)
+		}
+		if r.token != "" {
+			fmt.Fprintf(out, " -H 'Authorization: Bearer %s'", r.token)
+			tokens = tokens || len(r.token) > 100
+		}
+		fmt.Fprintf(out, " %s%s\n", base, r.path)
+	}
+	if !tokens {
+		fmt.Fprintf(out, "\n# signed in: run `await Clerk.session.getToken()` in the console of a page of yours, and within a minute\n"+
+			"curl -i -H 'Authorization: Bearer <token>' %s/dashboard\n", base)
+	}
+	fmt.Fprintln(out, "\npress Ctrl-C to stop")
+}
+
+// errCheck says that an answer was another than expected.
+var errCheck = errors.New("an answer was not as expected")
+
+// checkAll makes the requests and prints a table of what was expected and seen.
+func checkAll(ctx context.Context, out io.Writer, base string, requests []request) error {
+	client := &http.Client{Timeout: 10 * time.Second}
+	defer client.CloseIdleConnections()
+	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, "REQUEST\tEXPECTED\tSEEN\t\tSHOWS")
+	failed := 0
+	for _, r := range requests {
+		seen, err := try(ctx, client, base, r)
+		verdict := "ok"
+		if err != nil || seen != r.want {
+			verdict = "FAILED"
+			failed++
+		}
+		fmt.Fprintf(table, "%s %s\t%d\t%d\t%s\t%s\n", r.method, r.path, r.want, seen, verdict, r.shows)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%d passed, %d failed\n", len(requests)-failed, failed)
+	if failed > 0 {
+		return errCheck
+	}
+	return nil
+}
+
+func try(ctx context.Context, client *http.Client, base string, r request) (int, error) {
+	req, err := http.NewRequestWithContext(ctx, r.method, base+r.path, nil)
+	if err != nil {
+		return 0, err
+	}
+	if r.token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.token)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode, err
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/clerkauth/clerkauth"
+)
+
+// newServer is the part to copy into your own program: routes, and who may call
+// them.
+func newServer(auth *clerkauth.Authenticator) http.Handler {
+	mux := http.NewServeMux()
+
+	// Anybody, and who is signed in is known.
+	mux.HandleFunc("GET /{$}", home)
+
+	// Anybody who is signed in.
+	mux.Handle("GET /dashboard", auth.Require().Func(whoami))
+
+	// A role, or a permission, in the active organization.
+	mux.Handle("DELETE /orgs/{slug}", auth.Require(clerkauth.Role("org:admin")).Func(deleteOrg))
+	mux.Handle("POST /invoices", auth.Require(clerkauth.Permission("org:invoices:create")).Func(createInvoice))
+
+	// A sign-in that is not older than ten minutes.
+	mux.Handle("POST /email", auth.Require(clerkauth.ReverifiedStrict).Func(whoami))
+
+	return auth.Handler(mux)
+}
+
+func home(w http.ResponseWriter, r *http.Request) {
+	who := clerkauth.FromContext(r.Context())
+	if !who.SignedIn() {
+		fmt.Fprintln(w, "hello, stranger")
+		return
+	}
+	fmt.Fprintln(w, "hello,", who.UserID)
+}
+
+func whoami(w http.ResponseWriter, r *http.Request) {
+	who := clerkauth.FromContext(r.Context())
+	writeJSON(w, map[string]any{
+		"user": who.UserID, "session": who.SessionID, "expires": who.ExpiresAt.Format(time.RFC3339),
+		"organization": who.OrgSlug, "role": who.OrgRole, "permissions": who.Permissions(),
+	})
+}
+
+func deleteOrg(w http.ResponseWriter, r *http.Request) {
+	who := clerkauth.FromContext(r.Context())
+	// The role is that of the active organization, so it says nothing of others.
+	if slug := r.PathValue("slug"); slug != who.OrgSlug {
+		http.Error(w, "that is not your active organization", http.StatusForbidden)
+		return
+	}
+	writeJSON(w, map[string]any{"deleted": who.OrgSlug, "by": who.UserID})
+}
+
+func createInvoice(w http.ResponseWriter, r *http.Request) {
+	who := clerkauth.FromContext(r.Context())
+	writeJSON(w, map[string]any{"invoice": 1, "organization": who.OrgSlug, "by": who.UserID})
+}
+
+func writeJSON(w http.ResponseWriter, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	// The connection may be gone; there is nobody left to tell.
+	_ = json.NewEncoder(w).Encode(body)
+}
