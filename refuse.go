@@ -20,7 +20,7 @@ func (a *core) refuse(w http.ResponseWriter, r *http.Request, state State, err *
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	if err.Status == http.StatusUnauthorized && !state.bearer && isPage(r) {
-		http.Redirect(w, r, a.signInURL(r, err.Reason), http.StatusTemporaryRedirect)
+		http.Redirect(w, r, a.signInURL(r, err.Reason), http.StatusTemporaryRedirect) //nolint:gosec // the target is ours; r is in its query alone
 		return
 	}
 	if a.hide && !state.bad && (err.Status == http.StatusUnauthorized || err.Reason == ErrForbidden) {

@@ -324,5 +324,5 @@ func backoff(n int) time.Duration {
 	if n < 6 {
 		d = min(minBackoff<<(n-1), maxBackoff)
 	}
-	return d/2 + rand.N(d/2)
+	return d/2 + rand.N(d/2) //nolint:gosec // jitter is no secret
 }

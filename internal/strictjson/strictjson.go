@@ -324,12 +324,12 @@ func unquote(quoted []byte) ([]byte, bool) {
 			continue
 		}
 		n := escape(s[i:])
-		switch {
-		case n == 0:
+		switch n {
+		case 0:
 			return nil, false
-		case n == 2:
+		case 2:
 			out = append(out, unescaped[s[i+1]])
-		case n == 6:
+		case 6:
 			r, _ := hex4(s[i:])
 			out = utf8.AppendRune(out, r)
 		default:
