@@ -40,18 +40,18 @@ const (
 	allowed
 )
 
-// audience is the type of the constants below.
-type audience int
+// basicAccess is the type of the constants below.
+type basicAccess int
 
 const (
 	// Public lets anybody in.
-	Public audience = iota + 1
+	Public basicAccess = iota + 1
 	// SignedIn lets in every user with a session.
 	SignedIn
 )
 
 // String returns "public" or "signed in".
-func (a audience) String() string {
+func (a basicAccess) String() string {
 	switch a {
 	case Public:
 		return "public"
@@ -62,7 +62,7 @@ func (a audience) String() string {
 	}
 }
 
-func (a audience) check(who Auth) verdict {
+func (a basicAccess) check(who Auth) verdict {
 	switch {
 	case a == Public:
 		return verdict{outcome: allowed}
@@ -75,7 +75,7 @@ func (a audience) check(who Auth) verdict {
 	}
 }
 
-func (a audience) verify() error {
+func (a basicAccess) verify() error {
 	if a != Public && a != SignedIn {
 		return errors.New("it is neither Public nor SignedIn")
 	}

@@ -284,7 +284,15 @@ func wantAnswer(t *testing.T, err error, status int, code string) {
 }
 
 func TestFailWithStatus(t *testing.T) {
-	srv := clerkauthtest.NewServer(t)
+	for name, opts := range map[string][]clerkauthtest.Option{
+		"loopback":  nil,
+		"in memory": {clerkauthtest.InMemory()},
+	} {
+		t.Run(name, func(t *testing.T) { testFailWithStatus(t, clerkauthtest.NewServer(t, opts...)) })
+	}
+}
+
+func testFailWithStatus(t *testing.T, srv *clerkauthtest.Server) {
 	for status, code := range map[int]string{
 		401: "clerk_key_invalid", 404: "resource_not_found", 429: "too_many_requests", 500: "internal_clerk_error", 503: "internal_clerk_error",
 	} {
@@ -311,6 +319,10 @@ func TestFailWithStatus(t *testing.T) {
 		t.Errorf("after Heal: %s, %v", resp.Status, resp.Header)
 	}
 	right := resp.body
+	srv.Fail(clerkauthtest.JWKS, 503)
+	if resp := call(t, srv, "GET", "/v1/jwks", ""); resp.Header.Get("Retry-After") != "" {
+		t.Errorf("Retry-After has not been healed: %v", resp.Header)
+	}
 	for status, body := range map[int]string{206: right, 204: "", 304: ""} {
 		srv.Fail(clerkauthtest.JWKS, status)
 		if resp := call(t, srv, "GET", "/v1/jwks", ""); resp.StatusCode != status || resp.body != body {

@@ -116,6 +116,9 @@ func TestSigningKey(t *testing.T) {
 }
 
 func TestOrigin(t *testing.T) {
+	if got := clerkauthtest.NewServer(t, clerkauthtest.InMemory()).Origin(); got != "https://app.example.com" {
+		t.Errorf("without the option it is %s", got)
+	}
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory(), clerkauthtest.Origin("https://shop.example.org"))
 	mustVerify(t, newAuth(t, srv), signIn(srv).Token())
 	if got := claimsOf(t, srv, signIn(srv).Token())["azp"]; got != "https://shop.example.org" || got != srv.Origin() {

@@ -98,8 +98,7 @@ func (s *Server) listen() error {
 		return err
 	}
 	s.URL = "http://" + listener.Addr().String()
-	transport := &http.Transport{} // without a proxy, whatever the environment says
-	s.transport = transport
+	s.transport = &http.Transport{} // without a proxy, whatever the environment says
 
 	ctx, cancel := context.WithCancelCause(context.Background())
 	var serving, conns sync.WaitGroup
@@ -119,10 +118,10 @@ func (s *Server) listen() error {
 	serving.Go(func() { _ = server.Serve(listener) })
 	s.close = func() {
 		cancel(errClosed)
+		_ = server.Close()
 		serving.Wait()
 		_ = server.Close() // once more, for a connection that was accepted meanwhile
 		conns.Wait()
-		transport.CloseIdleConnections()
 	}
 	return nil
 }
