@@ -3,10 +3,11 @@ package clerkauth
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/clerkauth/clerkauth/internal/claims"
 )
@@ -18,10 +19,18 @@ import (
 // not met.
 type Access interface {
 	fmt.Stringer
-	// check tells whether who may call.
-	check(who Auth) verdict
+	// check tells whether a caller may call.
+	check(q query) verdict
 	// verify tells why nobody could ever be let in, nil if somebody could.
 	verify() error
+}
+
+// query is what an Access is asked about.
+type query struct {
+	who Auth
+	// request is nil outside of HTTP, as in [Auth.Has].
+	request *http.Request
+	log     *slog.Logger
 }
 
 // verdict is the answer of one Access about one caller.
@@ -48,36 +57,40 @@ const (
 	Public basicAccess = iota + 1
 	// SignedIn lets in every user with a session.
 	SignedIn
+	// NotImpersonated lets in every user in whose name nobody else acts.
+	NotImpersonated
 )
 
-// String returns "public" or "signed in".
+// String returns "public", "signed in" or "not impersonated".
 func (a basicAccess) String() string {
 	switch a {
 	case Public:
 		return "public"
 	case SignedIn:
 		return "signed in"
+	case NotImpersonated:
+		return "not impersonated"
 	default:
 		return "nobody"
 	}
 }
 
-func (a basicAccess) check(who Auth) verdict {
+func (a basicAccess) check(q query) verdict {
 	switch {
 	case a == Public:
 		return verdict{outcome: allowed}
-	case a != SignedIn:
-		return verdict{outcome: forbidden}
-	case who.SignedIn():
+	case !q.who.SignedIn():
+		return verdict{outcome: signedOut}
+	case a == SignedIn, a == NotImpersonated && q.who.ActorID == "" && !q.who.session().Acted:
 		return verdict{outcome: allowed}
 	default:
-		return verdict{outcome: signedOut}
+		return verdict{outcome: forbidden}
 	}
 }
 
 func (a basicAccess) verify() error {
-	if a != Public && a != SignedIn {
-		return errors.New("it is neither Public nor SignedIn")
+	if a < Public || a > NotImpersonated {
+		return errors.New("it is none of the constants")
 	}
 	return nil
 }
@@ -86,18 +99,18 @@ func (a basicAccess) verify() error {
 type demand struct {
 	name  string // as it is printed, with what it asks for
 	wrong error  // why it can never be met
-	holds func(Auth) bool
+	holds func(query) bool
 }
 
 func (d demand) String() string { return d.name }
 
 func (d demand) verify() error { return d.wrong }
 
-func (d demand) check(who Auth) verdict {
+func (d demand) check(q query) verdict {
 	switch {
-	case !who.SignedIn():
+	case !q.who.SignedIn():
 		return verdict{outcome: signedOut}
-	case d.wrong != nil || !d.holds(who):
+	case d.wrong != nil || !d.holds(q):
 		return verdict{outcome: forbidden}
 	default:
 		return verdict{outcome: allowed}
@@ -105,7 +118,7 @@ func (d demand) check(who Auth) verdict {
 }
 
 // newDemand returns a demand for something that has a name.
-func newDemand(what, name string, holds func(Auth) bool) demand {
+func newDemand(what, name string, holds func(query) bool) demand {
 	d := demand{name: what + " " + name, holds: holds}
 	if strings.Trim(name, " ") == "" {
 		d.wrong = fmt.Errorf("%s is empty: nobody can have it", what)
@@ -116,8 +129,8 @@ func newDemand(what, name string, holds func(Auth) bool) demand {
 // Role asks for a role in the active organization. The prefix may be left out:
 // admin is org:admin.
 func Role(role string) Access {
-	d := newDemand("role", role, func(who Auth) bool {
-		return who.OrgID != "" && who.OrgRole != "" && withOrg(who.OrgRole) == withOrg(role)
+	d := newDemand("role", role, func(q query) bool {
+		return q.who.OrgID != "" && q.who.OrgRole != "" && withOrg(q.who.OrgRole) == withOrg(role)
 	})
 	if d.wrong == nil && withOrg(role) == "org:" {
 		d.wrong = errors.New("role is empty: nobody can have it")
@@ -128,8 +141,8 @@ func Role(role string) Access {
 // Permission asks for a permission in the active organization, such as
 // org:invoices:create. The prefix may be left out.
 func Permission(permission string) Access {
-	d := newDemand("permission", permission, func(who Auth) bool {
-		return who.OrgID != "" && slices.Contains(who.session().Permissions(), withOrg(permission))
+	d := newDemand("permission", permission, func(q query) bool {
+		return q.who.OrgID != "" && slices.Contains(q.who.session().Permissions(), withOrg(permission))
 	})
 	if d.wrong == nil && withOrg(permission) == "org:" {
 		d.wrong = errors.New("permission is empty: nobody can have it")
@@ -166,8 +179,8 @@ func newBilling(what, asked string, claim func(*claims.Session) claims.Scoped) A
 	} else {
 		slug = asked
 	}
-	d := newDemand(what, asked, func(who Auth) bool {
-		has := claim(who.session())
+	d := newDemand(what, asked, func(q query) bool {
+		has := claim(q.who.session())
 		return has.Known && (user && slices.Contains(has.User, slug) || org && slices.Contains(has.Org, slug))
 	})
 	switch {
@@ -180,163 +193,41 @@ func newBilling(what, asked string, claim func(*claims.Session) claims.Scoped) A
 	return d
 }
 
-// ReverificationLevel says which factors must have been verified lately.
-type ReverificationLevel string
-
-const (
-	// FirstFactor asks for the first factor, such as a password.
-	FirstFactor ReverificationLevel = "first_factor"
-	// SecondFactor asks for the second factor, or for the first of a user who
-	// has no second.
-	SecondFactor ReverificationLevel = "second_factor"
-	// MultiFactor asks for both, or for the first of a user who has no second.
-	MultiFactor ReverificationLevel = "multi_factor"
-)
-
-// reverification is an Access that asks for a fresh sign-in.
-type reverification struct {
-	preset string // its name, if it is one of Clerk's
-	level  ReverificationLevel
-	age    time.Duration
-}
-
-// Reverified asks that the user has verified the factors of that level less than
-// age ago. The refusal is the one that Clerk's browser SDKs answer with a dialog
-// (https://clerk.com/docs/guides/secure/reverification).
-//
-// The ages in a token are those of the moment it was minted; the time since then
-// is added.
-func Reverified(level ReverificationLevel, age time.Duration) Access {
-	return reverification{level: level, age: age}
-}
-
-// preset is the type of Clerk's named reverification demands.
-type preset int
-
-const (
-	// ReverifiedStrictMFA asks for both factors within 10 minutes.
-	ReverifiedStrictMFA preset = iota + 1
-	// ReverifiedStrict asks for the second factor within 10 minutes.
-	ReverifiedStrict
-	// ReverifiedModerate asks for the second factor within an hour.
-	ReverifiedModerate
-	// ReverifiedLax asks for the second factor within a day.
-	ReverifiedLax
-)
-
-func (p preset) asked() reverification {
-	switch p {
-	case ReverifiedStrictMFA:
-		return reverification{"strict_mfa", MultiFactor, 10 * time.Minute}
-	case ReverifiedStrict:
-		return reverification{"strict", SecondFactor, 10 * time.Minute}
-	case ReverifiedModerate:
-		return reverification{"moderate", SecondFactor, time.Hour}
-	case ReverifiedLax:
-		return reverification{"lax", SecondFactor, 24 * time.Hour}
-	default:
-		return reverification{}
-	}
-}
-
-// String names the preset.
-func (p preset) String() string { return p.asked().String() }
-
-func (p preset) check(who Auth) verdict { return p.asked().check(who) }
-
-func (p preset) verify() error { return p.asked().verify() }
-
-// String names the level and the age, or Clerk's name for both.
-func (r reverification) String() string {
-	if r.preset != "" {
-		return "reverified " + r.preset
-	}
-	return "reverified " + string(r.level) + " within " + r.age.String()
-}
-
-func (r reverification) verify() error {
-	switch {
-	case r.level != FirstFactor && r.level != SecondFactor && r.level != MultiFactor:
-		return fmt.Errorf("reverification level %q is none of the constants", string(r.level))
-	case r.age <= 0:
-		return errors.New("reverification age must be more than 0: nobody is that quick")
-	}
-	return nil
-}
-
-func (r reverification) check(who Auth) verdict {
-	switch {
-	case !who.SignedIn():
-		return verdict{outcome: signedOut}
-	case r.verify() != nil:
-		return verdict{outcome: forbidden}
-	case !r.fresh(who):
-		return verdict{outcome: stale, reverify: &r}
-	default:
-		return verdict{outcome: allowed}
-	}
-}
-
-// fresh applies the level to the ages of the factors, -1 being a factor that the
-// user does not have.
-func (r reverification) fresh(who Auth) bool {
-	ages := who.session().Ages
-	if !ages.Known || who.proof.since.IsZero() {
-		return false
-	}
-	passed := max(who.proof.now().Sub(who.proof.since), 0)
-	fresh := func(minutes float64) bool {
-		return minutes >= 0 && minutes*float64(time.Minute)+float64(passed) < float64(r.age)
-	}
-	switch {
-	case r.level == FirstFactor || ages.Second == -1:
-		return fresh(ages.First)
-	case r.level == SecondFactor:
-		return fresh(ages.Second)
-	default:
-		return fresh(ages.First) && fresh(ages.Second)
-	}
-}
-
-// metadata is the demand as Clerk's browser SDKs read it in a refusal.
-func (r reverification) metadata() any {
-	if r.preset != "" {
-		return r.preset
-	}
-	return map[string]any{"level": r.level, "afterMinutes": r.age.Minutes()}
-}
-
-// all is met by who meets each of its parts.
-type all []Access
-
-func (l all) String() string {
-	parts := make([]string, len(l))
-	for i, a := range l {
-		parts[i] = a.String()
-	}
-	return strings.Join(parts, " and ")
-}
-
-func (l all) verify() error {
-	var wrong []error
-	for i, a := range l {
-		if a == nil {
-			wrong = append(wrong, errors.New("access "+strconv.Itoa(i+1)+" is nil"))
-		} else {
-			wrong = append(wrong, a.verify())
+// OrganizationParam asks that the organization named in the path, by its slug or
+// its id, is the active one; so a role in one organization opens nothing of
+// another. The parameter is the wildcard of that name as [http.Request.PathValue]
+// gives it, so this is for guards behind routing, not for [Authenticator.Protect].
+func OrganizationParam(name string) Access {
+	return organizationParam{newDemand("organization in path parameter", name, func(q query) bool {
+		if q.request == nil || q.who.OrgID == "" {
+			return false
 		}
-	}
-	return errors.Join(wrong...)
+		named := q.request.PathValue(name)
+		return named != "" && (named == q.who.OrgID || named == q.who.OrgSlug)
+	})}
 }
 
-// check returns the worst verdict. A sign-in to be verified again is only asked
-// of who would be let in after it.
-func (l all) check(who Auth) verdict {
-	worst := verdict{outcome: allowed}
-	for _, a := range l {
-		if v := a.check(who); v.outcome < worst.outcome {
-			worst = v
-		}
+// organizationParam has a type of its own, so that Protect can tell it.
+type organizationParam struct{ demand }
+
+// CheckFunc asks that holds returns true for the caller, who is signed in. It
+// prints as name. A panic in holds is a refusal, and logged.
+func CheckFunc(name string, holds func(Auth) bool) Access {
+	d := newDemand("check", name, func(q query) (ok bool) {
+		defer func() {
+			if p := recover(); p != nil {
+				ok = false
+				if q.log != nil {
+					// What was panicked with may hold what it was about.
+					q.log.Error("clerkauth: a check panicked; the caller was refused",
+						"check", name, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+				}
+			}
+		}()
+		return holds(q.who)
+	})
+	if d.wrong == nil && holds == nil {
+		d.wrong = fmt.Errorf("check %s has no function", name)
 	}
-	return worst
+	return d
 }

@@ -98,12 +98,8 @@ func (a Auth) Has(demands ...Access) bool {
 	if len(demands) == 0 || !a.SignedIn() {
 		return false
 	}
-	for _, d := range demands {
-		if d == nil || d.verify() != nil || d.check(a).outcome != allowed {
-			return false
-		}
-	}
-	return true
+	l := allOf(demands)
+	return l.verify() == nil && l.check(query{who: a}).outcome == allowed
 }
 
 // Permissions returns the permissions in the active organization, such as

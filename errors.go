@@ -25,6 +25,8 @@ const (
 	// ErrConfiguration: what was asked for needs configuration that is not
 	// there. 500.
 	ErrConfiguration Reason = "configuration"
+	// ErrRequestTarget: no two programs agree on what path is asked for. 400.
+	ErrRequestTarget Reason = "request-path-ambiguous"
 	// ErrWebhook: a webhook delivery is not authentic or not well formed. 400.
 	ErrWebhook Reason = "webhook-not-authentic"
 )
@@ -82,7 +84,7 @@ func (r Reason) kind() Reason {
 		return ErrForbidden
 	case ErrUnavailable, ErrKeysUnavailable, ErrSecretKeyInvalid:
 		return ErrUnavailable
-	case ErrConfiguration, ErrWebhook:
+	case ErrConfiguration, ErrWebhook, ErrRequestTarget:
 		return r
 	default:
 		return ErrUnauthenticated
@@ -95,6 +97,7 @@ var details = map[Reason]string{
 	ErrForbidden:        "you are signed in, but not allowed to do this",
 	ErrUnavailable:      "this cannot be answered at the moment; try again",
 	ErrConfiguration:    "the server lacks configuration for this",
+	ErrRequestTarget:    "the request does not name one path",
 	ErrWebhook:          "the delivery is not authentic",
 	ErrTokenMissing:     "send a session token as Authorization: Bearer",
 	ErrTokenInvalid:     "the credential is not a well-formed token",
@@ -138,7 +141,7 @@ func newError(reason Reason, cause error) *Error {
 		e.RetryAfter = time.Second
 	case ErrConfiguration:
 		e.Status = http.StatusInternalServerError
-	case ErrWebhook:
+	case ErrWebhook, ErrRequestTarget:
 		e.Status = http.StatusBadRequest
 	default:
 		e.Status = http.StatusUnauthorized

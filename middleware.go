@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -73,11 +74,17 @@ func (s State) Err() error {
 	if s.err == nil {
 		return nil
 	}
-	return s.err
+	e := *s.err
+	return &e
 }
 
 // Header returns the headers that belong on the response, whatever it will be.
-func (s State) Header() http.Header { return http.Header{"Vary": {"Authorization"}} }
+func (s State) Header() http.Header {
+	return http.Header{"Vary": slices.Clone(vary)}
+}
+
+// vary names what answers depend on.
+var vary = []string{"Authorization"}
 
 // identity is the context in which a request's State is kept. It is believed by
 // the Authenticator that made it and by no other.
@@ -114,6 +121,10 @@ func (a *Authenticator) Authenticate(r *http.Request) State {
 	return a.core.authenticate(r)
 }
 
+// errMissing is the error of the many who present nothing. It is never handed
+// out: see Err and refuse.
+var errMissing = newError(ErrTokenMissing, nil)
+
 // authenticate decides about a request. Everything else asks it.
 func (a *core) authenticate(r *http.Request) State {
 	token, err := bearerToken(r.Header["Authorization"])
@@ -121,7 +132,7 @@ func (a *core) authenticate(r *http.Request) State {
 		return State{err: err, bad: true, bearer: true}
 	}
 	if token == "" {
-		return State{err: newError(ErrTokenMissing, nil)}
+		return State{err: errMissing}
 	}
 	k, u, cerr := classify(token)
 	if cerr != nil {
@@ -194,7 +205,7 @@ func bearerToken(lines []string) (string, *Error) {
 func (a *Authenticator) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		state := a.Authenticate(r)
-		addHeader(w, state)
+		state.write(w.Header())
 		if state.bad {
 			a.core.refuse(w, r, state, state.err)
 			return
@@ -214,24 +225,33 @@ func (a *Authenticator) Handler(next http.Handler) http.Handler {
 // http.ServeMux does on a bad pattern: that is a mistake in the program.
 func (a *Authenticator) Require(demands ...Access) Middleware {
 	access := Access(SignedIn)
-	switch len(demands) {
-	case 0:
-	case 1:
+	if len(demands) == 1 {
 		access = demands[0]
-	default:
-		access = all(demands)
+	} else if len(demands) > 1 {
+		access = AllOf(demands...)
 	}
-	if err := (all{access}).verify(); err != nil {
-		panic("clerkauth: Require: " + err.Error())
+	return a.guard("Require", access)
+}
+
+// guard is Require for one Access; who names the caller in what it panics with.
+func (a *Authenticator) guard(who string, access Access) Middleware {
+	if err := verifyEach([]Access{access}); err != nil {
+		panic("clerkauth: " + who + ": " + err.Error())
 	}
 	return func(next http.Handler) http.Handler {
 		if next == nil {
-			panic("clerkauth: Require: handler is nil")
+			panic("clerkauth: " + who + ": handler is nil")
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			state := a.Authenticate(r)
-			addHeader(w, state)
-			if err := state.decide(access); err != nil {
+			state.write(w.Header())
+			if r.Method == http.MethodConnect {
+				// http.ServeMux does not clean its target, and what a wildcard
+				// matched may not be there.
+				a.core.refuse(w, r, state, newError(ErrRequestTarget, nil))
+				return
+			}
+			if err := a.core.decide(state, access, r); err != nil {
 				a.core.refuse(w, r, state, err)
 				return
 			}
@@ -240,12 +260,12 @@ func (a *Authenticator) Require(demands ...Access) Middleware {
 	}
 }
 
-// decide tells why access is refused, nil if it is not.
-func (s State) decide(access Access) *Error {
+// decide tells why access is refused, nil if it is not. Every guard asks it.
+func (a *core) decide(s State, access Access, r *http.Request) *Error {
 	if s.bad {
 		return s.err
 	}
-	switch v := access.check(s.who); v.outcome {
+	switch v := access.check(query{who: s.who, request: r, log: a.log}); v.outcome {
 	case allowed:
 		return nil
 	case stale:
@@ -262,33 +282,29 @@ func (s State) decide(access Access) *Error {
 	}
 }
 
-// with returns r with state in its context.
+// with returns r with state in its context. A caller who presented nothing needs
+// no place there, unless somebody else's identity has to be hidden.
 func (a *core) with(r *http.Request, state State) *http.Request {
-	if id, ok := r.Context().Value(identityKey{}).(*identity); ok && id.by == a {
+	ctx := r.Context()
+	id, known := ctx.Value(identityKey{}).(*identity)
+	if known && id.by == a || !known && state.err == errMissing && ctx.Value(sdkClaimsKey) == nil {
 		return r
 	}
-	return r.WithContext(&identity{Context: r.Context(), state: state, by: a})
+	return r.WithContext(&identity{Context: ctx, state: state, by: a})
 }
 
-// addHeader adds what state wants written, once.
-func addHeader(w http.ResponseWriter, state State) {
-	h := w.Header()
-	for name, values := range state.Header() {
-		for _, v := range values {
-			if !headerHas(h[name], v) {
-				h.Add(name, v)
-			}
-		}
+// write adds the headers of s to a response, each once.
+func (s State) write(h http.Header) {
+	if len(h["Vary"]) == 0 {
+		h["Vary"] = vary[:1:1] // who adds to it gets a copy
+		return
 	}
-}
-
-func headerHas(lines []string, value string) bool {
-	for _, line := range lines {
+	for _, line := range h["Vary"] {
 		for item := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.TrimSpace(item), value) {
-				return true
+			if item = strings.TrimSpace(item); item == "*" || strings.EqualFold(item, vary[0]) {
+				return
 			}
 		}
 	}
-	return false
+	h.Add("Vary", vary[0])
 }

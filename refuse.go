@@ -15,7 +15,9 @@ import (
 
 // refuse answers a request that is not let through. It is the one place that
 // does.
-func (a *core) refuse(w http.ResponseWriter, r *http.Request, state State, err *Error) {
+func (a *core) refuse(w http.ResponseWriter, r *http.Request, state State, why *Error) {
+	refusal := *why // an ErrorHandler may do with it what it likes
+	err := &refusal
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -24,9 +26,7 @@ func (a *core) refuse(w http.ResponseWriter, r *http.Request, state State, err *
 		return
 	}
 	if a.hide && !state.bad && (err.Status == http.StatusUnauthorized || err.Reason == ErrForbidden) {
-		hidden := *err
-		hidden.Status = http.StatusNotFound
-		err = &hidden
+		err.Status = http.StatusNotFound
 	}
 	switch err.Status {
 	case http.StatusUnauthorized:

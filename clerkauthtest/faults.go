@@ -48,8 +48,7 @@ const (
 
 // Fail makes endpoints fail from now on: with an HTTP status, or in the way of one
 // of the constants Hang, SlowBody, Garbage, Cut and Redirect. A status from 400 on
-// comes with an error as Clerk's are; one below it, with the body that would be
-// right under the right status.
+// comes with an error in Clerk's form, a lower one with the right answer's body.
 func (s *Server) Fail(endpoints Endpoint, how int) {
 	if how < Redirect || how > Hang && (how < 200 || how > 599) {
 		panic(fmt.Sprintf("clerkauthtest: %d is neither a status nor one of the constants", how))

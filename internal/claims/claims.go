@@ -93,6 +93,7 @@ type Session struct {
 	ExpiresAt, NotBefore, IssuedAt Time
 
 	Version int    // v: 1 or 2; 0 if it is something else
+	Acted   bool   // act is present, whatever it is
 	Actor   []byte // act as written, if it is an object
 	ActorID string // act.sub
 
@@ -142,6 +143,7 @@ func (p Payload) ReadSession() *Session {
 		case "v":
 			s.Version = readVersion(m.Value)
 		case "act":
+			s.Acted = true
 			s.Actor, s.ActorID = readActor(m.Value)
 		case "fva":
 			s.Ages = readAges(m.Value)

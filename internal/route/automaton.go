@@ -1,0 +1,202 @@
+package route
+
+import (
+	"errors"
+	"regexp/syntax"
+	"slices"
+	"unicode"
+)
+
+// automaton is a regular expression as a machine whose states can be followed
+// by hand, so that two of them can be compared path by path: which is the more
+// specific is a question about all paths, and a guess would be a hole.
+type automaton struct {
+	prog  *syntax.Prog
+	start state // behind the slash that every path begins with
+}
+
+// state is where a machine can be after some text.
+type state struct {
+	pcs    []uint32 // of the instructions that take the next character, sorted
+	accept bool
+}
+
+// dead: no text leads from here to a match. Every instruction of a pattern's
+// machine has a match ahead, see describesText.
+func (s state) dead() bool { return len(s.pcs) == 0 && !s.accept }
+
+func newAutomaton(source string) (*automaton, error) {
+	re, err := syntax.Parse(source, syntax.Perl|syntax.DotNL)
+	if err != nil {
+		return nil, err
+	}
+	prog, err := syntax.Compile(re.Simplify())
+	if err != nil {
+		return nil, err
+	}
+	a := &automaton{prog: prog}
+	a.start = a.step(a.closure([]uint32{uint32(prog.Start)}), '/')
+	return a, nil
+}
+
+func consumes(i *syntax.Inst) bool {
+	switch i.Op {
+	case syntax.InstRune, syntax.InstRune1, syntax.InstRuneAny, syntax.InstRuneAnyNotNL:
+		return true
+	}
+	return false
+}
+
+// closure follows pcs as far as no character is taken.
+func (a *automaton) closure(pcs []uint32) state {
+	var s state
+	seen := make(map[uint32]bool, 2*len(pcs))
+	for len(pcs) > 0 {
+		pc := pcs[len(pcs)-1]
+		pcs = pcs[:len(pcs)-1]
+		if seen[pc] {
+			continue
+		}
+		seen[pc] = true
+		switch i := &a.prog.Inst[pc]; i.Op {
+		case syntax.InstMatch:
+			s.accept = true
+		case syntax.InstAlt, syntax.InstAltMatch:
+			pcs = append(pcs, i.Out, i.Arg)
+		case syntax.InstCapture, syntax.InstNop:
+			pcs = append(pcs, i.Out)
+		default:
+			if consumes(i) {
+				s.pcs = append(s.pcs, pc)
+			}
+		}
+	}
+	slices.Sort(s.pcs)
+	return s
+}
+
+func (a *automaton) step(s state, r rune) state {
+	var next []uint32
+	for _, pc := range s.pcs {
+		if i := &a.prog.Inst[pc]; i.MatchRune(r) {
+			next = append(next, i.Out)
+		}
+	}
+	return a.closure(next)
+}
+
+// cuts appends the characters at which what s takes changes: between two
+// neighbours of them, all characters lead to the same state.
+func (a *automaton) cuts(s state, cuts []rune) []rune {
+	for _, pc := range s.pcs {
+		runes := a.prog.Inst[pc].Rune
+		if len(runes) == 1 { // one character, and its other cases if so flagged
+			first := runes[0]
+			for r := first; ; {
+				cuts = append(cuts, r, r+1)
+				if r = unicode.SimpleFold(r); r == first {
+					break
+				}
+			}
+		}
+		for i := 0; i+1 < len(runes); i += 2 {
+			cuts = append(cuts, runes[i], runes[i+1]+1)
+		}
+	}
+	return cuts
+}
+
+// relation is how two sets lie to each other.
+type relation uint8
+
+const (
+	disjoint relation = iota
+	equal
+	within   // the first is part of the second, and smaller
+	contains // the second is part of the first, and smaller
+	overlap  // they share something, and each has something of its own
+)
+
+// maxStates bounds the comparison of two patterns. Patterns that people write
+// need a few hundred.
+const maxStates = 20_000
+
+var errUndecided = errors.New("too intricate to compare")
+
+// relate compares the paths of two machines. shared is a path that both match,
+// if there is one.
+func relate(a, b *automaton) (rel relation, shared string, err error) {
+	type pair struct {
+		a, b state
+		path string
+	}
+	var both, onlyA, onlyB bool
+	seen := map[string]bool{}
+	queue := []pair{{a.start, b.start, "/"}}
+	var cuts []rune
+	var key []byte
+	for len(queue) > 0 && !(both && onlyA && onlyB) {
+		p := queue[0]
+		queue = queue[1:]
+		switch {
+		case p.a.accept && p.b.accept:
+			if !both {
+				both, shared = true, p.path
+			}
+		case p.a.accept:
+			onlyA = true
+		case p.b.accept:
+			onlyB = true
+		}
+		cuts = append(cuts[:0], 0)
+		cuts = a.cuts(p.a, cuts)
+		cuts = b.cuts(p.b, cuts)
+		slices.Sort(cuts)
+		cuts = append(slices.Compact(cuts), unicode.MaxRune+1)
+		for i, r := range cuts[:len(cuts)-1] {
+			if r < 'x' && 'x' < cuts[i+1] {
+				r = 'x' // an example that people can read
+			}
+			next := pair{a: a.step(p.a, r), b: b.step(p.b, r)}
+			switch {
+			case next.a.dead() && next.b.dead():
+				continue
+			case next.b.dead():
+				onlyA = true
+				continue
+			case next.a.dead():
+				onlyB = true
+				continue
+			}
+			if key = next.b.key(next.a.key(key[:0])); seen[string(key)] {
+				continue
+			}
+			if seen[string(key)] = true; len(seen) > maxStates {
+				return 0, "", errUndecided
+			}
+			next.path = p.path + string(r)
+			queue = append(queue, next)
+		}
+	}
+	switch {
+	case !both:
+		return disjoint, "", nil
+	case onlyA && onlyB:
+		return overlap, shared, nil
+	case onlyA:
+		return contains, shared, nil
+	case onlyB:
+		return within, shared, nil
+	}
+	return equal, shared, nil
+}
+
+func (s state) key(b []byte) []byte {
+	for _, pc := range s.pcs {
+		b = append(b, byte(pc), byte(pc>>8), byte(pc>>16))
+	}
+	if s.accept {
+		return append(b, 0xff, 0xff, 0xff, 1)
+	}
+	return append(b, 0xff, 0xff, 0xff, 0)
+}

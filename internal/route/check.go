@@ -1,0 +1,189 @@
+package route
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// check looks for mistakes in the rules, records which is more specific than
+// which, and returns all mistakes.
+func (ix *index) check() error {
+	var errs []error
+	for i, p := range ix.patterns {
+		if wildcard, _ := opensSiblings(p.nodes, 0); wildcard != "" && ix.open[i] {
+			errs = append(errs, fmt.Errorf("rule %q: %s behind other text also opens siblings (/dashboard(.*) opens /dashboardx): write {rest...} or :path* behind a slash, or protect with it", p, wildcard))
+		}
+		for j, other := range ix.patterns[:i] {
+			if err := ix.compare(j, i); err != nil {
+				errs = append(errs, fmt.Errorf("rules %q and %q %w", other, p, err))
+			}
+		}
+	}
+	for i := range ix.patterns {
+		if err := ix.checkReached(i); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) == 0 { // else the answers of the index mean nothing
+		for i := range ix.patterns {
+			if err := ix.checkOpen(i); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// compare records how two rules lie to each other.
+func (ix *index) compare(i, j int) error {
+	p, q := ix.patterns[i], ix.patterns[j]
+	if apart(p.prefix(), q.prefix()) {
+		return nil
+	}
+	ask := combine(relateMethods(p.method, q.method), relateNames(p.host, q.host))
+	if ask == disjoint {
+		return nil
+	}
+	form := folded
+	if ix.open[i] && ix.open[j] {
+		form = asWritten
+	}
+	paths, shared, err := relate(p.lang[form], q.lang[form])
+	if err != nil {
+		return fmt.Errorf("are %w: write one of them simpler", err)
+	}
+	switch combine(ask, paths) {
+	case equal:
+		return errors.New("are for the same requests: keep one")
+	case overlap:
+		return fmt.Errorf("are both for %s, and neither is the more specific one: add a rule for what they share", lower(shared))
+	case within:
+		ix.narrower.set(i, j)
+	case contains:
+		ix.narrower.set(j, i)
+	}
+	paths, _, err = relate(p.reach, q.reach)
+	if err != nil {
+		return fmt.Errorf("are %w: write one of them simpler", err)
+	}
+	switch paths {
+	case equal:
+		if ask == equal && !(ix.open[i] && ix.open[j]) {
+			return errors.New("differ by a slash at the end, which some routers do not look at: keep one")
+		}
+	case within:
+		ix.broader.set(j, i)
+	case contains:
+		ix.broader.set(i, j)
+	}
+	return nil
+}
+
+// combine relates two products from how their factors relate.
+func combine(a, b relation) relation {
+	switch {
+	case a == disjoint || b == disjoint:
+		return disjoint
+	case a == equal || a == b:
+		return b
+	case b == equal:
+		return a
+	}
+	return overlap
+}
+
+// relateNames relates two names of which "" is all.
+func relateNames(a, b string) relation {
+	switch {
+	case a == b:
+		return equal
+	case a == "":
+		return contains
+	case b == "":
+		return within
+	}
+	return disjoint
+}
+
+// relateMethods does the same for methods, where GET is also for HEAD.
+func relateMethods(a, b string) relation {
+	switch {
+	case a == "GET" && b == "HEAD":
+		return contains
+	case a == "HEAD" && b == "GET":
+		return within
+	}
+	return relateNames(a, b)
+}
+
+// prefix is the text that all paths of the pattern begin with, folded, less a
+// slash at its end: see withoutSlash.
+func (p *Pattern) prefix() string {
+	if p.nodes[0].kind != literal {
+		return ""
+	}
+	return strings.TrimSuffix(lower(p.nodes[0].text), "/")
+}
+
+// apart reports whether no path begins with both texts. It spares most pairs of
+// rules the comparison of their automata.
+func apart(a, b string) bool {
+	n := min(len(a), len(b))
+	return a[:n] != b[:n]
+}
+
+// checkReached reports a rule whose every path falls under more specific rules.
+func (ix *index) checkReached(i int) error {
+	p := ix.patterns[i]
+	var names, sources []string
+	for j, q := range ix.patterns {
+		if q.method == p.method && q.host == p.host && ix.narrower.holds(int32(j), int32(i)) {
+			names = append(names, fmt.Sprintf("%q", q))
+			sources = append(sources, q.source(folded))
+		}
+	}
+	if len(sources) == 0 {
+		return nil
+	}
+	all, err := newAutomaton(strings.Join(sources, "|"))
+	if err != nil {
+		return fmt.Errorf("rule %q: %w", p, err)
+	}
+	switch rel, _, err := relate(p.lang[folded], all); {
+	case err != nil:
+		return fmt.Errorf("rule %q and the more specific ones are %w: write them simpler", p, err)
+	case rel == equal || rel == within:
+		return fmt.Errorf("rule %q is never reached: all its paths fall under %s", p, strings.Join(names, ", "))
+	}
+	return nil
+}
+
+// checkOpen reports an open rule for one path that does not open that path,
+// because the path has other readings, or other rules protect what routers take
+// for it.
+func (ix *index) checkOpen(i int) error {
+	p := ix.patterns[i]
+	if !ix.open[i] || len(p.nodes) != 1 || p.nodes[0].kind != literal {
+		return nil
+	}
+	method := p.method
+	if method == "" {
+		method = "GET"
+	}
+	path := p.nodes[0].text
+	ids, err := ix.lookup(method, p.host, &url.URL{Path: ix.mount + path}, nil)
+	if err != nil {
+		return fmt.Errorf("rule %q: %w", p, err)
+	}
+	for _, id := range ids {
+		switch {
+		case id == ix.fallback():
+			return fmt.Errorf("rule %q never lets anybody in: %s is also read as a path without a rule", p, path)
+		case !ix.open[id]:
+			return fmt.Errorf("rule %q never lets anybody in: routers take %s for a path of rule %q", p, path, ix.patterns[id])
+		}
+	}
+	return nil
+}

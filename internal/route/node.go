@@ -1,0 +1,178 @@
+package route
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// node is a piece of a pattern's path. Both grammars parse to lists of them.
+type node struct {
+	kind kind
+	text string // literal: its text, decoded; custom: the regular expression
+	name string // of a wildcard, if it has one
+	// except is a character that a segment excludes beside the slash, or 0.
+	except byte
+	sub    []node // of a group
+	op     byte   // of a group: '?', '*', '+', or 0 for once
+}
+
+type kind uint8
+
+const (
+	literal  kind = iota
+	segment       // one path segment or a part of one: no slash, not empty
+	anything      // whatever follows: slashes and line terminators too
+	custom        // what a regular expression of the pattern's own matches
+	group         // sub, as often as op says
+)
+
+// mode says which paths a pattern's regular expression is to match.
+type mode uint8
+
+const (
+	asWritten mode = 0
+	// folded: ASCII letters match in either case.
+	folded mode = 1
+	// wide: also what a router takes for such a path: with or without the slash
+	// at its end (fiber, chi's StripSlashes and Mount), and with an empty
+	// segment for a wildcard (echo, gin, chi).
+	wide mode = 2
+	// captured: what named wildcards stand for is captured.
+	captured mode = 4
+)
+
+// source returns the regular expression of the pattern's paths, not anchored.
+func (p *Pattern) source(m mode) string {
+	nodes, end := p.nodes, ""
+	if m&wide != 0 {
+		nodes, end = withoutSlash(nodes)
+	}
+	if p.root {
+		end += "|/"
+	}
+	return source(nodes, m) + end
+}
+
+func source(nodes []node, m mode) string {
+	var b strings.Builder
+	for _, n := range nodes {
+		n.write(&b, m)
+	}
+	return b.String()
+}
+
+// withoutSlash splits off the end of a pattern what it is wide about: the slash
+// of {$}, the slash before a rest, or nothing.
+func withoutSlash(nodes []node) (front []node, end string) {
+	last, end := len(nodes)-1, "/?"
+	if last > 0 && nodes[last].kind == anything {
+		last, end = last-1, "(?:/.*)?"
+	}
+	n := nodes[last]
+	if n.kind != literal || !strings.HasSuffix(n.text, "/") {
+		return nodes, "/?"
+	}
+	n.text = strings.TrimSuffix(n.text, "/")
+	return append(nodes[:last:last], n), end
+}
+
+func (n node) write(b *strings.Builder, m mode) {
+	if m&captured != 0 && n.name != "" {
+		b.WriteByte('(')
+		defer b.WriteByte(')')
+	}
+	switch n.kind {
+	case literal:
+		for _, r := range n.text {
+			if c := lower(string(r)); m&folded != 0 && 'a' <= c[0] && c[0] <= 'z' {
+				fmt.Fprintf(b, "[%s%s]", c, strings.ToUpper(c))
+			} else {
+				b.WriteString(regexp.QuoteMeta(string(r)))
+			}
+		}
+	case segment:
+		b.WriteString("[^/")
+		if n.except != 0 {
+			b.WriteString(regexp.QuoteMeta(string(n.except)))
+		}
+		if m&wide != 0 {
+			b.WriteString("]*")
+		} else {
+			b.WriteString("]+")
+		}
+	case anything:
+		b.WriteString(".*")
+	case custom:
+		if m&folded != 0 {
+			b.WriteString("(?i:" + n.text + ")")
+		} else {
+			b.WriteString("(?:" + n.text + ")")
+		}
+	case group:
+		b.WriteString("(?:")
+		for _, s := range n.sub {
+			s.write(b, m)
+		}
+		b.WriteByte(')')
+		if n.op != 0 {
+			b.WriteByte(n.op)
+		}
+	}
+}
+
+// anchored compiles source to match whole strings. Wildcards cross line
+// terminators: a router's do.
+func anchored(source string) *regexp.Regexp {
+	return regexp.MustCompile(`(?s)\A(?:` + source + `)\z`)
+}
+
+// decodeLiteral returns the text that a literal part of a pattern stands for:
+// percent-encoding undone, since paths are compared decoded. Only characters
+// that a path can hold as they are (pchar, RFC 3986 section 3.3) and non-ASCII
+// ones may be written bare, so that a regular expression or a URL is not taken
+// for a path.
+func decodeLiteral(text string) (string, error) {
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '?':
+			return "", errors.New(`holds a "?": queries are not matched, and as a modifier it must follow a parameter or a group`)
+		case c == '+':
+			return "", errors.New(`holds a "+" that follows no parameter and no group: write %2B for a plus sign`)
+		case c >= 0x80, isAlphanumeric(c), strings.IndexByte("-._~!$&'()*,;=:@/%", c) >= 0:
+		default:
+			return "", fmt.Errorf("holds %q, which is not written bare in a path: a pattern is no regular expression", c)
+		}
+	}
+	decoded, err := url.PathUnescape(text)
+	if err != nil {
+		return "", errors.New("holds a % that begins no percent-encoding: write %25 for a percent sign")
+	}
+	if strings.Count(decoded, "/") != strings.Count(text, "/") || strings.Contains(decoded, `\`) {
+		return "", errors.New("holds an encoded slash or a backslash: it would be read as the end of a segment")
+	}
+	return decoded, checkText(decoded)
+}
+
+// checkText refuses literals that no request is let through with.
+func checkText(text string) error {
+	if checkReading(text) != nil {
+		return errors.New("holds a control character, or is not UTF-8: such requests are refused")
+	}
+	return nil
+}
+
+// checkClean refuses literals that routers clean away.
+func checkClean(path string) error {
+	for i, s := range strings.Split(path, "/") {
+		if i > 0 && s == "" {
+			return errors.New("holds //, which routers make one slash: write one")
+		}
+		if s == "." || s == ".." {
+			return fmt.Errorf("holds the segment %q, which routers resolve: write the path it leads to", s)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,234 @@
+package route
+
+import (
+	"maps"
+	"strings"
+	"testing"
+)
+
+// says reports whether the pattern matches path, by its trie and by its regular
+// expression, which must agree. As in path-to-regexp, one more slash at the end
+// is not looked at in Clerk's grammar.
+func says(t *testing.T, p *Pattern, path string) bool {
+	t.Helper()
+	var tr trie
+	tr.insert(p, 0)
+	hits := tr.find([]byte(path), nil)
+	byTrie := len(hits) == 1 && hits[0].fit == exact
+	if byRegexp := anchored(p.source(asWritten)).MatchString(path); byTrie != byRegexp {
+		t.Fatalf("%s on %q: trie %v, regular expression %v", p, path, byTrie, byRegexp)
+	}
+	return byTrie || p.clerk && len(hits) == 1 && hits[0].fit == extraSlash
+}
+
+func TestPatterns(t *testing.T) {
+	for _, c := range []struct{ pattern, matches, not string }{
+		// net/http's grammar.
+		{"/", "", ""}, // see TestPatternErrors
+		{"/{$}", "/", "/a //"},
+		{"/dashboard", "/dashboard", "/dashboard/ /Dashboard /dashboardx /x/dashboard /"},
+		{"/a/{$}", "/a/", "/a /a/b"},
+		{"/users/{id}", "/users/1 /users/a%20b", "/users /users/ /users/1/2 /users/1/"},
+		{"/users/{id}/posts/{n}", "/users/1/posts/2", "/users/1/posts /users//posts/2"},
+		{"/files/{rest...}", "/files/ /files/a /files/a/b/ /files//", "/files /filesx"},
+		{"/{rest...}", "/ /a /a/b", ""},
+		{"/日本", "/日本", "/日"},
+		{"/%E6%97%A5%E6%9C%AC", "/日本", "/%E6%97%A5%E6%9C%AC"},
+		{"/c%2B%2B", "/c++", "/c"},
+		{"/$metadata", "/$metadata", "/"},
+		{"/.well-known/x", "/.well-known/x", "/well-known/x"},
+		{"GET /a", "/a", "/b"},
+		{"example.com/a", "/a", "/b"},
+		// Clerk's grammar.
+		{"/dashboard(.*)", "/dashboard /dashboard/ /dashboardx /dashboard/a/b", "/dash /x/dashboard"},
+		{"/dashboard/(.*)", "/dashboard/ /dashboard/a/b", "/dashboard /dashboardx"},
+		{"/dashboard/:path*", "/dashboard /dashboard/ /dashboard/a /dashboard/a/b/", "/dashboardx"},
+		{"/dashboard/:path+", "/dashboard/a /dashboard/a/b", "/dashboard /dashboard/"},
+		{"(.*)", "/ /a /a/b", ""},
+		{"/(.*)", "/ /a /a/b", ""},
+		{"/:path*", "/ /a /a/b", ""},
+		{"/orgs/:slug", "/orgs/a /orgs/a/", "/orgs /orgs/ /orgs/a/b"},
+		{"/orgs/:slug/(.*)", "/orgs/a/ /orgs/a/b/c", "/orgs/a /orgs//b"},
+		{"/orgs/:slug(.*)", "/orgs/ /orgs/a /orgs/a/b", "/orgs"},
+		{"/orgs/:slug([^/]+)", "/orgs/a", "/orgs/ /orgs/a/b"},
+		{`/users/:id(\d+)`, "/users/1 /users/22/", "/users/a /users/1a /users/١"},
+		{"/users/:id?", "/users /users/ /users/1", "/users/1/2"},
+		{"/:id?", "/ /a", "/a/b"},
+		{"/users/:ids+", "/users/1 /users/1/2", "/users"},
+		{"/:a/:b", "/x/y /x/y/", "/x /x/y/z"},
+		{"/:a-:b", "/x-y", "/xy /x-"},
+		{"/file.:ext", "/file.js", "/filexjs /file.tar.gz"},
+		{"/file.:ext?", "/file /file.js", "/file."},
+		{"/a{/b}?/c", "/a/c /a/b/c", "/a/b"},
+		{"/a{/b}+", "/a/b /a/b/b/", "/a"},
+		{"/a{/:x-}*", "/a /a/b- /a/b-/c-/", "/a/b"},
+		{"{/:lang}?/about", "/about /en/about", "/about/en /en/fr/about"},
+		{"/(api|trpc)(.*)", "/api /apix /trpc/a", "/other/api"},
+		{"/(a|b)/c", "/a/c /b/c/", "/c/c /ab/c"},
+		{"/v(1|2)/x", "/v1/x /v2/x", "/v/x /v3/x"},
+		{"/a/(.+)", "/a/b /a/b/c", "/a/"},
+		{"/api/v:version", "/api/v1 /api/vv2", "/api/v /api/v1/x"},
+		{`/a\:b`, "/a:b /a:b/", "/ab"},
+		{"/a/:1", "/a/b", "/a"},
+		{"GET /dashboard(.*)", "/dashboard/x", "/x"},
+		{"POST example.com/orgs/:slug", "/orgs/a", "/orgs"},
+	} {
+		if c.pattern == "/" {
+			continue
+		}
+		p, err := Parse(c.pattern)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for _, path := range strings.Fields(c.matches) {
+			if !says(t, p, path) {
+				t.Errorf("%s does not match %s", p, path)
+			}
+		}
+		for _, path := range strings.Fields(c.not) {
+			if says(t, p, path) {
+				t.Errorf("%s matches %s", p, path)
+			}
+		}
+	}
+}
+
+func TestWildcardsCrossLineTerminators(t *testing.T) {
+	for _, pattern := range []string{"/a(.*)", "/a/(.*)", "/a/:p*", "/a/:id", "/a/{id}", "/a/{rest...}", "/a/:p(.+)", "/a/:p([^/]+)"} {
+		p, err := Parse(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{"/a/x\ny", "/a/\r", "/a/x\u2028y", "/a/\u2029", "/a/\n\n"} {
+			if !says(t, p, path) {
+				t.Errorf("%s does not match %q", p, path)
+			}
+		}
+	}
+}
+
+func TestPatternParts(t *testing.T) {
+	p, err := Parse("POST  App.Example.com/orgs/{slug}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Method() != "POST" || p.Host() != "app.example.com" || p.String() != "POST  App.Example.com/orgs/{slug}" {
+		t.Errorf("method %q, host %q, text %q", p.Method(), p.Host(), p)
+	}
+}
+
+func TestPatternErrors(t *testing.T) {
+	for _, c := range []struct{ pattern, says string }{
+		{"", "is empty"},
+		{"/", "write /{$} for this path alone, or /{rest...} for everything below"},
+		{"/admin/", "write /admin/{$} for this path alone, or /admin/{rest...} for everything below"},
+		{"/orgs/:slug/", "ends in /"},
+		{"admin", "has no path"},
+		{"admin/users", "must begin with /"},
+		{"https://app.example.com/x", "must begin with /"},
+		{"example.com:8080/x", "without their port"},
+		{"ex ample.com/x", "methods are case-sensitive"},
+		{"^/admin", "is no host name"},
+		{"GET", "has no path"},
+		{"get /a", "write GET"},
+		{"G@T /a", "is no method"},
+		{" /a", "is never asked"},
+		{"CONNECT /a", "CONNECT is refused"},
+		{"/a b", "is no method"},
+		{"/admin*", `holds a "*" that follows no parameter`},
+		{"/*", `holds a "*"`},
+		{"/a?b", `holds a "?"`},
+		{"/a+", "write %2B"},
+		{"/x?y=1", `holds a "?"`},
+		{"/a#b", "holds '#'"},
+		{"/[", "no regular expression"},
+		{"/a|b", "no regular expression"},
+		{"/a)", `holds a ")"`},
+		{"/a{", "is no wildcard"},
+		{"/a}", "is no wildcard"},
+		{"/a{b}", "is no wildcard"},
+		{"/{}", "is no wildcard"},
+		{"/{a-b}", "is no name"},
+		{"/{a}/{a}", "two wildcards named"},
+		{"/{$}/a", "must be at the end"},
+		{"/{a...}/b", "must be at the end"},
+		{"/a/../b", `holds the segment ".."`},
+		{"/a/.", `holds the segment "."`},
+		{"/a/%2e%2e/b", `holds the segment ".."`},
+		{"/a//b", "holds //"},
+		{"/a%2Fb", "encoded slash"},
+		{`/a%5Cb`, "backslash"},
+		{`/a\b`, "no regular expression"},
+		{"/a%zz", "begins no percent-encoding"},
+		{"/a%00", "control character"},
+		{"/a%ff", "not UTF-8"},
+		{"/orgs/{slug}/(.*)", "mixes two grammars"},
+		{"/items/{id}:archive", "mixes two grammars"},
+		{"/a(.*)/{$}", "mixes two grammars"},
+		{"/(.*)/{rest...}", "mixes two grammars"},
+		{"/a(", `holds a "(" without ")"`},
+		{"/:id(", `holds a "(" without ")"`},
+		{"/a/()", "empty ()"},
+		{"/a/:", `holds a ":" without a name`},
+		{"/:a:b", "has nothing between"},
+		{"/:a/:a", "two parameters named"},
+		{"/a:b+", "repeats a parameter"},
+		{"/((?!public).*)", "write rules instead"},
+		{"/(?!public)", "write rules instead"},
+		{"/(?<name>x)", "begins a group with ?"},
+		{"/((?<=a)b)", "write rules instead"},
+		{"/a/(?:x)", "begins a group with ?"},
+		{"/((a)b)", "group inside a group"},
+		{"/(^a)", "anchor"},
+		{"/(a$)", "anchor"},
+		{`/(a\b)`, `\b`},
+		{`/(\1)`, `\1`},
+		{"/([^\\s\\S])", "empty character class"},
+		{"/([])a])", "read differently"},
+		{"/(a**)", "bad regular expression"},
+		{"/a{/b(x)", `"{" without "}"`},
+		{"/a{/b(x)(y)}?", "two parameters in one group"},
+		{"/a{}?", "empty group"},
+		{"/a{(x)}*", "repeats a parameter with nothing between"},
+		{"/a{/(b*)}?c}", "closes nothing"},
+		{`/a(b)\`, "escapes nothing"},
+		{"/a/{/b}?", "holds //"},
+		{"{/a}?b", "must begin with /"},
+	} {
+		_, err := Parse(c.pattern)
+		switch {
+		case err == nil:
+			t.Errorf("%q is accepted", c.pattern)
+		case !strings.Contains(err.Error(), c.says) || !strings.HasPrefix(err.Error(), "pattern "):
+			t.Errorf("%q: error %q does not say %q", c.pattern, err, c.says)
+		}
+	}
+}
+
+func TestPatternValues(t *testing.T) {
+	for _, c := range []struct {
+		pattern, path string
+		want          map[string]string
+	}{
+		{"/orgs/:slug", "/orgs/acme", map[string]string{"slug": "acme"}},
+		{"/orgs/:slug", "/ORGS/Acme/", map[string]string{"slug": "Acme"}},
+		{"/orgs/:slug", "/orgs/a%2Fb", map[string]string{"slug": "a%2Fb"}},
+		{"/orgs/:slug", "/orgs", nil},
+		{"/orgs/:slug/(.*)", "/orgs/acme/a/b", map[string]string{"slug": "acme"}},
+		{"/orgs/:slug{/:page}?", "/orgs/acme", map[string]string{"slug": "acme"}},
+		{"/orgs/:slug{/:page}?", "/orgs/acme/a", map[string]string{"slug": "acme", "page": "a"}},
+		{`/u/:id(\d+)/:path*`, "/u/7/a/b", map[string]string{"id": "7", "path": "a/b"}},
+		{"/orgs/{slug}/{rest...}", "/orgs/acme/", map[string]string{"slug": "acme", "rest": ""}},
+		{"/me", "/me/", map[string]string{}},
+	} {
+		p, err := Parse(c.pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ok := p.Values(c.path)
+		if ok != (c.want != nil) || !maps.Equal(got, c.want) {
+			t.Errorf("%s on %s: %v %v, want %v", p, c.path, got, ok, c.want)
+		}
+	}
+}

@@ -1,0 +1,236 @@
+package route
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+)
+
+// trie finds the patterns that match a path by walking its segments once. It is
+// built either folded, for patterns that protect, or as written, for patterns
+// that let in: Admin may reach what is behind admin, so a rule for one protects
+// both, and opens itself alone.
+type trie struct {
+	folded bool
+	root   trieNode
+	opaque []opaque // patterns without sequences, tried one by one
+	forked bool     // some pattern has several sequences
+}
+
+type trieNode struct {
+	literals map[string]*trieNode
+	any      *trieNode
+	exprs    []exprNode
+	glued    map[byte][]gluedEnd // by the first byte of the prefix
+	ends     []pathEnd
+	rests    []int32 // patterns that match a slash and whatever follows
+}
+
+type exprNode struct {
+	exact, wide *regexp.Regexp
+	node        *trieNode
+}
+
+type gluedEnd struct {
+	prefix []byte
+	id     int32
+}
+
+type pathEnd struct {
+	id    int32
+	slash bool // it is a slash: one more is no other way to write it
+}
+
+type opaque struct {
+	exact, wide *regexp.Regexp
+	id          int32
+}
+
+// match says how closely a pattern fits a path. Only the first is what the
+// pattern says; the others are what some router takes for it, and count for
+// patterns that protect.
+type match uint8
+
+const (
+	exact match = iota
+	// extraSlash: the path ends in a slash that the pattern has not.
+	extraSlash
+	// emptySegment: a wildcard stands for an empty segment.
+	emptySegment
+	// noSlash: the path lacks the slash behind which the pattern begins or ends:
+	// /admin for /admin/{rest...}.
+	noSlash
+)
+
+// hit is a pattern that matches.
+type hit struct {
+	id  int32
+	fit match
+}
+
+// insert adds a pattern under a number that find will return.
+func (t *trie) insert(p *Pattern, id int32) {
+	if p.routes == nil {
+		o := opaque{exact: p.exact, wide: p.wide, id: id}
+		if t.folded {
+			o.exact = anchored(p.source(folded))
+		}
+		t.opaque = append(t.opaque, o)
+	}
+	t.forked = t.forked || len(p.routes) > 1
+	for _, s := range p.routes {
+		n := &t.root
+		for _, piece := range s.segs {
+			n = n.child(piece, t.folded)
+		}
+		switch s.tail {
+		case ends:
+			last := s.segs[len(s.segs)-1]
+			n.ends = append(n.ends, pathEnd{id, last.text == "" && !last.any && last.expr == nil})
+		case rest:
+			n.rests = append(n.rests, id)
+		case glued:
+			prefix := s.prefix
+			if t.folded {
+				prefix = lower(prefix)
+			}
+			if n.glued == nil {
+				n.glued = map[byte][]gluedEnd{}
+			}
+			n.glued[prefix[0]] = append(n.glued[prefix[0]], gluedEnd{[]byte(prefix), id})
+		}
+	}
+}
+
+func (n *trieNode) child(p piece, fold bool) *trieNode {
+	switch {
+	case p.any:
+		if n.any == nil {
+			n.any = &trieNode{}
+		}
+		return n.any
+	case p.expr != nil:
+		m := asWritten
+		if fold {
+			m = folded
+		}
+		re := anchored(source(p.expr, m))
+		for _, e := range n.exprs {
+			if e.exact.String() == re.String() {
+				return e.node
+			}
+		}
+		e := exprNode{re, anchored(source(p.expr, m|wide)), &trieNode{}}
+		n.exprs = append(n.exprs, e)
+		return e.node
+	}
+	text := p.text
+	if fold {
+		text = lower(text)
+	}
+	if n.literals == nil {
+		n.literals = map[string]*trieNode{}
+	}
+	if n.literals[text] == nil {
+		n.literals[text] = &trieNode{}
+	}
+	return n.literals[text]
+}
+
+// find appends the patterns that match path, which is folded if the trie is,
+// each once and with its closest fit.
+func (t *trie) find(path []byte, hits []hit) []hit {
+	before := len(hits)
+	hits = t.root.find(path, exact, hits)
+	if t.forked {
+		hits = closest(hits, before)
+	}
+	for _, o := range t.opaque {
+		switch text := string(path); {
+		case o.exact.MatchString(text):
+			hits = append(hits, hit{o.id, exact})
+		case len(text) > 2 && o.exact.MatchString(strings.TrimSuffix(text, "/")):
+			hits = append(hits, hit{o.id, extraSlash})
+		case o.wide.MatchString(text):
+			hits = append(hits, hit{o.id, noSlash})
+		}
+	}
+	return hits
+}
+
+// closest leaves of several hits of one pattern, from the given one on, that with
+// the closest fit.
+func closest(hits []hit, from int) []hit {
+	kept := hits[:from]
+next:
+	for _, h := range hits[from:] {
+		for i := from; i < len(kept); i++ {
+			if kept[i].id == h.id {
+				kept[i].fit = min(kept[i].fit, h.fit)
+				continue next
+			}
+		}
+		kept = append(kept, h)
+	}
+	return kept
+}
+
+// find walks on from n, with what is left of the path: nothing, or a slash and
+// more. fit is how the segments so far were matched.
+func (n *trieNode) find(left []byte, fit match, hits []hit) []hit {
+	if len(left) == 0 {
+		for _, e := range n.ends {
+			hits = append(hits, hit{e.id, fit})
+		}
+		for _, id := range n.rests {
+			hits = append(hits, hit{id, noSlash})
+		}
+		if slash := n.literals[""]; slash != nil {
+			for _, e := range slash.ends {
+				hits = append(hits, hit{e.id, noSlash})
+			}
+		}
+		return hits
+	}
+	for _, id := range n.rests {
+		hits = append(hits, hit{id, fit})
+	}
+	left = left[1:]
+	if len(left) == 0 {
+		for _, e := range n.ends {
+			if !e.slash {
+				hits = append(hits, hit{e.id, max(fit, extraSlash)})
+			}
+		}
+	} else {
+		for _, g := range n.glued[left[0]] {
+			if bytes.HasPrefix(left, g.prefix) {
+				hits = append(hits, hit{g.id, fit})
+			}
+		}
+	}
+	segment, next := left, []byte(nil)
+	if i := bytes.IndexByte(left, '/'); i >= 0 {
+		segment, next = left[:i], left[i:]
+	}
+	if child := n.literals[string(segment)]; child != nil {
+		hits = child.find(next, fit, hits)
+	}
+	if n.any != nil {
+		if len(segment) > 0 {
+			hits = n.any.find(next, fit, hits)
+		} else {
+			hits = n.any.find(next, max(fit, emptySegment), hits)
+		}
+	}
+	for _, e := range n.exprs {
+		// The copy keeps path on the caller's stack: a regexp holds on to bytes.
+		switch text := string(segment); {
+		case e.exact.MatchString(text):
+			hits = e.node.find(next, fit, hits)
+		case e.wide.MatchString(text):
+			hits = e.node.find(next, max(fit, emptySegment), hits)
+		}
+	}
+	return hits
+}

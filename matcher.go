@@ -1,0 +1,158 @@
+package clerkauth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/clerkauth/clerkauth/internal/route"
+)
+
+// Matcher tells whether a request's path matches one of a list of patterns, in
+// the grammar of [http.ServeMux] or of Clerk's createRouteMatcher; see [Rules]
+// for both. On ordinary paths it answers as that one does. It does not change,
+// and is safe for concurrent use.
+//
+// A path can be read in more than one way: encoded or not, cleaned or not. Any
+// and All say which of them count.
+type Matcher struct{ routes *route.Matcher }
+
+// NewMatcher returns a Matcher, or every mistake in patterns joined in one error.
+func NewMatcher(patterns ...string) (*Matcher, error) {
+	m, err := route.NewMatcher(patterns...)
+	if err != nil {
+		return nil, fmt.Errorf("clerkauth: matcher: %w", err)
+	}
+	return &Matcher{m}, nil
+}
+
+// Any tells whether some reading of the path of r matches, in either case of
+// letters. Guard with it: it is also true for requests that name no path.
+func (m *Matcher) Any(r *http.Request) bool {
+	matched, err := m.routes.Any(r.Method, r.Host, r.URL)
+	return matched || err != nil
+}
+
+// All tells whether every reading of the path of r matches, exactly. Open with
+// it: it is false for requests that name no path.
+func (m *Matcher) All(r *http.Request) bool {
+	matched, err := m.routes.All(r.Method, r.Host, r.URL)
+	return matched && err == nil
+}
+
+// Rules says who may call which paths. What no rule is about is for [SignedIn].
+//
+// A pattern is one of [http.ServeMux] ("POST /api/{name}", "/files/{rest...}",
+// "/{$}"), or, if it holds one of the characters ( : *, one of Clerk's
+// ("/dashboard(.*)", "/orgs/:slug", "/docs/:path*"). The most specific rule
+// counts. A GET rule is for HEAD, too; a method that no rule about a path is for
+// has to meet all of them.
+type Rules map[string]Access
+
+// ProtectOption says more about how rules are meant.
+type ProtectOption func(*route.Options[Access])
+
+// Mount says that something behind the middleware takes prefix away from paths,
+// as [http.StripPrefix] does, and that the rules are about what is left. Paths
+// without the prefix are for [SignedIn]. It is not for a middleware that stands
+// behind, where the prefix is gone already.
+func Mount(prefix string) ProtectOption {
+	return func(o *route.Options[Access]) { o.Mount = prefix }
+}
+
+// Protect returns a middleware that guards a router of any kind by rules. It
+// identifies callers as [Authenticator.Handler] does.
+//
+// Routers, and handlers behind them, read paths in different ways, so every
+// reading of a path is looked up, and a caller has to meet the rules of all of
+// them: a path is public only if it is so however it is read. Of a request, only
+// the method and the target count, and the host for patterns that name one;
+// never a query or another header. Requests that name no path, or none that two
+// programs would agree on, are refused with 400.
+//
+// A rewrite of the path behind the middleware is not seen by it. Where handlers
+// can be guarded one by one, [Authenticator.Require] and
+// [Authenticator.NewServeMux] leave nothing to compare.
+//
+// The error joins every mistake in rules: patterns that are none, rules that
+// contradict each other or can never apply, demands that nobody can meet, and
+// [OrganizationParam], which needs the router's own wildcards.
+func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middleware, error) {
+	var wrong mistakes
+	for pattern, access := range rules {
+		field := fmt.Sprintf("rule %q", pattern)
+		if err := verifyEach([]Access{access}); err != nil {
+			wrong.add(field, err)
+			continue
+		}
+		walk(access, func(part Access) {
+			if _, ok := part.(organizationParam); ok {
+				wrong.add(field, errors.New("the organization in a path is known behind the router alone: guard the handler with Require"))
+			}
+		})
+	}
+	o := route.Options[Access]{Default: SignedIn, Open: open}
+	for _, option := range options {
+		option(&o)
+	}
+	table, err := route.NewTable(rules, o)
+	if err != nil {
+		wrong = append(wrong, err)
+	}
+	if err := errors.Join(wrong...); err != nil {
+		return nil, fmt.Errorf("clerkauth: rules: %w", err)
+	}
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			found, err := table.Lookup(r.Method, r.Host, r.URL)
+			if err != nil {
+				a.core.refuse(w, r, State{}, newError(ErrRequestTarget, nil))
+				return
+			}
+			state := a.Authenticate(r)
+			state.write(w.Header())
+			access := found[0].Value
+			if len(found) > 1 {
+				parts := make(allOf, len(found))
+				for i, rule := range found {
+					parts[i] = rule.Value
+				}
+				access = parts
+			}
+			if err := a.core.decide(state, access, r); err != nil {
+				a.core.refuse(w, r, state, err)
+				return
+			}
+			next.ServeHTTP(w, a.core.with(r, state))
+		})
+	}, nil
+}
+
+// prefixes are the first segments of patterns, up to the first wildcard.
+type prefixes map[string]bool
+
+// add adds the prefix of a pattern of http.ServeMux.
+func (p prefixes) add(pattern string) {
+	path, _, _ := strings.Cut(pattern[strings.IndexByte(pattern, '/'):], "{")
+	if decoded, err := url.PathUnescape(path); err == nil {
+		path = decoded
+	}
+	p[strings.ToLower(strings.TrimRight(path, "/"))] = true
+}
+
+// holds tells whether a path is below one of the prefixes.
+func (p prefixes) holds(path string) bool {
+	path = strings.ToLower(path)
+	for {
+		if p[path] {
+			return true
+		}
+		i := strings.LastIndexByte(path, '/')
+		if i < 0 {
+			return false
+		}
+		path = path[:i]
+	}
+}

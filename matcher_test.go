@@ -1,0 +1,192 @@
+package clerkauth_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+func TestMatcherAnyGuardsAllOpens(t *testing.T) {
+	m, err := clerkauth.NewMatcher("/dashboard(.*)", "/orgs/:slug/(.*)", "GET /files/{rest...}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		method, target string
+		anyOf, all     bool
+	}{
+		{"GET", "/dashboard", true, true},
+		{"GET", "/dashboard/x", true, true},
+		{"POST", "/orgs/acme/x", true, true},
+		{"GET", "/orgs/acme", false, false},
+		{"GET", "/files/x", true, true},
+		{"HEAD", "/files/x", true, true},
+		{"POST", "/files/x", false, false},
+		{"GET", "/", false, false},
+		{"GET", "/DASHBOARD", true, false},
+		{"GET", "//dashboard", true, false},
+		{"GET", "/x/../dashboard", true, false},
+		{"GET", "/dashboard/../x", true, false},
+		{"GET", "/dashboard/%2e%2e/x", true, false},
+		{"GET", "/%64ashboard", true, false},
+		{"GET", "/x?y=/dashboard", false, false},
+		{"GET", "/x%00", true, false},
+		{"CONNECT", "/dashboard", true, false},
+	} {
+		r := httptest.NewRequest("GET", c.target, nil)
+		r.Method = c.method
+		if got := m.Any(r); got != c.anyOf {
+			t.Errorf("Any(%s %s) = %v", c.method, c.target, got)
+		}
+		if got := m.All(r); got != c.all {
+			t.Errorf("All(%s %s) = %v", c.method, c.target, got)
+		}
+	}
+}
+
+func TestMatcherNamesEveryMistake(t *testing.T) {
+	_, err := clerkauth.NewMatcher("/ok", "admin", "/x/", "/((?!public).*)", "")
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, want := range []string{`"admin"`, `"/x/"`, "/x/{$}", "/x/{rest...}", "(?!public)", `""`} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%s is not in: %v", want, err)
+		}
+	}
+}
+
+// TestProtect holds the rules of the documentation.
+func TestProtect(t *testing.T) {
+	g := newPathGuard(t, clerkauth.Rules{
+		"/{$}":                     clerkauth.Public,
+		"POST /api/webhooks/clerk": clerkauth.Public,
+		"/admin/{rest...}":         clerkauth.Role("org:owner"),
+		"/dashboard(.*)":           clerkauth.SignedIn,
+		"GET /things/{id}":         clerkauth.SignedIn,
+		"DELETE /things/{id}":      clerkauth.Role("org:owner"),
+	}, nil)
+	for _, c := range []struct {
+		method, target     string
+		stranger, signedIn int
+	}{
+		{"GET", "/", 204, 204},
+		{"GET", "/nothing", 401, 204}, // signed in by default
+		{"POST", "/api/webhooks/clerk", 204, 204},
+		{"GET", "/api/webhooks/clerk", 401, 204},
+		{"PATCH", "/api/webhooks/clerk", 401, 204},
+		{"GET", "/admin/x", 401, 403},
+		{"GET", "/admin", 401, 403}, // routers redirect it, or trim the slash
+		{"GET", "/dashboard/x", 401, 204},
+		{"GET", "/dashboardx", 401, 204},
+		{"GET", "/things/1", 401, 204},
+		{"HEAD", "/things/1", 401, 204},
+		{"DELETE", "/things/1", 401, 403},
+		{"get", "/things/1", 401, 403}, // whoever takes it, takes it for one of them
+		{"FOO", "/things/1", 401, 403},
+		{"TRACE", "/things/1", 401, 403},
+		{"PUT", "/things/1", 401, 403},
+	} {
+		if got := g.raw(t, c.method, c.target, false); got != c.stranger {
+			t.Errorf("%s %s, stranger: %d, want %d", c.method, c.target, got, c.stranger)
+		}
+		if got := g.raw(t, c.method, c.target, true); got != c.signedIn {
+			t.Errorf("%s %s, signed in: %d, want %d", c.method, c.target, got, c.signedIn)
+		}
+	}
+	// Nothing but method and target counts.
+	for _, header := range []string{"X-Original-URL: /", "X-Rewrite-URL: /", "X-Forwarded-Uri: /", "X-Forwarded-Prefix: /", "X-Forwarded-Path: /",
+		"X-HTTP-Method-Override: GET", "X-Middleware-Subrequest: middleware", "Referer: /"} {
+		if got := g.raw(t, "GET", "/admin/x?_method=POST&path=/", false, header); got != 401 {
+			t.Errorf("%s: %d", header, got)
+		}
+	}
+}
+
+func TestProtectRefusesContradictions(t *testing.T) {
+	a := newAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
+	for name, rules := range map[string]clerkauth.Rules{
+		"one language twice":          {"/a/{x}": clerkauth.SignedIn, "/a/:y": clerkauth.Public},
+		"neither contains the other":  {"/{a}/x": clerkauth.SignedIn, "/x/{b}": clerkauth.Public},
+		"public with siblings":        {"/docs(.*)": clerkauth.Public},
+		"public in disguise":          {"/docs(.*)": clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.Public)},
+		"trailing slash":              {"/a/": clerkauth.SignedIn},
+		"parameter behind the router": {"/orgs/{slug}": clerkauth.AllOf(clerkauth.SignedIn, clerkauth.OrganizationParam("slug"))},
+		"both grammars":               {"/{a}/:b": clerkauth.SignedIn},
+		"nobody":                      {"/a": clerkauth.Role("")},
+		"nil":                         {"/a": nil},
+	} {
+		if m, err := a.Protect(rules); err == nil || m != nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if _, err := a.Protect(clerkauth.Rules{"/a": clerkauth.SignedIn}, clerkauth.Mount("app")); err == nil {
+		t.Error("a mount that is no path was accepted")
+	}
+	if _, err := a.Protect(nil); err != nil {
+		t.Errorf("no rules mean signed in everywhere: %v", err)
+	}
+}
+
+func TestProtectIdentifies(t *testing.T) {
+	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
+	a := newAuth(t, srv)
+	protect, err := a.Protect(clerkauth.Rules{"/{$}": clerkauth.Public})
+	if err != nil {
+		t.Fatal(err)
+	}
+	jane := srv.CreateUser("jane@example.com")
+	var got string
+	h := protect.Func(func(_ http.ResponseWriter, r *http.Request) { got = clerkauth.FromContext(r.Context()).UserID })
+	for _, target := range []string{"/", "/x"} {
+		got = ""
+		r := httptest.NewRequest("GET", target, nil)
+		srv.SignIn(jane).Authorize(r)
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		if got != jane.ID {
+			t.Errorf("%s: %q", target, got)
+		}
+	}
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Authorization", "Bearer bad")
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	if rec.Code != 401 {
+		t.Errorf("a bad token on a public path: %d", rec.Code)
+	}
+}
+
+// BenchmarkProtect puts the cost of rules beside that of a look-up in an
+// http.ServeMux with the same patterns.
+func BenchmarkProtect(b *testing.B) {
+	rules, mux := clerkauth.Rules{}, http.NewServeMux()
+	for i := range 50 {
+		pattern := "/api/v1/" + string(rune('a'+i%26)) + strings.Repeat("x", i/26) + "/{id}"
+		rules[pattern] = clerkauth.Public
+		mux.HandleFunc(pattern, noContent)
+	}
+	srv := clerkauthtest.NewServer(b, clerkauthtest.InMemory())
+	protect, err := newAuth(b, srv).Protect(rules)
+	if err != nil {
+		b.Fatal(err)
+	}
+	h := protect(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	r := httptest.NewRequest("GET", "/api/v1/mx/42", nil)
+	b.Run("Protect", func(b *testing.B) {
+		w := httptest.NewRecorder()
+		b.ReportAllocs()
+		for b.Loop() {
+			h.ServeHTTP(w, r)
+		}
+	})
+	b.Run("http.ServeMux", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			mux.Handler(r)
+		}
+	})
+}

@@ -1,0 +1,129 @@
+package clerkauth
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+
+	"github.com/clerkauth/clerkauth/internal/route"
+)
+
+// ServeMux is an [http.ServeMux] on which no route can be registered without
+// saying who may call it. It authenticates by itself. Make it with
+// [Authenticator.NewServeMux].
+type ServeMux struct {
+	auth *Authenticator
+	mux  *http.ServeMux
+
+	mu      sync.RWMutex
+	routes  []muxRoute
+	guarded prefixes
+}
+
+// muxRoute is a line of the access table.
+type muxRoute struct{ method, pattern, access, handler string }
+
+// muxHandler is the type of every handler that was registered with us, which
+// tells it from those that http.ServeMux makes up for redirects and errors.
+type muxHandler struct{ http.Handler }
+
+// NewServeMux returns an empty ServeMux.
+func (a *Authenticator) NewServeMux() *ServeMux {
+	return &ServeMux{auth: a, mux: http.NewServeMux(), guarded: prefixes{}}
+}
+
+// Handle registers h for pattern, to be reached by callers who meet access. It
+// panics where [http.ServeMux.Handle] does, and on an access that is nil or that
+// nobody could ever meet.
+func (m *ServeMux) Handle(pattern string, access Access, h http.Handler) {
+	if h == nil {
+		panic("clerkauth: ServeMux: handler is nil")
+	}
+	guard := m.auth.guard(fmt.Sprintf("ServeMux: %q", pattern), access)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mux.Handle(pattern, muxHandler{guard(h)})
+	method, rest, ok := strings.Cut(pattern, " ")
+	if !ok {
+		method, rest = "", pattern
+	}
+	rest = strings.TrimLeft(rest, " \t")
+	m.routes = append(m.routes, muxRoute{method, rest, access.String(), nameOf(h)})
+	if !open(access) {
+		m.guarded.add(rest)
+	}
+}
+
+// HandleFunc registers a function as Handle does a handler.
+func (m *ServeMux) HandleFunc(pattern string, access Access, h func(http.ResponseWriter, *http.Request)) {
+	if h == nil {
+		panic("clerkauth: ServeMux: handler is nil")
+	}
+	m.Handle(pattern, access, http.HandlerFunc(h))
+}
+
+// ServeHTTP serves r by the route that [http.ServeMux] finds for it. What that
+// one answers by itself, redirects, 404 and 405, tells nothing about guarded
+// routes to callers who are signed out: below the prefix of one they get the
+// guard's answer. CONNECT is refused with 400.
+func (m *ServeMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h, _ := m.mux.Handler(r)
+	if _, ours := h.(muxHandler); ours {
+		m.mux.ServeHTTP(w, r)
+		return
+	}
+	if r.Method != http.MethodConnect && !m.belowGuarded(r) {
+		m.mux.ServeHTTP(w, r)
+		return
+	}
+	m.auth.guard("ServeMux", SignedIn)(m.mux).ServeHTTP(w, r)
+}
+
+// belowGuarded tells whether r, in any way that its path can be read, is for
+// something below the prefix of a guarded route.
+func (m *ServeMux) belowGuarded(r *http.Request) bool {
+	readings, err := route.Readings(r.URL)
+	if err != nil {
+		return true
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return slices.ContainsFunc(readings, m.guarded.holds)
+}
+
+// WriteTable writes who may call what: method, pattern, access and handler, a
+// line a route, sorted by pattern and method. It is the same for the same routes,
+// whatever the order in which they were registered, for review and for golden
+// tests.
+func (m *ServeMux) WriteTable(w io.Writer) error {
+	m.mu.RLock()
+	routes := slices.Clone(m.routes)
+	m.mu.RUnlock()
+	slices.SortFunc(routes, func(a, b muxRoute) int {
+		return cmp.Or(strings.Compare(a.pattern, b.pattern), strings.Compare(a.method, b.method))
+	})
+	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, "METHOD\tPATTERN\tACCESS\tHANDLER")
+	for _, r := range routes {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", cmp.Or(r.method, "*"), r.pattern, r.access, r.handler)
+	}
+	return table.Flush()
+}
+
+// nameOf returns the name of a handler's function or type.
+func nameOf(h http.Handler) string {
+	if v := reflect.ValueOf(h); v.Kind() == reflect.Func {
+		if f := runtime.FuncForPC(v.Pointer()); f != nil {
+			name := f.Name()
+			return name[strings.LastIndexByte(name, '/')+1:]
+		}
+	}
+	return fmt.Sprintf("%T", h)
+}
