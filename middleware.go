@@ -224,13 +224,19 @@ func (a *Authenticator) Handler(next http.Handler) http.Handler {
 // It panics on an Access that is nil or that nobody could ever meet, as
 // http.ServeMux does on a bad pattern: that is a mistake in the program.
 func (a *Authenticator) Require(demands ...Access) Middleware {
-	access := Access(SignedIn)
-	if len(demands) == 1 {
-		access = demands[0]
-	} else if len(demands) > 1 {
-		access = AllOf(demands...)
+	return a.guard("Require", required(demands))
+}
+
+// required makes one Access of the demands on a route.
+func required(demands []Access) Access {
+	switch len(demands) {
+	case 0:
+		return SignedIn
+	case 1:
+		return demands[0]
+	default:
+		return AllOf(demands...)
 	}
-	return a.guard("Require", access)
 }
 
 // guard is Require for one Access; who names the caller in what it panics with.
@@ -245,12 +251,6 @@ func (a *Authenticator) guard(who string, access Access) Middleware {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			state := a.Authenticate(r)
 			state.write(w.Header())
-			if r.Method == http.MethodConnect {
-				// http.ServeMux does not clean its target, and what a wildcard
-				// matched may not be there.
-				a.core.refuse(w, r, state, newError(ErrRequestTarget, nil))
-				return
-			}
 			if err := a.core.decide(state, access, r); err != nil {
 				a.core.refuse(w, r, state, err)
 				return
@@ -260,8 +260,31 @@ func (a *Authenticator) guard(who string, access Access) Middleware {
 	}
 }
 
+// Check asks the question of [Authenticator.Require] about r and writes nothing:
+// for frameworks whose handlers are no http.Handlers. If r may pass it returns a
+// context of r in which [FromContext] finds the caller. Otherwise it returns the
+// context of r and an *[Error]; an Access that nobody could ever meet refuses
+// everybody.
+func (a *Authenticator) Check(r *http.Request, demands ...Access) (context.Context, error) {
+	access := required(demands)
+	if verifyEach([]Access{access}) != nil {
+		return r.Context(), newError(ErrForbidden, nil)
+	}
+	state := a.Authenticate(r)
+	if err := a.core.decide(state, access, r); err != nil {
+		refusal := *err
+		return r.Context(), &refusal
+	}
+	return a.core.with(r, state).Context(), nil
+}
+
 // decide tells why access is refused, nil if it is not. Every guard asks it.
 func (a *core) decide(s State, access Access, r *http.Request) *Error {
+	if r.Method == http.MethodConnect {
+		// http.ServeMux does not clean its target, and what a wildcard of its
+		// matched may not be there.
+		return newError(ErrRequestTarget, nil)
+	}
 	if s.bad {
 		return s.err
 	}
