@@ -55,16 +55,13 @@ type Scoped struct {
 // ou or uo. An element without a colon makes the whole claim unreadable: what
 // else in it can be relied upon is not known. Other scopes are skipped.
 func readScoped(value []byte) Scoped {
-	list, ok := strictjson.String(value)
-	if !ok || list == "" {
+	list := scopedText(value)
+	if list == "" {
 		return Scoped{}
 	}
 	s := Scoped{Known: true}
 	for element := range strings.SplitSeq(list, ",") {
-		scope, slug, ok := strings.Cut(trim(element), ":")
-		if !ok {
-			return Scoped{}
-		}
+		scope, slug, _ := strings.Cut(trim(element), ":")
 		switch scope {
 		case "o":
 			s.Org = append(s.Org, slug)
@@ -78,7 +75,21 @@ func readScoped(value []byte) Scoped {
 	return s
 }
 
-// readOrg reads the o claim of a version 2 token.
+// scopedText returns the list in a claim whose elements all have a colon, "" for
+// any other.
+func scopedText(value []byte) string {
+	list, _ := strictjson.String(value)
+	for element := range strings.SplitSeq(list, ",") {
+		if !strings.Contains(element, ":") {
+			return ""
+		}
+	}
+	return list
+}
+
+// readOrg reads the o claim of a version 2 token. Permissions are spread over o
+// and fea: where a part of them is of a form that Clerk does not write, nothing
+// about the organization is believed.
 func (s *Session) readOrg(value []byte) {
 	var buf [8]strictjson.Member
 	members, err := strictjson.Object(value, buf[:0])
@@ -103,9 +114,20 @@ func (s *Session) readOrg(value []byte) {
 			fpm = m.Value
 		}
 	}
-	if org.ID != "" {
+	if org.ID != "" && textOrNothing(per) && textOrNothing(fpm) && (nothing(s.fea) || scopedText(s.fea) != "") {
 		s.Org, s.per, s.fpm = org, per, fpm
 	}
+}
+
+// nothing tells whether a claim is absent, null or empty.
+func nothing(value []byte) bool {
+	return value == nil || strictjson.Null(value) || string(value) == `""`
+}
+
+// textOrNothing tells whether a claim is a string or nothing.
+func textOrNothing(value []byte) bool {
+	_, ok := strictjson.String(value)
+	return ok || nothing(value)
 }
 
 // permissions expands Clerk's compressed permissions. fpm holds one decimal
