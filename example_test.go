@@ -6,6 +6,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"testing"
 
 	"github.com/clerk/clerk-sdk-go/v2"
@@ -35,6 +36,83 @@ func Example() {
 	mux.Handle("GET /dashboard", auth.Require().Func(dashboard))                                 // anyone signed in
 	mux.Handle("DELETE /orgs/{slug}", auth.Require(clerkauth.Role("org:admin")).Func(deleteOrg)) // role in the active organization
 	log.Fatal(http.ListenAndServe(":8080", auth.Handler(mux)))                                   // identifies callers
+}
+
+// A mux on which no route exists without saying who may call it.
+func ExampleAuthenticator_NewServeMux() {
+	srv, err := clerkauthtest.Start(clerkauthtest.InMemory())
+	if err != nil {
+		log.Fatal(err)
+	}
+	auth, err := clerkauth.New(srv.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	mux := auth.NewServeMux()
+	mux.HandleFunc("GET /{$}", clerkauth.Public, home)
+	mux.HandleFunc("GET /dashboard/", clerkauth.SignedIn, dashboard)
+	mux.HandleFunc("DELETE /orgs/{slug}", clerkauth.AllOf(clerkauth.Role("org:admin"), clerkauth.OrganizationParam("slug")), deleteOrg)
+	err = mux.WriteTable(os.Stdout) // the access table of the whole server, for review and for golden tests
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// METHOD  PATTERN       ACCESS                                                  HANDLER
+	// GET     /dashboard/   signed in                                               clerkauth_test.dashboard
+	// DELETE  /orgs/{slug}  role org:admin and organization in path parameter slug  clerkauth_test.deleteOrg
+	// GET     /{$}          public                                                  clerkauth_test.home
+}
+
+// Rules by path, in front of a router of any kind.
+func ExampleAuthenticator_Protect() {
+	srv, err := clerkauthtest.Start(clerkauthtest.InMemory())
+	if err != nil {
+		log.Fatal(err)
+	}
+	auth, err := clerkauth.New(srv.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	var router http.Handler = http.HandlerFunc(home)
+
+	protect, err := auth.Protect(clerkauth.Rules{
+		"/{$}":                     clerkauth.Public,
+		"POST /api/webhooks/clerk": clerkauth.Public,
+		"/admin/{rest...}":         clerkauth.Role("org:admin"),
+		"/dashboard(.*)":           clerkauth.SignedIn, // Clerk's own grammar, as in their docs
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	handler := protect(router)
+
+	for _, target := range []string{"/", "/dashboard", "/x/../", "/%2e%2e/admin/users"} {
+		rec := httptest.NewRecorder()
+		handler.ServeHTTP(rec, httptest.NewRequest("GET", target, nil))
+		fmt.Println(target, rec.Code)
+	}
+	// Output:
+	// / 200
+	// /dashboard 401
+	// /x/../ 401
+	// /%2e%2e/admin/users 401
+}
+
+// Matchers take the place of createRouteMatcher.
+func ExampleNewMatcher() {
+	m, err := clerkauth.NewMatcher("/dashboard(.*)", "/orgs/:slug/(.*)")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, target := range []string{"/dashboard/x", "//dashboard", "/public"} {
+		r := httptest.NewRequest("GET", target, nil)
+		fmt.Println(target, m.Any(r), m.All(r)) // guard with Any, open with All
+	}
+	// Output:
+	// /dashboard/x true true
+	// //dashboard true false
+	// /public false false
 }
 
 // Tokens come by other ways than HTTP, too.
