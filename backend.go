@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"time"
 
 	"github.com/clerk/clerk-sdk-go/v2"
@@ -63,12 +64,14 @@ func (a *Authenticator) ClerkConfig() *clerk.ClientConfig {
 	return c
 }
 
+var pathWord = regexp.MustCompile(`\A[A-Za-z0-9_-]+\z`)
+
 // GetToken asks the Backend API for a token of the caller's session: of the JWT
 // template of that name, or, if template is empty, a session token.
 //
 // It needs a secret key and a signed-in session. Its errors are
 // [ErrUnauthenticated] for who has no session, [ErrConfiguration] without a
-// secret key, [ErrUnavailable] if the Backend API cannot be reached or fails,
+// secret key or with a name that no template has, [ErrUnavailable] if the Backend API cannot be reached or fails,
 // and the SDK's [clerk.APIErrorResponse] where it refuses.
 func (a *Authenticator) GetToken(ctx context.Context, who Auth, template string) (string, error) {
 	if !who.SignedIn() || who.SessionID == "" {
@@ -77,11 +80,11 @@ func (a *Authenticator) GetToken(ctx context.Context, who Auth, template string)
 	if a.core.secret.IsZero() {
 		return "", newError(ErrConfiguration, errors.New("there is no secret key"))
 	}
-	token, err := session.NewClient(a.ClerkConfig()).CreateToken(ctx, &session.CreateTokenParams{
-		// The SDK joins these into a path; ids and names are data.
-		ID:           url.PathEscape(who.SessionID),
-		TemplateName: url.PathEscape(template),
-	})
+	// The SDK joins both into a path.
+	if !pathWord.MatchString(who.SessionID) || template != "" && !pathWord.MatchString(template) {
+		return "", newError(ErrConfiguration, errors.New("a session id or template name holds more than letters, digits, - and _"))
+	}
+	token, err := session.NewClient(a.ClerkConfig()).CreateToken(ctx, &session.CreateTokenParams{ID: who.SessionID, TemplateName: template})
 	if err != nil {
 		var answer *clerk.APIErrorResponse
 		if errors.As(err, &answer) && answer.HTTPStatusCode < http.StatusInternalServerError &&

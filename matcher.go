@@ -77,8 +77,9 @@ func Mount(prefix string) ProtectOption {
 // [Authenticator.NewServeMux] leave nothing to compare.
 //
 // The error joins every mistake in rules: patterns that are none, rules that
-// contradict each other or can never apply, demands that nobody can meet, and
-// [OrganizationParam], which needs the router's own wildcards.
+// contradict each other or can never apply, demands that nobody can meet, a
+// [Config.SignInURL] on this server that is not public, and [OrganizationParam],
+// which needs the router's own wildcards.
 func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middleware, error) {
 	var wrong mistakes
 	for pattern, access := range rules {
@@ -100,6 +101,11 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 	table, err := route.NewTable(rules, o)
 	if err != nil {
 		wrong = append(wrong, err)
+	} else if page, err := url.Parse(a.core.pages.signIn); err == nil && page.Host == "" {
+		// Who is sent there would be sent there again.
+		if found, err := table.Lookup(http.MethodGet, "", page); err != nil || !route.Open(found) {
+			wrong.add("SignInURL "+page.Path, errors.New("the rules guard it: make it Public"))
+		}
 	}
 	if err := errors.Join(wrong...); err != nil {
 		return nil, fmt.Errorf("clerkauth: rules: %w", err)

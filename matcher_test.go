@@ -127,6 +127,13 @@ func TestProtectRefusesContradictions(t *testing.T) {
 	if _, err := a.Protect(clerkauth.Rules{"/a": clerkauth.SignedIn}, clerkauth.Mount("app")); err == nil {
 		t.Error("a mount that is no path was accepted")
 	}
+	own := newAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()), func(c *clerkauth.Config) { c.SignInURL = "/sign-in" })
+	if _, err := own.Protect(clerkauth.Rules{"/{$}": clerkauth.Public}); err == nil || !strings.Contains(err.Error(), "SignInURL /sign-in") {
+		t.Errorf("a guarded sign-in page: %v", err)
+	}
+	if _, err := own.Protect(clerkauth.Rules{"/sign-in": clerkauth.Public}); err != nil {
+		t.Error(err)
+	}
 	if _, err := a.Protect(nil); err != nil {
 		t.Errorf("no rules mean signed in everywhere: %v", err)
 	}

@@ -87,11 +87,13 @@ func (a *core) verifySession(ctx context.Context, u *unverified, from carrier) (
 		return Auth{}, newError(reason, nil)
 	}
 	p := &proof{token: u.raw, payload: u.token.Payload, claims: s, now: a.now}
-	switch {
-	case u.token.Header.OrigIAT > 0:
-		p.since = time.Unix(int64(min(u.token.Header.OrigIAT, float64(s.ExpiresAt.Unix))), 0)
-	case s.IssuedAt.Is == claims.Present:
+	// The ages of factors are those of when the first token of this lineage was
+	// minted, which its header tells where it differs from iat.
+	if s.IssuedAt.Is == claims.Present {
 		p.since = time.Unix(s.IssuedAt.Unix, 0)
+	}
+	if first := u.token.Header.OrigIAT; first > 0 && (p.since.IsZero() || first < float64(s.IssuedAt.Unix)) {
+		p.since = time.Unix(int64(min(first, float64(s.ExpiresAt.Unix))), 0)
 	}
 	who := newAuth(p)
 	if s.Status == claims.StatusPending && !a.allowPending {
