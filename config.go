@@ -61,8 +61,9 @@ type Config struct {
 	// task such as choosing an organization still to do.
 	AllowPending bool
 
-	// SignInURL and SignUpURL are your own pages for that. The zero value means
-	// the instance's account portal.
+	// SignInURL and SignUpURL are your own pages for that: a path on this server
+	// or a URL. The zero value means the instance's account portal, or, without a
+	// publishable key, none: pages get 401 then.
 	SignInURL, SignUpURL string
 
 	// PublicOrigin is this server's origin as browsers know it. The zero value

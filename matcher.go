@@ -101,7 +101,7 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 	table, err := route.NewTable(rules, o)
 	if err != nil {
 		wrong = append(wrong, err)
-	} else if page, err := url.Parse(a.core.pages.signIn); err == nil && page.Host == "" {
+	} else if page, err := url.Parse(a.core.pages.signIn); err == nil && page.Host == "" && page.Path != "" {
 		// Who is sent there would be sent there again.
 		if found, err := table.Lookup(http.MethodGet, "", page); err != nil || !route.Open(found) {
 			wrong.add("SignInURL "+page.Path, errors.New("the rules guard it: make it Public"))

@@ -197,3 +197,20 @@ func BenchmarkProtect(b *testing.B) {
 		}
 	})
 }
+
+// TestNoSignInPage: without a publishable key there is no account portal to send
+// people to.
+func TestNoSignInPage(t *testing.T) {
+	a, err := clerkauth.New(clerkauth.Config{Issuers: []string{"https://clerk.example.com"}, JWTKey: testPEM(), AnyParty: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Sec-Fetch-Dest", "document")
+	if got := status(t, a.Require(), r); got != 401 || a.SignInURL(r) != "" || a.SignUpURL(r) != "" {
+		t.Errorf("%d, %q, %q", got, a.SignInURL(r), a.SignUpURL(r))
+	}
+	if _, err := a.Protect(clerkauth.Rules{"/{$}": clerkauth.Public}); err != nil {
+		t.Error(err)
+	}
+}

@@ -21,7 +21,7 @@ func (a *core) refuse(w http.ResponseWriter, r *http.Request, state State, why *
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if err.Status == http.StatusUnauthorized && !state.bearer && isPage(r) {
+	if err.Status == http.StatusUnauthorized && !state.bearer && a.pages.signIn != "" && isPage(r) {
 		http.Redirect(w, r, a.signInURL(r, err.Reason), http.StatusTemporaryRedirect) //nolint:gosec // the target is ours; r is in its query alone
 		return
 	}
@@ -129,15 +129,11 @@ func newPages(c Config, of *instance, p parties, wrong *mistakes) pages {
 			pg.origins = append(pg.origins, party)
 		}
 	}
-	accounts := ""
-	if of != nil {
-		accounts = of.accountsURL()
+	if of != nil && pg.signIn == "" {
+		pg.signIn = of.accountsURL() + "/sign-in"
 	}
-	if pg.signIn == "" {
-		pg.signIn = accounts + "/sign-in"
-	}
-	if pg.signUp == "" {
-		pg.signUp = accounts + "/sign-up"
+	if of != nil && pg.signUp == "" {
+		pg.signUp = of.accountsURL() + "/sign-up"
 	}
 	return pg
 }
@@ -160,7 +156,8 @@ func checkTarget(s string) error {
 
 // SignInURL returns where the sender of r signs in, with the way back to r in
 // redirect_url. The way back is left out where the host that r names is none of
-// ours, because whoever sent r may have chosen it.
+// ours, because whoever sent r may have chosen it. It is "" if there is neither a
+// [Config.SignInURL] nor a publishable key to tell the account portal's.
 func (a *Authenticator) SignInURL(r *http.Request) string {
 	return a.core.signInURL(r, "")
 }
@@ -184,7 +181,7 @@ func (a *core) signInURL(r *http.Request, reason Reason) string {
 // target returns page, extended by a path, with the way back to r.
 func (p pages) target(page, path string, r *http.Request) string {
 	u, err := url.Parse(page)
-	if err != nil {
+	if err != nil || page == "" {
 		return page // New has parsed it
 	}
 	u.Path += path
