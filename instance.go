@@ -44,7 +44,11 @@ func parsePublishableKey(key string) (instance, error) {
 	if len(pieces) != 3 || pieces[0] != "pk" || pieces[1] != "live" && pieces[1] != "test" || pieces[2] == "" {
 		return instance{}, errors.New("it must look like pk_live_… or pk_test_…")
 	}
-	decoded, err := base64.RawStdEncoding.Strict().DecodeString(strings.TrimRight(pieces[2], "="))
+	encoding := base64.RawStdEncoding
+	if strings.HasSuffix(pieces[2], "=") {
+		encoding = base64.StdEncoding
+	}
+	decoded, err := encoding.Strict().DecodeString(pieces[2])
 	if err != nil || strings.ContainsAny(pieces[2], "\r\n") {
 		return instance{}, errors.New("what follows its prefix is not base64")
 	}

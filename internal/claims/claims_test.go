@@ -157,6 +157,31 @@ func TestOrganization(t *testing.T) {
 	}
 }
 
+// TestDoubtfulOrganization: where a part of what a session may do in its
+// organization cannot be read, nothing of what it may do is believed.
+func TestDoubtfulOrganization(t *testing.T) {
+	const rest = `"v":2,"sub":"user_1","pla":"u:pro","fva":[0,0]`
+	for claims, doubtful := range map[string]bool{
+		`"fea":"o:a,u:b","o":{"id":"org_1","per":"r","fpm":"1"}`: false,
+		`"fea":"u:b"`:                              false,
+		`"fea":"b"`:                                false, // there is no organization to be doubtful
+		`"fea":"b","o":null`:                       false,
+		`"fea":"u:b","o":[]`:                       false,
+		`"fea":"b","o":{"id":"org_1"}`:             true,
+		`"fea":7,"o":{"id":"org_1"}`:               true,
+		`"fea":"b","o":{}`:                         true,
+		`"fea":"b","o":[]`:                         true,
+		`"fea":"u:b","o":{"id":"org_1","per":7}`:   true,
+		`"fea":"u:b","o":{"id":"org_1","fpm":[1]}`: true,
+		`"o":{"id":"org_1","fpm":1},"fea":"u:b"`:   true,
+	} {
+		s := read(t, "{"+rest+","+claims+"}")
+		if s.Subject != "user_1" || s.Plans().Known == doubtful || s.Ages.Known == doubtful || doubtful && (s.Org.ID != "" || s.Features().Known) {
+			t.Errorf("%s: %+v, plans %v, features %v", claims, s.Org, s.Plans(), s.Features())
+		}
+	}
+}
+
 func TestScoped(t *testing.T) {
 	for claim, want := range map[string]Scoped{
 		`"o:a,u:b,ou:c,uo:d"`: {User: []string{"b", "c", "d"}, Org: []string{"a", "c", "d"}, Known: true},

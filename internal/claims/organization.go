@@ -87,17 +87,17 @@ func scopedText(value []byte) string {
 	return list
 }
 
-// readOrg reads the o claim of a version 2 token. Permissions are spread over o
-// and fea: where a part of them is of a form that Clerk does not write, nothing
-// about the organization is believed.
+// readOrg reads the o claim of a version 2 token. What a session may do there is
+// spread over o and fea: where a part of it is of a form that Clerk does not
+// write, nothing of what the session may do is believed.
 func (s *Session) readOrg(value []byte) {
-	var buf [8]strictjson.Member
-	members, err := strictjson.Object(value, buf[:0])
-	if err != nil {
+	if value == nil || strictjson.Null(value) {
 		return
 	}
 	var org Org
 	var per, fpm []byte
+	var buf [8]strictjson.Member
+	members, _ := strictjson.Object(value, buf[:0])
 	for _, m := range members {
 		switch string(m.Name) {
 		case "id":
@@ -114,7 +114,10 @@ func (s *Session) readOrg(value []byte) {
 			fpm = m.Value
 		}
 	}
-	if org.ID != "" && textOrNothing(per) && textOrNothing(fpm) && (nothing(s.fea) || scopedText(s.fea) != "") {
+	switch {
+	case !textOrNothing(per) || !textOrNothing(fpm) || !nothing(s.fea) && scopedText(s.fea) == "":
+		s.fea, s.pla, s.Ages = nil, nil, Ages{}
+	case org.ID != "":
 		s.Org, s.per, s.fpm = org, per, fpm
 	}
 }

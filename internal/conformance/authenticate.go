@@ -1,0 +1,185 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/clerkauth/clerkauth"
+)
+
+// authCase is a request to be authenticated.
+type authCase struct {
+	ID      string         `json:"id"`
+	Now     int64          `json:"now"` // milliseconds since 1970
+	Options map[string]any `json:"options"`
+	Request struct {
+		Method  string              `json:"method"`
+		URL     string              `json:"url"`
+		Href    string              `json:"href"` // the URL as a browser puts it on the wire, if it differs
+		Headers map[string][]string `json:"headers"`
+	} `json:"request"`
+	BAPI  []bapiAnswer `json:"bapi"`
+	Scope string       `json:"scope"` // cases of one scope share a client, in their order
+}
+
+// Outcomes of an answer.
+const (
+	outcomeIn       = "in"
+	outcomeRedirect = "redirect"
+	outcomeRefuse   = "refuse"
+)
+
+// Reasons that are the runner's own: New refused, net/http refused, or the
+// library panicked, which no rule excuses.
+const (
+	reasonConfiguration = "configuration"
+	reasonRequest       = "bad-request"
+	reasonPanic         = "panic"
+)
+
+// answer is our decision about a request, with the field names that the SDK's
+// auth object has.
+type answer struct {
+	File      string         `json:"file"`
+	ID        string         `json:"id"`
+	Outcome   string         `json:"outcome"`
+	Reason    nullable       `json:"reason"`
+	TokenType nullable       `json:"token_type"`
+	Auth      map[string]any `json:"auth"`
+	SetCookie []string       `json:"set_cookie"`
+	Location  nullable       `json:"location"`
+	Rule      string         `json:"rule,omitempty"`
+
+	config error // why there is no Authenticator
+}
+
+// nullable is a string whose empty value is null in JSON.
+type nullable string
+
+// MarshalJSON writes the string, or null.
+func (s nullable) MarshalJSON() ([]byte, error) {
+	if s == "" {
+		return []byte("null"), nil
+	}
+	return json.Marshal(string(s))
+}
+
+// client is what cases of one scope share.
+type client struct {
+	auth   *clerkauth.Authenticator
+	config error
+	bapi   *fakeBAPI
+	now    atomic.Int64
+}
+
+func newClient(options map[string]any) *client {
+	c := &client{bapi: &fakeBAPI{}}
+	config, err := configure(options)
+	if err != nil {
+		c.config = err
+		return c
+	}
+	config.Now = func() time.Time { return time.UnixMilli(c.now.Load()) }
+	config.Transport = c.bapi
+	config.Logger = slog.New(slog.DiscardHandler)
+	c.auth, c.config = clerkauth.New(config)
+	return c
+}
+
+func openAuthenticate(f corpusFile) func(json.RawMessage) (decision, error) {
+	clients := map[string]*client{}
+	caches := map[string]*sdkKeys{}
+	return func(raw json.RawMessage) (decision, error) {
+		var c authCase
+		if err := json.Unmarshal(raw, &c); err != nil {
+			return nil, err
+		}
+		cl, cache := clientFor(clients, caches, &c)
+		a := cl.answer(&c)
+		a.File, a.ID = f.Name, c.ID
+		a.Rule = ruleFor(newReading(&c, cache), a)
+		return a, nil
+	}
+}
+
+// clientFor returns our client for a case, and what the SDK's has cached. The
+// SDK keeps keys per scope; of ours, those with different options are different
+// Authenticators, and one that must not cache is made anew.
+func clientFor(clients map[string]*client, caches map[string]*sdkKeys, c *authCase) (*client, *sdkKeys) {
+	if c.Scope == "" {
+		return newClient(c.Options), &sdkKeys{}
+	}
+	cache := caches[c.Scope]
+	if cache == nil {
+		cache = &sdkKeys{}
+		caches[c.Scope] = cache
+	}
+	if c.Options["skipJwksCache"] == true {
+		return newClient(c.Options), cache
+	}
+	key := c.Scope + fmt.Sprint(c.Options) // fmt prints maps in the order of their keys
+	if clients[key] == nil {
+		clients[key] = newClient(c.Options)
+	}
+	return clients[key], cache
+}
+
+// answer decides about a case.
+func (cl *client) answer(c *authCase) *answer {
+	if cl.config != nil {
+		return &answer{Outcome: outcomeRefuse, Reason: reasonConfiguration, SetCookie: []string{}, config: cl.config}
+	}
+	refused := &answer{Outcome: outcomeRefuse, TokenType: nullable(clerkauth.SessionToken), Auth: signedOut(""), SetCookie: []string{}}
+	r, err := httpRequest(c)
+	if err != nil {
+		refused.Reason = reasonRequest
+		return refused
+	}
+	cl.now.Store(c.Now)
+	cl.bapi.play(c.BAPI)
+	state, err := authenticate(cl.auth, r)
+	if err != nil {
+		refused.Reason = reasonPanic
+		return refused
+	}
+	var e *clerkauth.Error
+	if errors.As(state.Err(), &e) {
+		refused.Reason = nullable(e.Reason)
+		refused.Auth = signedOut(state.Auth().SessionStatus)
+		return refused
+	}
+	who := state.Auth()
+	return &answer{
+		Outcome:   outcomeIn,
+		TokenType: nullable(who.TokenType),
+		Auth:      signedIn(who),
+		SetCookie: []string{},
+	}
+}
+
+// settle waits until every goroutine that the library has started is gone: keys
+// that are refreshed ahead of their time are fetched behind the request's back,
+// and the next case must find them.
+func settle(before int) {
+	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(deadline); {
+		time.Sleep(20 * time.Microsecond)
+	}
+}
+
+// authenticate asks the library. A panic in it is an answer, not the end of the
+// run.
+func authenticate(auth *clerkauth.Authenticator, r *http.Request) (state clerkauth.State, err error) {
+	defer settle(runtime.NumGoroutine())
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return auth.Authenticate(r), nil
+}

@@ -1,0 +1,158 @@
+// Command conformance replays recorded decisions of Clerk's own JavaScript SDK
+// and compares them with ours.
+//
+//	go run ./internal/conformance testdata/corpus             counts; exits 1 if a case is laxer or unexplained
+//	go run ./internal/conformance -decisions testdata/corpus  our answer to each case, one line of JSON
+//	go run ./internal/conformance -only header,has testdata/corpus
+//
+// A case gives the options of the SDK's authenticateRequest, a request, the
+// clock and the answers of the Backend API. Our answer to it is one of three:
+// "in" (an identity), "redirect", or "refuse", which includes a configuration
+// that New refuses. Compared with the SDK's, it is
+//
+//   - the same: agree;
+//   - a refusal as well, with another reason by a named rule: same refusal,
+//     counted with agree;
+//   - less than the SDK gives, by a named rule: stricter;
+//   - more than the SDK gives: laxer, which nothing excuses but the few rules
+//     that say so;
+//   - anything else: unexplained.
+//
+// Our answers are made from the inputs of a case alone, and so are the names of
+// rules; only comparing reads what the SDK answered.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// judge answers the cases of one file.
+type judge struct {
+	file string
+	// open returns the function that answers the cases of such a file, in their
+	// order.
+	open func(corpusFile) func(json.RawMessage) (decision, error)
+}
+
+var judges = []judge{
+	{"authenticate.json", openAuthenticate},
+	{"has.json", openHas},
+	{"matcher.json", openNotBuilt(map[string]any{"any": false, "all": false, "refused": true})},
+	{"webhook.json", openNotBuilt(map[string]any{"ok": false, "type": nil})},
+}
+
+// decision is our answer to one case; as JSON it is the line that -decisions
+// prints.
+type decision interface {
+	compare(expect json.RawMessage) (verdict, error)
+}
+
+func main() {
+	decisions := flag.Bool("decisions", false, "print our answers instead of comparing them")
+	only := flag.String("only", "", "compare only groups with one of these prefixes, separated by commas")
+	flag.Usage = func() {
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: conformance [-decisions] [-only prefixes] dir")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if flag.NArg() != 1 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	var good bool
+	var err error
+	if *decisions {
+		good, err = true, printDecisions(os.Stdout, flag.Arg(0))
+	} else {
+		good, err = printComparison(os.Stdout, flag.Arg(0), strings.FieldsFunc(*only, func(r rune) bool { return r == ',' }))
+	}
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		os.Exit(2)
+	case !good:
+		os.Exit(1)
+	}
+}
+
+// each answers every case of every file in dir that has a judge.
+func each(dir string, visit func(file string, head caseHead, d decision) error) error {
+	files, err := readCorpus(dir)
+	if err != nil {
+		return err
+	}
+	for _, j := range judges {
+		for _, f := range files {
+			if f.Name != j.file {
+				continue
+			}
+			decide := j.open(f)
+			for i, raw := range f.Cases {
+				var head caseHead
+				if err := json.Unmarshal(raw, &head); err != nil {
+					return fmt.Errorf("%s: case %d: %w", f.Name, i, err)
+				}
+				d, err := decide(raw)
+				if err == nil {
+					err = visit(f.Name, head, d)
+				}
+				if err != nil {
+					return fmt.Errorf("%s: %s: %w", f.Name, head.ID, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func printDecisions(w io.Writer, dir string) error {
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	return each(dir, func(_ string, _ caseHead, d decision) error { return out.Encode(d) })
+}
+
+// printComparison prints the counts and tells whether nothing is laxer or
+// unexplained.
+func printComparison(w io.Writer, dir string, only []string) (bool, error) {
+	r, err := compareAll(dir, only)
+	if err != nil {
+		return false, err
+	}
+	r.print(w)
+	total := r.total()
+	return total[laxer] == 0 && total[unexplained] == 0, nil
+}
+
+func compareAll(dir string, only []string) (*report, error) {
+	r := newReport()
+	err := each(dir, func(file string, head caseHead, d decision) error {
+		if !wanted(head.Group, only) {
+			return nil
+		}
+		if head.Expect == nil {
+			return errors.New("there is no expect to compare with")
+		}
+		v, err := d.compare(head.Expect)
+		if err != nil {
+			return err
+		}
+		r.add(file, head, v)
+		return nil
+	})
+	return r, err
+}
+
+func wanted(group string, prefixes []string) bool {
+	for _, p := range prefixes {
+		if strings.HasPrefix(group, p) {
+			return true
+		}
+	}
+	return len(prefixes) == 0
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// tally counts verdicts by class.
+type tally [classes]int
+
+func (t tally) String() string {
+	parts := make([]string, classes)
+	for c := range t {
+		parts[c] = fmt.Sprintf("%s %d", class(c), t[c])
+	}
+	return strings.Join(parts, ", ")
+}
+
+// report is what a comparison of a folder comes to.
+type report struct {
+	files, groups map[string]*tally
+	rules         map[string]*tally // by rule, what it explained
+	needless      []string          // cases for which a rule was named although we agree
+	bad           []string          // lines about what is laxer or unexplained
+	notBuilt      map[string]int    // cases by group
+}
+
+func newReport() *report {
+	return &report{
+		files: map[string]*tally{}, groups: map[string]*tally{}, rules: map[string]*tally{}, notBuilt: map[string]int{},
+	}
+}
+
+func count(m map[string]*tally, key string, c class) {
+	if m[key] == nil {
+		m[key] = &tally{}
+	}
+	m[key][c]++
+}
+
+func (r *report) add(file string, head caseHead, v verdict) {
+	count(r.files, file, v.class)
+	count(r.groups, head.Group, v.class)
+	if v.rule != "" {
+		count(r.rules, v.rule, v.class)
+	}
+	switch {
+	case v.class == unexplained && v.rule == "not-built":
+		r.notBuilt[head.Group]++
+	case v.class == laxer || v.class == unexplained:
+		r.bad = append(r.bad, fmt.Sprintf("%s %s: %s", v.class, head.ID, v.detail))
+	case v.class == agree && v.rule != "":
+		r.needless = append(r.needless, head.ID+" "+v.rule)
+	}
+}
+
+func (r *report) total() tally {
+	var sum tally
+	for _, t := range r.files {
+		for c := range t {
+			sum[c] += t[c]
+		}
+	}
+	return sum
+}
+
+func (r *report) print(w io.Writer) {
+	section := func(title string, m map[string]*tally) {
+		fmt.Fprintln(w, title)
+		for _, name := range slices.Sorted(maps.Keys(m)) {
+			fmt.Fprintf(w, "  %-24s %s\n", name, m[name])
+		}
+	}
+	section("files", r.files)
+	section("groups", r.groups)
+	section("rules", r.rules)
+	for _, group := range slices.Sorted(maps.Keys(r.notBuilt)) {
+		fmt.Fprintf(w, "unexplained %s: %d cases of a feature that is not built yet\n", group, r.notBuilt[group])
+	}
+	for _, line := range r.bad {
+		fmt.Fprintln(w, line)
+	}
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+)
+
+var errBadRequest = errors.New("net/http answers 400")
+
+// httpRequest returns a case's request as net/http's server hands it to a
+// handler, and an error where that server answers 400 by itself.
+func httpRequest(c *authCase) (*http.Request, error) {
+	href := c.Request.Href
+	if href == "" {
+		href = c.Request.URL
+	}
+	scheme, rest, _ := strings.Cut(href, "://")
+	rest, _, _ = strings.Cut(rest, "#") // a fragment never reaches a server
+	host, target := rest, ""
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		host, target = rest[:i], rest[i:]
+	}
+	if !strings.HasPrefix(target, "/") {
+		target = "/" + target
+	}
+	var raw bytes.Buffer
+	raw.WriteString(strings.ToUpper(c.Request.Method) + " " + target + " HTTP/1.1\r\n")
+	if c.Request.Headers["host"] == nil {
+		raw.WriteString("Host: " + host + "\r\n")
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Request.Headers)) {
+		for _, value := range c.Request.Headers[name] {
+			line := latin1(name + ": " + value)
+			if bytes.ContainsFunc(line, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+				return nil, errBadRequest // ReadRequest alone would let some of these through
+			}
+			raw.Write(append(line, "\r\n"...))
+		}
+	}
+	raw.WriteString("\r\n")
+	r, err := http.ReadRequest(bufio.NewReader(&raw))
+	if err != nil || len(c.Request.Headers["host"]) > 1 {
+		return nil, errBadRequest
+	}
+	r.RemoteAddr = "192.0.2.1:1234"
+	if scheme == "https" {
+		r.TLS = &tls.ConnectionState{HandshakeComplete: true}
+	}
+	return r, nil
+}
+
+// latin1 returns the bytes that a header value stands for: one for each
+// character.
+func latin1(s string) []byte {
+	b := make([]byte, 0, len(s))
+	for _, r := range s {
+		if r > 0xff {
+			b = append(b, string(r)...)
+		} else {
+			b = append(b, byte(r&0xff))
+		}
+	}
+	return b
+}
+
+// backendOrigin is where the Backend API is, for cases.
+const backendOrigin = "https://bapi.test"
+
+// bapiAnswer is what the Backend API answers to one request.
+type bapiAnswer struct {
+	Method      string          `json:"method"`
+	Path        string          `json:"path"`
+	Status      int             `json:"status"` // 0: it closes the connection
+	ContentType string          `json:"contentType"`
+	Body        json.RawMessage `json:"body"`
+}
+
+// body returns the bytes that are sent: a string as it is, another value as
+// JSON.
+func (a bapiAnswer) body() []byte {
+	if a.Status == http.StatusNoContent {
+		return nil // there is no room for one
+	}
+	var s string
+	if json.Unmarshal(a.Body, &s) == nil && string(a.Body) != "null" {
+		return []byte(s)
+	}
+	return a.Body
+}
+
+// notFound is the answer to what a case does not mention.
+var notFound = bapiAnswer{
+	Status:      http.StatusNotFound,
+	ContentType: "application/json",
+	Body:        json.RawMessage(`{"errors":[{"code":"resource_not_found","message":"not found"}]}`),
+}
+
+// find returns the answer to a request.
+func find(answers []bapiAnswer, method, path string) bapiAnswer {
+	for _, a := range answers {
+		if a.Method == method && a.Path == path {
+			return a
+		}
+	}
+	return notFound
+}
+
+// fakeBAPI is a transport that plays a case's answers, and reaches nobody else.
+type fakeBAPI struct {
+	mu      sync.Mutex
+	answers []bapiAnswer
+}
+
+func (f *fakeBAPI) play(answers []bapiAnswer) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answers = answers
+}
+
+// RoundTrip answers a request to the Backend API.
+func (f *fakeBAPI) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Scheme+"://"+r.URL.Host != backendOrigin {
+		return nil, errors.New("there is no such host")
+	}
+	f.mu.Lock()
+	a := find(f.answers, r.Method, r.URL.Path)
+	f.mu.Unlock()
+	if a.Status == 0 {
+		return nil, errors.New("connection closed")
+	}
+	return &http.Response{
+		StatusCode: a.Status,
+		Proto:      "HTTP/1.1",
+		ProtoMajor: 1,
+		ProtoMinor: 1,
+		Header:     http.Header{"Content-Type": {a.ContentType}},
+		Body:       io.NopCloser(bytes.NewReader(a.body())),
+		Request:    r,
+	}, nil
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/clerkauth/clerkauth"
+)
+
+// badClaim makes a rule of a property for which we refuse a payload with that
+// reason, and the SDK does not.
+func badClaim(reason clerkauth.Reason, property func(*reading) bool) func(*reading, *answer) bool {
+	return func(r *reading, a *answer) bool {
+		return a.Reason == nullable(reason) && r.presented() && r.sdkJudges() != reason && property(r)
+	}
+}
+
+// isID tells whether a claim is an id of visible ASCII.
+func isID(claim any) bool {
+	s, ok := claim.(string)
+	return ok && s != "" && len(s) <= 256 && !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' })
+}
+
+func noSubject(r *reading) bool {
+	_, isText := r.p["sub"].(string)
+	return isText && !isID(r.p["sub"])
+}
+
+// noAudience holds where aud is nothing, or not what RFC 7519 says it is.
+func noAudience(r *reading) bool {
+	if len(r.list("audience")) == 0 {
+		return false
+	}
+	list, isList := r.p["aud"].([]any)
+	return !truthy(r.p["aud"]) || notText(r.p["aud"]) && !isList || isList && !slices.ContainsFunc(list, truthy) ||
+		slices.ContainsFunc(list, notText)
+}
+
+func foreignIssuer(r *reading) bool {
+	own, _ := keyIssuer(r.text("publishableKey"))
+	return len(r.list("issuer")) == 0 && r.p["iss"] != own
+}
+
+func timesOutOfRange(r *reading) bool {
+	exp, _ := r.number("exp")
+	for _, claim := range []string{"exp", "nbf", "iat"} {
+		if t, ok := r.number(claim); ok && (t < 0 || t > 253402300799 || int64(t) > int64(exp)) {
+			return true
+		}
+	}
+	return false
+}
+
+func noSessionID(r *reading) bool { return !isID(r.p["sid"]) }
+
+func oddStatus(r *reading) bool {
+	sts, ok := r.p["sts"]
+	return ok && sts != "active" && sts != "pending"
+}
+
+// version returns the v claim: 1 where there is none.
+func (r *reading) version() any {
+	if v, ok := r.number("v"); ok {
+		return v
+	}
+	if v, ok := r.p["v"]; ok {
+		return v
+	}
+	return 1.0
+}
+
+var orgClaims = []string{"org_id", "org_role", "org_slug", "org_permissions"}
+
+func unknownVersion(r *reading, a *answer) bool {
+	if v := r.version(); a.Outcome != outcomeIn || v == 1.0 || v == 2.0 {
+		return false
+	}
+	return slices.ContainsFunc(orgClaims, func(name string) bool { return r.p[name] != nil })
+}
+
+// oddOrganization holds where claims would give an organization, or something in
+// one, and its id or they themselves are not of the type that they should be.
+func oddOrganization(r *reading, a *answer) bool {
+	if a.Outcome != outcomeIn || r.sdkThrows() {
+		return false
+	}
+	claims, names := r.p, orgClaims
+	if r.version() == 2.0 {
+		claims, _ = r.p["o"].(map[string]any)
+		names = []string{"id", "rol", "slg", "per"}
+		for _, claim := range []any{r.p["fea"], claims["per"], claims["fpm"]} {
+			if claims != nil && claim != nil && notText(claim) {
+				return true // where permissions would come from
+			}
+		}
+	}
+	for _, name := range names {
+		claim := claims[name]
+		list, isList := claim.([]any)
+		isPermissions := name == "org_permissions"
+		switch {
+		case !truthy(claim) || isPermissions && isList && len(list) == 0:
+			// It gives nothing.
+		case !isID(claims[names[0]]):
+			return true
+		case isPermissions && (!isList || slices.ContainsFunc(list, notText)), !isPermissions && notText(claim):
+			return true
+		}
+	}
+	return false
+}
+
+func notText(v any) bool {
+	_, isText := v.(string)
+	return !isText
+}
+
+// undecodable holds for claims that ClaimsAs does not hand out: names in them
+// differ only in case, or a number is beyond float64.
+func undecodable(r *reading, a *answer) bool {
+	return a.Outcome == outcomeIn && a.Auth["sessionClaims"] == nil && ambiguous(r.payload)
+}
+
+func ambiguous(v any) bool {
+	switch v := v.(type) {
+	case json.Number:
+		_, err := v.Float64()
+		return err != nil
+	case []any:
+		return slices.ContainsFunc(v, ambiguous)
+	case map[string]any:
+		seen := map[string]bool{}
+		for name, value := range v {
+			if name = strings.ToLower(name); seen[name] || ambiguous(value) {
+				return true
+			}
+			seen[name] = true
+		}
+	}
+	return false
+}

@@ -1,0 +1,282 @@
+package main
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+const (
+	testNow     = 1790000000000
+	testHeader  = `{"alg":"RS256","typ":"JWT","kid":"k1"}`
+	testPayload = `{"iss":"https://clerk.example.com","sub":"user_1","sid":"sess_1","exp":1790000050,"iat":1790000000,"azp":"https://a.test"}`
+)
+
+// bench makes cases about tokens that it signs.
+type bench struct {
+	key *rsa.PrivateKey
+	pem string
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &bench{key, string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))}
+}
+
+func (b *bench) token(t *testing.T, header, payload string) string {
+	t.Helper()
+	token, err := sign(b.key, []byte(header), []byte(payload))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// jwks is the Backend API with the bench's key, changed by more members.
+func (b *bench) jwks(kid, more string) []bapiAnswer {
+	n := base64.RawURLEncoding.EncodeToString(b.key.N.Bytes())
+	body := fmt.Sprintf(`{"keys":[{"kty":"RSA","kid":%q,"n":%q,"e":"AQAB"%s}]}`, kid, n, more)
+	return []bapiAnswer{{Method: "GET", Path: "/v1/jwks", Status: 200, ContentType: "application/json", Body: json.RawMessage(body)}}
+}
+
+// newCase returns a case that both let in, with options on top.
+func (b *bench) newCase(authorization string, options map[string]any) *authCase {
+	c := &authCase{ID: "x", Now: testNow, Options: map[string]any{
+		"publishableKey": "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k", "secretKey": "sk_live_x", "jwtKey": b.pem, "apiUrl": "{{BAPI}}",
+	}}
+	for name, value := range options {
+		c.Options[name] = value
+	}
+	c.Request.Method, c.Request.URL = "GET", "https://app.example.com/"
+	c.Request.Headers = map[string][]string{"host": {"app.example.com"}}
+	if authorization != "" {
+		c.Request.Headers["authorization"] = []string{authorization}
+	}
+	return c
+}
+
+// decideAll answers cases in their order.
+func decideAll(t *testing.T, cases ...*authCase) []*answer {
+	t.Helper()
+	decide := openAuthenticate(corpusFile{Name: "authenticate.json"})
+	answers := make([]*answer, len(cases))
+	for i, c := range cases {
+		raw, err := json.Marshal(map[string]any{
+			"id": c.ID, "now": c.Now, "options": c.Options, "bapi": c.BAPI, "scope": c.Scope,
+			"request": map[string]any{"method": c.Request.Method, "url": c.Request.URL, "headers": c.Request.Headers},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := decide(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers[i] = d.(*answer)
+	}
+	return answers
+}
+
+// TestRules checks that a rule is named where its property is there, and not
+// where only something near it is.
+func TestRules(t *testing.T) {
+	b := newBench(t)
+	good := b.token(t, testHeader, testPayload)
+	with := func(members string) string {
+		return b.token(t, testHeader, testPayload[:len(testPayload)-1]+","+members+"}")
+	}
+	replaced := func(from, to string) string { return b.token(t, testHeader, strings.Replace(testPayload, from, to, 1)) }
+	header := func(members string) string {
+		return b.token(t, testHeader[:len(testHeader)-1]+","+members+"}", testPayload)
+	}
+
+	for _, c := range []struct {
+		name, authorization string
+		options             map[string]any
+		outcome, rule       string
+	}{
+		{"nothing odd", "Bearer " + good, nil, "in", ""},
+		{"no credential", "", nil, "refuse", "browser-later"},
+		{"padding", "Bearer " + good + "==", nil, "refuse", "strict-base64"},
+		{"garbage with padding", "Bearer x.y=", nil, "refuse", ""},
+		{"extensions", "Bearer " + header(`"crit":["exp"]`), nil, "refuse", "crit-refused"},
+		{"a key inside", "Bearer " + header(`"jku":"https://x.test"`), nil, "refuse", "no-embedded-keys"},
+		{"unknown member", "Bearer " + header(`"foo":1`), nil, "in", ""},
+		{"one name twice", "Bearer " + with(`"a":{"b":1,"b":2}`), nil, "refuse", "unique-names"},
+		{"one name in two objects", "Bearer " + with(`"a":{"b":1},"c":[{"b":2},"b"]`), nil, "in", ""},
+		{"lone surrogate", "Bearer " + with(`"a":"\ud800"`), nil, "refuse", "strict-utf8"},
+		{"surrogate pair", "Bearer " + with(`"a":"\ud83d\udc0e \\ud800"`), nil, "in", ""},
+		{"invalid UTF-8", "Bearer " + with("\"a\":\"\xff\""), nil, "refuse", "strict-utf8"},
+		{"byte order mark", "Bearer " + b.token(t, testHeader, "\ufeff"+testPayload), nil, "refuse", "strict-utf8"},
+		{"deep", "Bearer " + with(`"a":`+strings.Repeat("[", 70)+strings.Repeat("]", 70)), nil, "refuse", "json-depth"},
+		{"wide", "Bearer " + with(`"a":[`+strings.Repeat("[],", 70)+"0]"), nil, "in", ""},
+		{"long", "Bearer " + with(`"a":"`+strings.Repeat("x", 16<<10)+`"`), nil, "refuse", "token-size"},
+		{"no object", "Bearer " + b.token(t, testHeader, "[1]"), nil, "refuse", "json-object"},
+		{"no json", "Bearer " + b.token(t, testHeader, "{"), nil, "refuse", ""},
+		{"no signature", "Bearer " + good[:strings.LastIndex(good, ".")+1], nil, "refuse", "empty-signature"},
+
+		{"other case of the scheme", "bEARER " + good, nil, "in", "bearer-case"},
+		{"no scheme", good, nil, "refuse", "scheme-required"},
+		{"something behind it", "Bearer " + good + " x", nil, "refuse", "one-space"},
+		{"two spaces", "Bearer  " + good, nil, "refuse", ""},
+		{"a machine's", "Bearer mt_1", nil, "refuse", "opaque-kind"},
+		{"a machine's, accepted", "Bearer mt_1", map[string]any{"acceptsToken": "any"}, "refuse", "machines-later"},
+
+		{"no subject", "Bearer " + replaced("user_1", ""), nil, "refuse", "subject-required"},
+		{"subject of another type", "Bearer " + replaced(`"user_1"`, "7"), nil, "refuse", ""},
+		{"no session", "Bearer " + replaced(`"sess_1"`, "7"), nil, "refuse", "session-id-required"},
+		{"issued after the end", "Bearer " + replaced(`"exp":1790000050,"iat":1790000000`, `"exp":1790000001,"iat":1790000004`), nil, "refuse", "claim-range"},
+		{"no end", "Bearer " + replaced(`"exp":1790000050,`, ""), nil, "refuse", ""},
+		{"expired", "Bearer " + replaced("1790000050", "1789999990"), nil, "refuse", "browser-later"},
+		{"another issuer", "Bearer " + replaced("clerk.example", "clerk.other"), nil, "refuse", "issuer-enforced"},
+		{"another issuer, asked for one", "Bearer " + replaced("clerk.example", "clerk.other"), map[string]any{"issuer": "https://clerk.example.com"}, "refuse", ""},
+		{"the one issuer asked for", "Bearer " + replaced("clerk.example", "clerk.other"), map[string]any{"issuer": "https://clerk.other.com"}, "in", ""},
+		{"the key's issuer, not asked for", "Bearer " + good, map[string]any{"issuer": "https://clerk.other.com"}, "refuse", ""},
+		{"unknown status", "Bearer " + with(`"sts":"revoked"`), nil, "refuse", "unknown-status"},
+		{"pending", "Bearer " + with(`"sts":"pending"`), nil, "refuse", ""},
+		{"no audience", "Bearer " + good, map[string]any{"audience": "api"}, "refuse", "audience-enforced"},
+		{"another audience", "Bearer " + with(`"aud":"x"`), map[string]any{"audience": "api"}, "refuse", ""},
+		{"part of a party", "Bearer " + good, map[string]any{"authorizedParties": "https://a.test.example"}, "refuse", "party-exact"},
+		{"another party", "Bearer " + good, map[string]any{"authorizedParties": []any{"https://b.test"}}, "refuse", ""},
+		{"unknown version", "Bearer " + with(`"v":3,"org_id":"org_1"`), nil, "in", "known-version"},
+		{"role of another type", "Bearer " + with(`"org_id":"org_1","org_role":7`), nil, "in", "claim-types"},
+		{"an organization", "Bearer " + with(`"org_id":"org_1","org_role":"org:x"`), nil, "in", ""},
+		{"names that differ in case", "Bearer " + with(`"Sub":"x"`), nil, "in", "decodable-claims"},
+
+		{"no secret key", "Bearer " + good, map[string]any{"secretKey": ""}, "in", "no-secret-needed"},
+		{"no secret key, no token", "Bearer x", map[string]any{"secretKey": ""}, "refuse", ""},
+		{"no publishable key", "Bearer " + good, map[string]any{"publishableKey": ""}, "refuse", ""},
+		{"keys of two instances", "Bearer " + good, map[string]any{"secretKey": "sk_test_x"}, "refuse", "config-at-start"},
+		{"party with a path", "Bearer " + good, map[string]any{"authorizedParties": []any{"https://a.test/"}}, "refuse", "exact-origins"},
+		{"too much skew", "Bearer " + good, map[string]any{"clockSkewInMs": 600000}, "refuse", "skew-range"},
+		{"key that is none", "Bearer " + good, map[string]any{"jwtKey": "x"}, "refuse", "key-forms"},
+		{"key with escaped breaks", "Bearer " + good, map[string]any{"jwtKey": strings.ReplaceAll(b.pem, "\n", `\n`)}, "in", "jwt-key-forms"},
+		{"unknown option", "Bearer " + good, map[string]any{"headerType": "JWT"}, "refuse", "typed-options"},
+		{"satellite", "Bearer " + good, map[string]any{"isSatellite": true, "domain": "x.test", "signInUrl": "https://y.test"}, "refuse", "browser-later"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := decideAll(t, b.newCase(c.authorization, c.options))[0]
+			if a.Outcome != c.outcome || a.Rule != c.rule {
+				t.Errorf("%s (%s) by rule %q, want %s by %q", a.Outcome, a.Reason, a.Rule, c.outcome, c.rule)
+			}
+		})
+	}
+}
+
+// TestKeyRules replays what happens to keys, in the order of a scope.
+func TestKeyRules(t *testing.T) {
+	b := newBench(t)
+	header := func(kid string) string { return "Bearer " + b.token(t, `{"alg":"RS256","kid":"`+kid+`"}`, testPayload) }
+	down := []bapiAnswer{{Method: "GET", Path: "/v1/jwks"}}
+	type step struct {
+		kid           string
+		after         int64 // milliseconds
+		bapi          []bapiAnswer
+		outcome, rule string
+	}
+	for name, steps := range map[string][]step{
+		"outage":        {{"k1", 0, down, "refuse", "outage-reason"}},
+		"unusable":      {{"k1", 0, b.jwks("k1", `,"alg":"PS256"`), "refuse", "jwk-usable"}},
+		"unknown":       {{"k2", 0, b.jwks("k1", ""), "refuse", ""}},
+		"prototype":     {{"constructor", 0, b.jwks("k1", ""), "refuse", "kid-prototype"}},
+		"cached":        {{"k1", 0, b.jwks("k1", ""), "in", ""}, {"k1", 1000, down, "in", ""}},
+		"fetched again": {{"k1", 0, b.jwks("k1", ""), "in", ""}, {"k2", 1000, b.jwks("k2", ""), "in", ""}},
+		"withdrawn": {
+			{"k1", 0, b.jwks("k1", ""), "in", ""}, {"k2", 1000, b.jwks("k2", ""), "in", ""},
+			{"k1", 2000, b.jwks("k2", ""), "refuse", "withdrawn-keys"},
+		},
+		"asked too often": {
+			{"k2", 0, b.jwks("k1", ""), "refuse", ""}, {"k2", 1000, b.jwks("k2", ""), "refuse", "fetch-limit"},
+		},
+		// The refresh ahead of time is under way when its request is answered,
+		// and has landed before the next one.
+		"refreshed ahead": {
+			{"k1", 0, b.jwks("k1", ""), "in", ""}, {"k1", 250_000, b.jwks("k2", ""), "in", ""},
+			{"k1", 250_001, b.jwks("k2", ""), "refuse", "withdrawn-keys"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 20 { // a race would not show at once
+				var cases []*authCase
+				for _, s := range steps {
+					c := b.newCase(header(s.kid), map[string]any{"jwtKey": nil, "clockSkewInMs": 300_000})
+					c.Now, c.BAPI, c.Scope = testNow+s.after, s.bapi, "s"
+					cases = append(cases, c)
+				}
+				for i, a := range decideAll(t, cases...) {
+					if a.Outcome != steps[i].outcome || a.Rule != steps[i].rule {
+						t.Fatalf("step %d: %s (%s) by rule %q, want %s by %q", i, a.Outcome, a.Reason, a.Rule, steps[i].outcome, steps[i].rule)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestRuleTable(t *testing.T) {
+	seen := map[string]bool{}
+	for _, r := range rules {
+		if r.name == "" || r.why == "" || r.effects == 0 || r.holds == nil || seen[r.name] {
+			t.Errorf("rule %q is not whole, or not the only one of its name", r.name)
+		}
+		seen[r.name] = true
+	}
+	for _, name := range []string{"bearer-case", "stale-keys", "jwt-key-forms", "no-secret-needed"} {
+		if !may(name, effectMore) {
+			t.Errorf("rule %q does not allow more", name)
+		}
+		delete(seen, name)
+	}
+	for name := range seen {
+		if may(name, effectMore) {
+			t.Errorf("rule %q allows more, which is not for it", name)
+		}
+	}
+}
+
+// TestRequest checks that requests are what a server would hand over.
+func TestRequest(t *testing.T) {
+	c := (&bench{}).newCase("Bearer \u00e9", nil)
+	c.Request.URL = "https://app.example.com/a%2Fb?x=1#fragment"
+	c.Request.Method = "get"
+	c.Request.Headers["cookie"] = []string{"a=1", "b=2"}
+	r, err := httpRequest(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Method != "GET" || r.Host != "app.example.com" || r.URL.String() != "/a%2Fb?x=1" || r.TLS == nil {
+		t.Errorf("request is %s %s of %s", r.Method, r.URL, r.Host)
+	}
+	if got := r.Header["Authorization"][0]; got != "Bearer \xe9" {
+		t.Errorf("authorization is %q", got)
+	}
+	if len(r.Header["Cookie"]) != 2 {
+		t.Errorf("cookie is %q", r.Header["Cookie"])
+	}
+	for name, spoil := range map[string]func(*authCase){
+		"escape": func(c *authCase) { c.Request.URL = "https://app.example.com/%zz" },
+		"hosts":  func(c *authCase) { c.Request.Headers["host"] = []string{"a.test", "b.test"} },
+		"value":  func(c *authCase) { c.Request.Headers["x"] = []string{"a\nb"} },
+		"method": func(c *authCase) { c.Request.Method = "G T" },
+	} {
+		c := (&bench{}).newCase("", nil)
+		spoil(c)
+		if _, err := httpRequest(c); err == nil {
+			t.Errorf("%s: net/http would answer 400", name)
+		}
+	}
+}

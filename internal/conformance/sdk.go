@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// reading is a case as the SDK reads it, as far as rules have to know: which
+// token it finds, how it decodes it, and what its key cache says. It is made
+// from the inputs alone.
+type reading struct {
+	*authCase
+	lines []string // of Authorization
+	token string   // "" where the SDK goes to the cookies
+
+	// The token, decoded as leniently as the SDK does.
+	decodes         bool
+	header, payload any
+	h, p            map[string]any // those two, if they are objects
+
+	keys    keyState // what comes of looking for the token's key
+	kid     string
+	wasDown bool // there was no answer when keys were asked for before
+}
+
+func newReading(c *authCase, cache *sdkKeys) *reading {
+	r := &reading{authCase: c, lines: c.Request.Headers["authorization"]}
+	r.token = sdkToken(r.lines)
+	r.decode()
+	if r.decodes && !r.machine() && !r.foreign() && r.text("jwtKey") == "" && r.text("secretKey") != "" {
+		r.kid, _ = r.h["kid"].(string)
+		r.keys = cache.lookUp(r)
+	}
+	return r
+}
+
+// sdkToken reads Authorization: lines are joined, the first two words count, a
+// word alone is a token, and any scheme but Bearer is passed over.
+func sdkToken(lines []string) string {
+	trimmed := make([]string, len(lines))
+	for i, line := range lines {
+		trimmed[i] = strings.Trim(line, " \t")
+	}
+	words := append(strings.Split(strings.Trim(strings.Join(trimmed, ", "), " \t"), " "), "")
+	switch {
+	case words[1] == "":
+		return words[0]
+	case words[0] == "Bearer":
+		return words[1]
+	default:
+		return ""
+	}
+}
+
+// decode splits the token and decodes its parts: padding is ignored, invalid
+// UTF-8 replaced, a byte order mark dropped, and the last of two members of one
+// name counts.
+func (r *reading) decode() {
+	parts := strings.Split(r.token, ".")
+	if len(parts) != 3 {
+		return
+	}
+	var decoded [3][]byte
+	for i, part := range parts {
+		part = strings.TrimRight(part, "=")
+		b, err := base64.RawURLEncoding.Strict().DecodeString(part)
+		if err != nil || strings.ContainsAny(part, "\r\n") {
+			return
+		}
+		decoded[i] = bytes.TrimPrefix(b, []byte("\ufeff"))
+	}
+	var errs [2]error
+	r.header, errs[0] = lenientJSON(decoded[0])
+	r.payload, errs[1] = lenientJSON(decoded[1])
+	r.decodes = errs[0] == nil && errs[1] == nil
+	r.h, _ = r.header.(map[string]any)
+	r.p, _ = r.payload.(map[string]any)
+}
+
+func lenientJSON(data []byte) (v any, err error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber() // a number beyond float64 is no error to the SDK
+	if err = d.Decode(&v); err == nil && d.More() {
+		err = json.Unmarshal(data, &v)
+	}
+	return v, err
+}
+
+var opaquePattern = regexp.MustCompile(`\A(ak|mt|oat)_`)
+
+// opaque tells whether the token has the prefix of an opaque machine token.
+func (r *reading) opaque() bool { return opaquePattern.MatchString(r.token) }
+
+// machine tells whether the token is of a machine, opaque or a JWT.
+func (r *reading) machine() bool {
+	sub, _ := r.p["sub"].(string)
+	typ, _ := r.h["typ"].(string)
+	return r.opaque() || strings.HasPrefix(sub, "mch_") || typ == "at+jwt" || typ == "application/at+jwt"
+}
+
+// foreign tells whether the token is of another category than sessions.
+func (r *reading) foreign() bool {
+	cat, ok := r.h["cat"]
+	return ok && cat != "cl_B7d4PD111AAA" && cat != "cl_I7d4PD111III"
+}
+
+// text returns an option that is a string.
+func (r *reading) text(option string) string {
+	s, _ := r.Options[option].(string)
+	return s
+}
+
+// list returns an option that is a list of strings or one string.
+func (r *reading) list(option string) []string {
+	var l []string
+	_ = readList(r.Options[option], &l)
+	return l
+}
+
+// rejects tells whether the SDK throws at the options, whatever the request.
+func (r *reading) rejects() bool {
+	accepts, _ := r.Options["acceptsToken"].(string)
+	if _, ok := keyIssuer(r.text("publishableKey")); !ok && accepts != "m2m_token" && accepts != "api_key" {
+		return true
+	}
+	secret := r.text("secretKey")
+	if accepts == "m2m_token" {
+		return secret == "" && r.text("machineSecretKey") == ""
+	}
+	if secret == "" {
+		return true
+	}
+	if r.Options["isSatellite"] != true {
+		return false
+	}
+	signIn := r.text("signInUrl")
+	development := strings.HasPrefix(secret, "sk_test_") || strings.HasPrefix(secret, "test_")
+	if development && signIn == "" || r.text("domain") == "" && r.text("proxyUrl") == "" {
+		return true
+	}
+	origins := r.Request.Headers["origin"]
+	if signIn == "" || len(origins) == 0 || origins[0] == "" {
+		return false
+	}
+	u, err := url.Parse(signIn)
+	return err != nil || u.Host == "" || u.Scheme+"://"+u.Host == origins[0]
+}
+
+// keyIssuer returns the issuer that a publishable key names, as the SDK reads
+// the key.
+func keyIssuer(key string) (string, bool) {
+	pieces := strings.Split(key, "_")
+	if len(pieces) != 3 || pieces[0] != "pk" || pieces[1] != "live" && pieces[1] != "test" {
+		return "", false
+	}
+	b64 := strings.Join(strings.Fields(pieces[2]), "")
+	if len(b64)%4 == 0 { // elsewhere, padding is an error
+		b64 = strings.TrimSuffix(strings.TrimSuffix(b64, "="), "=")
+	}
+	decoded, err := base64.RawStdEncoding.DecodeString(b64)
+	host, end, ok := strings.Cut(string(decoded), "$")
+	if err != nil || !ok || end != "" || !strings.Contains(host, ".") {
+		return "", false
+	}
+	return "https://" + host, true
+}
