@@ -43,7 +43,7 @@ type judge struct {
 var judges = []judge{
 	{"authenticate.json", openAuthenticate},
 	{"has.json", openHas},
-	{"matcher.json", openNotBuilt(map[string]any{"any": false, "all": false, "refused": true})},
+	{"matcher.json", openMatcher},
 	{"webhook.json", openNotBuilt(map[string]any{"ok": false, "type": nil})},
 }
 
