@@ -50,14 +50,15 @@ func consumes(i *syntax.Inst) bool {
 // closure follows pcs as far as no character is taken.
 func (a *automaton) closure(pcs []uint32) state {
 	var s state
-	seen := make(map[uint32]bool, 2*len(pcs))
+	var room [32]uint32
+	seen := room[:0]
 	for len(pcs) > 0 {
 		pc := pcs[len(pcs)-1]
 		pcs = pcs[:len(pcs)-1]
-		if seen[pc] {
+		if slices.Contains(seen, pc) {
 			continue
 		}
-		seen[pc] = true
+		seen = append(seen, pc)
 		switch i := &a.prog.Inst[pc]; i.Op {
 		case syntax.InstMatch:
 			s.accept = true

@@ -168,10 +168,20 @@ func (ix *index) checkOpen(i int) error {
 	if !ix.open[i] || len(p.nodes) != 1 || p.nodes[0].kind != literal {
 		return nil
 	}
-	method := p.method
-	if method == "" {
-		method = "GET"
+	methods := []string{p.method}
+	if p.method == "" {
+		methods = standardMethods
 	}
+	var err error
+	for _, method := range methods {
+		if err = ix.checkOpenTo(p, method); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func (ix *index) checkOpenTo(p *Pattern, method string) error {
 	path := p.nodes[0].text
 	ids, err := ix.lookup(method, p.host, &url.URL{Path: ix.mount + path}, nil)
 	if err != nil {

@@ -49,7 +49,7 @@ func newIndex(patterns []*Pattern, open []bool, mount string) (*index, error) {
 		broader:  newMatrix(len(patterns)),
 	}
 	for i, p := range patterns {
-		ix.methods[p.method] = true
+		ix.methods[p.method] = p.method != ""
 		ix.hosts = ix.hosts || p.host != ""
 		if open[i] {
 			ix.opens.insert(p, int32(i))

@@ -30,7 +30,7 @@ func NewMatcher(patterns ...string) (*Matcher, error) {
 			continue
 		}
 		m.patterns = append(m.patterns, p)
-		m.methods[p.method] = true
+		m.methods[p.method] = p.method != ""
 		m.any.insert(p, int32(i))
 		m.all.insert(p, int32(i))
 	}

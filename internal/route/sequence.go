@@ -193,6 +193,10 @@ func opensSiblings(nodes []node, before byte) (wildcard string, last byte) {
 			if isAlphanumeric(before) {
 				return ":" + n.name, 0
 			}
+		case custom:
+			if before != '/' && n.text[0] != '/' && crossesSlash(n.text) {
+				return "(" + n.text + ")", 0
+			}
 		case group:
 			if wildcard, last = opensSiblings(n.sub, before); wildcard != "" {
 				return wildcard, 0

@@ -1,0 +1,275 @@
+package clerkauth_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+// pathGuard is a server with a subtree that is guarded, one that is public, and
+// the default for the rest, in front of a handler that answers 204 to anything.
+type pathGuard struct {
+	server  *httptest.Server
+	session *clerkauthtest.Session // an admin's
+}
+
+func newPathGuard(t *testing.T, rules clerkauth.Rules, wrap func(http.Handler) http.Handler, options ...clerkauth.ProtectOption) pathGuard {
+	t.Helper()
+	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
+	protect, err := newAuth(t, srv).Protect(rules, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := protect(http.HandlerFunc(noContent))
+	if wrap != nil {
+		h = wrap(h)
+	}
+	g := pathGuard{httptest.NewServer(h), srv.SignIn(srv.CreateUser("jane@example.com"), clerkauthtest.InOrganization("acme", "org:admin"))}
+	t.Cleanup(g.server.Close)
+	return g
+}
+
+var adminAndPublic = clerkauth.Rules{
+	"/admin":            clerkauth.Role("org:admin"),
+	"/admin/{rest...}":  clerkauth.Role("org:admin"),
+	"/public":           clerkauth.Public,
+	"/public/{rest...}": clerkauth.Public,
+}
+
+// raw sends a request line as it is and returns the status.
+func (g pathGuard) raw(t *testing.T, method, target string, signedIn bool, header ...string) int {
+	t.Helper()
+	conn, err := net.Dial("tcp", g.server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if signedIn {
+		header = append(header, "Authorization: Bearer "+g.session.Token())
+	}
+	_, err = fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: app.example.com\r\nConnection: close\r\n%s\r\n", method, target, strings.Join(append(header, ""), "\r\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return 0
+		}
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode
+}
+
+// wants returns a row: strangers get that status for each target, and so that
+// the row proves something, the admin gets 204 where strangers get 401.
+func wants(status int, targets ...string) func(*testing.T) {
+	return func(t *testing.T) {
+		g := newPathGuard(t, adminAndPublic, nil)
+		if got := g.raw(t, "GET", "/public/index", false); got != 204 {
+			t.Fatalf("a public path: %d", got)
+		}
+		for _, target := range targets {
+			if got := g.raw(t, "GET", target, false); got != status {
+				t.Errorf("%q: %d, want %d", target, got, status)
+			}
+			if status == 401 {
+				if got := g.raw(t, "GET", target, true); got != 204 {
+					t.Errorf("%q for the admin: %d", target, got)
+				}
+			}
+		}
+	}
+}
+
+var pathRows = map[int]func(*testing.T){
+	163: wants(401, "//admin/users", "///admin///users", "/admin//users"),
+	164: wants(401, "/./admin/users", "/admin/./users", "/admin/users/."),
+	165: wants(401, "/x/../admin/users", "/public/../admin/users", "/public/x/../../admin/users", "/../admin/users"),
+	166: wants(401, "/public/%2e%2e/admin/users", "/public/.%2e/admin/users", "/public/%2E%2E/%61dmin/users"),
+	167: wants(401, "/public/..%2fadmin/users", "/public%2f..%2fadmin%2fusers"),
+	168: wants(401, "/%61dmin/users", "/%61%64%6d%69%6e/users", "/adm%69n/user%73"),
+	169: wants(401, "/admin%2fusers", "/%2fadmin/users", "/admin/users%2f"),
+	170: wants(401, "/admin%5cusers", `/admin\users`, "/public/..%5cadmin"),
+	171: wants(401, "/admin;x/users", "/admin/..;/users", "/public/..;/admin/users", "/admin/users;jsessionid=1"),
+	172: func(t *testing.T) {
+		wants(401, "/admin/users.", "/admin./users", "/admin/users%20", "/admin%20/users")(t)
+		wants(400, "/admin/users%09")(t)
+	},
+	// net/http answers a raw NUL by itself.
+	173: wants(400, "/admin/users%00", "/admin%00/users", "/admin%0a/users", "/public/%00", "/public/\x00"),
+	174: func(t *testing.T) {
+		wants(401, "/ADMIN/users", "/Admin/Users", "/adm%C4%B1n", "/adm\u0130n")(t)
+		wants(401, "/PUBLIC/index", "/Public")(t) // a public rule opens what it says and nothing else
+	},
+	175: wants(401, "/%EF%BD%81dmin", "/admin%EF%BC%8Fusers", "/a\u0300dmin", "/\u00e0dmin"),
+	176: wants(401, "/%2561dmin/users", "/public/%252e%252e/admin"),
+	177: wants(400, "/%c0%ae%c0%ae/admin", "/admin%c0%afusers", "/%ff", "/public/%ff"),
+	178: wants(400, "/admin%", "/admin%zz", "/%u0061dmin", "/public/%zz"),
+	179: wants(401, "/public%2f|/../admin/users", `/public%2fx/../admin/a\b`),
+	180: func(t *testing.T) {
+		wants(401, "http://evil.example/admin/users", "http://evil.example//admin")(t)
+		wants(204, "http://evil.example/public/index")(t) // the host plays no part
+	},
+	181: func(t *testing.T) {
+		wants(400, "http:admin/users", "*")(t)
+		g := newPathGuard(t, adminAndPublic, nil)
+		for _, target := range []string{"host:443", "//admin/users", "/public/../admin", "/public/index"} {
+			if got := g.raw(t, "CONNECT", target, true); got != 400 {
+				t.Errorf("CONNECT %s: %d", target, got)
+			}
+		}
+	},
+	182: func(t *testing.T) {
+		// Siblings are no part of a segment's subtree, in both grammars' way.
+		g := newPathGuard(t, clerkauth.Rules{"/{rest...}": clerkauth.Public, "/admin/{rest...}": clerkauth.SignedIn, "/panel(.*)": clerkauth.SignedIn}, nil)
+		for target, want := range map[string]int{"/administrator": 204, "/admin-public": 204, "/admins/x": 204, "/admin/x": 401,
+			"/panel": 401, "/panel/x": 401, "/panels": 401, "/pane": 204} {
+			if got := g.raw(t, "GET", target, false); got != want {
+				t.Errorf("%s: %d, want %d", target, got, want)
+			}
+		}
+	},
+	183: func(t *testing.T) {
+		a := newAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
+		for _, pattern := range []string{"admin", "/admin/", "/admin*", "^/admin", "", "/a{", "/:id(", "/{a}(.*)", "/x/../y", "/a b", "GET", "GET /", "/((?!x).*)", "/[a-z]+("} {
+			if _, err := a.Protect(clerkauth.Rules{pattern: clerkauth.SignedIn}); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", pattern)) {
+				t.Errorf("rule %q: %v", pattern, err)
+			}
+			if _, err := clerkauth.NewMatcher(pattern); err == nil {
+				t.Errorf("matcher %q was accepted", pattern)
+			}
+		}
+		if _, err := clerkauth.NewMatcher(); err == nil {
+			t.Error("an empty matcher was accepted")
+		}
+	},
+	184: func(t *testing.T) {
+		// Wildcards cross line terminators and other odd characters, at any
+		// length; those that are control characters are refused altogether.
+		g := newPathGuard(t, clerkauth.Rules{"/a(.*)": clerkauth.Role("org:member"), "/{rest...}": clerkauth.Public}, nil)
+		long := "/a/" + strings.Repeat("x", 10<<10)
+		for target, want := range map[string]int{"/a/%E2%80%A8x": 401, "/a/%E2%80%A9": 401, "/a/%0ax": 400, "/a/%0Dx": 400, long: 401, "/b": 204} {
+			if got := g.raw(t, "GET", target, false); got != want {
+				t.Errorf("%.20s: %d, want %d", target, got, want)
+			}
+		}
+	},
+	185: func(t *testing.T) {
+		strip := func(h http.Handler) http.Handler { return http.StripPrefix("/app", h) }
+		// The guard inside of StripPrefix sees paths without it; outside, with it.
+		inside := newPathGuard(t, adminAndPublic, strip)
+		outside := newPathGuard(t, adminAndPublic, nil, clerkauth.Mount("/app"))
+		forgotten := newPathGuard(t, adminAndPublic, nil)
+		for target, want := range map[string][3]int{
+			"/app/public/index":          {204, 204, 401},
+			"/app/admin/users":           {401, 401, 401},
+			"/app/public/../admin":       {401, 401, 401},
+			"/app/public/%2e%2e/admin/x": {401, 401, 401},
+			"/app/../public/index":       {404, 401, 401}, // StripPrefix itself does not know it
+		} {
+			for i, g := range []pathGuard{inside, outside, forgotten} {
+				if got := g.raw(t, "GET", target, false); got != want[i] && !(i == 0 && got == 401) {
+					t.Errorf("%s, set-up %d: %d, want %d", target, i, got, want[i])
+				}
+			}
+		}
+	},
+	186: func(t *testing.T) {
+		// A rewrite in front of the guard is seen by it.
+		g := newPathGuard(t, adminAndPublic, func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				r.URL.Path = strings.Replace(r.URL.Path, "/old/", "/admin/", 1)
+				h.ServeHTTP(w, r)
+			})
+		})
+		if got := g.raw(t, "GET", "/old/users", false); got != 401 {
+			t.Errorf("%d", got)
+		}
+	},
+	187: func(t *testing.T) {
+		mux, session := newMux(t)
+		for target, want := range map[string]int{"/dashboard": 307, "/account/x": 404} {
+			for _, signedIn := range []bool{false, true} {
+				r := httptest.NewRequest("GET", target, nil)
+				status := 401
+				if signedIn {
+					session.Authorize(r)
+					status = want
+				}
+				rec := httptest.NewRecorder()
+				mux.ServeHTTP(rec, r)
+				if rec.Code != status {
+					t.Errorf("%s, signed in %v: %d, want %d", target, signedIn, rec.Code, status)
+				}
+			}
+		}
+	},
+	// A spelling that not every router decodes is not the public path to all.
+	188: func(t *testing.T) {
+		g := newPathGuard(t, clerkauth.Rules{"/admin/{rest...}": clerkauth.SignedIn, "/admin/health": clerkauth.Public}, nil)
+		for target, want := range map[string]int{"/admin/health": 204, "/admin/health/": 401, "/admin/healthz": 401, "/admin/x": 401,
+			"/admin/health/../x": 401, "/admin/x/../health": 401, "//admin/health": 401, "/admin/%68ealth": 401, "/admin/health%2f..%2fx": 401} {
+			if got := g.raw(t, "GET", target, false); got != want {
+				t.Errorf("%s: %d, want %d", target, got, want)
+			}
+		}
+	},
+	// A target that is read in too many ways is refused, quickly.
+	242: func(t *testing.T) {
+		srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
+		protect, err := newAuth(t, srv).Protect(adminAndPublic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := protect(http.HandlerFunc(noContent))
+		for _, piece := range []string{"%2f", "/..", ";", "/a;b%2f..", "%252e%252e%252f", "/%2e", `\..`} {
+			for _, prefix := range []string{"/public/", "/admin/", "/"} {
+				r := httptest.NewRequest("GET", "/", nil)
+				u, err := url.ParseRequestURI(prefix + strings.Repeat(piece, 64<<10/len(piece)))
+				if err != nil {
+					t.Fatalf("%q does not parse", piece)
+				}
+				r.URL = u
+				rec := httptest.NewRecorder()
+				h.ServeHTTP(rec, r)
+				if rec.Code != 400 && rec.Code != 401 {
+					t.Errorf("%s and many %q: %d", prefix, piece, rec.Code)
+				}
+			}
+		}
+	},
+	244: func(t *testing.T) {
+		srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
+		a := newAuth(t, srv)
+		reads := func(_ http.ResponseWriter, r *http.Request) { _ = r.PathValue("b") }
+		std := http.NewServeMux()
+		std.Handle("/{a}/{b}", a.Require(clerkauth.Public).Func(reads))
+		ours := a.NewServeMux()
+		ours.HandleFunc("/{a}/{b}", clerkauth.Public, reads)
+		params := http.NewServeMux()
+		params.Handle("/{a}/{b}", a.Require(clerkauth.OrganizationParam("b")).Func(reads))
+		for _, h := range []http.Handler{std, ours, params, a.Handler(std)} {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.Method, r.URL.Path = "CONNECT", "//x"
+			rec := httptest.NewRecorder()
+			h.ServeHTTP(rec, r)
+			if rec.Code != 400 {
+				t.Errorf("%d, want 400", rec.Code)
+			}
+		}
+	},
+}
