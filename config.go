@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -162,7 +163,7 @@ func (m *mistakes) add(field string, err error) {
 func New(c Config) (*Authenticator, error) {
 	var wrong mistakes
 	a := &core{
-		audience:     c.Audience,
+		audience:     slices.Clone(c.Audience),
 		allowPending: c.AllowPending,
 		hide:         c.HideUnauthorized,
 		errorHandler: c.ErrorHandler,
@@ -201,6 +202,9 @@ func New(c Config) (*Authenticator, error) {
 	}
 	a.skew = checkSkew(c.ClockSkew, &wrong)
 	a.parties = newParties(c, &wrong)
+	if c.Audience != nil && len(c.Audience) == 0 {
+		wrong.add("Audience", errors.New("it is empty: leave it nil to demand none"))
+	}
 	for _, audience := range c.Audience {
 		if audience == "" {
 			wrong.add("Audience", errors.New("it holds an empty entry"))

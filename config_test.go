@@ -140,6 +140,7 @@ func TestNewRefuses(t *testing.T) {
 		"skew negative":                   {func(c *clerkauth.Config) { c.ClockSkew = -time.Second }, "ClockSkew"},
 		"skew too large":                  {func(c *clerkauth.Config) { c.ClockSkew = 5*time.Minute + 1 }, "ClockSkew"},
 		"skew of all time":                {func(c *clerkauth.Config) { c.ClockSkew = 1<<63 - 1 }, "ClockSkew"},
+		"no audience at all":              {func(c *clerkauth.Config) { c.Audience = []string{} }, "Audience"},
 		"empty audience":                  {func(c *clerkauth.Config) { c.Audience = []string{"api", ""} }, "Audience"},
 		"issuer no URL":                   {func(c *clerkauth.Config) { c.Issuers = []string{"clerk.example.com"} }, "Issuers"},
 		"issuer with slash":               {func(c *clerkauth.Config) { c.Issuers = []string{"https://clerk.example.com/"} }, "Issuers"},

@@ -319,7 +319,7 @@ func (a *core) with(r *http.Request, state State) *http.Request {
 // write adds the headers of s to a response, each once.
 func (s State) write(h http.Header) {
 	if len(h["Vary"]) == 0 {
-		h["Vary"] = vary[:1:1] // who adds to it gets a copy
+		h["Vary"] = slices.Clone(vary) // a handler may write into what it finds
 		return
 	}
 	for _, line := range h["Vary"] {

@@ -3,6 +3,7 @@ package clerkauth
 import (
 	"context"
 	"encoding/json"
+	"math"
 
 	"github.com/clerk/clerk-sdk-go/v2"
 
@@ -94,7 +95,11 @@ func canonical(who Auth) canonicalClaims {
 		out.IssuedAt = &s.IssuedAt.Unix
 	}
 	if s.Ages.Known {
-		out.Ages = [2]int64{int64(s.Ages.First), int64(s.Ages.Second)}
+		out.Ages = [2]int64{wholeMinutes(s.Ages.First), wholeMinutes(s.Ages.Second)}
 	}
 	return out
 }
+
+// wholeMinutes rounds an age up, which is the direction that asks for more, and
+// keeps it where an int64 holds it.
+func wholeMinutes(age float64) int64 { return int64(min(math.Ceil(age), math.MaxInt32)) }

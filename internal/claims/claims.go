@@ -9,6 +9,7 @@ package claims
 import (
 	"errors"
 	"math"
+	"strings"
 	"sync"
 
 	"github.com/clerkauth/clerkauth/internal/strictjson"
@@ -124,6 +125,9 @@ func (p Payload) ReadSession() *Session {
 			s.Subject, _ = readID(m.Value)
 		case "sid":
 			s.SessionID, _ = readID(m.Value)
+			if !strings.HasPrefix(s.SessionID, "sess_") {
+				s.SessionID = ""
+			}
 		case "exp":
 			s.ExpiresAt = readTime(m.Value)
 		case "nbf":

@@ -34,9 +34,14 @@ func TestIDs(t *testing.T) {
 		`""`: false, `null`: false, `7`: false, `["user_1"]`: false, `true`: false, `"user 1"`: false, `"user\n1"`: false, `"user\u0000"`: false,
 		`"usér"`: false, `"user\u007f"`: false, `"` + strings.Repeat("u", 257) + `"`: false,
 	} {
-		s := read(t, `{"sub":`+value+`,"sid":`+value+`}`)
-		if (s.Subject != "") != ok || (s.SessionID != "") != ok {
+		s := read(t, `{"sub":`+value+`,"sid":`+strings.Replace(value, `"u`, `"sess_u`, 1)+`}`)
+		if (s.Subject != "") != ok || (s.SessionID != "") != (ok && len(value) < 256) {
 			t.Errorf("id %.30s: sub %q, sid %q", value, s.Subject, s.SessionID)
+		}
+	}
+	for _, sid := range []string{"user_1", "..", "../../users/x", "SESS_1", "ses_1"} {
+		if s := read(t, `{"sid":"`+sid+`"}`); s.SessionID != "" {
+			t.Errorf("sid %q passed", sid)
 		}
 	}
 	if s := read(t, `{"SUB":"user_2","ſub":"user_3"}`); s.Subject != "" {

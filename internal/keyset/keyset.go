@@ -32,6 +32,8 @@ const (
 	// UnknownInterval is the least time between two fetches caused by tokens
 	// that no key fits.
 	UnknownInterval = 30 * time.Second
+	// justFetched is the age up to which a set cannot have missed a new key.
+	justFetched = time.Second
 	// FetchTimeout bounds a fetch, whoever waits for it or does not.
 	FetchTimeout = 5 * time.Second
 
@@ -114,7 +116,10 @@ type flight struct {
 
 // New returns an empty set that fills itself from source.
 func New(source Source, now func() time.Time, log *slog.Logger) *Set {
-	return &Set{source: source, now: now, log: log}
+	// The monotonic clock stands still while a machine is suspended; keys do not
+	// stay trusted for that long.
+	wall := func() time.Time { return now().Round(0) }
+	return &Set{source: source, now: wall, log: log}
 }
 
 // Key returns the key of that id. While the set is fresh a known key is returned
@@ -140,8 +145,13 @@ func (s *Set) Key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 func (s *Set) Replaced(ctx context.Context, kid string, old *rsa.PublicKey) (*rsa.PublicKey, bool) {
 	now := s.now()
 	s.mu.Lock()
-	key := s.current.Load().usable(kid, now)
+	set := s.current.Load()
+	key := set.usable(kid, now)
 	if key == nil || same(key, old) {
+		if age := set.age(now); age >= 0 && age < justFetched {
+			s.mu.Unlock()
+			return nil, false
+		}
 		f := s.unknownFlight(now)
 		s.mu.Unlock()
 		if f == nil || wait(ctx, f) != nil || f.err != nil {
@@ -156,7 +166,7 @@ func (s *Set) Replaced(ctx context.Context, kid string, old *rsa.PublicKey) (*rs
 
 // refreshAhead starts a refresh unless one is under way or was tried just now.
 func (s *Set) refreshAhead(now time.Time) {
-	if s.flying.Load() || now.UnixNano() < s.retryAt.Load() {
+	if s.flying.Load() || s.backingOff(now) {
 		return
 	}
 	s.mu.Lock()
@@ -187,7 +197,7 @@ func (s *Set) fetchKey(ctx context.Context, kid string, now time.Time) (*rsa.Pub
 		}
 	case s.flight != nil:
 		f = s.flight
-	case now.UnixNano() < s.retryAt.Load():
+	case s.backingOff(now):
 		defer s.mu.Unlock()
 		if stale != nil {
 			return stale, nil
@@ -235,7 +245,7 @@ func (s *Set) unknownFlight(now time.Time) *flight {
 	switch {
 	case s.flight != nil:
 		return s.flight
-	case since >= 0 && since < UnknownInterval, now.UnixNano() < s.retryAt.Load():
+	case since >= 0 && since < UnknownInterval, s.backingOff(now):
 		return nil
 	default:
 		s.unknownAt = now
@@ -243,10 +253,17 @@ func (s *Set) unknownFlight(now time.Time) *flight {
 	}
 }
 
+// backingOff tells whether it is too early to try again after a failure. A moment
+// further away than any delay is of a clock that has gone back since.
+func (s *Set) backingOff(now time.Time) bool {
+	left := s.retryAt.Load() - now.UnixNano()
+	return left > 0 && left <= int64(maxAsked)
+}
+
 // unavailable returns the error for now. The caller holds mu.
 func (s *Set) unavailable(now time.Time) error {
 	after := time.Unix(0, s.retryAt.Load()).Sub(now)
-	return &UnavailableError{Cause: s.lastErr, RetryAfter: max(after, time.Second)}
+	return &UnavailableError{Cause: s.lastErr, RetryAfter: min(max(after, time.Second), maxAsked)}
 }
 
 // wait waits for f no longer than ctx.

@@ -208,6 +208,11 @@ func TestReplacedKeyIsFound(t *testing.T) {
 		if _, ok := s.Replaced(t.Context(), "a", public(0)); ok {
 			t.Error("the same key counts as replaced")
 		}
+		e.want(t, 1) // what was fetched just now is new enough
+		time.Sleep(justFetched)
+		if _, ok := s.Replaced(t.Context(), "a", public(0)); ok {
+			t.Error("the same key counts as replaced")
+		}
 		e.want(t, 2)
 		e.set("a", public(1))
 		if _, ok := s.Replaced(t.Context(), "a", public(0)); ok {
@@ -391,6 +396,22 @@ func TestClockThatGoesBackCausesAFetch(t *testing.T) {
 			t.Errorf("after a clock step of %d s: %d fetches", o, n)
 		}
 	}
+}
+
+func TestClockThatGoesBackEndsABackoff(t *testing.T) {
+	failing := errors.New("down")
+	var offset atomic.Int64
+	s := New(func(context.Context) ([]byte, error) {
+		if failing != nil {
+			return nil, failing
+		}
+		return body(map[string]*rsa.PublicKey{"a": public(0)}), nil
+	}, func() time.Time { return time.Unix(1790000000+offset.Load(), 0) }, quiet)
+	mustFail(t, s, "a", nil)
+	failing = nil
+	mustFail(t, s, "a", nil) // backing off
+	offset.Store(-3600)
+	mustKey(t, s, "a", public(0))
 }
 
 func TestPanicWhileReadingIsAFailedFetch(t *testing.T) {

@@ -73,7 +73,10 @@ func Number(value []byte) (float64, bool) {
 		return 0, false
 	}
 	f, err := strconv.ParseFloat(string(value), 64)
-	return f, err == nil
+	if err != nil {
+		return 0, false // not the infinity that ParseFloat gives
+	}
+	return f, true
 }
 
 // Null tells whether a value that Object or Array returned is null.
