@@ -81,7 +81,7 @@ var rules = []rule{
 	{"party-exact", "a party is compared as a whole", refuses, badClaim(clerkauth.ErrTokenParty, partOfParty)},
 	{"issuer-enforced", "iss is the instance's", refuses, badClaim(clerkauth.ErrTokenIssuer, foreignIssuer)},
 	{"claim-range", "times are from 1970 to 9999, and none is after the expiry", refuses, badClaim(clerkauth.ErrTokenClaims, timesOutOfRange)},
-	{"session-id-required", "a session has an id of visible ASCII", refuses, badClaim(clerkauth.ErrTokenClaims, noSessionID)},
+	{"session-id-required", "a session has an id, which begins with sess_", refuses, badClaim(clerkauth.ErrTokenClaims, noSessionID)},
 	{"unknown-status", "a session is active or pending; what else sts may say is not known", refuses, badClaim(clerkauth.ErrTokenClaims, oddStatus)},
 
 	// What it grants.

@@ -52,7 +52,10 @@ func timesOutOfRange(r *reading) bool {
 	return false
 }
 
-func noSessionID(r *reading) bool { return !isID(r.p["sid"]) }
+func noSessionID(r *reading) bool {
+	sid, _ := r.p["sid"].(string)
+	return !isID(sid) || !strings.HasPrefix(sid, "sess_")
+}
 
 func oddStatus(r *reading) bool {
 	sts, ok := r.p["sts"]
