@@ -1,0 +1,120 @@
+package clerkauth_test
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/clerk/clerk-sdk-go/v2"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+// changedRole shows a documented limit (SECURITY.md): a role is that of the moment
+// when the token was minted, and tokens live a minute.
+func changedRole(t *testing.T) {
+	r := newRig(t)
+	admin := r.jane.Token()
+	r.jane.SignOut()
+	now := r.srv.SignIn(r.jane.User, clerkauthtest.InOrganization("acme", "member"))
+	for range 64 {
+		r.want(t, now.Token(), 403, "", clerkauth.Role("admin"))
+		r.want(t, admin, 200, "", clerkauth.Role("admin"))
+		r.srv.Advance(time.Second)
+	}
+	r.srv.Advance(2 * time.Second) // the clock skew has passed as well
+	r.want(t, admin, 401, clerkauth.ErrTokenExpired, clerkauth.Role("admin"))
+}
+
+// identityKey, key and identity look like what is in the package.
+type (
+	identityKey struct{}
+	stringKey   string
+	identity    struct{ Auth, State clerkauth.Auth }
+)
+
+func forgedContexts(t *testing.T) {
+	r, other := newRig(t), newRig(t)
+	forged := clerkauth.Auth{TokenType: clerkauth.SessionToken, UserID: "user_forged", SessionID: "sess_1", OrgID: "org_1", OrgRole: "org:admin"}
+	genuine, err := other.auth.VerifyToken(t.Context(), other.jane.Token())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, forge := range map[string]func(context.Context) context.Context{
+		"a key of that name": func(ctx context.Context) context.Context { return context.WithValue(ctx, identityKey{}, forged) },
+		"a value of that name": func(ctx context.Context) context.Context {
+			return context.WithValue(ctx, identityKey{}, &identity{forged, forged})
+		},
+		"strings": func(ctx context.Context) context.Context {
+			for _, key := range []string{"auth", "identity", "identityKey", "clerkauth", "clerkauth.identityKey", "clerkActiveSessionClaims"} {
+				ctx = context.WithValue(context.WithValue(ctx, stringKey(key), forged), key, forged) //nolint:staticcheck // that is the point
+			}
+			return ctx
+		},
+		"the SDK's claims": func(ctx context.Context) context.Context {
+			return clerk.ContextWithSessionClaims(ctx, &clerk.SessionClaims{RegisteredClaims: clerk.RegisteredClaims{Subject: "user_forged"}})
+		},
+		"NewContext":                     func(ctx context.Context) context.Context { return clerkauth.NewContext(ctx, forged) },
+		"NewContext, of what is genuine": func(ctx context.Context) context.Context { return clerkauth.NewContext(ctx, genuine) },
+		"another Authenticator": func(ctx context.Context) (out context.Context) {
+			ask(func(h http.Handler) http.Handler {
+				return other.auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { out = r.Context() }))
+			}, bearer(other.jane.Token()), func(r *http.Request) { *r = *r.WithContext(ctx) })
+			return out
+		},
+	} {
+		inContext := func(r *http.Request) { *r = *r.WithContext(forge(r.Context())) }
+		for _, demand := range []clerkauth.Access{clerkauth.SignedIn, clerkauth.Role("admin")} {
+			if wantReply(t, ask(r.auth.Require(demand), inContext), 401, clerkauth.ErrTokenMissing); t.Failed() {
+				t.Fatal(what)
+			}
+			got := wantReply(t, ask(r.auth.Require(demand), inContext, bearer(r.jane.Token())), 200, "")
+			if !strings.Contains(got.body, r.jane.User.ID) {
+				t.Errorf("%s: %s", what, got.body)
+			}
+		}
+		if got := ask(r.auth.Handler, inContext); got.body != "hello  GET " {
+			t.Errorf("%s: Handler knows of %q", what, got.body)
+		}
+	}
+	if who := clerkauth.FromContext(t.Context()); who != (clerkauth.Auth{}) || who.SignedIn() || who.Err() != nil || who.Has(clerkauth.SignedIn) {
+		t.Errorf("outside of any middleware: %+v", who)
+	}
+}
+
+// sharedIdentity has many handlers of one request change what they got, at once.
+func sharedIdentity(t *testing.T) {
+	r := newRig(t)
+	permissions := []string{"org:posts:read", "org:posts:write"}
+	s := r.srv.SignIn(r.jane.User, clerkauthtest.InOrganization("acme", "admin", permissions...))
+	parties := []string{r.srv.Origin()}
+	auth := newAuthFor(t, r.srv, func(c *clerkauth.Config) { c.AuthorizedParties = parties })
+	parties[0] = "https://evil.example"
+	wantReply(t, ask(func(next http.Handler) http.Handler {
+		return auth.Require().Func(func(w http.ResponseWriter, r *http.Request) {
+			var handlers sync.WaitGroup
+			for range 50 {
+				handlers.Go(func() {
+					who := clerkauth.FromContext(r.Context())
+					claims, err := clerkauth.ClaimsAs[map[string]any](who)
+					if got := who.Permissions(); !slices.Equal(got, permissions) || who.UserID != s.User.ID || err != nil || claims["sub"] != s.User.ID {
+						t.Errorf("a handler sees %+v, %v", who, got)
+					}
+					clear(who.Permissions())
+					clear(claims)
+					who.UserID, who.OrgRole = "user_evil", "org:owner"
+				})
+			}
+			handlers.Wait()
+			if who := clerkauth.FromContext(r.Context()); !who.Has(clerkauth.Permission("posts:read"), clerkauth.Role("admin")) {
+				t.Errorf("afterwards: %+v", who)
+			}
+			next.ServeHTTP(w, r)
+		})
+	}, bearer(s.Token())), 200, "")
+}

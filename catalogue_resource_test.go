@@ -1,0 +1,261 @@
+package clerkauth_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/clerk/clerk-sdk-go/v2/user"
+
+	"github.com/clerkauth/clerkauth"
+)
+
+// resourceRows are about what an attacker can use up, or get out. Rows 240 and 241
+// are measurements and things that are not there; 242 is about matching paths.
+var resourceRows = map[int]func(*testing.T){
+	236: secretStaysIn,
+	237: longTokensCostNothing,
+	238: garbageLeavesNothing,
+	239: inBubble(inventedKeyIDsLeaveNothing),
+	243: func(t *testing.T) { cancelWhileWaiting(t, http2Client(t), 500) },
+}
+
+// secretStaysIn looks for the secret key in what a program prints when it goes
+// wrong, and in what is sent to hosts that redirects name.
+func secretStaysIn(t *testing.T) {
+	r := newRig(t)
+	secret := r.srv.SecretKey()
+	var logged bytes.Buffer
+	var evil atomic.Int64
+	config := r.srv.Config()
+	config.Logger = slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	config.Transport = roundTripper(func(req *http.Request) (*http.Response, error) {
+		if "https://"+req.URL.Host != r.srv.URL {
+			evil.Add(1)
+			fmt.Fprintln(&logged, req.Header)
+		}
+		return answering(307, http.Header{"Location": {"https://evil.example/" + req.URL.Path}}, strings.NewReader(secret)).RoundTrip(req)
+	})
+	auth, err := clerkauth.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A server logs what a handler panics with.
+	for _, v := range []any{config, &config, auth, *auth, config.SecretKey, holder{config, config.SecretKey, auth, *auth}, []any{config}, errors.New(fmt.Sprint(config))} {
+		server := newWire(t, auth.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(v) })))
+		server.Config.ErrorLog = log.New(&logged, "", 0)
+		exchange(t, server, request("GET /", "Host: app.example.com"))
+		server.Close()
+	}
+	if n := strings.Count(logged.String(), "panic serving"); n != 8 {
+		t.Errorf("%d panics were logged", n)
+	}
+	// Everything that sends the secret, redirected.
+	_, err1 := auth.VerifyToken(t.Context(), r.jane.Token())
+	_, err2 := auth.GetToken(t.Context(), clerkauth.Auth{UserID: "user_1", SessionID: "sess_1"}, "")
+	_, err3 := user.NewClient(auth.ClerkConfig()).Get(t.Context(), "user_1")
+	bad := config
+	bad.PublishableKey = "pk_live_" + config.PublishableKey[len("pk_test_"):]
+	_, err4 := clerkauth.New(bad)
+	for _, err := range []error{err1, err2, err3, err4} {
+		if err == nil {
+			t.Error("no error")
+		}
+		fmt.Fprintf(&logged, "%v %+v %#v %q\n", err, err, err, err)
+	}
+	if evil.Load() != 0 || strings.Contains(logged.String(), secret[len("sk_test_"):]) {
+		t.Errorf("%d requests to another host; captured:\n%s", evil.Load(), logged.String())
+	}
+}
+
+// perRun returns how many bytes f allocates.
+func perRun(runs int, f func()) int {
+	var before, after runtime.MemStats
+	f()
+	runtime.ReadMemStats(&before)
+	for range runs {
+		f()
+	}
+	runtime.ReadMemStats(&after)
+	return int(after.TotalAlloc-before.TotalAlloc) / runs
+}
+
+func longTokensCostNothing(t *testing.T) {
+	r := newRig(t)
+	const most = 16 << 10
+	var fits, tooLong string // good ones but for their length
+	for pad := most / 2; tooLong == ""; pad++ {
+		if token := r.jane.Token(claim("pad", strings.Repeat("x", pad))); len(token) > most {
+			tooLong = token
+		} else if fits = token; len(token) < most-100 {
+			pad += (most - len(token)) / 2
+		}
+	}
+	r.want(t, fits, 200, "")
+	for what, token := range map[string]string{
+		"dots": strings.Repeat(".", 1<<20), "base64": strings.Repeat("A", 1<<20), "three parts": strings.Repeat("eyJh", 1<<17) + "." + strings.Repeat("eyJh", 1<<17) + ".AAAA",
+		"good but too long": tooLong, "braces": strings.Repeat("e3t7", 1<<17), "key of a machine": "ak_" + strings.Repeat("A", 1<<20), "dots in front": strings.Repeat(".", 1<<20) + r.jane.Token(),
+	} {
+		if n := perRun(50, func() { _, _ = r.auth.VerifyToken(t.Context(), token) }); n > 4<<10 {
+			t.Errorf("%s: %d bytes were allocated", what, n)
+		}
+		r.want(t, token, 401, "")
+	}
+}
+
+// heap returns the bytes and the goroutines that are there after a collection.
+func heap() (bytes, goroutines int) {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc), runtime.NumGoroutine()
+}
+
+// leavesNothing fails if many calls of f leave more than 2 MiB or a goroutine. The
+// race detector makes do with a tenth of them.
+func leavesNothing(t *testing.T, times int, f func(i int)) {
+	t.Helper()
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		times /= 10
+	}
+	f(-1)
+	bytes, goroutines := heap()
+	for i := range times {
+		f(i)
+	}
+	atMost(t, goroutines)
+	if after, _ := heap(); after-bytes > 2<<20 {
+		t.Errorf("%d bytes are left", after-bytes)
+	}
+}
+
+func garbageLeavesNothing(t *testing.T) {
+	r := newRig(t)
+	good := r.jane.Token()
+	r.want(t, good, 200, "")
+	entered := 0
+	guard := r.auth.Require().Func(func(http.ResponseWriter, *http.Request) { entered++ })
+	head, payload, _ := strings.Cut(good, ".")
+	payload, signature, _ := strings.Cut(payload, ".")
+	statuses := map[int]int{}
+	leavesNothing(t, 100_000, func(i int) {
+		req := httptest.NewRequest(http.MethodGet, "/", nil)
+		bearer([]string{
+			fmt.Sprint("garbage", i), fmt.Sprint(head, ".", i, ".", signature), fmt.Sprintf("%s.%s.%08d%s", head, payload, max(i, 0), signature[8:]),
+			fmt.Sprintf("%s.%08d%s.%s", head, max(i, 0), payload[8:], signature), fmt.Sprint("ak_", i), fmt.Sprint(i, ".", i, ".", i), fmt.Sprint(good, i), withKeyID(good, fmt.Sprint(i)),
+		}[(i+8)%8])(req)
+		w := httptest.NewRecorder()
+		guard.ServeHTTP(w, req)
+		statuses[w.Code]++
+	})
+	if entered != 0 || len(statuses) != 1 || statuses[401] == 0 {
+		t.Errorf("%d got through; answers are %v", entered, statuses)
+	}
+	r.want(t, good, 200, "")
+}
+
+func inventedKeyIDsLeaveNothing(t *testing.T) {
+	r := newRig(t)
+	good := r.jane.Token()
+	r.want(t, good, 200, "")
+	encode := base64.RawURLEncoding.EncodeToString
+	leavesNothing(t, 1_000_000, func(i int) {
+		token := encode(fmt.Appendf(nil, `{"alg":"RS256","kid":"ins_%d"}`, i)) + ".e30.AAAA"
+		if _, err := r.auth.VerifyToken(t.Context(), token); !errors.Is(err, clerkauth.ErrUnknownKey) {
+			t.Fatal(err)
+		}
+	})
+	if n := r.fetches(); n != 2 {
+		t.Errorf("%d fetches, want the first and one for all of the others", n)
+	}
+	r.want(t, good, 200, "")
+}
+
+// cancelWhileWaiting has clients go away while they wait for keys that do not
+// come, and wants nothing to be left of them, and the one fetch to go on.
+func cancelWhileWaiting(t *testing.T, client *http.Client, clients int) {
+	atFirst := runtime.NumGoroutine()
+	release, asked := make(chan struct{}), make(chan struct{}, 100)
+	r := newRig(t, func(c *clerkauth.Config) {
+		next := c.Transport
+		c.SecretKey = clerkauth.Secret{}
+		c.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+			asked <- struct{}{}
+			select {
+			case <-release:
+				return next.RoundTrip(r)
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			}
+		})
+	})
+	var waiting, entered atomic.Int64
+	guard := r.auth.Require().Func(func(w http.ResponseWriter, r *http.Request) { entered.Add(1); hello(w, r) })
+	server := newWire(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		waiting.Add(1)
+		defer waiting.Add(-1)
+		guard.ServeHTTP(w, r)
+	}))
+	get := func(ctx context.Context, token string) (int, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
+		if err != nil {
+			return 0, err
+		}
+		bearer(token)(req)
+		resp, err := client.Do(req)
+		if err != nil {
+			return 0, err
+		}
+		_, err = io.Copy(io.Discard, resp.Body)
+		return resp.StatusCode, errors.Join(err, resp.Body.Close())
+	}
+	if status, err := get(t.Context(), ""); status != 401 || err != nil { // there are connections now
+		t.Fatal(status, err)
+	}
+	token := r.jane.Token()
+	before := runtime.NumGoroutine()
+	for range clients / 50 {
+		ctx, cancel := context.WithCancel(t.Context())
+		var gone sync.WaitGroup
+		for range 50 {
+			gone.Go(func() {
+				if status, err := get(ctx, token); !errors.Is(err, context.Canceled) {
+					t.Errorf("%d, %v", status, err)
+				}
+			})
+		}
+		for waiting.Load() < 50 {
+			runtime.Gosched()
+		}
+		cancel()
+		gone.Wait()
+		for waiting.Load() > 0 {
+			runtime.Gosched()
+		}
+	}
+	<-asked
+	// What is left is the fetch, with the timer of its client.
+	atMost(t, before+2)
+	close(release)
+	if status, err := get(t.Context(), token); status != 200 || err != nil || entered.Load() != 1 || len(asked) != 0 {
+		t.Errorf("afterwards: %d, %v, %d got through, %d more fetches", status, err, entered.Load(), len(asked))
+	}
+	client.CloseIdleConnections()
+	server.Close()
+	atMost(t, atFirst)
+}

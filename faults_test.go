@@ -1,0 +1,356 @@
+package clerkauth_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/clerk/clerk-sdk-go/v2"
+	"github.com/clerk/clerk-sdk-go/v2/user"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+// What becomes of whole servers when keys and the Backend API misbehave, in
+// virtual time.
+
+func bubble(t *testing.T, f func(*testing.T)) { inBubble(f)(t) }
+
+// long makes a token that outlives a test.
+var long = clerkauthtest.ExpiresIn(365 * 24 * time.Hour)
+
+// identified is a guard inside of Handler, as servers have it.
+func (r *rig) identified(demands ...clerkauth.Access) clerkauth.Middleware {
+	return func(next http.Handler) http.Handler { return r.auth.Handler(r.auth.Require(demands...)(next)) }
+}
+
+func TestFirstRequestsShareOneFetch(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, slowly(time.Second))
+		token := r.jane.Token()
+		var all sync.WaitGroup
+		for range 1000 {
+			all.Go(func() { wantReply(t, ask(r.identified(), bearer(token)), 200, "") })
+		}
+		all.Wait()
+		if n := r.fetches(); n != 1 {
+			t.Errorf("%d fetches, want 1", n)
+		}
+	})
+}
+
+// TestUnknownKeysShareOneFetch begins with nothing fetched, so that the fetch for
+// the known keys is the one for the unknown ones, too.
+func TestUnknownKeysShareOneFetch(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, slowly(100*time.Millisecond))
+		good := r.jane.Token()
+		var all sync.WaitGroup
+		for i := range 10_000 {
+			all.Go(func() {
+				time.Sleep(time.Duration(i) * 100 * time.Microsecond)
+				wantReply(t, ask(r.identified(), bearer(withKeyID(good, fmt.Sprint("ins_", i)))), 401, clerkauth.ErrUnknownKey)
+				if i%1000 == 0 {
+					wantReply(t, ask(r.identified(), bearer(good)), 200, "")
+				}
+			})
+		}
+		all.Wait()
+		if n := r.fetches(); n != 1 {
+			t.Errorf("%d fetches, want 1", n)
+		}
+	})
+}
+
+// outages are the ways in which the key endpoints fail.
+var outages = map[string]int{
+	"500": 500, "404": 404, "429": 429, "401": 401, "hang": clerkauthtest.Hang, "slow": clerkauthtest.SlowBody, "garbage": clerkauthtest.Garbage,
+	"cut": clerkauthtest.Cut, "redirect": clerkauthtest.Redirect,
+}
+
+func TestOutage(t *testing.T) {
+	for name, how := range outages {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				r := newRig(t)
+				token := r.jane.Token(long)
+				wantReply(t, ask(r.identified(), bearer(token)), 200, "")
+				good := time.Now()
+				r.srv.Fail(clerkauthtest.JWKS, how)
+				for time.Since(good) < time.Hour {
+					wantReply(t, ask(r.identified(), bearer(token)), 200, "")
+					time.Sleep(10 * time.Second)
+				}
+				if n := r.fetches(); n < 100 || n > 600 { // of two sources, every 15 to 30 s
+					t.Errorf("%d fetches in an hour", n)
+				}
+				for range 10 {
+					got := wantReply(t, ask(r.identified(), bearer(token)), 503, "")
+					if seconds, err := strconv.Atoi(got.header.Get("Retry-After")); err != nil || seconds < 1 || seconds > 30 {
+						t.Errorf("Retry-After is %q", got.header.Get("Retry-After"))
+					}
+					// Elsewhere he is signed out, and it can be seen why.
+					public := ask(func(http.Handler) http.Handler {
+						return r.auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+							who := clerkauth.FromContext(r.Context())
+							fmt.Fprint(w, who.SignedIn(), errors.Is(who.Err(), clerkauth.ErrUnavailable))
+						}))
+					}, bearer(token))
+					if public.status != 200 || public.body != "false true" {
+						t.Errorf("public: %v", public)
+					}
+					wantReply(t, ask(r.identified()), 401, clerkauth.ErrTokenMissing)
+					wantReply(t, ask(r.identified(), bearer("x")), 401, clerkauth.ErrTokenInvalid)
+					time.Sleep(time.Minute)
+				}
+				r.srv.Heal(clerkauthtest.JWKS)
+				time.Sleep(30 * time.Second)
+				wantReply(t, ask(r.identified(), bearer(token)), 200, "")
+			})
+		})
+	}
+}
+
+// TestStartDuringAnOutage: what cannot be had at the start is had when it can.
+func TestStartDuringAnOutage(t *testing.T) {
+	for name, how := range outages {
+		bubble(t, func(t *testing.T) {
+			r := newRig(t)
+			r.srv.Fail(clerkauthtest.JWKS, how)
+			for range 100 {
+				if wantReply(t, ask(r.identified(), bearer(r.jane.Token())), 503, ""); t.Failed() {
+					t.Fatal(name)
+				}
+				time.Sleep(time.Second)
+			}
+			r.srv.Heal(clerkauthtest.JWKS)
+			time.Sleep(30 * time.Second)
+			wantReply(t, ask(r.identified(), bearer(r.jane.Token())), 200, "")
+			// One source is as good as both.
+			r.srv.Fail(clerkauthtest.BackendJWKS, how)
+			r.auth = newAuthFor(t, r.srv)
+			wantReply(t, ask(r.identified(), bearer(r.jane.Token())), 200, "")
+		})
+	}
+}
+
+// TestWithdrawnKeyIsRefusedInTime: however often it is used, and with other keys
+// in use or not.
+func TestWithdrawnKeyIsRefusedInTime(t *testing.T) {
+	const ttl = 5 * time.Minute
+	for _, every := range []time.Duration{time.Second, time.Minute, 3 * time.Minute, 4 * time.Minute, 5*time.Minute - time.Second, 50 * time.Minute} {
+		bubble(t, func(t *testing.T) {
+			r := newRig(t)
+			old := r.jane.Token(long)
+			r.srv.AddKey()
+			kept := r.jane.Token(long)
+			wantReply(t, ask(r.identified(), bearer(old)), 200, "")
+			time.Sleep(every) // a refresh comes at any time of the withdrawal
+			r.srv.WithdrawKey(rigKeyID)
+			withdrawn := time.Now()
+			for time.Since(withdrawn) < ttl {
+				ask(r.identified(), bearer(old))
+				wantReply(t, ask(r.identified(), bearer(kept)), 200, "")
+				time.Sleep(min(every, ttl-time.Since(withdrawn)))
+			}
+			for range 10 {
+				if wantReply(t, ask(r.identified(), bearer(old)), 401, clerkauth.ErrUnknownKey); t.Failed() {
+					t.Fatalf("used every %v, %v after it was withdrawn", every, time.Since(withdrawn))
+				}
+				wantReply(t, ask(r.identified(), bearer(kept)), 200, "")
+				time.Sleep(every)
+			}
+		})
+	}
+}
+
+// TestReplacedKey: another key under the same id is found at once, by no more than
+// a fetch in 30 s however many bad signatures there are.
+func TestReplacedKey(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t)
+		old := r.jane.Token(long)
+		wantReply(t, ask(r.identified(), bearer(old)), 200, "")
+		time.Sleep(time.Second) // what was fetched in this moment is not asked for again
+		r.srv.ReplaceKey()
+		wantReply(t, ask(r.identified(), bearer(r.jane.Token())), 200, "")
+		for range 1000 {
+			wantReply(t, ask(r.identified(), bearer(old)), 401, clerkauth.ErrTokenSignature)
+			time.Sleep(60 * time.Millisecond)
+		}
+		if n := r.fetches(); n > 2+2 {
+			t.Errorf("%d fetches in a minute", n)
+		}
+	})
+}
+
+// TestTwoInstancesOfOneHost: two Authenticators with one host, one issuer and one
+// key id, whose keys differ, in one process. All that tells them apart is where
+// their keys came from.
+func TestTwoInstancesOfOneHost(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		one, two := newRig(t), newRig(t)
+		two.srv.SetKeySet(keySet(jwk(rigKeyID, &strangeKey().PublicKey, nil)))
+		two.auth = newAuthFor(t, one.srv, func(c *clerkauth.Config) {
+			c.SecretKey = clerkauth.NewSecret(two.srv.SecretKey())
+			c.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+				r = r.Clone(r.Context())
+				r.URL.Host = strings.TrimPrefix(two.srv.URL, "https://")
+				return two.srv.Transport().RoundTrip(r)
+			})
+		})
+		for range 100 { // again and again: a cache must not be shared later either
+			ofOne, ofTwo := one.jane.Token(), one.jane.Token(clerkauthtest.SignedBy(strangeKey()))
+			wantReply(t, ask(one.identified(), bearer(ofOne)), 200, "")
+			wantReply(t, ask(two.identified(), bearer(ofTwo)), 200, "")
+			wantReply(t, ask(one.identified(), bearer(ofTwo)), 401, clerkauth.ErrTokenSignature)
+			wantReply(t, ask(two.identified(), bearer(ofOne)), 401, clerkauth.ErrTokenSignature)
+			// Nor does one guard believe what the other has found.
+			wantReply(t, ask(func(next http.Handler) http.Handler { return one.auth.Handler(two.auth.Require()(next)) }, bearer(ofOne)), 401, clerkauth.ErrTokenSignature)
+			time.Sleep(time.Minute)
+		}
+	})
+}
+
+// TestClockJumps: the machine's clock is put forward and back while keys are there.
+func TestClockJumps(t *testing.T) {
+	for _, jump := range []time.Duration{time.Second, time.Hour, 10 * 365 * 24 * time.Hour, -time.Second, -time.Hour, -10 * 365 * 24 * time.Hour} {
+		bubble(t, func(t *testing.T) {
+			r := newRig(t)
+			wantReply(t, ask(r.identified(), bearer(r.jane.Token())), 200, "")
+			r.srv.Advance(jump)
+			wantReply(t, ask(r.identified(), bearer(r.jane.Token())), 200, "")
+			old := r.jane.Token(long)
+			r.srv.RotateKeys()
+			for range 6 {
+				wantReply(t, ask(r.identified(), bearer(r.jane.Token())), 200, "")
+				time.Sleep(time.Minute)
+			}
+			if wantReply(t, ask(r.identified(), bearer(old)), 401, clerkauth.ErrUnknownKey); t.Failed() {
+				t.Fatal(jump)
+			}
+		})
+	}
+}
+
+// TestClientsThatCancelLeaveNothing is in real time, on loopback.
+func TestClientsThatCancelLeaveNothing(t *testing.T) {
+	t.Run("HTTP/1.1", func(t *testing.T) { cancelWhileWaiting(t, &http.Client{Transport: &http.Transport{}}, 200) })
+	t.Run("HTTP/2", func(t *testing.T) { cancelWhileWaiting(t, http2Client(t), 1000) })
+}
+
+// TestBackendFaults: GetToken and the SDK's clients end in time, and say what it
+// was.
+func TestBackendFaults(t *testing.T) {
+	for name, c := range map[string]struct {
+		how    int
+		status int // of the SDK's error; 0: none of its own
+		is     error
+		takes  time.Duration
+	}{
+		"hang":     {clerkauthtest.Hang, 0, clerkauth.ErrUnavailable, 5 * time.Second},
+		"slow":     {clerkauthtest.SlowBody, 0, clerkauth.ErrUnavailable, 5 * time.Second},
+		"garbage":  {clerkauthtest.Garbage, 0, clerkauth.ErrUnavailable, 0},
+		"cut":      {clerkauthtest.Cut, 0, clerkauth.ErrUnavailable, 0},
+		"redirect": {clerkauthtest.Redirect, 0, clerkauth.ErrUnavailable, 0},
+		"500":      {500, 500, clerkauth.ErrUnavailable, 0},
+		"503":      {503, 503, clerkauth.ErrUnavailable, 0},
+		"429":      {429, 429, clerkauth.ErrUnavailable, 0},
+		"401":      {401, 401, nil, 0},
+		"404":      {404, 404, nil, 0},
+		"422":      {422, 422, nil, 0},
+	} {
+		bubble(t, func(t *testing.T) {
+			r := newRig(t)
+			who, err := r.auth.VerifyToken(t.Context(), r.jane.Token())
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.srv.Fail(clerkauthtest.Users|clerkauthtest.SessionTokens, c.how)
+			start := time.Now()
+			token, err := r.auth.GetToken(t.Context(), who, "")
+			if took := time.Since(start); token != "" || err == nil || took != c.takes {
+				t.Errorf("%s: GetToken: %q, %v after %v", name, token, err, took)
+			}
+			var answer *clerk.APIErrorResponse
+			if c.is != nil && !errors.Is(err, c.is) || c.is == nil && (!errors.As(err, &answer) || answer.HTTPStatusCode != c.status) {
+				t.Errorf("%s: GetToken: %v", name, err)
+			}
+			start = time.Now()
+			_, err = user.NewClient(r.auth.ClerkConfig()).Get(t.Context(), r.jane.User.ID)
+			if took := time.Since(start); err == nil || took != c.takes || c.status != 0 && (!errors.As(err, &answer) || answer.HTTPStatusCode != c.status) {
+				t.Errorf("%s: Get: %v after %v", name, err, took)
+			}
+			if n := r.srv.Requests(clerkauthtest.Users | clerkauthtest.SessionTokens); n != 2 {
+				t.Errorf("%s: %d requests, want one each", name, n)
+			}
+			r.srv.Heal(clerkauthtest.Backend)
+			if token, err = r.auth.GetToken(t.Context(), who, ""); err != nil || token == "" {
+				t.Errorf("%s: healed: %v", name, err)
+			}
+		})
+	}
+}
+
+func TestGetTokenWithoutMeans(t *testing.T) {
+	r := newRig(t)
+	for what, c := range map[string]struct {
+		auth *clerkauth.Authenticator
+		who  clerkauth.Auth
+		is   error
+	}{
+		"signed out":    {r.auth, clerkauth.Auth{}, clerkauth.ErrUnauthenticated},
+		"no session":    {r.auth, clerkauth.Auth{UserID: "user_1"}, clerkauth.ErrUnauthenticated},
+		"a machine":     {r.auth, clerkauth.Auth{UserID: "user_1", SessionID: "sess_1", TokenType: "api_key"}, clerkauth.ErrUnauthenticated},
+		"no secret key": {newAuthFor(t, r.srv, func(c *clerkauth.Config) { c.SecretKey = clerkauth.Secret{} }), clerkauth.Auth{UserID: "user_1", SessionID: "sess_1"}, clerkauth.ErrConfiguration},
+	} {
+		if token, err := c.auth.GetToken(t.Context(), c.who, ""); token != "" || !errors.Is(err, c.is) {
+			t.Errorf("%s: %q, %v", what, token, err)
+		}
+	}
+	if n := r.srv.Requests(clerkauthtest.Backend); n != 0 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+// TestSecretIsForOneHost redirects everything that carries the secret key to
+// another host, over real connections.
+func TestSecretIsForOneHost(t *testing.T) {
+	var reached atomic.Int64
+	evil := newWire(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		var asked atomic.Int64
+		r := newRig(t)
+		backend := newWire(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.Header.Get("Authorization") == "Bearer "+r.srv.SecretKey() {
+				asked.Add(1)
+			}
+			http.Redirect(w, req, evil.URL+req.URL.Path, status)
+		}))
+		transport := &http.Transport{}
+		auth := newAuthFor(t, r.srv, func(c *clerkauth.Config) {
+			c.BackendURL, c.FrontendURL, c.Transport = backend.URL, backend.URL, transport
+		})
+		_, err1 := auth.VerifyToken(t.Context(), r.jane.Token())
+		_, err2 := auth.GetToken(t.Context(), clerkauth.Auth{UserID: "user_1", SessionID: "sess_1"}, "")
+		_, err3 := user.NewClient(auth.ClerkConfig()).Get(t.Context(), "user_1")
+		_, err4 := user.NewClient(auth.ClerkConfig()).Create(t.Context(), &user.CreateParams{})
+		if err1 == nil || err2 == nil || err3 == nil || err4 == nil || asked.Load() != 4 || reached.Load() != 0 {
+			t.Errorf("%d: %v, %v, %v, %v; %d requests, %d to the other host", status, err1, err2, err3, err4, asked.Load(), reached.Load())
+		}
+		// A client that is handed a URL of another host does not go there either.
+		config := auth.ClerkConfig()
+		config.URL = clerk.String(evil.URL)
+		if _, err := user.NewClient(config).Get(t.Context(), "user_1"); err == nil || reached.Load() != 0 {
+			t.Errorf("%v; the other host got %d requests", err, reached.Load())
+		}
+		transport.CloseIdleConnections()
+	}
+}

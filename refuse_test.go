@@ -1,0 +1,224 @@
+package clerkauth_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+// refusals is every kind of answer of a guard that is no entry.
+func refusals(t *testing.T, change ...func(*clerkauth.Config)) map[string]reply {
+	t.Helper()
+	r, down := newRig(t, change...), newRig(t, change...)
+	down.srv.Fail(clerkauthtest.JWKS, 500)
+	good := bearer(r.jane.Token())
+	return map[string]reply{
+		"no token":   ask(r.auth.Require()),
+		"bad token":  ask(r.auth.Require(), bearer("x")),
+		"wrong kind": ask(r.auth.Require(), bearer("ak_x")),
+		"pending":    ask(r.auth.Require(), bearer(r.jane.Token(claim("sts", "pending")))),
+		"expired":    ask(r.auth.Require(), bearer(r.jane.Token(claim("exp", 1)))),
+		"wrong role": ask(r.auth.Require(clerkauth.Role("owner")), good),
+		"stale":      ask(r.auth.Require(clerkauth.ReverifiedStrict), bearer(r.jane.Token(claim("fva", []int{99, 99})))),
+		"outage":     ask(down.auth.Require(), bearer(down.jane.Token())),
+		"page":       ask(r.auth.Require(), asPage),
+		"HEAD":       ask(r.auth.Require(), func(r *http.Request) { r.Method = http.MethodHead }),
+	}
+}
+
+func TestRefusalsAreProblemDetails(t *testing.T) {
+	problem := func(status int, detail, reason string) string {
+		return fmt.Sprintf(`{"type":"about:blank","title":%q,"status":%d,"detail":%q,"reason":%q}`, http.StatusText(status), status, detail, reason)
+	}
+	invalid := func(detail string) string { return `Bearer error="invalid_token", error_description="` + detail + `"` }
+	const send = "send a session token as Authorization: Bearer"
+	all := refusals(t)
+	for name, c := range map[string]struct {
+		status          int
+		body, challenge string
+	}{
+		"no token":   {401, problem(401, send, "session-token-missing"), "Bearer"},
+		"HEAD":       {401, problem(401, send, "session-token-missing"), "Bearer"}, // net/http leaves it out
+		"bad token":  {401, problem(401, "the credential is not a well-formed token", "token-invalid"), invalid("the credential is not a well-formed token")},
+		"wrong kind": {401, problem(401, "a token of this kind is not accepted here", "token-type-mismatch"), invalid("a token of this kind is not accepted here")},
+		"pending":    {401, problem(401, "the session has a task to complete first", "session-pending"), invalid("the session has a task to complete first")},
+		"expired":    {401, problem(401, "the token has expired; get a fresh one", "token-expired"), invalid("the token has expired; get a fresh one")},
+		"wrong role": {403, problem(403, "you are signed in, but not allowed to do this", "forbidden"), ""},
+		"outage":     {503, problem(503, "tokens cannot be verified at the moment; try again", "jwk-remote-failed-to-load"), ""},
+		"stale":      {403, `{"clerk_error":{"metadata":{"reverification":"strict"},"reason":"reverification-error","type":"forbidden"}}`, ""},
+		"page":       {307, "", ""},
+	} {
+		got := all[name]
+		if got.status != c.status || got.entered || c.body != "" && strings.TrimSpace(got.body) != c.body || got.header.Get("WWW-Authenticate") != c.challenge {
+			t.Errorf("%s: %v", name, got)
+		}
+		contentType := "application/problem+json"
+		switch name {
+		case "stale":
+			contentType = "application/json" // as Clerk's browser SDKs expect it
+		case "page":
+			contentType = "text/html; charset=utf-8"
+		}
+		h := got.header
+		if h.Get("Content-Type") != contentType || h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" || !slices.Equal(h["Vary"], []string{"Authorization"}) {
+			t.Errorf("%s: %v", name, h)
+		}
+		if (h.Get("Retry-After") != "") != (c.status == 503) {
+			t.Errorf("%s: Retry-After is %q", name, h.Get("Retry-After"))
+		}
+	}
+}
+
+// TestErrorHandler: it sees refusals, with their headers set, and no redirects.
+func TestErrorHandler(t *testing.T) {
+	var seen []*clerkauth.Error
+	all := refusals(t, func(c *clerkauth.Config) {
+		c.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err *clerkauth.Error) {
+			if w.Header().Get("Cache-Control") != "no-store" || (err.Status == 401) != (w.Header().Get("WWW-Authenticate") != "") || (err.Status == 503) != (w.Header().Get("Retry-After") != "") || r == nil {
+				t.Errorf("%v: %v", err, w.Header())
+			}
+			seen = append(seen, err)
+			w.WriteHeader(err.Status)
+			fmt.Fprintf(w, "mine: %s", err.Reason)
+		}
+	})
+	for name, status := range map[string]int{"no token": 401, "bad token": 401, "wrong kind": 401, "pending": 401, "expired": 401, "wrong role": 403, "stale": 403, "outage": 503, "HEAD": 401, "page": 307} {
+		if got := all[name]; got.status != status || (status != 307) != strings.HasPrefix(got.body, "mine: ") {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if len(seen) != len(all)-1 {
+		t.Errorf("%d errors for %d refusals and a redirect", len(seen), len(all)-1)
+	}
+	for _, err := range seen {
+		kind := map[int]error{401: clerkauth.ErrUnauthenticated, 403: clerkauth.ErrForbidden, 503: clerkauth.ErrUnavailable}[err.Status]
+		if !errors.Is(err, kind) || !errors.Is(err, err.Reason) || errors.Is(err, clerkauth.ErrConfiguration) || (err.RetryAfter > 0) != (err.Status == 503) {
+			t.Errorf("%#v", err)
+		}
+	}
+}
+
+// TestHideUnauthorized: what is refused is not there, unless the caller can do
+// something about it, or his token is bad wherever he goes.
+func TestHideUnauthorized(t *testing.T) {
+	hide := func(c *clerkauth.Config) { c.HideUnauthorized = true }
+	statuses := map[string]int{"no token": 404, "wrong kind": 404, "pending": 404, "wrong role": 404, "HEAD": 404, "bad token": 401, "expired": 401, "stale": 403, "outage": 503, "page": 307}
+	for name, got := range refusals(t, hide) {
+		if got.status != statuses[name] || got.entered || (got.status == 401) != (got.header.Get("WWW-Authenticate") != "") {
+			t.Errorf("%s: %v", name, got)
+		}
+		if got.status == 404 && got.body != "404 page not found\n" { // as ServeMux says it
+			t.Errorf("%s: %q", name, got.body)
+		}
+	}
+	for name, got := range refusals(t, hide, func(c *clerkauth.Config) {
+		c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, err *clerkauth.Error) {
+			w.WriteHeader(err.Status)
+			fmt.Fprint(w, err.Reason)
+		}
+	}) {
+		if got.status != statuses[name] || name == "wrong role" && got.body != string(clerkauth.ErrForbidden) {
+			t.Errorf("%s, with an ErrorHandler: %v", name, got)
+		}
+	}
+}
+
+// TestReverificationBody is what Clerk's browser SDKs answer with a dialog.
+func TestReverificationBody(t *testing.T) {
+	r := newRig(t)
+	stale := bearer(r.jane.Token(claim("fva", []int{99999, 99999})))
+	for want, demand := range map[string]clerkauth.Access{
+		`"strict_mfa"`: clerkauth.ReverifiedStrictMFA, `"strict"`: clerkauth.ReverifiedStrict, `"moderate"`: clerkauth.ReverifiedModerate, `"lax"`: clerkauth.ReverifiedLax,
+		`{"afterMinutes":1,"level":"first_factor"}`:      clerkauth.Reverified(clerkauth.FirstFactor, time.Minute),
+		`{"afterMinutes":90,"level":"second_factor"}`:    clerkauth.Reverified(clerkauth.SecondFactor, 90*time.Minute),
+		`{"afterMinutes":0.5,"level":"multi_factor"}`:    clerkauth.Reverified(clerkauth.MultiFactor, 30*time.Second),
+		`{"afterMinutes":10,"level":"second_factor"}`:    clerkauth.Reverified(clerkauth.SecondFactor, 10*time.Minute),
+		`{"afterMinutes":60000,"level":"second_factor"}`: clerkauth.Reverified(clerkauth.SecondFactor, 1000*time.Hour),
+	} {
+		got := ask(r.auth.Require(demand), stale)
+		body := `{"clerk_error":{"metadata":{"reverification":` + want + `},"reason":"reverification-error","type":"forbidden"}}`
+		if got.status != 403 || got.entered || strings.TrimSpace(got.body) != body {
+			t.Errorf("%s: %v", demand, got)
+		}
+	}
+	// It is asked for by who would be let in after it, and by nobody else.
+	wantReply(t, ask(r.auth.Require(clerkauth.ReverifiedStrict, clerkauth.Role("owner")), stale), 403, clerkauth.ErrForbidden)
+	wantReply(t, ask(r.auth.Require(clerkauth.Role("owner"), clerkauth.ReverifiedStrict), stale), 403, clerkauth.ErrForbidden)
+	wantReply(t, ask(r.auth.Require(clerkauth.ReverifiedStrict)), 401, clerkauth.ErrTokenMissing)
+	// Of two, it is the first one.
+	got := ask(r.auth.Require(clerkauth.ReverifiedLax, clerkauth.ReverifiedStrict), stale)
+	if !strings.Contains(got.body, `"lax"`) {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestRequirePanicsAtRegistration(t *testing.T) {
+	r := newRig(t)
+	for what, demands := range map[string][]clerkauth.Access{
+		"nil": {nil}, "nil among others": {clerkauth.SignedIn, nil}, "empty role": {clerkauth.Role("")}, "blank role": {clerkauth.Role("  ")}, "prefix alone": {clerkauth.Role("org:")},
+		"empty permission": {clerkauth.Permission("")}, "permission of a prefix": {clerkauth.Permission("org:org:")}, "empty feature": {clerkauth.Feature("")}, "feature of a scope": {clerkauth.Feature("user:")},
+		"empty plan": {clerkauth.Plan("")}, "plan of an unknown scope": {clerkauth.Plan("x:pro")}, "plan of two scopes": {clerkauth.Plan("u:o:pro")},
+		"no level": {clerkauth.Reverified("", time.Minute)}, "unknown level": {clerkauth.Reverified("third_factor", time.Minute)}, "no age": {clerkauth.Reverified(clerkauth.FirstFactor, 0)},
+		"negative age": {clerkauth.Reverified(clerkauth.FirstFactor, -time.Minute)}, "one that is bad": {clerkauth.Public, clerkauth.Role("")}, "none of any": {clerkauth.AnyOf()}, "none of all": {clerkauth.AllOf()}, "no function": {clerkauth.CheckFunc("x", nil)}, "no parameter": {clerkauth.OrganizationParam("")},
+		"less than Public": {clerkauth.Public - 1}, "more than NotImpersonated": {clerkauth.NotImpersonated + 1}, "less than strict": {clerkauth.ReverifiedStrictMFA - 1}, "more than lax": {clerkauth.ReverifiedLax + 1},
+	} {
+		mustPanic(t, what, func() { r.auth.Require(demands...) })
+	}
+	mustPanic(t, "no handler", func() { r.auth.Require()(nil) })
+	for _, demands := range [][]clerkauth.Access{nil, {clerkauth.Public}, {clerkauth.Role("admin"), clerkauth.Permission("a:b"), clerkauth.Feature("user:a"), clerkauth.Plan("org:a"), clerkauth.ReverifiedLax}} {
+		r.auth.Require(demands...) // the control
+	}
+}
+
+// TestVaryIsAdded to what others have set, and once.
+func TestVaryIsAdded(t *testing.T) {
+	r := newRig(t)
+	for _, before := range []string{"", "Accept", "authorization, Accept", "Accept, Authorization"} {
+		got := ask(func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				if before != "" {
+					w.Header().Set("Vary", before)
+				}
+				r.identified()(next).ServeHTTP(w, req)
+			})
+		}, bearer(r.jane.Token()))
+		vary := strings.ToLower(strings.Join(got.header["Vary"], ", "))
+		if strings.Count(vary, "authorization") != 1 || !strings.HasPrefix(vary, strings.ToLower(before)) {
+			t.Errorf("after %q: %q", before, vary)
+		}
+	}
+}
+
+// TestAuthenticateDecidesAndWritesNothing: its answer is that of the middleware.
+func TestAuthenticateDecidesAndWritesNothing(t *testing.T) {
+	r := newRig(t)
+	for token, reason := range map[string]clerkauth.Reason{
+		r.jane.Token(): "", "": clerkauth.ErrTokenMissing, "x": clerkauth.ErrTokenInvalid, "ak_x": clerkauth.ErrTokenType, r.jane.Token(claim("exp", 1)): clerkauth.ErrTokenExpired,
+		r.jane.Token(claim("sts", "pending")): clerkauth.ErrSessionPending,
+	} {
+		req := httptest.NewRequest(http.MethodGet, "/", nil)
+		bearer(token)(req)
+		state := r.auth.Authenticate(req)
+		if who := state.Auth(); who.SignedIn() != (reason == "") || reason == "" && (state.Err() != nil || who.UserID != r.jane.User.ID) || reason != "" && !errors.Is(state.Err(), reason) {
+			t.Errorf("%v: %+v, %v", reason, who, state.Err())
+		}
+		if reason != "" && reason != clerkauth.ErrTokenMissing && !errors.Is(state.Auth().Err(), reason) {
+			t.Errorf("%v: Auth says %v", reason, state.Auth().Err())
+		}
+		if state.Header().Get("Vary") != "Authorization" {
+			t.Errorf("%v: %v", reason, state.Header())
+		}
+		_, err := r.auth.VerifyToken(t.Context(), token)
+		if reason != "" && !errors.Is(err, reason) || reason == "" && err != nil {
+			t.Errorf("%v: VerifyToken: %v", reason, err)
+		}
+	}
+}
