@@ -238,8 +238,8 @@ func TestClerkSDK(t *testing.T) {
 				t.Errorf("token is for %+v", again)
 			}
 
-			srv.CreateTemplate("my template", map[string]any{"role": "user"})
-			token, err = auth.GetToken(ctx, who, "my template")
+			srv.CreateTemplate("my-template", map[string]any{"role": "user"})
+			token, err = auth.GetToken(ctx, who, "my-template")
 			if err != nil {
 				t.Fatal(err)
 			}
