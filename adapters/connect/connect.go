@@ -1,0 +1,86 @@
+// Package clerkconnect identifies the callers of Connect handlers and guards
+// their procedures, for the Connect, gRPC and gRPC-Web protocols alike.
+//
+//	guard := clerkconnect.Require(auth, clerkconnect.Rules{
+//		shopv1connect.ShopListProcedure:   clerkauth.Public,
+//		shopv1connect.ShopRefundProcedure: clerkauth.Role("org:admin"),
+//	})
+//	mux.Handle(shopv1connect.NewShopHandler(shop, guard))
+//
+// Handlers ask who is calling with clerkauth.FromContext(ctx), and so may
+// interceptors.
+package clerkconnect
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"connectrpc.com/connect"
+
+	"github.com/clerkauth/clerkauth"
+)
+
+// Rules says who may call which procedures, by their full names:
+// /service/method. Take the constants of generated code, for a rule with a
+// misspelt name is about no procedure. Procedures without a rule are for
+// [clerkauth.SignedIn].
+type Rules map[string]clerkauth.Access
+
+// Require returns an option of handlers, unary and streaming, that identifies
+// callers and refuses those who may not call a procedure, as
+// [clerkauth.Authenticator.Require] does, with the codes Unauthenticated,
+// PermissionDenied and Unavailable. A bad session token is refused for public
+// procedures, too. A stream is checked when it begins: the caller's
+// Auth.ExpiresAt tells for how long that holds.
+//
+// It is a request gate: nothing of a message is read, and no interceptor runs,
+// before the caller is let in. It panics on a name that is none and on an Access
+// that is nil or that nobody could ever meet.
+func Require(auth *clerkauth.Authenticator, rules Rules) connect.HandlerOption {
+	access := maps.Clone(rules) // no rule is changed while it is in use
+	for procedure, demand := range access {
+		if parts := strings.Split(procedure, "/"); len(parts) != 3 || parts[0] != "" || parts[1] == "" || parts[2] == "" {
+			panic(fmt.Sprintf("clerkconnect: %q is not like /service/method", procedure))
+		}
+		auth.Require(demand) // for its panic
+	}
+	return connect.WithRequestGate(func(ctx context.Context, spec connect.Spec, peer connect.Peer, header http.Header) (context.Context, error) {
+		demand, ok := access[spec.Procedure] // the name in the program, not what a client has sent
+		if !ok {
+			demand = clerkauth.SignedIn
+		}
+		r := &http.Request{Method: http.MethodPost, URL: &url.URL{Path: spec.Procedure}, Header: header}
+		ctx, err := auth.Check(r.WithContext(ctx), demand)
+		if err != nil {
+			// Elsewhere a refusal is no HTTP status, and these are no metadata.
+			return nil, refuse(err, peer.Protocol == connect.ProtocolConnect && spec.StreamType == connect.StreamTypeUnary)
+		}
+		return ctx, nil
+	})
+}
+
+// refuse returns what a caller is told: the reason, and nothing of its cause.
+func refuse(err error, plainHTTP bool) error {
+	var refusal *clerkauth.Error
+	if !errors.As(err, &refusal) {
+		return err
+	}
+	code := cmp.Or(map[int]connect.Code{
+		401: connect.CodeUnauthenticated, 403: connect.CodePermissionDenied, 503: connect.CodeUnavailable,
+	}[refusal.Status], connect.CodeInternal)
+	told := connect.NewError(code, &clerkauth.Error{Reason: refusal.Reason})
+	if plainHTTP {
+		told.Meta().Set("Cache-Control", "no-store")
+		told.Meta().Set("Vary", "Authorization")
+	}
+	if plainHTTP && code == connect.CodeUnauthenticated {
+		told.Meta().Set("WWW-Authenticate", "Bearer") // RFC 9110 section 15.5.2
+	}
+	return told
+}

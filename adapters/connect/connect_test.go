@@ -1,0 +1,458 @@
+package clerkconnect_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/clerkauth/clerkauth"
+	clerkconnect "github.com/clerkauth/clerkauth/adapters/connect"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+// The service of these tests has every procedure in four kinds: unary, and
+// streams of which the server, the client or both send more than one message.
+var (
+	procedures = []string{"Public", "User", "Admin"}
+	kinds      = []string{"", "Server", "Client", "Both"}
+	protocols  = map[string][]connect.ClientOption{
+		"connect": nil, "connect, json": {connect.WithProtoJSON()}, "grpc": {connect.WithGRPC()}, "grpc-web": {connect.WithGRPCWeb()},
+	}
+	rules = rulesFor(service+"Public", service+"Admin")
+)
+
+const service = "/shop.v1.Shop/"
+
+func rulesFor(public, admin string) clerkconnect.Rules {
+	rules := clerkconnect.Rules{}
+	for _, kind := range kinds {
+		rules[public+kind] = clerkauth.Public
+		rules[admin+kind] = clerkauth.Role("org:admin")
+	}
+	return rules
+}
+
+type (
+	in  = emptypb.Empty
+	out = wrapperspb.StringValue
+)
+
+// witness is in every handler, and keeps what it saw there.
+type witness struct {
+	mu   sync.Mutex
+	seen []context.Context
+}
+
+func (w *witness) say(ctx context.Context) *out {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen = append(w.seen, ctx)
+	who := clerkauth.FromContext(ctx)
+	return wrapperspb.String(fmt.Sprintf("user=%s err=%v", who.UserID, who.Err()))
+}
+
+func (w *witness) take() []context.Context {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	seen := w.seen
+	w.seen = nil
+	return seen
+}
+
+// newMux returns the service.
+func newMux(w *witness, options ...connect.HandlerOption) *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, name := range procedures {
+		name = service + name
+		mux.Handle(name, connect.NewUnaryHandler(name, func(ctx context.Context, _ *connect.Request[in]) (*connect.Response[out], error) {
+			return connect.NewResponse(w.say(ctx)), nil
+		}, slices.Concat(options, []connect.HandlerOption{connect.WithIdempotency(connect.IdempotencyNoSideEffects)})...))
+		mux.Handle(name+"Server", connect.NewServerStreamHandler(name+"Server", func(ctx context.Context, _ *connect.Request[in], s *connect.ServerStream[out]) error {
+			return s.Send(w.say(ctx))
+		}, options...))
+		mux.Handle(name+"Client", connect.NewClientStreamHandler(name+"Client", func(ctx context.Context, _ *connect.ClientStream[in]) (*connect.Response[out], error) {
+			return connect.NewResponse(w.say(ctx)), nil
+		}, options...))
+		mux.Handle(name+"Both", connect.NewBidiStreamHandler(name+"Both", func(ctx context.Context, s *connect.BidiStream[in, out]) error {
+			return s.Send(w.say(ctx))
+		}, options...))
+	}
+	return mux
+}
+
+// serve starts a server and returns its address and a client for it, which speak
+// HTTP/2 without TLS.
+func serve(t *testing.T, handler http.Handler) (string, *http.Client) {
+	t.Helper()
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetHTTP1(true)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		server.Close()
+	})
+	return server.URL, &http.Client{Transport: transport}
+}
+
+// call calls a procedure with these lines of Authorization.
+func call(t *testing.T, client *http.Client, base, procedure string, options []connect.ClientOption, authorization ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	c := connect.NewClient[in, out](client, base+service+procedure, options...)
+	authorize := func(h http.Header) {
+		if authorization != nil {
+			h["Authorization"] = authorization
+		}
+	}
+	switch {
+	case strings.HasSuffix(procedure, "Server"):
+		req := connect.NewRequest(&in{})
+		authorize(req.Header())
+		s, err := c.CallServerStream(ctx, req)
+		if err != nil {
+			return "", err
+		}
+		defer s.Close()
+		if s.Receive() {
+			return s.Msg().Value, nil
+		}
+		return "", s.Err()
+	case strings.HasSuffix(procedure, "Client"):
+		s := c.CallClientStream(ctx)
+		authorize(s.RequestHeader())
+		if err := s.Send(&in{}); err != nil && !errors.Is(err, io.EOF) {
+			return "", err
+		}
+		resp, err := s.CloseAndReceive()
+		if err != nil {
+			return "", err
+		}
+		return resp.Msg.Value, nil
+	case strings.HasSuffix(procedure, "Both"):
+		s := c.CallBidiStream(ctx)
+		authorize(s.RequestHeader())
+		if err := s.Send(&in{}); err != nil && !errors.Is(err, io.EOF) {
+			return "", err
+		}
+		defer s.CloseResponse()
+		if err := s.CloseRequest(); err != nil {
+			return "", err
+		}
+		msg, err := s.Receive()
+		if err != nil {
+			return "", err
+		}
+		return msg.Value, nil
+	}
+	req := connect.NewRequest(&in{})
+	authorize(req.Header())
+	resp, err := c.CallUnary(ctx, req)
+	if err != nil {
+		return "", err
+	}
+	return resp.Msg.Value, nil
+}
+
+func newAuth(t *testing.T, config clerkauth.Config) *clerkauth.Authenticator {
+	t.Helper()
+	auth, err := clerkauth.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return auth
+}
+
+func TestWhoReachesWhat(t *testing.T) {
+	srv := clerkauthtest.NewServer(t)
+	jane := srv.CreateUser("jane@example.com")
+	session := srv.SignIn(jane, clerkauthtest.InOrganization("acme", "org:admin"))
+	admin := "Bearer " + session.Token()
+	member := "Bearer " + srv.SignIn(jane, clerkauthtest.InOrganization("acme", "org:member")).Token()
+	expired := "Bearer " + session.Token(clerkauthtest.ExpiresIn(-time.Minute), clerkauthtest.WithoutClaim("iat"), clerkauthtest.WithoutClaim("nbf"))
+	auth := newAuth(t, srv.Config())
+	w := &witness{}
+	guard := clerkconnect.Require(auth, rules)
+	plain, client := serve(t, newMux(w, guard))
+	inside, insideClient := serve(t, auth.Handler(newMux(w, guard))) // who is calling is known before Connect begins
+	const bad, key, basic = "Bearer e30", "Bearer ak_1", "Basic YTpi"
+	const ok = connect.Code(0)
+	for _, test := range []struct {
+		rule          string
+		procedure     string
+		authorization []string
+		code          connect.Code
+		says          string
+	}{
+		{"anybody may call what is public", "Public", nil, ok, "user= err=<nil>"},
+		{"who is signed in is known there", "Public", []string{admin}, ok, "user=" + jane.ID},
+		{"another scheme is no credential", "Public", []string{basic}, ok, "user= err=<nil>"},
+		{"a bad token is refused even there", "Public", []string{bad}, connect.CodeUnauthenticated, "(token-invalid)"},
+		{"and so are two", "Public", []string{admin, member}, connect.CodeUnauthenticated, "(token-invalid)"},
+		{"without a rule nobody may call", "User", nil, connect.CodeUnauthenticated, "(session-token-missing)"},
+		{"but users", "User", []string{member}, ok, "user=" + jane.ID},
+		{"a bad token is refused", "User", []string{bad}, connect.CodeUnauthenticated, "(token-invalid)"},
+		{"and an expired one", "User", []string{expired}, connect.CodeUnauthenticated, "(token-expired)"},
+		{"and a machine's", "User", []string{key}, connect.CodeUnauthenticated, "(token-type-mismatch)"},
+		{"one token twice", "User", []string{member, member}, connect.CodeUnauthenticated, "(token-invalid)"},
+		{"a good one after a bad one", "User", []string{bad, member}, connect.CodeUnauthenticated, "(token-invalid)"},
+		{"a good one before another scheme", "User", []string{member, basic}, connect.CodeUnauthenticated, "(token-invalid)"},
+		{"admins may call what is theirs", "Admin", []string{admin}, ok, "user=" + jane.ID},
+		{"members may not", "Admin", []string{member}, connect.CodePermissionDenied, "(forbidden)"},
+		{"nobody may", "Admin", nil, connect.CodeUnauthenticated, "(session-token-missing)"},
+	} {
+		for protocol, options := range protocols {
+			for _, kind := range kinds {
+				says, err := call(t, client, plain, test.procedure+kind, options, test.authorization...)
+				var e *connect.Error
+				code := ok
+				if errors.As(err, &e) {
+					code, says = e.Code(), e.Message()
+				}
+				if code != test.code || !strings.Contains(says, test.says) {
+					t.Errorf("%s: %s: %s%s: %v, %q", protocol, test.rule, test.procedure, kind, err, says)
+				}
+				if reached := len(w.take()); (reached > 0) != (test.code == ok) {
+					t.Errorf("%s: %s: %s%s reached %d handlers", protocol, test.rule, test.procedure, kind, reached)
+				}
+				if code == connect.CodeUnauthenticated && kind+protocol == "connect" && (e.Meta().Get("WWW-Authenticate") != "Bearer" || e.Meta().Get("Cache-Control") != "no-store") {
+					t.Errorf("%s: %s: %s%s: %q", protocol, test.rule, test.procedure, kind, e.Meta())
+				}
+				_, err = call(t, insideClient, inside, test.procedure+kind, options, test.authorization...)
+				if reached := len(w.take()); (reached > 0) != (test.code == ok) || (err == nil) != (test.code == ok) {
+					t.Errorf("%s: %s: %s%s inside of Handler reached %d handlers: %v", protocol, test.rule, test.procedure, kind, reached, err)
+				}
+			}
+		}
+	}
+}
+
+// TestOnTheWire looks at what plain HTTP gets.
+func TestOnTheWire(t *testing.T) {
+	srv := clerkauthtest.NewServer(t)
+	token := srv.SignIn(srv.CreateUser("jane@example.com"), clerkauthtest.InOrganization("acme", "org:member")).Token()
+	w := &witness{}
+	mux := newMux(w, clerkconnect.Require(newAuth(t, srv.Config()), rules))
+	base, _ := serve(t, allowOrigin(mux))
+	const origin, json = "Origin: https://app.example.com", "Content-Type: application/json"
+	bearer := "Authorization: Bearer " + token
+	const get = "?connect=v1&encoding=json&message=%7B%7D"
+	for _, test := range []struct {
+		rule, method, target string
+		header               []string
+		body                 string
+		status               int
+		says                 string
+	}{
+		{"a refusal is Connect's own", "POST", service + "User", []string{json}, "{}", 401,
+			`{"code":"unauthenticated","message":"clerkauth: send a session token as Authorization: Bearer (session-token-missing)"}`},
+		{"and so is this", "POST", service + "Admin", []string{json, bearer}, "{}", 403,
+			`{"code":"permission_denied","message":"clerkauth: you are signed in, but not allowed to do this (forbidden)"}`},
+		{"GET is guarded", "GET", service + "User" + get, nil, "", 401, "session-token-missing"},
+		{"and let through", "GET", service + "User" + get, []string{bearer}, "", 200, "user=user_"},
+		{"two lines are refused", "POST", service + "User", []string{json, bearer, bearer}, "{}", 401, "token-invalid"},
+		{"in any case of the name", "POST", service + "User", []string{json, bearer, "authorization: x"}, "{}", 401, "token-invalid"},
+		{"a message is not read before", "POST", service + "User", []string{json, "Content-Length: 1000000"}, "", 401, "session-token-missing"},
+		{"nor decompressed", "POST", service + "User", []string{json, "Content-Encoding: gzip"}, "no gzip", 401, "session-token-missing"},
+		{"nor decoded", "POST", service + "User", []string{json}, "no json", 401, "session-token-missing"},
+		{"but after", "POST", service + "User", []string{json, bearer}, "no json", 400, "invalid_argument"},
+		{"a preflight is answered", "OPTIONS", service + "User", []string{origin, "Access-Control-Request-Method: POST"}, "", 204, ""},
+		{"what looks like one is guarded", "POST", service + "User", []string{json, origin, "Access-Control-Request-Method: POST"}, "{}", 401, ""},
+		{"and what it asks for", "POST", service + "User", []string{json, origin}, "{}", 401, ""},
+		{"OPTIONS alone reaches nothing", "OPTIONS", service + "User", []string{origin}, "", 405, ""},
+		{"an odd path reaches nothing", "POST", "/" + service + "Admin", []string{json}, "{}", 307, ""},
+		{"nor does this", "POST", "/shop.v1.Shop/%41dmin", []string{json}, "{}", 401, ""},
+		{"nor this", "POST", "/x/.." + service + "Admin", []string{json}, "{}", 307, ""},
+	} {
+		status, body := send(t, base, test.method, test.target, test.header, test.body)
+		if status != test.status || !strings.Contains(body, test.says) {
+			t.Errorf("%s: status %d: %s", test.rule, status, body)
+		}
+		if reached := len(w.take()); (reached > 0) != (test.status == 200) {
+			t.Errorf("%s: %d handlers were reached", test.rule, reached)
+		}
+	}
+}
+
+// send writes a request as it is given.
+func send(t *testing.T, base, method, target string, header []string, body string) (int, string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	lines := append([]string{method + " " + target + " HTTP/1.1", "Host: a"}, header...)
+	if body != "" {
+		lines = append(lines, fmt.Sprintf("Content-Length: %d", len(body)))
+	}
+	if _, err := io.WriteString(conn, strings.Join(lines, "\r\n")+"\r\n\r\n"+body); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(answer)
+}
+
+// allowOrigin answers preflights.
+func allowOrigin(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "https://app.example.com")
+		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func TestKeysAreAway(t *testing.T) {
+	srv := clerkauthtest.NewServer(t)
+	token := "Bearer " + srv.SignIn(srv.CreateUser("jane@example.com")).Token()
+	srv.Fail(clerkauthtest.JWKS, 503)
+	w := &witness{}
+	base, client := serve(t, newMux(w, clerkconnect.Require(newAuth(t, srv.Config()), rules)))
+	for _, kind := range kinds {
+		_, err := call(t, client, base, "User"+kind, nil, token)
+		const want = "unavailable: clerkauth: tokens cannot be verified at the moment; try again (jwk-remote-failed-to-load)"
+		if connect.CodeOf(err) != connect.CodeUnavailable || err.Error() != want || len(w.take()) > 0 {
+			t.Errorf("a guarded procedure answers %v", err) // and says nothing of why
+		}
+		if says, err := call(t, client, base, "Public"+kind, nil, token); err != nil || !strings.HasPrefix(says, "user= err=clerkauth: tokens cannot be verified") {
+			t.Errorf("a public procedure answers %q, %v", says, err)
+		}
+		w.take()
+	}
+}
+
+func TestIdentitiesOfOthersAreNotBelieved(t *testing.T) {
+	auth := newAuth(t, clerkauthtest.NewServer(t).Config())
+	w := &witness{}
+	mux := newMux(w, clerkconnect.Require(auth, rules))
+	base, client := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		forged := clerkauth.Auth{UserID: "user_1", OrgID: "org_1", OrgRole: "org:admin"}
+		mux.ServeHTTP(w, r.WithContext(clerkauth.NewContext(r.Context(), forged)))
+	}))
+	for _, kind := range kinds {
+		for _, procedure := range []string{"User", "Admin"} {
+			if _, err := call(t, client, base, procedure+kind, nil); connect.CodeOf(err) != connect.CodeUnauthenticated || len(w.take()) > 0 {
+				t.Errorf("%s%s: %v", procedure, kind, err)
+			}
+		}
+	}
+}
+
+// TestInterceptorsKnowTheCaller has one before the gate in the list of options.
+func TestInterceptorsKnowTheCaller(t *testing.T) {
+	srv := clerkauthtest.NewServer(t)
+	session := srv.SignIn(srv.CreateUser("jane@example.com"))
+	seen := ""
+	look := connect.UnaryInterceptorFunc(func(next connect.UnaryFunc) connect.UnaryFunc {
+		return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+			seen += clerkauth.FromContext(ctx).UserID
+			return next(ctx, req)
+		}
+	})
+	base, client := serve(t, newMux(&witness{}, connect.WithInterceptors(look), clerkconnect.Require(newAuth(t, srv.Config()), nil)))
+	if _, err := call(t, client, base, "User", nil, "Bearer "+session.Token()); err != nil || seen != session.User.ID {
+		t.Errorf("it saw %q, %v", seen, err)
+	}
+}
+
+func TestImpossibleRulesPanic(t *testing.T) {
+	auth := newAuth(t, clerkauthtest.NewServer(t).Config())
+	for name, wrong := range map[string]clerkconnect.Rules{
+		"nil access":        {service + "Admin": nil},
+		"impossible access": {service + "Admin": clerkauth.Role("")},
+		"no slash":          {"shop.v1.Shop/Admin": clerkauth.SignedIn},
+		"a prefix":          {"/api" + service + "Admin": clerkauth.SignedIn},
+		"no procedure":      {service: clerkauth.SignedIn},
+		"no service":        {"//Admin": clerkauth.SignedIn},
+		"service alone":     {"/shop.v1.Shop": clerkauth.SignedIn},
+		"no name":           {"": clerkauth.SignedIn},
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Error("they did not panic")
+				}
+			}()
+			clerkconnect.Require(auth, wrong)
+		})
+	}
+}
+
+func TestRulesAreCopied(t *testing.T) {
+	auth := newAuth(t, clerkauthtest.NewServer(t).Config())
+	mine := maps.Clone(rules)
+	w := &witness{}
+	base, client := serve(t, newMux(w, clerkconnect.Require(auth, mine)))
+	mine[service+"User"] = clerkauth.Public
+	if _, err := call(t, client, base, "User", nil); connect.CodeOf(err) != connect.CodeUnauthenticated || len(w.take()) > 0 {
+		t.Error(err)
+	}
+}
+
+// TestCallersAreNotMixedUp has many callers at once on one connection.
+func TestCallersAreNotMixedUp(t *testing.T) {
+	srv := clerkauthtest.NewServer(t)
+	w := &witness{}
+	base, client := serve(t, newMux(w, clerkconnect.Require(newAuth(t, srv.Config()), rules)))
+	const callers, times = 16, 5
+	var group sync.WaitGroup
+	for i := range callers {
+		user := srv.CreateUser(fmt.Sprintf("user-%d@example.com", i))
+		token := "Bearer " + srv.SignIn(user).Token()
+		group.Go(func() {
+			for range times {
+				for _, kind := range kinds {
+					if says, err := call(t, client, base, "User"+kind, nil, token); err != nil || says != "user="+user.ID+" err=<nil>" {
+						t.Errorf("%s: %q, %v", user.ID, says, err)
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
+	count := make(map[string]int)
+	for _, ctx := range w.take() {
+		count[clerkauth.FromContext(ctx).UserID]++
+	}
+	for user, n := range count {
+		if n != times*len(kinds) || user == "" {
+			t.Errorf("%q was seen %d times", user, n)
+		}
+	}
+	if len(count) != callers {
+		t.Errorf("%d callers were seen", len(count))
+	}
+}

@@ -1,0 +1,88 @@
+package clerkecho_test
+
+import (
+	"io"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+
+	"github.com/clerkauth/clerkauth"
+	clerkecho "github.com/clerkauth/clerkauth/adapters/echov4"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+// require is the adapter's, for rules_test.go.
+var require = clerkecho.Require
+
+// serve starts a, as app says, and returns its address.
+func serve(t *testing.T, a app) string {
+	e := echo.New()
+	e.Logger.SetOutput(io.Discard)
+	e.Use(middleware.Recover())
+	if a.cors {
+		e.Use(middleware.CORSWithConfig(middleware.CORSConfig{AllowOrigins: []string{cors}}))
+	}
+	if a.identify {
+		e.Use(clerkecho.Identify(a.auth))
+	}
+	guard := func(demands ...clerkauth.Access) echo.MiddlewareFunc { return clerkecho.Require(a.auth, demands...) }
+	answer := func(c echo.Context) error {
+		return c.String(200, a.witness.say(c.Request().Context(), c.Param("slug")))
+	}
+	later := func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			c.Response().Header().Set("X-Later", clerkauth.FromContext(c.Request().Context()).UserID)
+			return next(c)
+		}
+	}
+	forge := func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			c.SetRequest(c.Request().WithContext(forged(c.Request().Context())))
+			return next(c)
+		}
+	}
+	admin, slug := clerkauth.Role("org:admin"), clerkauth.OrganizationParam("slug")
+	e.GET("/", answer)
+	e.GET("/dashboard", answer, guard(), later)
+	e.DELETE("/orgs/:slug", answer, guard(admin, slug))
+	e.POST("/invoices", answer, guard(clerkauth.Permission("org:invoices:create")))
+	e.GET("/forged", answer, forge, guard())
+	e.GET("/panic", func(echo.Context) error { panic("a handler's") }, guard())
+	admins := e.Group("/admin", guard(admin))
+	admins.GET("/users", answer)
+	admins.GET("/*", answer)
+	e.Group("/orgs/:slug", guard(slug)).GET("/x", answer)
+	server := httptest.NewServer(e)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// TestBeforeRouting shows that a guard in Pre guards, and knows no parameters.
+func TestBeforeRouting(t *testing.T) {
+	a, srv := newApp(t)
+	session := srv.SignIn(srv.CreateUser("jane@example.com"), clerkauthtest.InOrganization("acme", "org:admin"))
+	for _, test := range []struct {
+		rule   string
+		demand clerkauth.Access
+		token  bool
+		status int
+	}{
+		{"nobody is refused", clerkauth.SignedIn, false, 401},
+		{"users pass", clerkauth.SignedIn, true, 200},
+		{"a parameter that is not known is none of the caller's", clerkauth.OrganizationParam("slug"), true, 403},
+	} {
+		e := echo.New()
+		e.Pre(clerkecho.Require(a.auth, test.demand))
+		e.GET("/orgs/:slug", func(c echo.Context) error { return c.NoContent(200) })
+		req, rec := httptest.NewRequest("GET", "/orgs/acme", nil), httptest.NewRecorder()
+		if test.token {
+			session.Authorize(req)
+		}
+		e.ServeHTTP(rec, req)
+		if rec.Code != test.status {
+			t.Errorf("%s: status %d", test.rule, rec.Code)
+		}
+	}
+}

@@ -1,0 +1,145 @@
+package clerkgin_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/clerkauth/clerkauth"
+	clerkgin "github.com/clerkauth/clerkauth/adapters/gin"
+)
+
+// require is the adapter's, for rules_test.go.
+var require = clerkgin.Require
+
+// serve starts a, as app says, and returns its address.
+func serve(t *testing.T, a app) string {
+	server := httptest.NewServer(newEngine(a))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func newEngine(a app) *gin.Engine {
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	r.Use(gin.RecoveryWithWriter(io.Discard))
+	if a.cors {
+		r.Use(allowOrigin)
+	}
+	if a.identify {
+		r.Use(clerkgin.Identify(a.auth))
+	}
+	guard := func(demands ...clerkauth.Access) gin.HandlerFunc { return clerkgin.Require(a.auth, demands...) }
+	answer := func(c *gin.Context) { c.String(200, "%s", a.witness.say(c.Request.Context(), c.Param("slug"))) }
+	later := func(c *gin.Context) { c.Header("X-Later", clerkauth.FromContext(c.Request.Context()).UserID) }
+	forge := func(c *gin.Context) { c.Request = c.Request.WithContext(forged(c.Request.Context())) }
+	admin, slug := clerkauth.Role("org:admin"), clerkauth.OrganizationParam("slug")
+	r.GET("/", answer)
+	r.GET("/dashboard", guard(), later, answer)
+	r.DELETE("/orgs/:slug", guard(admin, slug), answer)
+	r.POST("/invoices", guard(clerkauth.Permission("org:invoices:create")), answer)
+	r.GET("/forged", forge, guard(), answer)
+	r.GET("/panic", guard(), func(*gin.Context) { panic("a handler's") })
+	admins := r.Group("/admin", guard(admin))
+	admins.GET("/users", answer)
+	admins.GET("/:rest", answer)
+	admins.GET("/:rest/*more", answer)
+	r.Group("/orgs/:slug", guard(slug)).GET("/x", answer)
+	return r
+}
+
+// allowOrigin answers preflights, and lets pages of one origin read answers.
+func allowOrigin(c *gin.Context) {
+	c.Writer.Header().Add("Vary", "Origin")
+	c.Header("Access-Control-Allow-Origin", cors)
+	if c.Request.Method == http.MethodOptions && c.GetHeader("Access-Control-Request-Method") != "" {
+		c.Header("Access-Control-Allow-Headers", "Authorization")
+		c.AbortWithStatus(http.StatusNoContent)
+	}
+}
+
+// TestRouterOptions asks in odd ways of engines that read paths in every way that
+// gin has.
+func TestRouterOptions(t *testing.T) {
+	for name, set := range map[string]func(*gin.Engine){
+		"raw path":        func(r *gin.Engine) { r.UseRawPath = true },
+		"raw, escaped":    func(r *gin.Engine) { r.UseRawPath, r.UnescapePathValues = true, false },
+		"escaped path":    func(r *gin.Engine) { r.UseEscapedPath = true },
+		"extra slashes":   func(r *gin.Engine) { r.RemoveExtraSlash = true },
+		"fixed path":      func(r *gin.Engine) { r.RedirectFixedPath = true },
+		"no redirects":    func(r *gin.Engine) { r.RedirectTrailingSlash = false },
+		"methods are 405": func(r *gin.Engine) { r.HandleMethodNotAllowed = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, _ := newApp(t)
+			r := newEngine(a)
+			set(r)
+			server := httptest.NewServer(r)
+			defer server.Close()
+			for _, path := range []string{"/admin/users", "//admin/users", "/admin//users", "/admin/users/", "/x/../admin/users",
+				"/%61dmin/users", "/admin%2fusers", "/admin/%2e%2e/admin/users", "/ADMIN/users", "//dashboard", "/./dashboard"} {
+				send(t, server.URL, request{method: "GET", path: path})
+				if seen := a.witness.take(); len(seen) > 0 {
+					t.Errorf("%s reached a handler", path)
+				}
+			}
+		})
+	}
+}
+
+// TestPanicInErrorHandlerStopsTheChain has a middleware that recovers and says
+// nothing of it, after which gin would call the next handler.
+func TestPanicInErrorHandlerStopsTheChain(t *testing.T) {
+	_, srv := newApp(t)
+	config := srv.Config()
+	config.ErrorHandler = func(http.ResponseWriter, *http.Request, *clerkauth.Error) { panic("an ErrorHandler's") }
+	reached := false
+	r := gin.New()
+	r.Use(gin.CustomRecoveryWithWriter(io.Discard, func(*gin.Context, any) {}))
+	r.GET("/", clerkgin.Require(newAuth(t, config)), func(*gin.Context) { reached = true })
+	r.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	if reached {
+		t.Error("the handler was reached")
+	}
+}
+
+// TestContextWithFallback shows where gin's own context can be asked.
+func TestContextWithFallback(t *testing.T) {
+	a, srv := newApp(t)
+	session := srv.SignIn(srv.CreateUser("jane@example.com"))
+	for _, fallback := range []bool{true, false} {
+		r := gin.New()
+		r.ContextWithFallback = fallback
+		r.GET("/", clerkgin.Require(a.auth), func(c *gin.Context) { c.String(200, clerkauth.FromContext(c).UserID) })
+		req, rec := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
+		session.Authorize(req)
+		r.ServeHTTP(rec, req)
+		if got := rec.Body.String(); (got == session.User.ID) != fallback || !fallback && got != "" {
+			t.Errorf("fallback %v: %q", fallback, got)
+		}
+	}
+}
+
+// TestLoggersSeeTheCaller shows that a middleware before the guard knows who was
+// calling once the chain has returned.
+func TestLoggersSeeTheCaller(t *testing.T) {
+	a, srv := newApp(t)
+	session := srv.SignIn(srv.CreateUser("jane@example.com"))
+	var log strings.Builder
+	r := gin.New()
+	r.Use(func(c *gin.Context) {
+		c.Next()
+		log.WriteString(clerkauth.FromContext(c.Request.Context()).UserID)
+	})
+	r.GET("/", clerkgin.Require(a.auth), func(*gin.Context) {})
+	req := httptest.NewRequest("GET", "/", nil)
+	session.Authorize(req)
+	r.ServeHTTP(httptest.NewRecorder(), req)
+	if log.String() != session.User.ID {
+		t.Errorf("logged %q", log.String())
+	}
+}

@@ -1,0 +1,99 @@
+// Package clerkgrpc identifies the callers of a gRPC server and guards its
+// methods.
+//
+//	unary, stream := clerkgrpc.Interceptors(auth, clerkgrpc.Rules{
+//		healthpb.Health_Check_FullMethodName: clerkauth.Public,
+//		shoppb.Shop_Refund_FullMethodName:    clerkauth.Role("org:admin"),
+//	})
+//	s := grpc.NewServer(grpc.UnaryInterceptor(unary), grpc.StreamInterceptor(stream))
+//
+// Handlers ask who is calling with clerkauth.FromContext(ctx), those of streams
+// with clerkauth.FromContext(stream.Context()).
+package clerkgrpc
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/clerkauth/clerkauth"
+)
+
+// Rules says who may call which methods, by their full names: /service/method.
+// Take the constants of generated code, for a rule with a misspelt name is about
+// no method. Methods without a rule are for [clerkauth.SignedIn].
+type Rules map[string]clerkauth.Access
+
+// Interceptors returns what identifies callers by the metadata authorization and
+// refuses those who may not call a method, as [clerkauth.Authenticator.Require]
+// does, with the codes Unauthenticated, PermissionDenied and Unavailable. A bad
+// session token is refused for public methods, too. A stream is checked when it
+// begins: the caller's Auth.ExpiresAt tells for how long that holds.
+//
+// It returns both kinds, so that neither is forgotten, and panics on a name that
+// is none and on an Access that is nil or that nobody could ever meet.
+func Interceptors(auth *clerkauth.Authenticator, rules Rules) (grpc.UnaryServerInterceptor, grpc.StreamServerInterceptor) {
+	access := maps.Clone(rules) // no rule is changed while it is in use
+	for method, demand := range access {
+		if parts := strings.Split(method, "/"); len(parts) != 3 || parts[0] != "" || parts[1] == "" || parts[2] == "" {
+			panic(fmt.Sprintf("clerkgrpc: %q is not like /service/method", method))
+		}
+		auth.Require(demand) // for its panic
+	}
+	check := func(ctx context.Context, method string) (context.Context, error) {
+		// A client writes the name; without its slash it is no other method's.
+		demand, ok := access["/"+strings.TrimPrefix(method, "/")]
+		if !ok {
+			demand = clerkauth.SignedIn
+		}
+		// No cookies: browsers, which send them unasked, speak no gRPC.
+		r := &http.Request{Method: http.MethodPost, URL: &url.URL{Path: method}, Header: http.Header{
+			"Authorization": metadata.ValueFromIncomingContext(ctx, "authorization"),
+		}}
+		ctx, err := auth.Check(r.WithContext(ctx), demand)
+		return ctx, statusOf(err)
+	}
+	unary := func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		ctx, err := check(ctx, info.FullMethod)
+		if err != nil {
+			return nil, err
+		}
+		return handler(ctx, req)
+	}
+	stream := func(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		ctx, err := check(s.Context(), info.FullMethod)
+		if err != nil {
+			return err
+		}
+		return handler(srv, identified{s, ctx})
+	}
+	return unary, stream
+}
+
+// identified is a stream whose caller is known.
+type identified struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s identified) Context() context.Context { return s.ctx }
+
+// statusOf returns what a caller is told: the reason, and nothing of its cause.
+func statusOf(err error) error {
+	var refusal *clerkauth.Error
+	if !errors.As(err, &refusal) {
+		return err // nil
+	}
+	code := map[int]codes.Code{401: codes.Unauthenticated, 403: codes.PermissionDenied, 503: codes.Unavailable}[refusal.Status]
+	return status.Error(cmp.Or(code, codes.Internal), (&clerkauth.Error{Reason: refusal.Reason}).Error())
+}

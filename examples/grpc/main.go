@@ -1,0 +1,169 @@
+// Command grpc is a small gRPC service, with public and guarded methods and a
+// Clerk instance of its own. The part to copy is server.go.
+//
+//	go run .          serve, and print lines that call it with live tokens
+//	go run . -check   make those calls, compare, and exit 0 or 1
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"text/tabwriter"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+func main() {
+	check := flag.Bool("check", false, "make the calls that are printed otherwise, and compare the answers")
+	addr := flag.String("addr", "127.0.0.1:8080", "where to listen, or what to call; with -check any free port is taken")
+	var c call
+	flag.StringVar(&c.method, "call", "", "call this method of a running server, and print the answer")
+	flag.StringVar(&c.message, "message", "", "with -call, the message")
+	flag.StringVar(&c.token, "token", "", "with -call, the token")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	var err error
+	if c.method != "" {
+		var answer string
+		answer, err = c.send(ctx, *addr)
+		fmt.Println(status.Code(err), answer)
+	} else {
+		err = run(ctx, *check, *addr, os.Stdout)
+	}
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends, or checks and returns.
+func run(ctx context.Context, check bool, addr string, out io.Writer) error {
+	if check {
+		addr = "127.0.0.1:0"
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	addr = listener.Addr().String()
+	clerk, err := clerkauthtest.Start()
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer clerk.Close()
+	auth, err := clerkauth.New(clerk.Config()) // for your own instance: clerkauth.FromEnv()
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+
+	server := newServer(auth)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = server.Serve(listener)
+	}()
+	defer func() {
+		server.Stop()
+		<-served
+	}()
+
+	calls := newCalls(clerk)
+	if check {
+		return checkAll(ctx, out, addr, calls)
+	}
+	fmt.Fprintf(out, "serving on %s\n", addr)
+	for _, c := range calls {
+		fmt.Fprintf(out, "\n# %s: %s\ngo run . -addr %s -call %s -message '%s' -token '%s'\n", c.shows, c.want, addr, c.method, c.message, c.token)
+	}
+	fmt.Fprintln(out, "\npress Ctrl-C to stop")
+	<-ctx.Done()
+	return nil
+}
+
+// call is one thing to try, and the code that answers it.
+type call struct {
+	shows, method, message, token string
+	want                          codes.Code
+}
+
+// newCalls returns what shows who may do what.
+func newCalls(clerk *clerkauthtest.Server) []call {
+	token := func(email, role string, permissions ...string) string {
+		session := clerk.SignIn(clerk.CreateUser(email), clerkauthtest.InOrganization("acme", role, permissions...))
+		return session.Token(clerkauthtest.ExpiresIn(12 * time.Hour)) // Clerk's live for a minute; nobody types that fast
+	}
+	admin := token("jane@example.com", "org:admin", "org:invoices:create")
+	member := token("john@example.com", "org:member")
+	return []call{
+		{"anybody may see the home page", homeMethod, "", "", codes.OK},
+		{"the dashboard wants a session", dashboardMethod, "", "", codes.Unauthenticated},
+		{"so do the guarded methods", deleteOrgMethod, "acme", "", codes.Unauthenticated},
+		{"what is no token is refused", dashboardMethod, "", "not-a-token", codes.Unauthenticated},
+		{"even where anybody may come", homeMethod, "", "not-a-token", codes.Unauthenticated},
+		{"jane is signed in", dashboardMethod, "", admin, codes.OK},
+		{"and known on the home page", homeMethod, "", admin, codes.OK},
+		{"she is an admin", deleteOrgMethod, "acme", admin, codes.OK},
+		{"of acme alone", deleteOrgMethod, "other", admin, codes.PermissionDenied},
+		{"and may create invoices", createInvoiceMethod, "", admin, codes.OK},
+		{"john is signed in", dashboardMethod, "", member, codes.OK},
+		{"but no admin", deleteOrgMethod, "acme", member, codes.PermissionDenied},
+		{"without that permission", createInvoiceMethod, "", member, codes.PermissionDenied},
+	}
+}
+
+// checkAll makes the calls and prints a table of what was expected and seen.
+func checkAll(ctx context.Context, out io.Writer, addr string, calls []call) error {
+	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, "CALL\tEXPECTED\tSEEN\t\tSHOWS")
+	failed := 0
+	for _, c := range calls {
+		_, err := c.send(ctx, addr)
+		verdict := "ok"
+		if status.Code(err) != c.want {
+			verdict = "FAILED"
+			failed++
+		}
+		fmt.Fprintf(table, "%s %s\t%s\t%s\t%s\t%s\n", c.method, c.message, c.want, status.Code(err), verdict, c.shows)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%d passed, %d failed\n", len(calls)-failed, failed)
+	if failed > 0 {
+		return errors.New("an answer was not as expected")
+	}
+	return nil
+}
+
+// send makes the call and returns the answer.
+func (c call) send(ctx context.Context, addr string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if c.token != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+c.token)
+	}
+	answer := new(text)
+	err = conn.Invoke(ctx, c.method, wrapperspb.String(c.message), answer)
+	return answer.Value, err
+}
