@@ -1,40 +1,84 @@
 package clerkauth
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	svix "github.com/svix/svix-webhooks/go"
+
+	"github.com/clerkauth/clerkauth/event"
 )
 
-// WebhookConfig says which deliveries of Clerk's webhooks are authentic.
+// WebhookConfig says which deliveries of Clerk's webhooks are authentic, and what
+// becomes of them.
 type WebhookConfig struct {
 	// Secrets are the endpoint's signing secrets, whsec_…: one, or the new and
-	// the old while it is being rotated.
-	Secrets []string
+	// the old while it is being rotated. Svix signs with both for 24 hours.
+	Secrets WebhookSecrets
 
-	// Now is the clock. Nil means time.Now.
+	// Deliveries remembers which deliveries were handled. Nil remembers them in
+	// memory, the last 100,000 for 36 hours: enough for a program of which one
+	// process runs. A store belongs to one endpoint.
+	Deliveries Deliveries
+
+	// OnError is told what a handler returned or that it panicked, and what the
+	// store failed with, for your log and metrics. The delivery will come again.
+	// Nil is nobody.
+	OnError func(context.Context, *event.Raw, error)
+
+	// Logger gets the type and id of deliveries that fail, and the kind of error
+	// but not its text, which may quote a payload: see OnError. Refusals are
+	// logged at debug level. Nil means slog.Default().
+	Logger *slog.Logger
+
+	// Now is the clock by which timestamps are judged. Nil means time.Now.
 	Now func() time.Time
 }
 
+// WebhookSecrets is a []string that does not print, unless it stands in an
+// unexported field, where fmt asks no method.
+type WebhookSecrets []string
+
+// String returns "[redacted]", or "" if there is none.
+func (s WebhookSecrets) String() string {
+	if len(s) == 0 {
+		return ""
+	}
+	return "[redacted]"
+}
+
+// Format writes what String returns, whatever the verb.
+func (s WebhookSecrets) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// MarshalText writes what String returns, for encoding/json and others.
+func (s WebhookSecrets) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// LogValue logs what String returns.
+func (s WebhookSecrets) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
 const (
-	// webhookTolerance is how far a delivery's timestamp may be from now, either
-	// way (Standard Webhooks, and Svix's own figure).
-	webhookTolerance = 5 * time.Minute
+	// webhookTolerance is how many seconds a delivery's timestamp may be from now,
+	// either way (Standard Webhooks, and Svix's own figure).
+	webhookTolerance = 5 * 60
 	// minWebhookKey is the shortest key in bytes that Standard Webhooks allows.
 	minWebhookKey = 24
 	// maxSignatures is how many signatures of a delivery are looked at.
 	maxSignatures = 32
 )
 
-// Webhook verifies deliveries of Clerk's webhooks, which Svix signs. Make it
-// with [NewWebhook]; it is safe for concurrent use.
+// Webhook receives Clerk's webhooks, which Svix delivers: it verifies, decodes and
+// handles each delivery once. Make it with [NewWebhook], say with [On] and
+// [Webhook.OnAny] what is to be done, and serve it; it is safe for concurrent use.
 type Webhook struct {
 	// Behind a pointer, so that printing whatever holds a Webhook shows an
 	// address.
@@ -42,15 +86,33 @@ type Webhook struct {
 }
 
 type webhook struct {
-	verifiers []*svix.Webhook
-	now       func() time.Time
+	verifiers  []*svix.Webhook
+	deliveries Deliveries
+	onError    func(context.Context, *event.Raw, error)
+	log        *slog.Logger
+	now        func() time.Time
+
+	mu       sync.RWMutex // guards what follows
+	handlers map[string]eventHandler
+	any      eventHandler
 }
+
+type eventHandler func(context.Context, *event.Raw) error
 
 // NewWebhook returns a Webhook for c, or every mistake in c joined in one error.
 func NewWebhook(c WebhookConfig) (*Webhook, error) {
-	w := &webhook{now: c.Now}
+	w := &webhook{deliveries: c.Deliveries, onError: c.OnError, log: c.Logger, now: c.Now, handlers: make(map[string]eventHandler)}
 	if w.now == nil {
 		w.now = time.Now
+	}
+	if w.log == nil {
+		w.log = slog.Default()
+	}
+	if w.onError == nil {
+		w.onError = func(context.Context, *event.Raw, error) {}
+	}
+	if w.deliveries == nil {
+		w.deliveries = newMemoryDeliveries(w.now)
 	}
 	var wrong mistakes
 	if len(c.Secrets) == 0 {
@@ -82,40 +144,67 @@ func newVerifier(secret string) (*svix.Webhook, error) {
 	return svix.NewWebhookRaw(key)
 }
 
-var (
-	deliveryID   = regexp.MustCompile(`\A[A-Za-z0-9_-]{1,128}\z`) // no dot: it separates what is signed
-	deliveryTime = regexp.MustCompile(`\A[1-9][0-9]{0,11}\z`)     // one spelling a moment
-)
-
 // Verify tells whether body is a delivery that Svix signed for this endpoint
 // within the last five minutes, judged by the svix-id, svix-timestamp and
 // svix-signature headers. Body must be the bytes as they came: not decoded, not
 // parsed, not formatted. The error is an *[Error] with [ErrWebhook], and does not
 // say more, because it would help who forges.
+//
+// It is for deliveries that come some other way than by HTTP: [Webhook.ServeHTTP]
+// verifies by itself.
 func (w *Webhook) Verify(header http.Header, body []byte) error {
+	d, why := w.core.read(header)
+	if why == "" {
+		why = w.core.verify(d, body)
+	}
+	if why != "" {
+		return newError(ErrWebhook, nil)
+	}
+	return nil
+}
+
+// delivery is what the headers of a delivery say, in the one spelling of each that
+// is accepted.
+type delivery struct{ id, timestamp, signatures string }
+
+var (
+	deliveryID   = regexp.MustCompile(`\A[A-Za-z0-9_-]{1,128}\z`) // no dot: it separates what is signed
+	deliveryTime = regexp.MustCompile(`\A[1-9][0-9]{0,11}\z`)     // one spelling a moment
+)
+
+// read reads the headers, or tells an operator, and nobody else, what is wrong with
+// them.
+func (w *webhook) read(header http.Header) (d delivery, why string) {
 	id, okID := single(header, "Svix-Id")
 	stamp, okStamp := single(header, "Svix-Timestamp")
 	signatures, okSignature := single(header, "Svix-Signature")
-	if !okID || !okStamp || !okSignature ||
-		!deliveryID.MatchString(id) || !deliveryTime.MatchString(stamp) || strings.Count(signatures, " ") >= maxSignatures {
-		return newError(ErrWebhook, nil)
+	if !okID || !okStamp || !okSignature {
+		return d, "a header is missing, or stands there twice"
+	}
+	if !deliveryID.MatchString(id) || !deliveryTime.MatchString(stamp) || strings.Count(signatures, " ") >= maxSignatures {
+		return d, "a header is not as Svix writes it"
 	}
 	seconds, err := strconv.ParseInt(stamp, 10, 64)
 	if err != nil {
-		return newError(ErrWebhook, nil)
+		return d, "a header is not as Svix writes it"
 	}
-	if away := w.core.now().Sub(time.Unix(seconds, 0)); away.Truncate(time.Second).Abs() > webhookTolerance {
-		return newError(ErrWebhook, nil)
+	if age := w.now().Unix() - seconds; age > webhookTolerance || age < -webhookTolerance {
+		return d, "it is too old or from the future: check the clock"
 	}
+	return delivery{id, stamp, wellFormed(signatures)}, ""
+}
+
+// verify tells what is wrong with a body, as read does.
+func (w *webhook) verify(d delivery, body []byte) (why string) {
 	// Svix falls back to other header names and takes what stands behind a
 	// second comma for nothing: it is shown what has been checked alone.
-	checked := http.Header{"Svix-Id": {id}, "Svix-Timestamp": {stamp}, "Svix-Signature": {wellFormed(signatures)}}
-	for _, verifier := range w.core.verifiers {
+	checked := http.Header{"Svix-Id": {d.id}, "Svix-Timestamp": {d.timestamp}, "Svix-Signature": {d.signatures}}
+	for _, verifier := range w.verifiers {
 		if verifier.VerifyIgnoringTimestamp(body, checked) == nil {
-			return nil
+			return ""
 		}
 	}
-	return newError(ErrWebhook, nil)
+	return "no signature matches: check the secret, and that nothing changes the body on its way"
 }
 
 // wellFormed leaves only version 1 signatures of one spelling in a list.

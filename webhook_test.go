@@ -1,9 +1,17 @@
 package clerkauth_test
 
 import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +57,7 @@ func TestWebhookVector(t *testing.T) {
 
 func TestWebhookToleranceIsFiveMinutes(t *testing.T) {
 	for away, ok := range map[time.Duration]bool{0: true, 5 * time.Minute: true, -5 * time.Minute: true,
+		5*time.Minute + 999*time.Millisecond: true, -5*time.Minute - time.Millisecond: false, // a clock of whole seconds, as Clerk's
 		5*time.Minute + time.Second: false, -5*time.Minute - time.Second: false} {
 		err := newWebhook(t, time.Unix(vectorTime, 0).Add(away), vectorSecret).Verify(vectorHeader(), []byte(vectorBody))
 		if (err == nil) != ok {
@@ -111,6 +120,100 @@ func TestWebhookSecretsAreChecked(t *testing.T) {
 			t.Errorf("the error holds the secret: %v", err)
 		}
 	}
+}
+
+// TestWebhookWorkedExample is the example in Clerk's protocol.
+func TestWebhookWorkedExample(t *testing.T) {
+	const body = `{"type":"user.created","object":"event","data":{"id":"user_1"},"event_attributes":{"http_request":{"client_ip":"1.2.3.4","user_agent":"x"}}}`
+	w := newWebhook(t, time.Unix(1790000000, 0), "whsec_dmVjdG9yc19zaWduaW5nX3NlY3JldF8zMmJ5dGVzX18=")
+	h := http.Header{"Svix-Id": {"m1"}, "Svix-Timestamp": {"1790000000"}, "Svix-Signature": {"v1,22TU1qcHNai94bYSh6SLU5bq2u2N/8t2M+s76TtmgRc="}}
+	if err := w.Verify(h, []byte(body)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWebhookSecretsDoNotPrint(t *testing.T) {
+	c := clerkauth.WebhookConfig{Secrets: []string{vectorSecret}}
+	text, err := json.Marshal(map[string]any{"secrets": c.Secrets})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	for _, h := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {
+		slog.New(h).Info("configured", "config", c, "secrets", c.Secrets, "pointer", &c)
+	}
+	out := fmt.Sprintf("%v %+v %#v %s %q %x %d %v %v %s", c, c, c, c.Secrets, c.Secrets, c.Secrets, c.Secrets, &c, c.Secrets.String(), text) + log.String()
+	if strings.Contains(out, vectorSecret[6:]) || strings.Contains(out, fmt.Sprintf("%x", vectorSecret[6:])) || !strings.Contains(out, "[redacted]") {
+		t.Errorf("printed the secrets: %s", out)
+	}
+	if got := fmt.Sprint(clerkauth.WebhookSecrets{}); got != "" {
+		t.Errorf("no secrets print as %q", got)
+	}
+}
+
+// fuzzSign is the reference: an HMAC over exactly these bytes.
+func fuzzSign(id, stamp, body string) string {
+	key, err := base64.StdEncoding.DecodeString(vectorSecret[len("whsec_"):])
+	if err != nil {
+		panic(err)
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(id + "." + stamp + "." + body))
+	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// FuzzWebhook holds that a delivery is accepted if and only if its headers are
+// canonical and one of its signatures is the HMAC of exactly what was sent.
+func FuzzWebhook(f *testing.F) {
+	for _, id := range []string{vectorID, "m", "", "msg_1.2", "a.1614265330.b", " m", "m\n", "mé", strings.Repeat("m", 128), strings.Repeat("m", 129)} {
+		f.Add(id, "1614265330", fuzzSign(id, "1614265330", vectorBody), vectorBody)
+	}
+	for _, stamp := range []string{"", "+1614265330", "01614265330", "1614265330.5", "1e9", "0x60", " 1614265330", "1614265030", "1614265029", "1614265630", "1614265631", "-1", "0", "9223372036854775808"} {
+		f.Add(vectorID, stamp, fuzzSign(vectorID, stamp, vectorBody), vectorBody)
+		f.Add(vectorID, stamp, vectorSignature, vectorBody)
+	}
+	for _, s := range []string{"", "v1,", "v1", ",", "v1,x " + vectorSignature, vectorSignature + " v2,x", vectorSignature + ",x", vectorSignature + "=", "v1a" + vectorSignature[2:],
+		"V1" + vectorSignature[2:], vectorSignature[3:], " " + vectorSignature + " ", vectorSignature + "\t" + vectorSignature, strings.Repeat("v1,x ", 31) + vectorSignature,
+		strings.Repeat("v1,x ", 32) + vectorSignature, strings.Replace(vectorSignature, "E=", "F=", 1), strings.TrimSuffix(vectorSignature, "=")} {
+		f.Add(vectorID, "1614265330", s, vectorBody)
+	}
+	for _, body := range []string{"", "{}", vectorBody + "\n", "\ufeff" + vectorBody, "\xff"} {
+		f.Add(vectorID, "1614265330", fuzzSign(vectorID, "1614265330", body), body)
+		f.Add(vectorID, "1614265330", vectorSignature, body)
+	}
+	w, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: []string{vectorSecret}, Now: func() time.Time { return time.Unix(vectorTime, 0) }})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, id, stamp, signatures, body string) {
+		want := len(id) > 0 && len(id) <= 128 && strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") == ""
+		seconds, err := strconv.Atoi(stamp)
+		want = want && err == nil && strconv.Itoa(seconds) == stamp && seconds >= vectorTime-300 && seconds <= vectorTime+300
+		list := strings.Split(signatures, " ")
+		want = want && len(list) <= 32 && slices.Contains(list, fuzzSign(id, stamp, body))
+		h := http.Header{"Svix-Id": {id}, "Svix-Timestamp": {stamp}, "Svix-Signature": {signatures}}
+		if got := w.Verify(h, []byte(body)) == nil; got != want {
+			t.Errorf("accepted: %t, want %t", got, want)
+		}
+		// As it came or not, what is signed rightly is accepted, and no bit of it can
+		// be flipped.
+		if !want {
+			return
+		}
+		for _, part := range []*string{&id, &stamp, &body} {
+			for i := range min(len(*part), 64) {
+				kept := *part
+				flipped := []byte(kept)
+				flipped[i] ^= 1 << (i % 8)
+				*part = string(flipped)
+				h := http.Header{"Svix-Id": {id}, "Svix-Timestamp": {stamp}, "Svix-Signature": {signatures}}
+				if w.Verify(h, []byte(body)) == nil {
+					t.Errorf("%q was accepted as %q", kept, *part)
+				}
+				*part = kept
+			}
+		}
+	})
 }
 
 func TestWebhookDoesNotPrint(t *testing.T) {

@@ -44,7 +44,7 @@ var judges = []judge{
 	{"authenticate.json", openAuthenticate},
 	{"has.json", openHas},
 	{"matcher.json", openMatcher},
-	{"webhook.json", openNotBuilt(map[string]any{"ok": false, "type": nil})},
+	{"webhook.json", openWebhook},
 }
 
 // decision is our answer to one case; as JSON it is the line that -decisions

@@ -153,10 +153,11 @@ func relate(a, b *automaton) (rel relation, shared string, err error) {
 		cuts = a.cuts(p.a, cuts)
 		cuts = b.cuts(p.b, cuts)
 		slices.Sort(cuts)
-		cuts = append(slices.Compact(cuts), unicode.MaxRune+1)
-		for i, r := range cuts[:len(cuts)-1] {
-			if r < 'x' && 'x' < cuts[i+1] {
-				r = 'x' // an example that people can read
+		cuts = append(slices.Compact(cuts), 'x')
+		slices.Reverse(cuts) // x first, for an example that people can read
+		for _, r := range cuts {
+			if r > unicode.MaxRune {
+				continue
 			}
 			next := pair{a: a.step(p.a, r), b: b.step(p.b, r)}
 			switch {

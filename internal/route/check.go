@@ -12,8 +12,8 @@ import (
 func (ix *index) check() error {
 	var errs []error
 	for i, p := range ix.patterns {
-		if wildcard, _ := opensSiblings(p.nodes, 0); wildcard != "" && ix.open[i] {
-			errs = append(errs, fmt.Errorf("rule %q: %s behind other text also opens siblings (/dashboard(.*) opens /dashboardx): write {rest...} or :path* behind a slash, or protect with it", p, wildcard))
+		if ix.open[i] {
+			errs = append(errs, checkSiblings(p))
 		}
 		for j, other := range ix.patterns[:i] {
 			if err := ix.compare(j, i); err != nil {
@@ -22,18 +22,28 @@ func (ix *index) check() error {
 		}
 	}
 	for i := range ix.patterns {
-		if err := ix.checkReached(i); err != nil {
-			errs = append(errs, err)
-		}
+		errs = append(errs, ix.checkReached(i))
 	}
-	if len(errs) == 0 { // else the answers of the index mean nothing
-		for i := range ix.patterns {
-			if err := ix.checkOpen(i); err != nil {
-				errs = append(errs, err)
-			}
-		}
+	if err := errors.Join(errs...); err != nil {
+		return err // the answers of the index mean nothing
+	}
+	for i := range ix.patterns {
+		errs = append(errs, ix.checkOpen(i))
 	}
 	return errors.Join(errs...)
+}
+
+// checkSiblings reports a wildcard that opens more than what it is behind.
+func checkSiblings(p *Pattern) error {
+	wildcard, _ := opensSiblings(p.nodes, 0)
+	if wildcard == "" {
+		return nil
+	}
+	better := "put a slash before it"
+	if text, ok := strings.CutSuffix(p.text, "(.*)"); ok && wildcard == "(.*)" {
+		better = fmt.Sprintf("write %q", text+"/:path*")
+	}
+	return fmt.Errorf("rule %q: %s behind other text also opens siblings, as /docs(.*) opens /docsx: %s", p, wildcard, better)
 }
 
 // compare records how two rules lie to each other.
@@ -118,13 +128,12 @@ func relateMethods(a, b string) relation {
 	return relateNames(a, b)
 }
 
-// prefix is the text that all paths of the pattern begin with, folded, less a
-// slash at its end: see withoutSlash.
+// prefix is the text that all paths of the pattern begin with, folded.
 func (p *Pattern) prefix() string {
 	if p.nodes[0].kind != literal {
 		return ""
 	}
-	return strings.TrimSuffix(lower(p.nodes[0].text), "/")
+	return lower(p.nodes[0].text)
 }
 
 // apart reports whether no path begins with both texts. It spares most pairs of
@@ -154,7 +163,7 @@ func (ix *index) checkReached(i int) error {
 	switch rel, _, err := relate(p.lang[folded], all); {
 	case err != nil:
 		return fmt.Errorf("rule %q and the more specific ones are %w: write them simpler", p, err)
-	case rel == equal || rel == within:
+	case rel == equal:
 		return fmt.Errorf("rule %q is never reached: all its paths fall under %s", p, strings.Join(names, ", "))
 	}
 	return nil

@@ -3,7 +3,6 @@ package route
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -27,10 +26,9 @@ type Pattern struct {
 	nodes  []node
 	clerk  bool // in Clerk's grammar
 	root   bool // all of the path is optional, so that / is what is left of it
-	// routes are the nodes as lists of segments, for a trie. nil if there is no
-	// such form; then exact and wide are what to match with.
-	routes      []sequence
-	exact, wide *regexp.Regexp
+	// routes are the nodes as lists of segments, for a trie, or nil if there is no
+	// such form.
+	routes []sequence
 
 	lang  [2]*automaton // of the paths that it matches: as written, and folded
 	reach *automaton    // of the paths that it protects: folded and wide
@@ -111,14 +109,8 @@ func (p *Pattern) compile() error {
 			return err
 		}
 	}
-	if p.reach, err = newAutomaton(p.source(folded | wide)); err != nil {
-		return err
-	}
-	if p.routes == nil {
-		p.exact = anchored(p.source(asWritten))
-		p.wide = anchored(p.source(folded | wide))
-	}
-	return nil
+	p.reach, err = newAutomaton(p.source(folded | wide))
+	return err
 }
 
 // isClerk tells the grammars apart.

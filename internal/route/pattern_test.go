@@ -2,6 +2,8 @@ package route
 
 import (
 	"maps"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -62,6 +64,8 @@ func TestPatterns(t *testing.T) {
 		{"/a{/b}?/c", "/a/c /a/b/c", "/a/b"},
 		{"/a{/b}+", "/a/b /a/b/b/", "/a"},
 		{"/a{/:x-}*", "/a /a/b- /a/b-/c-/", "/a/b"},
+		{"{/b}+", "/b /b/ /b/b", "/ // /bb"},
+		{`/file\.:ext?`, "/file. /file.js", "/file /filejs"},
 		{"{/:lang}?/about", "/about /en/about", "/about/en /en/fr/about"},
 		{"/(api|trpc)(.*)", "/api /apix /trpc/a", "/other/api"},
 		{"/(a|b)/c", "/a/c /b/c/", "/c/c /ab/c"},
@@ -92,6 +96,40 @@ func TestPatterns(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Whatever is a pattern, its trie and its regular expression agree on what it
+// matches, and it can stand in a table.
+func FuzzPattern(f *testing.F) {
+	for _, pattern := range []string{
+		"/a/{b}/{c...}", "GET x.y/{$}", "/a(.*)", "/:a/:b-:c", "/a{/:x}*", "/a/:x?", `/(\d+)`, "/(a|b)/x{.:y}?", "/a/(.+)b",
+	} {
+		for _, path := range []string{"/a/b", "/", "/a/b/c/", "/A//b"} {
+			f.Add(pattern, path)
+		}
+	}
+	f.Fuzz(func(t *testing.T, pattern, path string) {
+		p, err := Parse(pattern)
+		if err != nil || !strings.HasPrefix(path, "/") || checkReading(path) != nil {
+			return
+		}
+		matches := says(t, p, path)
+		if _, ok := p.Values(path); matches && !ok {
+			t.Errorf("%q matches %q, but has no values for it", pattern, path)
+		}
+		table, err := NewTable(map[string]bool{pattern: false}, Options[bool]{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		method := p.method
+		if method == "" {
+			method = "GET"
+		}
+		rules, err := table.Lookup(method, p.host, &url.URL{Path: path})
+		if err == nil && matches && !slices.ContainsFunc(rules, func(r *Rule[bool]) bool { return r.Pattern == pattern }) {
+			t.Errorf("%q does not protect %q", pattern, path)
+		}
+	})
 }
 
 func TestWildcardsCrossLineTerminators(t *testing.T) {

@@ -9,6 +9,11 @@
 // caller demands every one. A path is public only where all its readings are.
 // Adding a reading can refuse more, and never let more through.
 //
+// What is not seen here: middleware that rewrites a path behind the guard, file
+// systems and programs that take one letter for another beyond ASCII's two
+// cases, and echo's habit to let the last parameter of a route stand for the rest
+// of the path, slashes and all: the pattern of its route /a/:id is /a/:id(.*).
+//
 // The parts, from the bottom up:
 //
 //   - [Pattern]: what a rule is written in, Go's grammar or Clerk's;

@@ -147,7 +147,7 @@ func newPiece(seg []node) piece {
 	p := piece{}
 	for _, n := range seg {
 		if n.kind != literal {
-			if len(seg) == 1 && n.kind == segment && n.except == 0 {
+			if len(seg) == 1 && n.kind == segment {
 				return piece{any: true}
 			}
 			return piece{expr: seg}

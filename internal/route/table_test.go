@@ -103,12 +103,15 @@ func TestProtectingRulesFoldCase(t *testing.T) {
 	expect(t, tableOf(t, "", map[string]string{
 		"/{rest...}":       "public all",
 		"/Admin/{rest...}": "admin",
+		"/Glued(.*)":       "glued",
 		"/x/:id([a-f]+)":   "hex",
 		"/Docs/{rest...}":  "public docs",
 		"/kelvin":          "k",
 	}), []asked{
 		{"GET", "/admin/x", "admin"},
 		{"GET", "/ADMIN/X", "admin"},
+		{"GET", "/gluedX", "glued"},
+		{"GET", "/GLUED/x", "glued"},
 		{"GET", "/X/ABC", "hex"},
 		{"GET", "/Docs/a", "public docs"},
 		{"GET", "/docs/a", "public all"},
@@ -305,6 +308,8 @@ func TestTableErrors(t *testing.T) {
 	}{
 		{"overlap", map[string]string{"/a/{x}": "1", "/{y}/b": "2"}, "",
 			[]string{`rules "/a/{x}" and "/{y}/b" are both for /a/b, and neither is the more specific one`}},
+		{"overlap with an example", map[string]string{"/{a}/b/{c}": "1", "/{x}/{y}/z": "2"}, "",
+			[]string{"are both for /x/b/z"}},
 		{"overlap of path and method", map[string]string{"GET /a/{x}": "1", "/a/b": "2"}, "",
 			[]string{`"/a/b" and "GET /a/{x}" are both for /a/b`}},
 		{"overlap of host and path", map[string]string{"example.com/{rest...}": "1", "/a": "2"}, "",
@@ -326,7 +331,7 @@ func TestTableErrors(t *testing.T) {
 		{"unreachable", map[string]string{"/a/(x|y)": "1", "/a/x": "2", "/a/y": "3"}, "",
 			[]string{`rule "/a/(x|y)" is never reached: all its paths fall under "/a/x", "/a/y"`}},
 		{"siblings", map[string]string{"/docs(.*)": "public"}, "",
-			[]string{`rule "/docs(.*)": (.*) behind other text also opens siblings`}},
+			[]string{`rule "/docs(.*)": (.*) behind other text also opens siblings`, `write "/docs/:path*"`}},
 		{"siblings by an expression", map[string]string{"/docs(.+)": "public"}, "",
 			[]string{"opens siblings"}},
 		{"siblings by an optional group", map[string]string{"/docs{-(.*)}?": "public"}, "",

@@ -70,18 +70,18 @@ type hit struct {
 
 // insert adds a pattern under a number that find will return.
 func (t *trie) insert(p *Pattern, id int32) {
+	m := asWritten
+	if t.folded {
+		m = folded
+	}
 	if p.routes == nil {
-		o := opaque{exact: p.exact, wide: p.wide, id: id}
-		if t.folded {
-			o.exact = anchored(p.source(folded))
-		}
-		t.opaque = append(t.opaque, o)
+		t.opaque = append(t.opaque, opaque{anchored(p.source(m)), anchored(p.source(m | wide)), id})
 	}
 	t.forked = t.forked || len(p.routes) > 1
 	for _, s := range p.routes {
 		n := &t.root
 		for _, piece := range s.segs {
-			n = n.child(piece, t.folded)
+			n = n.child(piece, m)
 		}
 		switch s.tail {
 		case ends:
@@ -92,7 +92,7 @@ func (t *trie) insert(p *Pattern, id int32) {
 		case glued:
 			prefix := s.prefix
 			if t.folded {
-				prefix = lower(prefix)
+				prefix = lower(prefix) // as are the paths that find gets
 			}
 			if n.glued == nil {
 				n.glued = map[byte][]gluedEnd{}
@@ -102,7 +102,8 @@ func (t *trie) insert(p *Pattern, id int32) {
 	}
 }
 
-func (n *trieNode) child(p piece, fold bool) *trieNode {
+// child returns the node behind a segment, which it makes if need be.
+func (n *trieNode) child(p piece, m mode) *trieNode {
 	switch {
 	case p.any:
 		if n.any == nil {
@@ -110,10 +111,6 @@ func (n *trieNode) child(p piece, fold bool) *trieNode {
 		}
 		return n.any
 	case p.expr != nil:
-		m := asWritten
-		if fold {
-			m = folded
-		}
 		re := anchored(source(p.expr, m))
 		for _, e := range n.exprs {
 			if e.exact.String() == re.String() {
@@ -125,7 +122,7 @@ func (n *trieNode) child(p piece, fold bool) *trieNode {
 		return e.node
 	}
 	text := p.text
-	if fold {
+	if m&folded != 0 {
 		text = lower(text)
 	}
 	if n.literals == nil {

@@ -1,0 +1,673 @@
+package clerkauth_test
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	svix "github.com/svix/svix-webhooks/go"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/event"
+)
+
+// Row 229, how long comparing a signature takes, is measured in no test: the
+// comparison is crypto/hmac's.
+var webhookRows = map[int]func(*testing.T){
+	205: row205MissingHeaders,
+	206: row206Tolerance,
+	207: row207TimestampSpellings,
+	208: row208SignatureVersions,
+	209: row209SignatureLists,
+	210: row210SignatureSpellings,
+	211: row211TruncatedSignatures,
+	212: row212HeaderLines,
+	213: row213HeaderFamilies,
+	214: row214IDs,
+	215: row215AlteredBodies,
+	216: row216BodySizes,
+	217: row217ContentEncoding,
+	218: row218ContentTypes,
+	219: row219Methods,
+	220: row220Replay,
+	221: row221Concurrent,
+	222: row222Failures,
+	223: row223SlowHandlers,
+	224: row224Store,
+	225: row225Rotation,
+	226: row226Secrets,
+	227: row227NoSecret,
+	228: row228Events,
+}
+
+// hookRow is a Webhook at the time of the shared vector's signature.
+type hookRow struct {
+	*hookTest
+	handled int
+	deliver func(header http.Header, body string) int
+}
+
+func newHookRow(t *testing.T, secrets ...string) *hookRow {
+	t.Helper()
+	if len(secrets) == 0 {
+		secrets = []string{vectorSecret}
+	}
+	r := &hookRow{}
+	r.hookTest = newHooks(t, func(c *clerkauth.WebhookConfig) {
+		c.Secrets = secrets
+		c.Now = func() time.Time { return time.Unix(vectorTime, 0) }
+	})
+	r.OnAny(func(context.Context, *event.Raw) error {
+		r.handled++
+		return nil
+	})
+	r.deliver = func(header http.Header, body string) int {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, hooksURL, strings.NewReader(body))
+		req.Header = header
+		return r.serve(req).Code
+	}
+	return r
+}
+
+const hookBody = `{"type":"user.created","data":{"id":"user_1"}}`
+
+var hookIDs atomic.Int64
+
+// hookSigned returns the headers of a delivery that is signed for body, as it is.
+func hookSigned(body string) http.Header {
+	return hookSignedBy(vectorSecret, fmt.Sprintf("msg_%d", hookIDs.Add(1)), body)
+}
+
+func hookSignedBy(secret, id, body string) http.Header {
+	signer, err := svix.NewWebhook(secret)
+	if err != nil {
+		panic(err)
+	}
+	signature, err := signer.Sign(id, time.Unix(vectorTime, 0), []byte(body))
+	if err != nil {
+		panic(err)
+	}
+	return http.Header{"Svix-Id": {id}, "Svix-Timestamp": {fmt.Sprint(vectorTime)}, "Svix-Signature": {signature}}
+}
+
+// refuses holds that a delivery is answered 400, and not handled.
+func (r *hookRow) refuses(what string, header http.Header, body string) {
+	r.t.Helper()
+	before := r.handled
+	if got := r.deliver(header, body); got != http.StatusBadRequest || r.handled != before {
+		r.t.Errorf("%.60s: %d, handled: %t", what, got, r.handled != before)
+	}
+	if header != nil {
+		var e *clerkauth.Error
+		if err := r.Verify(header, []byte(body)); err != nil && (!errors.As(err, &e) || e.Error() != "clerkauth: the delivery is not authentic (webhook-not-authentic)") {
+			r.t.Errorf("%.60s: Verify: %v", what, err)
+		}
+	}
+}
+
+// accepts holds that a delivery is handled and acknowledged.
+func (r *hookRow) accepts(what string, header http.Header, body string) {
+	r.t.Helper()
+	before := r.handled
+	if got := r.deliver(header, body); got != http.StatusNoContent || r.handled != before+1 {
+		r.t.Errorf("%.60s: %d, handled: %t", what, got, r.handled != before)
+	}
+	if err := r.Verify(header, []byte(body)); err != nil {
+		r.t.Errorf("%.60s: Verify: %v", what, err)
+	}
+}
+
+// with returns the headers of a good delivery with one changed.
+func hookWith(name string, lines ...string) http.Header {
+	h := hookSigned(hookBody)
+	h[name] = lines
+	return h
+}
+
+func hookWithSignature(h http.Header, signatures string) http.Header {
+	h["Svix-Signature"] = []string{signatures}
+	return h
+}
+
+func row205MissingHeaders(t *testing.T) {
+	r := newHookRow(t)
+	for _, name := range []string{"Svix-Id", "Svix-Timestamp", "Svix-Signature"} {
+		for _, lines := range [][]string{nil, {}, {""}, {" "}, {"   "}, {"\t"}} {
+			r.refuses(fmt.Sprintf("%s %q", name, lines), hookWith(name, lines...), hookBody)
+		}
+	}
+	r.refuses("none", http.Header{}, hookBody)
+	r.accepts("all", hookSigned(hookBody), hookBody)
+}
+
+func row206Tolerance(t *testing.T) {
+	for away, accepted := range map[time.Duration]bool{
+		0: true, 5 * time.Minute: true, -5 * time.Minute: true, 5*time.Minute + time.Second: false, -5*time.Minute - time.Second: false,
+		-5*time.Minute - time.Millisecond: false, 5*time.Minute + 999*time.Millisecond: true, 24 * time.Hour: false, -24 * time.Hour: false,
+	} {
+		h := newHooks(t, func(c *clerkauth.WebhookConfig) {
+			c.Secrets = []string{vectorSecret}
+			c.Now = func() time.Time { return time.Unix(vectorTime, 0).Add(away) }
+		})
+		if err := h.Verify(hookSigned(hookBody), []byte(hookBody)); (err == nil) != accepted {
+			t.Errorf("%v: %v", away, err)
+		}
+	}
+}
+
+func row207TimestampSpellings(t *testing.T) {
+	r := newHookRow(t)
+	for _, stamp := range []string{"1614265330.5", "1e9", "+1614265330", "01614265330", " 1614265330", "1614265330 ", "0x60", "-1", "0", "9223372036854775807",
+		"9223372036854775808", "-9223372036854775808", strings.Repeat("1", 400), "", "now", "1614265330\n", "1_614_265_330", "１６１４２６５３３０", "1614265330000", "1614265330,1614265330"} {
+		r.refuses("signed as the number: "+stamp, hookWith("Svix-Timestamp", stamp), hookBody)
+		h := hookWith("Svix-Timestamp", stamp)
+		h["Svix-Signature"] = []string{fuzzSign(h.Get("Svix-Id"), stamp, hookBody)}
+		r.refuses("signed as sent: "+stamp, h, hookBody)
+	}
+}
+
+func row208SignatureVersions(t *testing.T) {
+	r := newHookRow(t)
+	for _, form := range []string{"v1,", "v1", ",", ",abc", "v1,!!!", "%s", "V1,%s", "v1 ,%s", "v1, %s", "v2,%s", "v1a,%s", "v1 %s", "v1;%s", "v1,%s,", "v1,%s,x", "v1,,%s", ",v1,%s", "v1,%s\n", " v1:%s"} {
+		h := hookSigned(hookBody)
+		good := strings.TrimPrefix(h.Get("Svix-Signature"), "v1,")
+		h["Svix-Signature"] = []string{strings.ReplaceAll(form, "%s", good)}
+		r.refuses(form, h, hookBody)
+	}
+}
+
+func row209SignatureLists(t *testing.T) {
+	r := newHookRow(t)
+	bad := "v1," + strings.Repeat("A", 43) + "="
+	list := func(n int, at int) http.Header {
+		h := hookSigned(hookBody)
+		entries := make([]string, n)
+		for i := range entries {
+			entries[i] = bad
+		}
+		if at >= 0 {
+			entries[at] = h.Get("Svix-Signature")
+		}
+		h["Svix-Signature"] = []string{strings.Join(entries, " ")}
+		return h
+	}
+	for at := range 4 {
+		r.accepts("a good one among three bad", list(4, at), hookBody)
+	}
+	r.accepts("32", list(32, 31), hookBody)
+	r.refuses("33", list(33, 0), hookBody)
+	r.refuses("64 bad", list(64, -1), hookBody)
+	big := list(10_000, 9_999)
+	if n := hookAllocates(func() { r.refuses("10,000", big, hookBody) }); n > 256<<10 {
+		t.Errorf("10,000 signatures make us allocate %d bytes", n)
+	}
+}
+
+func row210SignatureSpellings(t *testing.T) {
+	r := newHookRow(t)
+	// Bodies until there is a signature with the characters that have another
+	// spelling.
+	for n := 0; ; n++ {
+		body := fmt.Sprintf(`{"type":"user.created","n":%d}`, n)
+		h := hookSigned(body)
+		good := h.Get("Svix-Signature")
+		if !strings.ContainsAny(good, "+") || !strings.Contains(good, "/") {
+			continue
+		}
+		const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+		last := strings.IndexByte(alphabet, good[len(good)-2])
+		for _, spelling := range []string{
+			good[:len(good)-2] + alphabet[last+1:last+2] + "=",
+			good[:len(good)-2] + alphabet[last+3:last+4] + "=",
+			strings.TrimSuffix(good, "="), good + "=", good[:len(good)-1] + "%3D",
+			strings.NewReplacer("+", "-", "/", "_").Replace(good), strings.ReplaceAll(good, "+", "-"), strings.ReplaceAll(good, "/", "_"),
+			good[:20] + "\n" + good[20:], good[:20] + "\r\n" + good[20:], good[:20] + " " + good[20:], good + "\n", strings.ToLower(good),
+		} {
+			h["Svix-Signature"] = []string{spelling}
+			r.refuses(spelling, h, body)
+		}
+		h["Svix-Signature"] = []string{good}
+		r.accepts(good, h, body)
+		return
+	}
+}
+
+func row211TruncatedSignatures(t *testing.T) {
+	r := newHookRow(t)
+	h := hookSigned(hookBody)
+	good := strings.TrimPrefix(h.Get("Svix-Signature"), "v1,")
+	for n := range len(good) {
+		h["Svix-Signature"] = []string{"v1," + good[:n]}
+		r.refuses(fmt.Sprint(n, " characters"), h, hookBody)
+	}
+	for _, digest := range []string{"", "=", "====", good[:40] + "====", good + good, strings.Repeat("A", 43) + "="} {
+		h["Svix-Signature"] = []string{"v1," + digest}
+		r.refuses(digest, h, hookBody)
+	}
+}
+
+func row212HeaderLines(t *testing.T) {
+	r := newHookRow(t)
+	for _, name := range []string{"Svix-Id", "Svix-Timestamp", "Svix-Signature"} {
+		h := hookSigned(hookBody)
+		good := h.Get(name)
+		for _, lines := range [][]string{{good, good}, {"bad", good}, {good, "bad"}, {good, ""}, {"", good}, {good + "," + good}, {good + ", bad"}} {
+			h[name] = lines
+			r.refuses(fmt.Sprintf("%s %q", name, lines), h, hookBody)
+		}
+	}
+	// The one list is separated by spaces; what stands before one is nobody's.
+	h := hookSigned(hookBody)
+	r.accepts("joined by a comma and a space", hookWithSignature(h, "v1,x, "+h.Get("Svix-Signature")), hookBody)
+}
+
+func row213HeaderFamilies(t *testing.T) {
+	r := newHookRow(t)
+	rename := func(h http.Header, names ...string) http.Header {
+		for _, name := range names {
+			h["Webhook-"+name] = h["Svix-"+name]
+			delete(h, "Svix-"+name)
+		}
+		return h
+	}
+	r.refuses("the other family", rename(hookSigned(hookBody), "Id", "Timestamp", "Signature"), hookBody)
+	for _, names := range [][]string{{"Id"}, {"Timestamp"}, {"Signature"}, {"Id", "Timestamp"}, {"Timestamp", "Signature"}} {
+		r.refuses(fmt.Sprint("mixed: ", names), rename(hookSigned(hookBody), names...), hookBody)
+	}
+	h := rename(hookSigned(hookBody), "Id", "Timestamp", "Signature")
+	for _, name := range []string{"Id", "Timestamp", "Signature"} {
+		h["Svix-"+name] = []string{"x"}
+	}
+	r.refuses("bad ones of ours, good ones of the other family", h, hookBody)
+	h = hookSigned(hookBody)
+	h["Webhook-Id"], h["Webhook-Signature"] = []string{"msg_other"}, []string{"v1,x"}
+	r.accepts("others beside ours say nothing", h, hookBody)
+}
+
+func row214IDs(t *testing.T) {
+	r := newHookRow(t)
+	for _, id := range []string{"msg_1.16142", ".", "msg_1.", ".msg_1", "msg 1", " msg_1", "msg_1 ", "msg_1\n", "msg_1\x00", "msg_é", "msg_１", "msg_1,msg_2", "msg_1/..", "msg_1:x", "{msg}",
+		strings.Repeat("m", 129), "msg_" + strings.Repeat("1", 10<<10)} {
+		r.refuses(id, hookSignedBy(vectorSecret, id, hookBody), hookBody)
+	}
+	// What a dot in an id is good for: a body of one delivery becomes another's.
+	const body, moved = hookBody, "5330." + hookBody
+	h := hookSignedBy(vectorSecret, "msg_1", body)
+	h["Svix-Id"], h["Svix-Timestamp"] = []string{"msg_1.161426"}, []string{"5330"}
+	r.refuses("a moved boundary", h, body)
+	r.refuses("a moved boundary", h, moved)
+	for _, id := range []string{"m1", "msg_2KWPBgLlAfxdpx2AI54pPJ85f4W", "evt-1", strings.Repeat("m", 128)} {
+		r.accepts(id, hookSignedBy(vectorSecret, id, hookBody), hookBody)
+	}
+}
+
+func row215AlteredBodies(t *testing.T) {
+	r := newHookRow(t)
+	for i := range len(hookBody) {
+		altered := []byte(hookBody)
+		altered[i] ^= 1
+		r.refuses(fmt.Sprintf("byte %d", i), hookSigned(hookBody), string(altered))
+	}
+	for what, body := range map[string]string{
+		"indented": "{\n  \"type\": \"user.created\",\n  \"data\": {\"id\": \"user_1\"}\n}", "reordered": `{"data":{"id":"user_1"},"type":"user.created"}`,
+		"a BOM": "\ufeff" + hookBody, "a newline": hookBody + "\n", "a space": " " + hookBody, "truncated": hookBody[:len(hookBody)-1], "nothing": "", "twice": hookBody + hookBody,
+	} {
+		r.refuses(what, hookSigned(hookBody), body)
+	}
+	// Signed with the mark it is authentic, and no JSON; without, it is not.
+	r.refuses("a signed BOM", hookSigned("\ufeff"+hookBody), "\ufeff"+hookBody)
+}
+
+func row216BodySizes(t *testing.T) {
+	const limit = 1 << 20
+	r := newHookRow(t)
+	sized := func(n int) string {
+		return `{"type":"user.created","x":"` + strings.Repeat("x", n-len(`{"type":"user.created","x":""}`)) + `"}`
+	}
+	r.accepts("1 MiB", hookSigned(sized(limit)), sized(limit))
+	before := r.handled
+	for what, length := range map[string]int64{"with its length": limit + 1, "chunked": -1, "with a lie": 10} {
+		body := sized(limit + 1)
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, hooksURL, strings.NewReader(body))
+		req.Header, req.ContentLength = hookSigned(body), length
+		if w := r.serve(req); w.Code != http.StatusRequestEntityTooLarge {
+			t.Errorf("1 MiB and a byte, %s: %d", what, w.Code)
+		}
+	}
+	// On the wire: a length that is too short or too long, and a connection cut.
+	server := httptest.NewServer(r)
+	defer server.Close()
+	send := func(length, chunks string) string {
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s\r\n", length)
+		for name, lines := range hookSigned(hookBody) {
+			fmt.Fprintf(conn, "%s: %s\r\n", name, lines[0])
+		}
+		fmt.Fprint(conn, "\r\n"+chunks)
+		// Who has said all waits for the answer; who hangs up is not answered.
+		if whole := strings.HasSuffix(chunks, "0\r\n\r\n"); !whole {
+			_ = conn.(*net.TCPConn).CloseWrite()
+		}
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			return "no answer"
+		}
+		defer func() { _ = answer.Body.Close() }()
+		return fmt.Sprint(answer.StatusCode)
+	}
+	half := hookBody[:len(hookBody)/2]
+	for what, got := range map[string]string{
+		"a length that is too short": send(fmt.Sprintf("Content-Length: %d", len(half)), hookBody),
+		"a length that is too long":  send(fmt.Sprintf("Content-Length: %d", len(hookBody)+1), hookBody),
+		"cut half way":               send(fmt.Sprintf("Content-Length: %d", len(hookBody)), half),
+		"cut between chunks":         send("Transfer-Encoding: chunked", fmt.Sprintf("%x\r\n%s\r\n", len(half), half)),
+		"a whole body without end":   send("Transfer-Encoding: chunked", fmt.Sprintf("%x\r\n%s\r\n", len(hookBody), hookBody)),
+	} {
+		if got != "400" && got != "no answer" {
+			t.Errorf("%s: %s", what, got)
+		}
+	}
+	if r.handled != before {
+		t.Error("a handler saw a part")
+	}
+	if got := send("Transfer-Encoding: chunked", fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(hookBody), hookBody)); got != "204" || r.handled != before+1 {
+		t.Errorf("chunked: %s", got)
+	}
+}
+
+func row217ContentEncoding(t *testing.T) {
+	r := newHookRow(t)
+	zip := func(text string) string {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		_, _ = z.Write([]byte(text))
+		_ = z.Close()
+		return b.String()
+	}
+	zipped := zip(hookBody)
+	bomb := zip(strings.Repeat(" ", 4<<20))
+	for what, body := range map[string]string{"signed over the plain text": hookBody, "signed over what came": zipped} {
+		h := hookSigned(body)
+		h.Set("Content-Encoding", "gzip")
+		r.refuses(what, h, zipped)
+	}
+	h := hookSigned(bomb)
+	h.Set("Content-Encoding", "gzip")
+	if n := hookAllocates(func() { r.refuses("a bomb", h, bomb) }); n > 2<<20 {
+		t.Errorf("4 MiB in %d bytes make us allocate %d", len(bomb), n)
+	}
+	h = hookSigned(hookBody)
+	h.Set("Content-Encoding", "gzip")
+	r.accepts("plain, whatever is said of it", h, hookBody)
+}
+
+func row218ContentTypes(t *testing.T) {
+	r := newHookRow(t)
+	for _, mediaType := range []string{"application/json", "application/json; charset=utf-8", "text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "x", ""} {
+		h := hookSigned(hookBody)
+		h["Content-Type"] = []string{mediaType}
+		r.accepts(mediaType, h, hookBody)
+		r.refuses(mediaType, h, hookBody+" ")
+	}
+	r.accepts("none", hookSigned(hookBody), hookBody)
+}
+
+func row219Methods(t *testing.T) {
+	r := newHookRow(t)
+	for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "post", "POSTS", "X"} {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, hooksURL, strings.NewReader(hookBody))
+		req.Method, req.Header = method, hookSigned(hookBody)
+		if w := r.serve(req); w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != http.MethodPost {
+			t.Errorf("%s: %d %v", method, w.Code, w.Header())
+		}
+	}
+	if r.handled != 0 {
+		t.Error("it was handled")
+	}
+}
+
+func row220Replay(t *testing.T) {
+	r := newHookRow(t)
+	h := hookSigned(hookBody)
+	r.accepts("the first", h, hookBody)
+	for range 3 {
+		if got := r.deliver(h, hookBody); got != http.StatusNoContent || r.handled != 1 {
+			t.Errorf("a copy: %d, handled %d times", got, r.handled)
+		}
+	}
+	// It is the id that counts, not the signature or the payload: Svix signs each
+	// attempt anew, and two updates of a user are two deliveries.
+	again := hookSignedBy(vectorSecret, h.Get("Svix-Id"), hookBody+" ")
+	if got := r.deliver(again, hookBody+" "); got != http.StatusNoContent || r.handled != 1 {
+		t.Errorf("another attempt: %d, handled %d times", got, r.handled)
+	}
+	r.accepts("another delivery of the same", hookSigned(hookBody), hookBody)
+}
+
+func row221Concurrent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHooks(t)
+		var running, calls atomic.Int32
+		h.OnAny(func(context.Context, *event.Raw) error {
+			if running.Add(1) != 1 {
+				t.Error("two at a time")
+			}
+			defer running.Add(-1)
+			calls.Add(1)
+			time.Sleep(time.Second)
+			return nil
+		})
+		attempts := h.userCreated().Send(t, hooksURL, clerkauthtest.To(h), clerkauthtest.Copies(100), clerkauthtest.Waiting(time.Sleep))
+		for i, a := range attempts {
+			if want := map[bool]int{true: 503, false: 204}[i < 100]; a.Status != want && (i >= 100 || a.Status != 204) {
+				t.Errorf("copy %d: %d", i, a.Status)
+			}
+		}
+		if calls.Load() != 1 || len(attempts) != 199 {
+			t.Errorf("%d calls, %d attempts", calls.Load(), len(attempts))
+		}
+	})
+}
+
+// hookAllocates returns how many bytes do allocates.
+func hookAllocates(do func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	do()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// closing notices that it was closed.
+type closing struct {
+	io.Reader
+	closed bool
+}
+
+func (c *closing) Close() error {
+	c.closed = true
+	return nil
+}
+
+func row222Failures(t *testing.T) {
+	for what, fail := range map[string]func() error{"an error": func() error { return errors.New("wrong") }, "a panic": func() error { panic("wrong") }} {
+		h := newHooks(t)
+		calls := 0
+		h.OnAny(func(context.Context, *event.Raw) error {
+			if calls++; calls <= 2 {
+				return fail()
+			}
+			return nil
+		})
+		// The shared instance's clock stays where it is.
+		attempts := h.userCreated().Send(t, hooksURL, clerkauthtest.To(h), clerkauthtest.Waiting(func(time.Duration) {}))
+		if len(attempts) != 3 || attempts[0].Status != 500 || attempts[1].Status != 500 || calls != 3 {
+			t.Errorf("%s: %+v, %d calls", what, attempts, calls)
+		}
+		calls = 0
+		r := hookReceived(h.userCreated().Request(hooksURL))
+		body := &closing{Reader: r.Body}
+		r.Body = body
+		if w := h.serve(r); w.Code != 500 || !body.closed {
+			t.Errorf("%s: %d, the body was closed: %t", what, w.Code, body.closed)
+		}
+	}
+}
+
+func row223SlowHandlers(t *testing.T) {
+	t.Run("heeds", TestWebhookHandlerHasADeadline)
+	t.Run("ignores", TestWebhookHandlerIgnoresItsDeadline)
+	t.Run("hung up", TestWebhookSenderHangsUp)
+	// On the wire, what is not answered in time is sent again and told so.
+	synctest.Test(t, func(t *testing.T) {
+		h := newHooks(t)
+		calls := 0
+		h.OnAny(func(ctx context.Context, _ *event.Raw) error {
+			calls++
+			if calls == 1 {
+				time.Sleep(20 * time.Second) // done when the second attempt is over
+			}
+			return ctx.Err()
+		})
+		attempts := h.userCreated().Send(t, hooksURL, clerkauthtest.To(h), clerkauthtest.Waiting(time.Sleep))
+		if len(attempts) != 3 || attempts[0].Status != 503 || attempts[1].Status != 503 || calls != 2 {
+			t.Errorf("%+v, %d calls", attempts, calls)
+		}
+	})
+}
+
+func row224Store(t *testing.T) {
+	t.Run("bounded", TestDeliveriesInMemoryAreBounded)
+	away := errors.New("the store is away")
+	var down atomic.Bool
+	down.Store(true)
+	memory := clerkauth.NewMemoryDeliveries(time.Now, 10)
+	h := newHooks(t, func(c *clerkauth.WebhookConfig) {
+		c.Deliveries = deliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
+			if down.Load() {
+				return away
+			}
+			return memory.Once(ctx, id, handle)
+		})
+	})
+	calls := 0
+	h.OnAny(func(context.Context, *event.Raw) error {
+		calls++
+		return nil
+	})
+	d := h.userCreated()
+	attempts := d.Send(t, hooksURL, clerkauthtest.To(h), clerkauthtest.Tries(3), clerkauthtest.Waiting(func(time.Duration) {}))
+	if attempts[2].Status != 503 || calls != 0 {
+		t.Errorf("without a store: %+v, %d calls", attempts, calls)
+	}
+	down.Store(false)
+	h.want("afterwards", d, 204)
+	h.want("once more", d, 204)
+	if calls != 1 {
+		t.Errorf("%d calls", calls)
+	}
+}
+
+func row225Rotation(t *testing.T) {
+	const newer = "whsec_dmVjdG9yc19zaWduaW5nX3NlY3JldF8zMmJ5dGVzX18="
+	both := hookSignedBy(newer, "msg_both", hookBody)
+	both["Svix-Signature"][0] += " " + hookSignedBy(vectorSecret, "msg_both", hookBody).Get("Svix-Signature")
+	for _, c := range []struct {
+		name           string
+		secrets        []string
+		old, new, both bool
+	}{
+		{"new and old", []string{newer, vectorSecret}, true, true, true},
+		{"old and new", []string{vectorSecret, newer}, true, true, true},
+		{"new alone", []string{newer}, false, true, true},
+		{"old alone", []string{vectorSecret}, true, false, true},
+	} {
+		w := newHookRow(t, c.secrets...)
+		for what, got := range map[string]bool{
+			"the old":  c.old == (w.Verify(hookSigned(hookBody), []byte(hookBody)) == nil),
+			"the new":  c.new == (w.Verify(hookSignedBy(newer, "msg_new", hookBody), []byte(hookBody)) == nil),
+			"both":     c.both == (w.Verify(both, []byte(hookBody)) == nil),
+			"a body's": w.Verify(both, []byte(hookBody+" ")) != nil,
+		} {
+			if !got {
+				t.Errorf("%s: signed with %s", c.name, what)
+			}
+		}
+	}
+}
+
+// hookSecret is a secret with a key of n bytes.
+func hookSecret(n int) string {
+	return "whsec_" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{' '}, n))
+}
+
+func row226Secrets(t *testing.T) {
+	for _, secret := range []string{"", " ", "whsec_", "whsec_!!", "whsec_====", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "WHSEC_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+		"whsk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whpk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_c2hvcnQ=", hookSecret(23), hookSecret(0),
+		strings.TrimSuffix(hookSecret(25), "g==") + "h==", // one that decodes to the same
+		vectorSecret + "\n", vectorSecret + " ", " " + vectorSecret, vectorSecret + "\r\n", vectorSecret[:20] + "\n" + vectorSecret[20:], vectorSecret + "=", vectorSecret[:len(vectorSecret)-1],
+		`"` + vectorSecret + `"`, vectorSecret + "," + vectorSecret, "whsec_" + vectorSecret, strings.ReplaceAll("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa+/", "+/", "-_")} {
+		for _, secrets := range [][]string{{secret}, {vectorSecret, secret}, {secret, vectorSecret}} {
+			w, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: secrets})
+			if err == nil || w != nil {
+				t.Errorf("%q is a secret", secret)
+			} else if len(secret) > 12 && strings.Contains(err.Error(), secret[6:12]) {
+				t.Errorf("the error tells the secret: %v", err)
+			}
+		}
+	}
+	for _, n := range []int{24, 25, 32, 64, 200} {
+		if _, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: []string{hookSecret(n)}}); err != nil {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+}
+
+func row227NoSecret(t *testing.T) {
+	for _, secrets := range [][]string{nil, {}, {""}} {
+		w, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: secrets})
+		if err == nil || w != nil {
+			t.Errorf("%q: verification is off", secrets)
+		}
+	}
+}
+
+func row228Events(t *testing.T) {
+	r := newHookRow(t)
+	for what, body := range map[string]string{
+		"an array": "[]", "null": "null", "a number": "7", "a string": `"user.created"`, "false": "false", "nothing": "", "a space": " ", "no type": "{}", "a type that is none": `{"type":7}`,
+		"a null type": `{"type":null}`, "an empty type": `{"type":""}`, "two types": `{"type":"user.created","type":"user.deleted"}`, "two types, one escaped": `{"type":"user.created","\u0074ype":"user.deleted"}`,
+		"truncated": `{"type":"user.created"`, "two values": `{"type":"user.created"}{}`, "no UTF-8": "{\"type\":\"\xff\"}", "a comma": `{"type":"user.created",}`,
+		"10,000 arrays": strings.Repeat("[", 10_000), "10,000 arrays inside": `{"type":"user.created","data":` + strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000) + "}",
+		"1,000,000 arrays": strings.Repeat("[", 1_000_000),
+	} {
+		r.refuses(what, hookSigned(body), body)
+	}
+	for what, body := range map[string]string{
+		"an unknown type": `{"type":"something.new","data":[]}`, "no data": `{"type":"user.created"}`, "more than we know": `{"type":"user.created","data":{"x":1},"x":{"type":7}}`,
+		"depth": `{"type":"user.created","data":` + strings.Repeat("[", 1_000) + strings.Repeat("]", 1_000) + "}",
+	} {
+		r.accepts(what, hookSigned(body), body)
+	}
+	nobody := newHooks(t)
+	nobody.want("nobody's event", nobody.srv.NewDelivery("something.new", "{}"), 204)
+}

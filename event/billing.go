@@ -1,0 +1,162 @@
+package event
+
+import (
+	"encoding/json"
+
+	"github.com/clerk/clerk-sdk-go/v2"
+)
+
+// PaymentAttempt is an attempt to collect a payment.
+type PaymentAttempt struct {
+	Object            string                      `json:"object"`
+	ID                string                      `json:"id"`
+	InstanceID        string                      `json:"instance_id"`
+	PaymentID         string                      `json:"payment_id"`
+	StatementID       string                      `json:"statement_id"`
+	GatewayExternalID *string                     `json:"gateway_external_id"`
+	Status            string                      `json:"status"`      // pending, paid, failed
+	ChargeType        string                      `json:"charge_type"` // checkout, recurring
+	BillingDate       int64                       `json:"billing_date"`
+	PaidAt            *int64                      `json:"paid_at"`
+	FailedAt          *int64                      `json:"failed_at"`
+	FailedReason      *FailedReason               `json:"failed_reason"`
+	Payee             *Payee                      `json:"payee"`
+	Payer             *clerk.Payer                `json:"payer"`
+	PaymentMethodID   *string                     `json:"payment_method_id"`
+	PaymentMethod     *clerk.BillingPaymentMethod `json:"payment_method"`
+	Totals            *Totals                     `json:"totals"`
+	SubscriptionItems []SubscriptionItem          `json:"subscription_items"`
+	CreatedAt         int64                       `json:"created_at"`
+	UpdatedAt         int64                       `json:"updated_at"`
+}
+
+// FailedReason is why a payment failed, in the payment gateway's words.
+type FailedReason struct {
+	Code        string `json:"code"`
+	DeclineCode string `json:"decline_code"`
+}
+
+// Payee is who is paid: your account at the payment gateway.
+type Payee struct {
+	ID                string `json:"id"`
+	GatewayType       string `json:"gateway_type"`
+	GatewayExternalID string `json:"gateway_external_id"`
+	GatewayStatus     string `json:"gateway_status"` // active, pending, restricted, disconnected
+}
+
+// Totals is what a payment is made up of.
+type Totals struct {
+	Subtotal   Money `json:"subtotal"`
+	TaxTotal   Money `json:"tax_total"`
+	GrandTotal Money `json:"grand_total"`
+}
+
+// Subscription is what a user or an organization pays for.
+type Subscription struct {
+	Object          string             `json:"object"`
+	ID              string             `json:"id"`
+	InstanceID      string             `json:"instance_id"`
+	Status          string             `json:"status"` // active, past_due, canceled, ended, abandoned, incomplete, upcoming, expired
+	PayerID         string             `json:"payer_id"`
+	Payer           *clerk.Payer       `json:"payer"`
+	PaymentMethodID *string            `json:"payment_method_id"`
+	LatestPaymentID *string            `json:"latest_payment_id"`
+	Items           []SubscriptionItem `json:"items"`
+	ActiveAt        *int64             `json:"active_at"`
+	PastDueAt       *int64             `json:"past_due_at"`
+	CanceledAt      *int64             `json:"canceled_at"`
+	EndedAt         *int64             `json:"ended_at"`
+	CreatedAt       int64              `json:"created_at"`
+	UpdatedAt       int64              `json:"updated_at"`
+}
+
+// SubscriptionItem is a plan that somebody is subscribed to. What it costs stands in
+// the plan's fees.
+type SubscriptionItem struct {
+	clerk.SubscriptionItem
+	Interval       string  `json:"interval"`        // month or annual, as PlanPeriod
+	SubscriptionID *string `json:"subscription_id"` // nil within a Subscription
+	Credit         *Credit `json:"credit"`          // for the rest of a plan that this one replaces
+	LifetimePaid   *Money  `json:"lifetime_paid"`
+}
+
+// Credit is what is left of a period that was paid for.
+type Credit struct {
+	Amount                Money   `json:"amount"`
+	CycleDaysRemaining    float64 `json:"cycle_days_remaining"`
+	CycleDaysTotal        float64 `json:"cycle_days_total"`
+	CycleRemainingPercent float64 `json:"cycle_remaining_percent"`
+}
+
+// Money is an amount in the smallest unit of its currency.
+type Money struct{ clerk.BillingMoney }
+
+// What follows reads the names of older API versions where the newer ones are not
+// there, because an instance's webhooks may lag behind its API.
+
+// UnmarshalJSON reads an amount with its currency, or without.
+func (m *Money) UnmarshalJSON(text []byte) error {
+	if len(text) > 0 && text[0] != '{' {
+		return json.Unmarshal(text, &m.Amount)
+	}
+	return json.Unmarshal(text, &m.BillingMoney)
+}
+
+// UnmarshalJSON takes a payment_source for a payment_method.
+func (p *PaymentAttempt) UnmarshalJSON(text []byte) error {
+	type fields PaymentAttempt
+	older := struct {
+		*fields
+		PaymentSourceID *string `json:"payment_source_id"`
+		PaymentSource   *struct {
+			clerk.BillingPaymentMethod
+			PaymentMethod string `json:"payment_method"`
+		} `json:"payment_source"`
+	}{fields: (*fields)(p)}
+	err := json.Unmarshal(text, &older)
+	if p.PaymentMethodID == nil {
+		p.PaymentMethodID = older.PaymentSourceID
+	}
+	if source := older.PaymentSource; source != nil && p.PaymentMethod == nil {
+		p.PaymentMethod = &source.BillingPaymentMethod
+		if p.PaymentMethod.PaymentType == "" {
+			p.PaymentMethod.PaymentType = source.PaymentMethod
+		}
+	}
+	return err
+}
+
+// UnmarshalJSON takes a payment_source_id for a payment_method_id.
+func (s *Subscription) UnmarshalJSON(text []byte) error {
+	type fields Subscription
+	older := struct {
+		*fields
+		PaymentSourceID *string `json:"payment_source_id"`
+	}{fields: (*fields)(s)}
+	err := json.Unmarshal(text, &older)
+	if s.PaymentMethodID == nil {
+		s.PaymentMethodID = older.PaymentSourceID
+	}
+	return err
+}
+
+// UnmarshalJSON takes a plan's amount for its fee.
+func (s *SubscriptionItem) UnmarshalJSON(text []byte) error {
+	type fields SubscriptionItem
+	older := struct {
+		*fields
+		Plan *struct {
+			clerk.Plan
+			Amount   *int64 `json:"amount"`
+			Currency string `json:"currency"`
+		} `json:"plan"`
+	}{fields: (*fields)(s)}
+	err := json.Unmarshal(text, &older)
+	if plan := older.Plan; plan != nil {
+		s.Plan = &plan.Plan
+		if plan.Fee == nil && plan.Amount != nil {
+			s.Plan.Fee = &clerk.BillingMoney{Amount: *plan.Amount, Currency: plan.Currency}
+		}
+	}
+	return err
+}
