@@ -30,7 +30,10 @@ type instance struct {
 }
 
 func newInstance(base string, alwaysLocal bool) (*instance, error) {
-	in := &instance{base: base, hooksURL: base + "/webhooks/clerk", client: &http.Client{Timeout: 15 * time.Second}}
+	// Without keep-alives no connection is left over, for which the server would
+	// wait when it is shut down.
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 15 * time.Second}
+	in := &instance{base: base, hooksURL: base + "/webhooks/clerk", client: client}
 	if secret := os.Getenv("CLERK_WEBHOOK_SIGNING_SECRET"); secret != "" && !alwaysLocal {
 		in.config = clerkauth.FromEnv()
 		in.webhook.Secrets = []string{secret}
@@ -45,7 +48,6 @@ func newInstance(base string, alwaysLocal bool) (*instance, error) {
 }
 
 func (in *instance) close() {
-	in.client.CloseIdleConnections()
 	if in.local != nil {
 		in.local.Close()
 	}

@@ -37,7 +37,7 @@ func main() {
 }
 
 // run serves until ctx ends, or checks and returns.
-func run(ctx context.Context, args []string, out io.Writer) (err error) {
+func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("webhooks", flag.ContinueOnError)
 	flags.SetOutput(out)
 	check := flags.Bool("check", false, "have a local instance send awkward deliveries, and compare what is listed")
@@ -71,7 +71,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	in.webhook.Deliveries = db.deliveries()
 	auth, err := clerkauth.New(in.config)
 	hooks, hooksErr := clerkauth.NewWebhook(in.webhook)
-	if err = errors.Join(err, hooksErr); err != nil {
+	if err := errors.Join(err, hooksErr); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 
@@ -82,7 +82,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	defer func() {
 		deadline, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		err = errors.Join(err, server.Shutdown(deadline))
+		_ = server.Shutdown(deadline)
 	}()
 
 	if *check {

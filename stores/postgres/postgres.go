@@ -1,0 +1,263 @@
+// Package postgres remembers in PostgreSQL which webhook deliveries were handled,
+// in the transaction in which handlers do their work: both are committed, or
+// neither is, so that every delivery takes effect exactly once.
+//
+//	store, err := postgres.New(pool, postgres.Options{})
+//	…
+//	err = store.CreateTable(ctx) // or run what store.Schema() returns
+//	…
+//	hooks, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: secrets, Deliveries: store})
+//	…
+//	clerkauth.On(hooks, event.UserDeleted, func(ctx context.Context, e *event.Event[event.Deleted]) error {
+//		_, err := postgres.Tx(ctx).Exec(ctx, "DELETE FROM users WHERE id = $1", e.Data.ID)
+//		return err
+//	})
+//
+// What a handler does elsewhere, such as sending mail, happens again when its
+// process dies, or the commit fails, after it did that.
+package postgres
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/clerkauth/clerkauth"
+)
+
+const (
+	defaultTable = "clerkauth_deliveries"
+	defaultLease = time.Minute
+	minLease     = time.Second
+	// defaultRemember covers what somebody sends again by hand after an endpoint
+	// was away for days. Svix itself stops after 28 hours.
+	defaultRemember = 7 * 24 * time.Hour
+	minRemember     = 36 * time.Hour
+	// settleTime is how long committing or rolling back may take.
+	settleTime = 10 * time.Second
+)
+
+// Options says how a Store works. The zero value is fine for one endpoint.
+type Options struct {
+	// Table is where handled deliveries are remembered, perhaps with its schema:
+	// "hooks.deliveries". Svix gives a message the same id at every endpoint that
+	// it is sent to, so two endpoints that share a database need two tables.
+	// Empty means "clerkauth_deliveries".
+	Table string
+
+	// Lease is how long a handler may run. Its context ends then, and the server
+	// ends a transaction that is silent for as long, so that others may handle the
+	// delivery. That matters when a machine is gone: of a process that died the
+	// server knows at once. Zero means a minute; less than a second is an error.
+	Lease time.Duration
+
+	// Remember is how long it is known that a delivery was handled. Older rows are
+	// deleted as new ones come. Zero means 7 days; less than 36 hours is an error,
+	// since Svix sends for 28.
+	Remember time.Duration
+}
+
+// Store is a [clerkauth.Deliveries] in PostgreSQL.
+type Store struct {
+	pool                  *pgxpool.Pool
+	schema, claim, insert string // SQL
+	lockSpace             string
+	lease                 time.Duration
+
+	mu      sync.Mutex
+	running map[string]bool // ids whose handlers run in this process
+}
+
+var tableName = regexp.MustCompile(`\A(?:[a-z_][a-z0-9_]{0,49}\.)?[a-z_][a-z0-9_]{0,49}\z`)
+
+// New returns a Store that works through pool, which remains the caller's to close.
+// A handler holds one of its connections for as long as it runs; give handlers that
+// use the pool beside [Tx] another one, or they may wait for each other.
+func New(pool *pgxpool.Pool, o Options) (*Store, error) {
+	if o.Table == "" {
+		o.Table = defaultTable
+	}
+	if o.Lease == 0 {
+		o.Lease = defaultLease
+	}
+	if o.Remember == 0 {
+		o.Remember = defaultRemember
+	}
+	var wrong []error
+	if pool == nil {
+		wrong = append(wrong, errors.New("there is no pool"))
+	}
+	if !tableName.MatchString(o.Table) {
+		wrong = append(wrong, fmt.Errorf("table %q must be a name in lower case, perhaps with its schema", o.Table))
+	}
+	if o.Lease < minLease {
+		wrong = append(wrong, fmt.Errorf("a lease of %v is shorter than %v", o.Lease, minLease))
+	}
+	if o.Remember < minRemember {
+		wrong = append(wrong, fmt.Errorf("to remember for %v is shorter than %v", o.Remember, minRemember))
+	}
+	if err := errors.Join(wrong...); err != nil {
+		return nil, fmt.Errorf("postgres: options: %w", err)
+	}
+	name := strings.Split(o.Table, ".")
+	table := pgx.Identifier(name).Sanitize()
+	index := pgx.Identifier{name[len(name)-1] + "_handled_at"}.Sanitize()
+	return &Store{
+		pool:      pool,
+		schema:    fmt.Sprintf(schemaSQL, table, index),
+		claim:     fmt.Sprintf(claimSQL, table, o.Lease.Milliseconds()),
+		insert:    fmt.Sprintf(insertSQL, table, int64(o.Remember.Seconds())),
+		lockSpace: o.Table,
+		lease:     o.Lease,
+		running:   make(map[string]bool),
+	}, nil
+}
+
+const schemaSQL = `CREATE TABLE IF NOT EXISTS %[1]s (
+	id         text PRIMARY KEY,
+	handled_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX IF NOT EXISTS %[2]s ON %[1]s (handled_at);
+`
+
+// Schema returns the SQL that makes the store's table. It may be run again.
+func (s *Store) Schema() string { return s.schema }
+
+// CreateTable makes the store's table if there is none. Any number of processes may
+// call it at the same time.
+func (s *Store) CreateTable(ctx context.Context) error {
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		// Two at a time would fail, in spite of IF NOT EXISTS.
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", s.lock("")); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, s.schema)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("postgres: create the table: %w", err)
+	}
+	return nil
+}
+
+// claimSQL tells whether the delivery is ours to handle. What claims it is a lock
+// that ends with the transaction, however that ends. Whoever asks for it does not
+// wait, as he would for another's uncommitted row. The server ends a transaction
+// that is silent for longer than the lease.
+const claimSQL = `SELECT CASE
+	WHEN EXISTS (SELECT FROM %[1]s WHERE id = $1) THEN 'handled'
+	WHEN pg_try_advisory_xact_lock($2) THEN 'claimed'
+	ELSE 'in flight' END, set_config('idle_in_transaction_session_timeout', '%[2]d', true)`
+
+// insertSQL remembers the delivery, and forgets a few that are too old: more than
+// one, so that they become fewer, and none that somebody else is forgetting.
+const insertSQL = `WITH forgotten AS (
+	DELETE FROM %[1]s WHERE id IN (
+		SELECT id FROM %[1]s WHERE handled_at < now() - interval '%[2]d seconds'
+		ORDER BY handled_at LIMIT 10 FOR UPDATE SKIP LOCKED))
+INSERT INTO %[1]s (id) VALUES ($1) ON CONFLICT DO NOTHING`
+
+// Once implements [clerkauth.Deliveries]. The context of handle carries the
+// transaction, at READ COMMITTED, that [Tx] returns. It is committed when handle
+// returns nil and rolled back otherwise.
+func (s *Store) Once(ctx context.Context, id string, handle func(context.Context) error) error {
+	if s.runs(id) {
+		return clerkauth.ErrInFlight // without waiting for a connection
+	}
+	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
+	if err != nil {
+		return fmt.Errorf("postgres: claim a delivery: %w", err)
+	}
+	defer func() { _ = settle(ctx, tx.Rollback) }() // after a commit there is nothing to roll back
+	if err := s.take(ctx, tx, id); err != nil {
+		return err
+	}
+	// A handler whose connection is lost goes on without the lock, so this process
+	// keeps a claim of its own.
+	if !s.start(id) {
+		return clerkauth.ErrInFlight
+	}
+	defer s.end(id)
+
+	limited, cancel := context.WithTimeout(ctx, s.lease)
+	defer cancel()
+	shared := &handlerTx{Tx: tx}
+	if err := handle(context.WithValue(limited, txKey{}, shared)); err != nil {
+		return err
+	}
+	if shared.rolledBack {
+		return errRolledBack
+	}
+	if err := settle(ctx, tx.Commit); err != nil {
+		return fmt.Errorf("postgres: remember a delivery: %w", err)
+	}
+	return nil
+}
+
+// settle brings a transaction to its end, even if ctx has come to its own.
+func settle(ctx context.Context, end func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	return end(ctx)
+}
+
+// take claims the delivery and remembers it, for everyone else once tx is committed.
+func (s *Store) take(ctx context.Context, tx pgx.Tx, id string) error {
+	var state, lease string
+	if err := tx.QueryRow(ctx, s.claim, id, s.lock(id)).Scan(&state, &lease); err != nil {
+		return fmt.Errorf("postgres: claim a delivery: %w", err)
+	}
+	switch state {
+	case "handled":
+		return clerkauth.ErrHandled
+	case "in flight":
+		return clerkauth.ErrInFlight
+	}
+	inserted, err := tx.Exec(ctx, s.insert, id)
+	if err != nil {
+		return fmt.Errorf("postgres: claim a delivery: %w", err)
+	}
+	if inserted.RowsAffected() == 0 {
+		// It was handled between the statement's look at the table and its lock.
+		return clerkauth.ErrHandled
+	}
+	return nil
+}
+
+// lock returns the key of the advisory lock for id. Two ids with one key would
+// delay each other, no more.
+func (s *Store) lock(id string) int64 {
+	sum := sha256.Sum256([]byte(s.lockSpace + "\x00" + id))
+	return int64(binary.BigEndian.Uint64(sum[:])) //nolint:gosec // any 64 bits do
+}
+
+func (s *Store) runs(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.running[id]
+}
+
+func (s *Store) start(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running[id] {
+		return false
+	}
+	s.running[id] = true
+	return true
+}
+
+func (s *Store) end(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.running, id)
+}

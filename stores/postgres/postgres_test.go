@@ -1,0 +1,427 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/deliveriestest"
+	"github.com/clerkauth/clerkauth/internal/storetest"
+)
+
+func TestMain(m *testing.M) {
+	status := storetest.Main(m, func(ctx context.Context, address string, lease time.Duration) (storetest.Store, error) {
+		pool, err := pgxpool.New(ctx, address)
+		if err != nil {
+			return storetest.Store{}, err
+		}
+		store, err := New(pool, Options{Lease: lease})
+		return storetest.Store{Deliveries: store, Work: work, Close: pool.Close}, err
+	})
+	if running != nil {
+		running.Close()
+	}
+	os.Exit(status)
+}
+
+// work is what handlers do: another row each time.
+func work(ctx context.Context, id string) error {
+	_, err := Tx(ctx).Exec(ctx, "INSERT INTO work (id) VALUES ($1)", id)
+	return err
+}
+
+var running *storetest.Server
+
+// server returns the PostgreSQL that all tests share, after it has been started.
+func server(t *testing.T) *storetest.Server {
+	t.Helper()
+	if running == nil {
+		s, err := storetest.NewPostgres(func(ctx context.Context, address string) error {
+			conn, err := pgx.Connect(ctx, address)
+			if err != nil {
+				return err
+			}
+			return conn.Close(ctx)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		running = s
+		store := newStore(t, Options{})
+		if err := store.CreateTable(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		exec(t, store, "CREATE TABLE work (id text NOT NULL)")
+	}
+	return running
+}
+
+// newStore returns a Store with a pool of its own.
+func newStore(t *testing.T, o Options, settings ...string) *Store {
+	t.Helper()
+	pool, err := pgxpool.New(t.Context(), server(t).Address()+" "+strings.Join(settings, " "))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	s, err := New(pool, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func exec(t *testing.T, s *Store, sql string, args ...any) {
+	t.Helper()
+	if _, err := s.pool.Exec(t.Context(), sql, args...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// count returns how many rows there are of id in table.
+func count(t *testing.T, s *Store, table, id string) (n int) {
+	t.Helper()
+	if err := s.pool.QueryRow(t.Context(), "SELECT count(*) FROM "+table+" WHERE id = $1", id).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestDeliveries(t *testing.T) {
+	for name, settings := range map[string]string{
+		"":                    "",
+		"serializable":        "options='-c default_transaction_isolation=serializable'",
+		"read-only":           "options='-c default_transaction_read_only=on'",
+		"simple protocol":     "default_query_exec_mode=simple_protocol",
+		"pool of two":         "pool_max_conns=2",
+		"no prepared queries": "default_query_exec_mode=exec",
+	} {
+		t.Run(name, func(t *testing.T) { testDeliveries(t, settings) })
+	}
+}
+
+func testDeliveries(t *testing.T, settings string) {
+	var dying pgx.Tx // of a process that dies
+	open := func(t *testing.T) clerkauth.Deliveries { return newStore(t, Options{}, settings) }
+	deliveriestest.Run(t, open,
+		deliveriestest.Peer(func(t *testing.T, _ clerkauth.Deliveries) clerkauth.Deliveries { return open(t) }),
+		deliveriestest.Crash(func(t *testing.T, store clerkauth.Deliveries, id string) {
+			s := store.(*Store)
+			conn, err := pgx.Connect(t.Context(), server(t).Address())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if dying, err = conn.Begin(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.take(t.Context(), dying, id); err != nil {
+				t.Fatal(err)
+			}
+		}, func(t *testing.T, store clerkauth.Deliveries, _ string) {
+			// The kernel closes the sockets of the dead.
+			if err := dying.Conn().PgConn().Conn().Close(); err != nil {
+				t.Fatal(err)
+			}
+			s := store.(*Store)
+			eventually(t, "the server notices", func() bool {
+				var n int
+				err := s.pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").Scan(&n)
+				return err == nil && n == 0
+			})
+		}),
+		deliveriestest.Later(func(t *testing.T, store clerkauth.Deliveries, d time.Duration) {
+			conn, err := pgx.Connect(t.Context(), server(t).Address())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close(t.Context())
+			if _, err := conn.Exec(t.Context(), "UPDATE clerkauth_deliveries SET handled_at = handled_at - make_interval(secs => $1)", d.Seconds()); err != nil {
+				t.Fatal(err)
+			}
+		}),
+		deliveriestest.Outage(func(t *testing.T, _ clerkauth.Deliveries) func() {
+			server(t).Crash()
+			return func() {
+				if err := server(t).Start(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}))
+}
+
+// eventually waits until holds does.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("not within 20 seconds: " + what)
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	pool, err := pgxpool.New(t.Context(), "host=/nowhere")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	for _, o := range []Options{{}, {Table: "x"}, {Table: "hooks.deliveries_2"}, {Lease: time.Second}, {Remember: 36 * time.Hour}} {
+		if s, err := New(pool, o); s == nil || err != nil {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+	for _, table := range []string{`x"`, "x;", "a.b.c", ".x", "x.", "X", "x y", "1x", strings.Repeat("x", 51), "x\n"} {
+		if _, err := New(pool, Options{Table: table}); err == nil || !strings.Contains(err.Error(), "table") {
+			t.Errorf("%q: %v", table, err)
+		}
+	}
+	if _, err := New(nil, Options{Lease: -1, Remember: 35 * time.Hour}); err == nil ||
+		!strings.Contains(err.Error(), "pool") || !strings.Contains(err.Error(), "lease") || !strings.Contains(err.Error(), "remember") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestCreateTable(t *testing.T) {
+	one := newStore(t, Options{})
+	exec(t, one, "CREATE SCHEMA hooks")
+	var all sync.WaitGroup
+	for range 2 {
+		s := newStore(t, Options{Table: "hooks.deliveries"})
+		for range 10 {
+			all.Go(func() {
+				if err := s.CreateTable(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	all.Wait()
+	other := newStore(t, Options{Table: "hooks.deliveries"})
+	for _, s := range []*Store{one, other} { // an id may come to two endpoints
+		if err := s.Once(t.Context(), "msg_table", func(context.Context) error { return nil }); err != nil {
+			t.Error(err)
+		}
+		exec(t, s, s.Schema())
+	}
+	if n := count(t, other, "hooks.deliveries", "msg_table"); n != 1 {
+		t.Errorf("%d rows", n)
+	}
+	if s := newStore(t, Options{Table: "missing"}); s.Once(t.Context(), "x", nil) == nil {
+		t.Error("it works without a table")
+	}
+}
+
+func TestHandlerSharesTheTransaction(t *testing.T) {
+	s := newStore(t, Options{})
+	errHandler := errors.New("handler")
+	try := func(id string, handle func(context.Context, pgx.Tx) error) error {
+		return s.Once(t.Context(), id, func(ctx context.Context) error {
+			if err := work(ctx, id); err != nil {
+				t.Error(err)
+			}
+			return handle(ctx, Tx(ctx))
+		})
+	}
+	for _, test := range []struct {
+		id     string
+		handle func(context.Context, pgx.Tx) error
+		want   error // nil: committed
+	}{
+		{"returns", func(context.Context, pgx.Tx) error { return nil }, nil},
+		{"fails", func(context.Context, pgx.Tx) error { return errHandler }, errHandler},
+		{"commits", func(ctx context.Context, tx pgx.Tx) error { return tx.Commit(ctx) }, errCommit},
+		{"rolls back", func(ctx context.Context, tx pgx.Tx) error {
+			if err := tx.Rollback(ctx); err != nil {
+				return err
+			}
+			// It is still nobody else's to handle.
+			err := newStore(t, Options{}).Once(ctx, "rolls back", func(context.Context) error { return nil })
+			if !errors.Is(err, clerkauth.ErrInFlight) {
+				t.Error(err)
+			}
+			return nil
+		}, errRolledBack},
+		{"savepoint", func(ctx context.Context, tx pgx.Tx) error {
+			failed := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
+				if _, err := tx.Exec(ctx, "INSERT INTO work (id) VALUES ('savepoint')"); err != nil {
+					t.Error(err)
+				}
+				return errHandler
+			})
+			if !errors.Is(failed, errHandler) {
+				t.Error(failed)
+			}
+			return nil
+		}, nil},
+		{"swallows", func(ctx context.Context, tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, "SELECT 1/0"); err == nil {
+				t.Error("no error")
+			}
+			return nil
+		}, pgx.ErrTxCommitRollback},
+	} {
+		want := 0
+		if test.want == nil {
+			want = 1
+		}
+		if err := try(test.id, test.handle); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v", test.id, err)
+		}
+		if rows, remembered := count(t, s, "work", test.id), count(t, s, "clerkauth_deliveries", test.id); rows != want || remembered != want {
+			t.Errorf("%s: %d rows, %d remembered", test.id, rows, remembered)
+		}
+	}
+	func() {
+		defer func() { _ = recover() }()
+		_ = try("panics", func(context.Context, pgx.Tx) error { panic("handler") })
+	}()
+	if rows := count(t, s, "work", "panics"); rows != 0 {
+		t.Errorf("%d rows after a panic", rows)
+	}
+	if Tx(t.Context()) != nil {
+		t.Error("there is a transaction without a delivery")
+	}
+	if n := s.pool.Stat().AcquiredConns(); n != 0 {
+		t.Errorf("%d connections are not given back", n)
+	}
+}
+
+// TestConnectionLostInHandler looks at a handler that runs on without its lock.
+func TestConnectionLostInHandler(t *testing.T) {
+	s := newStore(t, Options{})
+	id := "connection lost"
+	err := s.Once(t.Context(), id, func(ctx context.Context) error {
+		exec(t, s, "SELECT pg_terminate_backend($1)", Tx(ctx).Conn().PgConn().PID())
+		if err := s.Once(ctx, id, func(context.Context) error { return nil }); !errors.Is(err, clerkauth.ErrInFlight) {
+			t.Error(err)
+		}
+		return nil
+	})
+	if err == nil || count(t, s, "clerkauth_deliveries", id) != 0 {
+		t.Errorf("error = %v", err)
+	}
+	// The server takes a moment to notice that the session is gone.
+	eventually(t, "the next copy is handled", func() bool {
+		err := s.Once(t.Context(), id, func(context.Context) error { return nil })
+		if err != nil && !errors.Is(err, clerkauth.ErrInFlight) {
+			t.Error(err)
+		}
+		return err == nil
+	})
+}
+
+// TestLease has a process fall silent, as one does whose machine is gone.
+func TestLease(t *testing.T) {
+	s, other := newStore(t, Options{Lease: time.Second}), newStore(t, Options{})
+	id := "silent"
+	err := s.Once(t.Context(), id, func(ctx context.Context) error {
+		if err := work(ctx, id); err != nil {
+			t.Error(err)
+		}
+		began := time.Now()
+		eventually(t, "another process handles it", func() bool {
+			err := other.Once(t.Context(), id, func(context.Context) error { return nil })
+			if err != nil && !errors.Is(err, clerkauth.ErrInFlight) {
+				t.Error(err)
+			}
+			return err == nil
+		})
+		if ctx.Err() == nil || time.Since(began) < 900*time.Millisecond {
+			t.Errorf("another process handled it after %v, and the context's error is %v", time.Since(began), ctx.Err())
+		}
+		return nil
+	})
+	if err == nil || count(t, s, "work", id) != 0 || count(t, s, "clerkauth_deliveries", id) != 1 {
+		t.Errorf("error = %v, %d rows", err, count(t, s, "work", id))
+	}
+}
+
+func TestOldRowsAreForgotten(t *testing.T) {
+	s := newStore(t, Options{Table: "forgotten"})
+	if err := s.CreateTable(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, s, "INSERT INTO forgotten SELECT 'old' || n, now() - interval '7 days 1 minute' FROM generate_series(1, 35) n")
+	exec(t, s, "INSERT INTO forgotten SELECT 'new' || n, now() - interval '6 days 23 hours' FROM generate_series(1, 5) n")
+	for _, id := range []string{"a", "b", "c", "d"} {
+		if err := s.Once(t.Context(), id, func(context.Context) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var rest string
+	err := s.pool.QueryRow(t.Context(), "SELECT string_agg(id, ' ' ORDER BY id) FROM forgotten").Scan(&rest)
+	if want := "a b c d new1 new2 new3 new4 new5"; err != nil || rest != want {
+		t.Errorf("%v: %s instead of %s", err, rest, want)
+	}
+}
+
+// TestManyForgetTogether has many deliveries come when there is much to forget: none
+// waits for another's, or fails over it.
+func TestManyForgetTogether(t *testing.T) {
+	s := newStore(t, Options{Table: "crowd"}, "pool_max_conns=20")
+	if err := s.CreateTable(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, s, "INSERT INTO crowd SELECT 'old' || n, now() - interval '8 days' FROM generate_series(1, 200) n")
+	var arrived, all sync.WaitGroup
+	arrived.Add(20)
+	for n := range 20 {
+		all.Go(func() {
+			err := s.Once(t.Context(), "crowd"+string(rune('a'+n)), func(context.Context) error {
+				arrived.Done()
+				arrived.Wait() // all have their transaction open
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	var n int
+	if err := s.pool.QueryRow(t.Context(), "SELECT count(*) FROM crowd").Scan(&n); err != nil || n != 20 {
+		t.Errorf("%v: %d rows", err, n)
+	}
+}
+
+func TestCopiesFromTwoProcesses(t *testing.T) {
+	storetest.Copies(t, server(t).Address(), 1000)
+}
+
+// TestKill kills processes in the middle of deliveries.
+func TestKill(t *testing.T) {
+	deliveries, kills := 20, 5
+	if storetest.Full() {
+		deliveries, kills = 300, 200
+	}
+	ids, _ := storetest.Kill(t, server(t).Address(), 0, deliveries, kills)
+	exactlyOnce(t, ids)
+}
+
+func TestOutage(t *testing.T) {
+	deliveries, outages := 50, 2
+	if storetest.Full() {
+		deliveries, outages = 1000, 20
+	}
+	ids, _ := storetest.Outage(t, server(t), server(t).Address(), deliveries, outages)
+	exactlyOnce(t, ids)
+}
+
+// exactlyOnce counts the rows that handlers wrote.
+func exactlyOnce(t *testing.T, ids []string) {
+	t.Helper()
+	s := newStore(t, Options{})
+	for _, id := range ids {
+		if rows, remembered := count(t, s, "work", id), count(t, s, "clerkauth_deliveries", id); rows != 1 || remembered != 1 {
+			t.Errorf("%s: %d rows, %d remembered", id, rows, remembered)
+		}
+	}
+}

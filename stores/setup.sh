@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Install the servers that the tests of the stores start, where they are missing.
+# The tests start them by themselves, on sockets in temporary directories.
+set -euo pipefail
+
+missing=()
+command -v redis-server >/dev/null || missing+=(redis-server)
+compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null || missing+=(postgresql)
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+	printf 'install %s: the tests of the stores need them\n' "${missing[*]}" >&2
+	exit 1
+fi
+root=()
+[ "$(id -u)" = 0 ] || root=(sudo --preserve-env=DEBIAN_FRONTEND)
+export DEBIAN_FRONTEND=noninteractive
+"${root[@]}" apt-get update -q
+"${root[@]}" apt-get install -q -y --no-install-recommends "${missing[@]}"
