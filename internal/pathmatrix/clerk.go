@@ -1,0 +1,104 @@
+package main
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"github.com/clerkauth/clerkauth"
+)
+
+// authenticator is ours, of an instance that signed nobody's token.
+var authenticator = sync.OnceValue(func() *clerkauth.Authenticator {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		panic(err)
+	}
+	auth, err := clerkauth.New(clerkauth.Config{
+		PublishableKey: "pk_test_" + base64.RawStdEncoding.EncodeToString([]byte("path-matrix-1.clerk.accounts.dev$")),
+		JWTKey:         string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
+		AnyParty:       true,
+		Logger:         slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	if err != nil {
+		panic(err)
+	}
+	return auth
+})
+
+// clerkGuards are the three ways to protect that the library has.
+func clerkGuards(mount string) []*guard {
+	auth := authenticator()
+	protect := func(rules clerkauth.Rules) middle {
+		var options []clerkauth.ProtectOption
+		if mount != "" {
+			options = append(options, clerkauth.Mount(mount))
+		}
+		m, err := auth.Protect(rules, options...)
+		if err != nil {
+			panic(err) // the rules are in this file
+		}
+		return middle(m)
+	}
+	return []*guard{
+		{
+			name:    "Protect",
+			netHTTP: true,
+			opens:   func(shape) bool { return true },
+			outer: protect(clerkauth.Rules{
+				"/admin": clerkauth.SignedIn, "/admin/{rest...}": clerkauth.SignedIn,
+				"/public": clerkauth.Public, "/public/{rest...}": clerkauth.Public,
+			}),
+		},
+		{
+			name:    "Protect, open by default",
+			netHTTP: true,
+			opens:   func(shape) bool { return true },
+			outer:   protect(clerkauth.Rules{"/{rest...}": clerkauth.Public, "/admin(.*)": clerkauth.SignedIn}),
+		},
+		{
+			name:    "Require",
+			netHTTP: true,
+			opens:   behindRoutes,
+			handler: middle(auth.Require()),
+		},
+		{
+			name:    "NewServeMux",
+			netHTTP: true,
+			only:    "ServeMux",
+			opens:   behindRoutes,
+			build:   clerkMux,
+		},
+	}
+}
+
+// clerkMux is serveMux on our mux.
+func clerkMux(s shape, h handlers) http.Handler {
+	m := authenticator().NewServeMux()
+	switch s {
+	case static:
+		m.Handle("/admin/users", clerkauth.SignedIn, h.secret())
+		m.Handle("/public/index", clerkauth.Public, h.public())
+	case subtree:
+		m.Handle("/admin/", clerkauth.SignedIn, h.secret())
+		m.Handle("/public/", clerkauth.Public, h.public())
+	case detail:
+		m.Handle("/admin/{id}", clerkauth.SignedIn, h.secret())
+		m.Handle("/public/{id}", clerkauth.Public, h.public())
+	case params:
+		m.Handle("/{a}/{b}", clerkauth.SignedIn, h.params(func(r *http.Request, name string) string { return r.PathValue(name) }))
+	case files:
+		m.Handle("/", clerkauth.SignedIn, h.files())
+	}
+	return m
+}

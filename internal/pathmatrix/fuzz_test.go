@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gofiber/fiber/v3"
+	"github.com/valyala/fasthttp"
+)
+
+// application is a setup in one shape, behind rules, in this process.
+type application struct {
+	name      string
+	protected string // the pattern of the one rule that protects
+	ask       decide // the rules
+	inside    bool   // the rules stand somewhere inside, and may see another path
+	http      http.Handler
+	fiber     *fiber.App
+}
+
+// ruleSet lets through as much as can be, so that what protects is nothing but
+// the readings of the path. It is for the shapes that protect no more than it
+// does.
+type ruleSet struct {
+	protected string
+	shapes    []shape
+}
+
+func (s setup) ruleSets() []ruleSet {
+	return []ruleSet{
+		{"/admin/{rest...}", shapes},
+		{"/admin/users", []shape{static, params, files}},
+		{s.oneParameter(), []shape{detail}},
+	}
+}
+
+var applications = sync.OnceValue(func() []application {
+	var list []application
+	for _, s := range setups() {
+		for _, set := range s.ruleSets() {
+			ask := rules(s.mount, map[string]bool{"/{rest...}": true, set.protected: false})
+			g := &guard{decide: remembered(s.mount+" "+set.protected, ask)}
+			for _, sh := range set.shapes {
+				a := application{name: fmt.Sprintf("%s %c", s.name, sh), protected: set.protected, ask: g.decide, inside: s.inside}
+				if s.app != nil {
+					a.fiber = s.app(sh, handlers{}, g)
+				} else {
+					a.http = s.build(sh, handlers{}, g.middleware())
+				}
+				list = append(list, a)
+			}
+		}
+	}
+	return list
+})
+
+// memory holds the answers of guards for the request under way: most
+// applications ask about the same path.
+var memory = map[[4]string]int{}
+
+func remembered(name string, ask decide) decide {
+	return func(method, host string, u *url.URL) int {
+		if u.Opaque != "" {
+			return ask(method, host, u)
+		}
+		key := [4]string{name, method, u.Path, u.RawPath}
+		status, ok := memory[key]
+		if !ok {
+			status = ask(method, host, u)
+			memory[key] = status
+		}
+		return status
+	}
+}
+
+// silent is a logger for fasthttp, which logs every file that it does not find.
+type silent struct{}
+
+func (silent) Printf(string, ...any) {}
+
+// recorder is a ResponseWriter that is used again and again.
+type recorder struct {
+	header http.Header
+	body   bytes.Buffer
+	status int
+}
+
+func (w *recorder) Header() http.Header         { return w.header }
+func (w *recorder) Write(p []byte) (int, error) { return w.body.Write(p) }
+func (w *recorder) WriteHeader(status int)      { w.status = status }
+
+// serveHTTP returns the reply to r, which is not changed.
+func (a application) serveHTTP(r *http.Request, w *recorder) reply {
+	clear(w.header)
+	w.body.Reset()
+	w.status = http.StatusOK
+	r2, u := *r, *r.URL
+	r2.URL = &u
+	a.http.ServeHTTP(w, &r2)
+	return newReply(w.status, w.header.Get(marker), -1, w.body.Bytes())
+}
+
+// serveFast returns fiber's reply to raw, or none if it is no request.
+func (a application) serveFast(raw []byte) (rep reply) {
+	var req fasthttp.Request
+	if req.Read(bufio.NewReader(bytes.NewReader(raw))) != nil {
+		return rep
+	}
+	var ctx fasthttp.RequestCtx
+	ctx.Init(&req, nil, silent{})
+	a.fiber.Handler()(&ctx)
+	return newReply(ctx.Response.StatusCode(), string(ctx.Response.Header.Peek(marker)), -1, ctx.Response.Body())
+}
+
+// check sends t to applications, and fails if it gets past the rules to the
+// protected handler. It returns in how many it reached another handler.
+func check(tb testing.TB, t target, list []application) (passed int) {
+	tb.Helper()
+	clear(memory)
+	raw := request(t)
+	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
+	if err != nil {
+		return 0 // net/http answers that with 400, and in fiber the guard does
+	}
+	w := &recorder{header: http.Header{}}
+	for _, a := range list {
+		if !a.inside && a.ask(r.Method, r.Host, r.URL) != 0 {
+			continue // the guard would not let it in, either
+		}
+		var rep reply
+		if a.fiber != nil {
+			rep = a.serveFast(raw)
+		} else {
+			rep = a.serveHTTP(r, w)
+		}
+		switch rep.reached {
+		case secret:
+			tb.Errorf("%s: %s reaches the protected handler past a rule for %s", a.name, t, a.protected)
+		case public, other:
+			passed++
+		}
+	}
+	return passed
+}
+
+// parts is how many parts the applications are dealt out to: one run of the fuzz
+// target tries one of them.
+const parts = 64
+
+var dealt = sync.OnceValue(func() (list [parts][]application) {
+	for i, a := range applications() {
+		list[i%parts] = append(list[i%parts], a)
+	}
+	return list
+})
+
+// FuzzPath holds: a request that reaches the protected handler is one that the
+// rules protect or refuse.
+func FuzzPath(f *testing.F) {
+	for i, t := range targets() {
+		f.Add(t.method, t.path, uint8(i))
+		f.Add(t.method, "/app"+t.path, uint8(i))
+	}
+	f.Fuzz(func(t *testing.T, method, path string, part uint8) {
+		check(t, target{method: method, path: path}, dealt()[part%parts])
+	})
+}
+
+// pieces are what odd paths are made of.
+var pieces = strings.Fields(`/ / / / // admin admin admin users users users public public x app app
+	%61dmin %2561dmin a%64min ADMIN user%73 %2575sers ..  .. . %2e %2e%2e %252e%252e .%2e
+	%2f %2F %252f %5c \ %255c ; ;x ;x=1 %3b . .. %20 %09 %2520 | " ^ %7c # ? ?x=/admin %23 %3f + : @ * %
+	%00 %0a %C3%A9 %ff index legacy http: http:// evil.example`)
+
+// TestComposedPaths tries what is made of odd pieces at random, which gets
+// further than changing bytes does.
+func TestComposedPaths(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	n := 3_000
+	if testing.Short() {
+		n = 500
+	}
+	passed := 0
+	for range n {
+		path := "/"
+		if r.IntN(3) == 0 {
+			path = "/app/"
+		}
+		for range 1 + r.IntN(9) {
+			path += pieces[r.IntN(len(pieces))]
+		}
+		passed += check(t, target{method: []string{"GET", "GET", "GET", "HEAD", "POST", "get", "FOO"}[r.IntN(7)], path: path}, applications())
+		if t.Failed() {
+			return
+		}
+	}
+	if passed < n {
+		t.Errorf("%d requests reach another handler: nearly everything is refused, which proves nothing", passed)
+	}
+	t.Logf("%d paths, %d times another handler than the protected one", n, passed)
+}

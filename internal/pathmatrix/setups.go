@@ -1,0 +1,230 @@
+package main
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+
+	"github.com/gin-gonic/gin"
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/gofiber/fiber/v3"
+	"github.com/gorilla/mux"
+)
+
+// setup is a router with its options, laid out in any shape.
+type setup struct {
+	name string
+	// build returns the application, with outer around all of it, or where else
+	// the setup wants the guard.
+	build func(s shape, h handlers, outer middle) http.Handler
+	// app does the same for fiber, which is no net/http.
+	app func(s shape, h handlers, g *guard) *fiber.App
+	// mount is a prefix of paths that something behind the guard removes.
+	mount string
+	// prefix is put in front of all targets, which are sent without it, too.
+	prefix string
+	// inside: the guard is not around all of the application.
+	inside bool
+	// greedy: the last parameter of a route takes the rest of the path, slashes
+	// and all, so that the route /admin/:id is the pattern /admin/:id(.*).
+	greedy bool
+}
+
+// oneParameter is the pattern of the route /admin/:id.
+func (s setup) oneParameter() string {
+	if s.greedy {
+		return "/admin/:id(.*)"
+	}
+	return "/admin/:id"
+}
+
+// middle is a middleware.
+type middle = func(http.Handler) http.Handler
+
+func init() { gin.SetMode(gin.ReleaseMode) } // else it logs every route
+
+// setups are all routers with all options that change how they read a path.
+func setups() []setup {
+	list := []setup{
+		{name: "ServeMux", build: outermost(serveMux)},
+		{name: "ServeMux+StripPrefix", mount: "/app", prefix: "/app", build: outermost(func(s shape, h handlers) http.Handler {
+			m := http.NewServeMux()
+			m.Handle("/app/", http.StripPrefix("/app", serveMux(s, h)))
+			return m
+		})},
+		{name: "StripPrefix alone", mount: "/app", prefix: "/app", build: outermost(func(s shape, h handlers) http.Handler {
+			return http.StripPrefix("/app", serveMux(s, h))
+		})},
+		{name: "StripPrefix before the guard", prefix: "/app", inside: true, build: func(s shape, h handlers, outer middle) http.Handler {
+			m := http.NewServeMux()
+			m.Handle("/app/", http.StripPrefix("/app", outer(serveMux(s, h))))
+			m.Handle("/", outer(serveMux(s, h)))
+			return m
+		}},
+		{name: "chi", build: outermost(chiWith())},
+		{name: "chi+CleanPath", build: outermost(chiWith(middleware.CleanPath))},
+		{name: "chi+StripSlashes", build: outermost(chiWith(middleware.StripSlashes))},
+		{name: "chi+RedirectSlashes", build: outermost(chiWith(middleware.RedirectSlashes))},
+		{name: "chi+CleanPath+StripSlashes", build: outermost(chiWith(middleware.CleanPath, middleware.StripSlashes))},
+		{name: "chi, guard in Use after CleanPath", inside: true, build: func(s shape, h handlers, outer middle) http.Handler {
+			return chiWith(middleware.CleanPath, outer)(s, h)
+		}},
+		{name: "chi, guard in Use before CleanPath", inside: true, build: func(s shape, h handlers, outer middle) http.Handler {
+			return chiWith(outer, middleware.CleanPath)(s, h)
+		}},
+		{name: "chi.Mount", build: outermost(chiMount)},
+	}
+	for name, set := range map[string]func(*gin.Engine){
+		"gin":                         func(*gin.Engine) {},
+		"gin+UseRawPath":              func(e *gin.Engine) { e.UseRawPath = true },
+		"gin+UseRawPath, not decoded": func(e *gin.Engine) { e.UseRawPath, e.UnescapePathValues = true, false },
+		"gin+UseEscapedPath":          func(e *gin.Engine) { e.UseEscapedPath = true },
+		"gin+RemoveExtraSlash":        func(e *gin.Engine) { e.RemoveExtraSlash = true },
+		"gin+RemoveExtraSlash+UseRawPath": func(e *gin.Engine) {
+			e.RemoveExtraSlash, e.UseRawPath = true, true
+		},
+		"gin+RedirectFixedPath":      func(e *gin.Engine) { e.RedirectFixedPath = true },
+		"gin-RedirectTrailingSlash":  func(e *gin.Engine) { e.RedirectTrailingSlash = false },
+		"gin+HandleMethodNotAllowed": func(e *gin.Engine) { e.HandleMethodNotAllowed = true },
+	} {
+		list = append(list, setup{name: name, build: outermost(ginWith(set))})
+	}
+	for name, set := range map[string]func(*mux.Router){
+		"gorilla":                          func(*mux.Router) {},
+		"gorilla+UseEncodedPath":           func(r *mux.Router) { r.UseEncodedPath() },
+		"gorilla+SkipClean":                func(r *mux.Router) { r.SkipClean(true) },
+		"gorilla+SkipClean+UseEncodedPath": func(r *mux.Router) { r.SkipClean(true).UseEncodedPath() },
+		"gorilla+StrictSlash":              func(r *mux.Router) { r.StrictSlash(true) },
+	} {
+		list = append(list, setup{name: name, build: outermost(gorillaWith(set))})
+	}
+	list = append(list, echo4Setups()...)
+	list = append(list, echo5Setups()...)
+	list = append(list, fiberSetups()...)
+	slices.SortFunc(list, func(a, b setup) int { return cmp.Compare(a.name, b.name) })
+	return list
+}
+
+// outermost puts the guard around the whole application.
+func outermost(build func(shape, handlers) http.Handler) func(shape, handlers, middle) http.Handler {
+	return func(s shape, h handlers, outer middle) http.Handler {
+		return outer(build(s, h))
+	}
+}
+
+func serveMux(s shape, h handlers) http.Handler {
+	m := http.NewServeMux()
+	switch s {
+	case static:
+		m.Handle("/admin/users", h.secret())
+		m.Handle("/public/index", h.public())
+	case subtree:
+		m.Handle("/admin/", h.secret())
+		m.Handle("/public/", h.public())
+	case detail:
+		m.Handle("/admin/{id}", h.secret())
+		m.Handle("/public/{id}", h.public())
+	case params:
+		m.Handle("/{a}/{b}", h.params(func(r *http.Request, name string) string { return r.PathValue(name) }))
+	case files:
+		m.Handle("/", h.files())
+	}
+	return m
+}
+
+func chiWith(use ...middle) func(shape, handlers) http.Handler {
+	return func(s shape, h handlers) http.Handler {
+		r := chi.NewRouter()
+		r.Use(use...)
+		switch s {
+		case static:
+			r.Handle("/admin/users", h.secret())
+			r.Handle("/public/index", h.public())
+		case subtree:
+			r.Handle("/admin/*", h.secret())
+			r.Handle("/public/*", h.public())
+		case detail:
+			r.Handle("/admin/{id}", h.secret())
+			r.Handle("/public/{id}", h.public())
+		case params:
+			r.Handle("/{a}/{b}", h.params(chi.URLParam))
+		case files:
+			r.Handle("/*", h.files())
+		}
+		return r
+	}
+}
+
+// chiMount hangs routers below others: /admin reaches the index of the one
+// below.
+func chiMount(s shape, h handlers) http.Handler {
+	r := chi.NewRouter()
+	switch s {
+	case static:
+		r.Route("/admin", func(r chi.Router) { r.Handle("/users", h.secret()) })
+		r.Route("/public", func(r chi.Router) { r.Handle("/index", h.public()) })
+	case subtree:
+		r.Mount("/admin", h.secret())
+		r.Mount("/public", h.public())
+	case detail:
+		r.Route("/admin", func(r chi.Router) { r.Handle("/{id}", h.secret()) })
+		r.Route("/public", func(r chi.Router) { r.Handle("/{id}", h.public()) })
+	case params:
+		r.Route("/{a}", func(r chi.Router) { r.Handle("/{b}", h.params(chi.URLParam)) })
+	case files:
+		r.Mount("/", h.files())
+	}
+	return r
+}
+
+func ginWith(set func(*gin.Engine)) func(shape, handlers) http.Handler {
+	return func(s shape, h handlers) http.Handler {
+		e := gin.New()
+		set(e)
+		switch s {
+		case static:
+			e.Any("/admin/users", gin.WrapH(h.secret()))
+			e.Any("/public/index", gin.WrapH(h.public()))
+		case subtree:
+			e.Any("/admin/*rest", gin.WrapH(h.secret()))
+			e.Any("/public/*rest", gin.WrapH(h.public()))
+		case detail:
+			e.Any("/admin/:id", gin.WrapH(h.secret()))
+			e.Any("/public/:id", gin.WrapH(h.public()))
+		case params:
+			e.Any("/:a/:b", func(c *gin.Context) {
+				h.params(func(_ *http.Request, name string) string { return c.Param(name) }).ServeHTTP(c.Writer, c.Request)
+			})
+		case files:
+			e.NoRoute(func(c *gin.Context) {
+				c.Status(http.StatusOK) // a file server is no 404
+				h.files().ServeHTTP(c.Writer, c.Request)
+			})
+		}
+		return e
+	}
+}
+
+func gorillaWith(set func(*mux.Router)) func(shape, handlers) http.Handler {
+	return func(s shape, h handlers) http.Handler {
+		r := mux.NewRouter()
+		set(r)
+		switch s {
+		case static:
+			r.Handle("/admin/users", h.secret())
+			r.Handle("/public/index", h.public())
+		case subtree:
+			r.PathPrefix("/admin/").Handler(h.secret())
+			r.PathPrefix("/public/").Handler(h.public())
+		case detail:
+			r.Handle("/admin/{id}", h.secret())
+			r.Handle("/public/{id}", h.public())
+		case params:
+			r.Handle("/{a}/{b}", h.params(func(r *http.Request, name string) string { return mux.Vars(r)[name] }))
+		case files:
+			r.PathPrefix("/").Handler(h.files())
+		}
+		return r
+	}
+}

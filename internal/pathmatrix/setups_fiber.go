@@ -1,0 +1,79 @@
+package main
+
+import (
+	"net/url"
+
+	"github.com/gofiber/fiber/v3"
+	fiberstatic "github.com/gofiber/fiber/v3/middleware/static"
+)
+
+func fiberSetups() []setup {
+	var list []setup
+	for name, config := range map[string]fiber.Config{
+		"fiber":                             {},
+		"fiber+StrictRouting+CaseSensitive": {StrictRouting: true, CaseSensitive: true},
+		"fiber+UnescapePath":                {UnescapePath: true},
+	} {
+		list = append(list, setup{name: name, app: func(s shape, h handlers, g *guard) *fiber.App {
+			app := fiber.New(config)
+			if g != nil {
+				// Use without a path is not asked about a target that does not begin
+				// with a slash, which the route /* takes all the same.
+				app.Use("/*", func(c fiber.Ctx) error {
+					if status := fiberStatus(c, g); status != 0 {
+						return c.SendStatus(status)
+					}
+					return c.Next()
+				})
+			}
+			protected := func(next fiber.Handler) fiber.Handler {
+				if h.protect == nil {
+					return next
+				}
+				return func(c fiber.Ctx) error { return c.SendStatus(fiber.StatusUnauthorized) }
+			}
+			switch s {
+			case static:
+				app.All("/admin/users", protected(fiberSay(secret)))
+				app.All("/public/index", fiberSay(public))
+			case subtree:
+				app.All("/admin/*", protected(fiberSay(secret)))
+				app.All("/public/*", fiberSay(public))
+			case detail:
+				app.All("/admin/:id", protected(fiberSay(secret)))
+				app.All("/public/:id", fiberSay(public))
+			case params:
+				app.All("/:a/:b", protected(func(c fiber.Ctx) error {
+					return fiberSay(who(c.Params("a"), c.Params("b")))(c)
+				}))
+			case files:
+				app.Get("/*", protected(fiberstatic.New("", fiberstatic.Config{FS: tree})))
+			}
+			return app
+		}})
+	}
+	return list
+}
+
+func fiberSay(what string) fiber.Handler {
+	return func(c fiber.Ctx) error {
+		c.Set(marker, what)
+		return c.SendString(contents[what])
+	}
+}
+
+// fiberStatus asks the guard about what fasthttp makes of the request line, and
+// about what net/http would: the former decodes and cleans the path by itself,
+// and takes some targets for absolute ones.
+func fiberStatus(c fiber.Ctx, g *guard) int {
+	// Of the header, since Request.RequestURI makes a clean one.
+	u, err := url.ParseRequestURI(string(c.Request().Header.RequestURI()))
+	if err != nil {
+		return fiber.StatusBadRequest
+	}
+	if status := g.decide(c.Method(), c.Host(), u); status != 0 {
+		return status
+	}
+	uri := c.Request().URI()
+	return g.decide(c.Method(), c.Host(), &url.URL{Path: string(uri.Path()), RawPath: string(uri.PathOriginal())})
+}
