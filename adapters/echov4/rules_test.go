@@ -176,10 +176,14 @@ func bearer(s *clerkauthtest.Session, opts ...clerkauthtest.TokenOption) string 
 // answered to those who do not.
 func TestLikeNetHTTP(t *testing.T) {
 	configs := map[string]func(*clerkauthtest.Server, *clerkauth.Config){
-		"plain":          func(*clerkauthtest.Server, *clerkauth.Config) {},
-		"hidden":         func(_ *clerkauthtest.Server, c *clerkauth.Config) { c.HideUnauthorized = true },
-		"sign-in page":   func(_ *clerkauthtest.Server, c *clerkauth.Config) { c.SignInURL = "/sign-in" },
-		"keys are away":  func(srv *clerkauthtest.Server, _ *clerkauth.Config) { srv.Fail(clerkauthtest.JWKS, 503) },
+		"plain":        func(*clerkauthtest.Server, *clerkauth.Config) {},
+		"hidden":       func(_ *clerkauthtest.Server, c *clerkauth.Config) { c.HideUnauthorized = true },
+		"sign-in page": func(_ *clerkauthtest.Server, c *clerkauth.Config) { c.SignInURL = "/sign-in" },
+		"keys are away": func(srv *clerkauthtest.Server, c *clerkauth.Config) {
+			srv.Fail(clerkauthtest.JWKS, 503)
+			now := srv.Now()
+			c.Now = func() time.Time { return now } // Retry-After is the same for both
+		},
 		"own answers":    func(_ *clerkauthtest.Server, c *clerkauth.Config) { c.ErrorHandler = ownAnswer },
 		"silent answers": func(_ *clerkauthtest.Server, c *clerkauth.Config) { c.ErrorHandler = silence },
 	}

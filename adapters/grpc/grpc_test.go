@@ -2,6 +2,7 @@ package clerkgrpc_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -144,7 +145,7 @@ func call(t *testing.T, conn *grpc.ClientConn, method string, authorization ...s
 	if err != nil {
 		return "", err
 	}
-	if err := stream.SendMsg(new(emptypb.Empty)); err != nil && err != io.EOF {
+	if err := stream.SendMsg(new(emptypb.Empty)); err != nil && !errors.Is(err, io.EOF) {
 		return "", err
 	}
 	if err := stream.CloseSend(); err != nil {

@@ -101,7 +101,8 @@ func (in *instance) play(ctx context.Context, out io.Writer) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for n := 0; ; n++ {
-		eventType, payload := "user.updated", any(nil)
+		var eventType string
+		var payload any
 		now := in.local.Now()
 		switch {
 		case n%3 == 0:
@@ -112,7 +113,7 @@ func (in *instance) play(ctx context.Context, out io.Writer) {
 			eventType, payload = "user.deleted", clerk.DeletedResource{Object: "user", ID: ids[0], Deleted: true}
 			ids = ids[1:]
 		default:
-			payload = person(ids[n%len(ids)], names[(n+n/3)%len(names)], now)
+			eventType, payload = "user.updated", person(ids[n%len(ids)], names[(n+n/3)%len(names)], now)
 		}
 		d := in.local.NewDelivery(eventType, payload)
 		for range 1 + n%2 { // every other one twice
