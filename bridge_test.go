@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
 	"reflect"
 	"strings"
@@ -79,6 +80,9 @@ var sdkFields = map[string]func(who clerkauth.Auth, token map[string]any) any{
 		list, _ := token["fva"].([]any)
 		if len(list) != 2 {
 			return [2]int64{-1, -1}
+		}
+		if list[0].(float64) > math.MaxInt32 {
+			return [2]int64{math.MaxInt32, math.MaxInt32}
 		}
 		return [2]int64{int64(list[0].(float64)), int64(list[1].(float64))}
 	},
@@ -155,6 +159,7 @@ func TestBridge(t *testing.T) {
 		"no role":                      member.Token(org(nil)),
 		"no fva":                       member.Token(clerkauthtest.WithoutClaim("fva")),
 		"fva of no kind":               member.Token(claim("fva", "3,5")),
+		"fva beyond an int64":          alone.Token(claim("fva", []float64{1e300, 1e300})),
 		"fva without a second":         alone.Token(claim("fva", []int{7, -1})),
 		"one audience":                 member.Token(claim("aud", "api")),
 		"many audiences":               member.Token(claim("aud", []string{"api", "web"})),

@@ -290,6 +290,13 @@ func noActiveOrganization(t *testing.T) {
 			}
 		}
 		r.want(t, c.token, 200, "") // a user he is
+		who, err := r.auth.VerifyToken(t.Context(), c.token)
+		if err != nil || c.status == 403 && (who.OrgID != "" || who.OrgSlug != "" || who.OrgRole != "" || len(who.Permissions()) != 0) {
+			t.Errorf("%s: %+v, %v, %v", what, who, who.Permissions(), err)
+		}
+	}
+	if (clerkauth.Auth{UserID: "user_1", OrgRole: "org:admin"}).Has(clerkauth.Role("admin")) {
+		t.Error("a role made by hand counts without an organization")
 	}
 }
 

@@ -87,14 +87,20 @@ func forgedContexts(t *testing.T) {
 	}
 }
 
-// sharedIdentity has many handlers of one request change what they got, at once.
+// sharedIdentity has many handlers of one request change what they got, at once,
+// and callers of New and Require what they gave.
 func sharedIdentity(t *testing.T) {
 	r := newRig(t)
 	permissions := []string{"org:posts:read", "org:posts:write"}
 	s := r.srv.SignIn(r.jane.User, clerkauthtest.InOrganization("acme", "admin", permissions...))
-	parties := []string{r.srv.Origin()}
-	auth := newAuthFor(t, r.srv, func(c *clerkauth.Config) { c.AuthorizedParties = parties })
-	parties[0] = "https://evil.example"
+	parties, audience := []string{r.srv.Origin()}, []string{"api"}
+	auth := newAuthFor(t, r.srv, func(c *clerkauth.Config) { c.AuthorizedParties, c.Audience = parties, audience })
+	parties[0], audience[0] = "https://evil.example", "evil"
+	demands := []clerkauth.Access{clerkauth.Role("admin"), clerkauth.Role("owner")}
+	owners := auth.Require(demands...)
+	demands[1] = clerkauth.Public
+	token := s.Token(claim("aud", "api"))
+	wantReply(t, ask(owners, bearer(token)), 403, clerkauth.ErrForbidden)
 	wantReply(t, ask(func(next http.Handler) http.Handler {
 		return auth.Require().Func(func(w http.ResponseWriter, r *http.Request) {
 			var handlers sync.WaitGroup
@@ -116,5 +122,16 @@ func sharedIdentity(t *testing.T) {
 			}
 			next.ServeHTTP(w, r)
 		})
-	}, bearer(s.Token())), 200, "")
+	}, bearer(token)), 200, "")
+	// Nor do handlers of different requests share what they write to.
+	for range 2 {
+		ask(func(http.Handler) http.Handler {
+			return auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if got := w.Header()["Vary"]; !slices.Equal(got, []string{"Authorization"}) {
+					t.Errorf("Vary is %q", got)
+				}
+				w.Header()["Vary"][0] = "changed"
+			}))
+		})
+	}
 }

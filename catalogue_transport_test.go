@@ -148,7 +148,7 @@ func authorizationSchemes(t *testing.T) {
 		s.anonymous(t, "Authorization: "+value)
 	}
 	for _, value := range []string{
-		"Bearer  TOKEN", "Bearer\tTOKEN", "Bearer \tTOKEN", "Bearer TOKEN, Basic x", "Bearer TOKEN,TOKEN", "Bearer TOKEN TOKEN", "Bearer ,TOKEN", "Bearer \"TOKEN\"", "Bearer \u00a0TOKEN",
+		"Bearer  TOKEN", "Bearer\tTOKEN", "Bearer \tTOKEN", "Bearer TOKEN, Basic x", "Bearer TOKEN,TOKEN", "Bearer TOKEN TOKEN", "Bearer ,TOKEN", "Bearer \"TOKEN\"", "Bearer \u00a0TOKEN", "Bearer ak_x, Basic x", "Bearer ak_x ak_y", "Bearer ak_\u00e9",
 	} {
 		wantReply(t, s.send(t, "GET /", "Authorization: "+value), 401, clerkauth.ErrTokenInvalid)
 		wantReply(t, s.send(t, "GET /public/", "Authorization: "+value), 401, clerkauth.ErrTokenInvalid)

@@ -216,7 +216,11 @@ func TestAuthenticateDecidesAndWritesNothing(t *testing.T) {
 		if state.Header().Get("Vary") != "Authorization" {
 			t.Errorf("%v: %v", reason, state.Header())
 		}
-		_, err := r.auth.VerifyToken(t.Context(), token)
+		ctx, err := r.auth.Check(req)
+		if who := clerkauth.FromContext(ctx); who.SignedIn() != (reason == "") || reason != "" && !errors.Is(err, reason) || reason == "" && err != nil {
+			t.Errorf("%v: Check: %+v, %v", reason, who, err)
+		}
+		_, err = r.auth.VerifyToken(t.Context(), token)
 		if reason != "" && !errors.Is(err, reason) || reason == "" && err != nil {
 			t.Errorf("%v: VerifyToken: %v", reason, err)
 		}

@@ -55,7 +55,7 @@ func TestCatalogue(t *testing.T) {
 					t.Fatal(err)
 				}
 				for _, method := range []string{"GET", "POST", "get", "FOO"} {
-					got := ""
+					var got string
 					if found, err := table.Lookup(method, "evil.example", u); err != nil {
 						got = "refused"
 					} else if Open(found) {

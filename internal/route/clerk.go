@@ -62,7 +62,7 @@ func (p *clerkParser) next() error {
 			return nil
 		}
 		if op != '?' && prefix == "" {
-			return fmt.Errorf("repeats a parameter that has no / or . before it: put it and what separates it in braces")
+			return errors.New("repeats a parameter that has no / or . before it: put it and what separates it in braces")
 		}
 		p.text = strings.TrimSuffix(p.text, prefix)
 		p.flush()

@@ -135,7 +135,7 @@ func anchored(source string) *regexp.Regexp {
 // ones may be written bare, so that a regular expression or a URL is not taken
 // for a path.
 func decodeLiteral(text string) (string, error) {
-	for i := 0; i < len(text); i++ {
+	for i := 0; i < len(text); i++ { //nolint:intrange // i is moved on
 		switch c := text[i]; {
 		case c == '?':
 			return "", errors.New(`holds a "?": queries are not matched, and as a modifier it must follow a parameter or a group`)

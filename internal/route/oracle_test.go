@@ -116,9 +116,7 @@ func randomPattern(r *rand.Rand) oraclePattern {
 
 // oracle decides as a Table does.
 type oracle struct {
-	names    []string
-	rules    []oracleRule
-	fallback string
+	rules []oracleRule
 }
 
 type oracleRule struct {

@@ -178,7 +178,7 @@ func isAlphanumeric(c byte) bool {
 // lower folds ASCII letters alone. File systems and some routers take Admin for
 // admin; none takes the Kelvin sign for a k.
 func lower(s string) string {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if 'A' <= s[i] && s[i] <= 'Z' {
 			b := []byte(s)
 			lowerBytes(b)

@@ -70,7 +70,7 @@ func ordinary(u *url.URL) bool {
 		return false
 	}
 	before := byte('x') // the path begins with a slash, refuse has seen to that
-	for i := 0; i < len(u.Path); i++ {
+	for i := range len(u.Path) {
 		c := u.Path[i]
 		switch {
 		case plain[c]:
@@ -141,7 +141,7 @@ func closed(list []string) ([]string, error) {
 }
 
 func checkReading(s string) error {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if s[i] < 0x20 || s[i] == 0x7f {
 			return errControl
 		}

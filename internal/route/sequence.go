@@ -201,6 +201,12 @@ func opensSiblings(nodes []node, before byte) (wildcard string, last byte) {
 			if wildcard, last = opensSiblings(n.sub, before); wildcard != "" {
 				return wildcard, 0
 			}
+			// The group may be absent: what stands before it counts, too, and
+			// the worse of both is what is not a slash.
+			if before == '/' || before == 0 {
+				before = last
+			}
+			continue
 		}
 		before = 0
 	}

@@ -103,8 +103,8 @@ func Kill(t *testing.T, address string, lease time.Duration, deliveries, kills i
 
 // Outage sends deliveries, as Kill does, while the server crashes and comes back. It
 // returns the ids, and how many handlers ran again after they had ended.
-func Outage(t *testing.T, server *Server, address string, deliveries, outages int) (ids []string, again int) {
-	r := newRig(t, address, 0)
+func Outage(t *testing.T, server *Server, address string, lease time.Duration, deliveries, outages int) (ids []string, again int) {
+	r := newRig(t, address, lease)
 	r.serveTwice()
 	var healed atomic.Bool
 	var crashing sync.WaitGroup

@@ -411,7 +411,7 @@ func TestOutage(t *testing.T) {
 	if storetest.Full() {
 		deliveries, outages = 1000, 20
 	}
-	ids, _ := storetest.Outage(t, server(t), server(t).Address(), deliveries, outages)
+	ids, _ := storetest.Outage(t, server(t), server(t).Address(), 0, deliveries, outages)
 	exactlyOnce(t, ids)
 }
 

@@ -53,9 +53,10 @@ type Options struct {
 	// prefixes. Empty means "clerkauth:delivery:".
 	Prefix string
 
-	// Lease is how long the claim of a process that died keeps others from
-	// handling the delivery. That of a running handler is renewed. Zero means a
-	// minute; less than a second is an error.
+	// Lease is how long a claim that nobody holds any more keeps the delivery from
+	// being handled: that of a process that died, or that Redis made while the
+	// connection broke. That of a running handler is renewed. Zero means a minute;
+	// less than a second is an error.
 	Lease time.Duration
 
 	// Remember is how long it is known that a delivery was handled. Zero means 7

@@ -1,0 +1,215 @@
+package clerkauth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/clerk/clerk-sdk-go/v2"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/event"
+)
+
+// deliveriesFunc is a store of a test's own.
+type deliveriesFunc func(ctx context.Context, id string, handle func(context.Context) error) error
+
+func (f deliveriesFunc) Once(ctx context.Context, id string, handle func(context.Context) error) error {
+	return f(ctx, id, handle)
+}
+
+func TestWebhookJudgesItsStore(t *testing.T) {
+	lost := errors.New("connection lost to user_secret")
+	for name, c := range map[string]struct {
+		store         deliveriesFunc
+		fail          bool
+		status, calls int
+	}{
+		"handled":        {func(ctx context.Context, _ string, h func(context.Context) error) error { return h(ctx) }, false, 204, 1},
+		"failed":         {func(ctx context.Context, _ string, h func(context.Context) error) error { return h(ctx) }, true, 500, 1},
+		"handled before": {func(context.Context, string, func(context.Context) error) error { return clerkauth.ErrHandled }, false, 204, 0},
+		"wrapped": {func(context.Context, string, func(context.Context) error) error {
+			return fmt.Errorf("store: %w", clerkauth.ErrHandled)
+		}, false, 204, 0},
+		"in flight": {func(context.Context, string, func(context.Context) error) error { return clerkauth.ErrInFlight }, false, 503, 0},
+		"away":      {func(context.Context, string, func(context.Context) error) error { return lost }, false, 503, 0},
+		"away afterwards": {func(ctx context.Context, _ string, h func(context.Context) error) error {
+			return errors.Join(h(ctx), lost)
+		}, false, 503, 1},
+		"both fail": {func(ctx context.Context, _ string, h func(context.Context) error) error {
+			return errors.Join(h(ctx), lost)
+		}, true, 500, 1},
+		"neither calls nor says why": {func(context.Context, string, func(context.Context) error) error { return nil }, false, 503, 0},
+		"swallows the failure": {func(ctx context.Context, _ string, h func(context.Context) error) error {
+			_ = h(ctx)
+			return nil
+		}, true, 500, 1},
+		"calls, and says it was handled before": {func(ctx context.Context, _ string, h func(context.Context) error) error {
+			_ = h(ctx)
+			return clerkauth.ErrHandled
+		}, false, 503, 1},
+		"calls, and says it is in flight": {func(ctx context.Context, _ string, h func(context.Context) error) error {
+			_ = h(ctx)
+			return clerkauth.ErrInFlight
+		}, false, 503, 1},
+		"panics": {func(context.Context, string, func(context.Context) error) error { panic(lost) }, false, 500, 0},
+		"panics afterwards": {func(ctx context.Context, _ string, h func(context.Context) error) error {
+			_ = h(ctx)
+			panic(lost)
+		}, false, 500, 1},
+		"has it end a goroutine": {func(ctx context.Context, _ string, h func(context.Context) error) error {
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				_ = h(context.WithValue(ctx, hookKey{}, "end"))
+			}()
+			<-ended
+			return nil
+		}, false, 503, 1},
+		"ends its goroutine": {func(context.Context, string, func(context.Context) error) error { runtime.Goexit(); return nil }, false, 500, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHooks(t, func(cfg *clerkauth.WebhookConfig) { cfg.Deliveries = c.store })
+			calls := 0
+			h.OnAny(func(ctx context.Context, _ *event.Raw) error {
+				calls++
+				if ctx.Value(hookKey{}) != nil {
+					runtime.Goexit()
+				}
+				if c.fail {
+					return errors.New("user_secret")
+				}
+				return nil
+			})
+			h.want(name, h.userCreated(), c.status)
+			if calls != c.calls {
+				t.Errorf("%d calls", calls)
+			}
+			if strings.Contains(h.log.String(), "user_secret") {
+				t.Error(h.log)
+			}
+		})
+	}
+}
+
+type hookKey struct{}
+
+func TestWebhookHandlerSeesTheStoresContext(t *testing.T) {
+	h := newHooks(t, func(c *clerkauth.WebhookConfig) {
+		c.Deliveries = deliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
+			if !strings.HasPrefix(id, "msg_") {
+				t.Error(id)
+			}
+			return handle(context.WithValue(ctx, hookKey{}, "transaction"))
+		})
+	})
+	clerkauth.On(h.Webhook, event.UserCreated, func(ctx context.Context, _ *event.Event[clerk.User]) error {
+		if ctx.Value(hookKey{}) != "transaction" {
+			t.Error("the store's context is lost")
+		}
+		return nil
+	})
+	h.want("a delivery", h.userCreated(), 204)
+}
+
+// Nobody's event does not bother the store, and one that is not authentic does not
+// get there.
+func TestWebhookSparesTheStore(t *testing.T) {
+	h := newHooks(t, func(c *clerkauth.WebhookConfig) {
+		c.Deliveries = deliveriesFunc(func(context.Context, string, func(context.Context) error) error {
+			t.Error("the store was asked")
+			return nil
+		})
+	})
+	h.want("nobody's event", h.userCreated(), 204)
+	h.OnAny(func(context.Context, *event.Raw) error { return nil })
+	d := h.userCreated()
+	r := d.Request(hooksURL)
+	d.Body = append(d.Body, ' ')
+	r.Body = d.Request(hooksURL).Body
+	if w := h.serve(hookReceived(r)); w.Code != 400 {
+		t.Error(w.Code)
+	}
+}
+
+func TestWebhookRefusalsAreLoggedForTheOperator(t *testing.T) {
+	h := newHooks(t)
+	d := h.userCreated()
+	r := hookReceived(d.Request(hooksURL))
+	r.Header.Set("Svix-Timestamp", "1614265330")
+	h.serve(r)
+	other := hookStranger().NewDelivery("user.created", "{}")
+	h.want("of another instance", other, 400)
+	log := h.log.String()
+	if !strings.Contains(log, "check the clock") || !strings.Contains(log, "check the secret") || strings.Contains(log, d.ID) || strings.Contains(log, "v1,") {
+		t.Error(log)
+	}
+}
+
+// TestWebhookThousandCopies sends them at once: the handler completes once, and
+// nobody is told that the delivery was handled before it was.
+func TestWebhookThousandCopies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHooks(t)
+		var calls, completed atomic.Int32
+		clerkauth.On(h.Webhook, event.UserCreated, func(context.Context, *event.Event[clerk.User]) error {
+			if calls.Add(1) == 1 {
+				time.Sleep(time.Second)
+				return errors.New("at first it fails")
+			}
+			time.Sleep(time.Second)
+			completed.Add(1)
+			return nil
+		})
+		early := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			rec := httptest.NewRecorder()
+			h.ServeHTTP(rec, r)
+			if rec.Code == http.StatusNoContent && completed.Load() != 1 {
+				t.Error("a copy is acknowledged before it is handled")
+			}
+			w.WriteHeader(rec.Code)
+		})
+		attempts := h.userCreated().Send(t, hooksURL, clerkauthtest.To(early), clerkauthtest.Copies(1000), clerkauthtest.Waiting(time.Sleep))
+		counts := map[int]int{}
+		for _, a := range attempts {
+			counts[a.Status]++
+		}
+		if calls.Load() != 2 || completed.Load() != 1 || counts[204] != 1000 || counts[500] != 1 || counts[503] != 1000+999-1 {
+			t.Errorf("%d calls, %d completed, answers %v", calls.Load(), completed.Load(), counts)
+		}
+	})
+}
+
+// TestWebhookOnLoopback is a server that survives what handlers do, and ends all
+// that it began.
+func TestWebhookOnLoopback(t *testing.T) {
+	h := newHooks(t)
+	var mu sync.Mutex
+	failures := 2
+	h.OnAny(func(context.Context, *event.Raw) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if failures--; failures >= 0 {
+			panic("user_secret")
+		}
+		return nil
+	})
+	mux := http.NewServeMux()
+	mux.Handle("POST /webhooks/clerk", h)
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	attempts := h.userCreated().Send(t, server.URL+"/webhooks/clerk", clerkauthtest.Copies(4), clerkauthtest.Waiting(func(time.Duration) {}))
+	if last := attempts[len(attempts)-1]; !last.Accepted() || len(attempts) < 5 {
+		t.Errorf("%+v", attempts)
+	}
+}
