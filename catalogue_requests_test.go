@@ -14,6 +14,7 @@ import (
 	"github.com/clerkauth/clerkauth/clerkauthtest"
 )
 
+// twoHostLines: net/http refuses them before any handler; this holds it to that.
 func twoHostLines(t *testing.T) {
 	s := newSite(t)
 	for _, hosts := range [][]string{{"Host: app.example.com", "Host: evil.example"}, {"Host: evil.example", "Host: app.example.com"}, {"Host: app.example.com", "Host: app.example.com"}, {}} {

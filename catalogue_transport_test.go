@@ -166,6 +166,7 @@ func foldedAuthorization(t *testing.T) {
 	wantReply(t, s.send(t, "GET /", "Authorization: Bearer "+token), 200, "")
 }
 
+// spaceBeforeColon: net/http refuses it before any handler; this holds it to that.
 func spaceBeforeColon(t *testing.T) {
 	s := newSite(t)
 	for _, header := range []string{"Authorization : Bearer TOKEN", "Authorization\t: Bearer TOKEN", " Authorization: Bearer TOKEN"} {

@@ -264,7 +264,7 @@ func scan(t *testing.T, out *captured, r *rig, tokens map[string]string, private
 		forms[secret], forms[strings.ToLower(secret)] = name, name
 		forms[hex.EncodeToString([]byte(secret))] = name + " in hexadecimal"
 		forms[base64.StdEncoding.EncodeToString([]byte(secret))[:len(secret)]] = name + " in base64"
-		forms[fmt.Sprint([]byte(secret))] = name + " as bytes"
+		forms[fmt.Sprintf("%d", []byte(secret))] = name + " as bytes"
 	}
 	for name, token := range tokens {
 		for i, part := range strings.Split(token, ".") {

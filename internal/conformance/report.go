@@ -25,12 +25,11 @@ type report struct {
 	rules         map[string]*tally // by rule, what it explained
 	needless      []string          // cases for which a rule was named although we agree
 	bad           []string          // lines about what is laxer or unexplained
-	notBuilt      map[string]int    // cases by group
 }
 
 func newReport() *report {
 	return &report{
-		files: map[string]*tally{}, groups: map[string]*tally{}, rules: map[string]*tally{}, notBuilt: map[string]int{},
+		files: map[string]*tally{}, groups: map[string]*tally{}, rules: map[string]*tally{},
 	}
 }
 
@@ -48,8 +47,6 @@ func (r *report) add(file string, head caseHead, v verdict) {
 		count(r.rules, v.rule, v.class)
 	}
 	switch {
-	case v.class == unexplained && v.rule == "not-built":
-		r.notBuilt[head.Group]++
 	case v.class == laxer || v.class == unexplained:
 		r.bad = append(r.bad, fmt.Sprintf("%s %s: %s", v.class, head.ID, v.detail))
 	case v.class == agree && v.rule != "":
@@ -77,9 +74,6 @@ func (r *report) print(w io.Writer) {
 	section("files", r.files)
 	section("groups", r.groups)
 	section("rules", r.rules)
-	for _, group := range slices.Sorted(maps.Keys(r.notBuilt)) {
-		fmt.Fprintf(w, "unexplained %s: %d cases of a feature that is not built yet\n", group, r.notBuilt[group])
-	}
 	for _, line := range r.bad {
 		fmt.Fprintln(w, line)
 	}

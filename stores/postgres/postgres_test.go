@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -371,14 +372,23 @@ func TestManyForgetTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	exec(t, s, "INSERT INTO crowd SELECT 'old' || n, now() - interval '8 days' FROM generate_series(1, 200) n")
-	var arrived, all sync.WaitGroup
-	arrived.Add(20)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var all sync.WaitGroup
+	var arrived atomic.Int32
+	together := make(chan struct{})
 	for n := range 20 {
 		all.Go(func() {
-			err := s.Once(t.Context(), "crowd"+string(rune('a'+n)), func(context.Context) error {
-				arrived.Done()
-				arrived.Wait() // all have their transaction open
-				return nil
+			err := s.Once(ctx, "crowd"+string(rune('a'+n)), func(ctx context.Context) error {
+				if arrived.Add(1) == 20 {
+					close(together) // all have their transaction open
+				}
+				select {
+				case <-together:
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
 			})
 			if err != nil {
 				t.Error(err)
