@@ -257,7 +257,7 @@ func scan(t *testing.T, out *captured, r *rig, tokens map[string]string, private
 		t.Errorf("only %d lines were captured", n)
 	}
 	secrets := map[string]string{
-		"the mark": mark, "the secret key": r.srv.SecretKey()[len("sk_test_"):], "a private key": private[:40], "a private key in PEM": "MIIE", "an age": "313373", "a user's id": r.jane.User.ID, "a session's id": r.jane.ID,
+		"the mark": mark, "the secret key": r.srv.SecretKey()[len("sk_test_"):], "a private key": private[:40], "a private key in PEM": base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PrivateKey(rigKey()))[:40], "an age": "31337313373", "a user's id": r.jane.User.ID, "a session's id": r.jane.ID,
 	}
 	forms := make(map[string]string)
 	for name, secret := range secrets {
