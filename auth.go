@@ -88,7 +88,13 @@ func (a Auth) SignedIn() bool {
 // Err tells why a caller who presented something is not signed in: an *[Error].
 // It is nil for who is signed in and for who presented nothing. On a public
 // route it is [ErrUnavailable] when keys could not be had.
-func (a Auth) Err() error { return a.err }
+func (a Auth) Err() error {
+	if e, ok := a.err.(*Error); ok { //nolint:errorlint // it is never wrapped
+		own := *e // who changes it changes nobody else's
+		return &own
+	}
+	return a.err
+}
 
 // Has tells whether the caller meets every one of the given demands. Asked
 // nothing, the answer is false.

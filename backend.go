@@ -89,9 +89,26 @@ func (a *Authenticator) GetToken(ctx context.Context, who Auth, template string)
 		var answer *clerk.APIErrorResponse
 		if errors.As(err, &answer) && answer.HTTPStatusCode < http.StatusInternalServerError &&
 			answer.HTTPStatusCode != http.StatusTooManyRequests {
-			return "", fmt.Errorf("clerkauth: backend api refused to mint a token: %w", answer)
+			return "", refusedByBackend{answer}
 		}
-		return "", newError(ErrUnavailable, errors.New("backend api cannot be reached or failed"))
+		cause := errors.New("backend api cannot be reached or failed")
+		if ctx.Err() != nil {
+			cause = context.Cause(ctx)
+		}
+		return "", newError(ErrUnavailable, cause)
+	}
+	if token.JWT == "" {
+		return "", newError(ErrUnavailable, errors.New("backend api answered without a token"))
 	}
 	return token.JWT, nil
 }
+
+// refusedByBackend wraps the SDK's error without its text, which quotes the whole
+// answer.
+type refusedByBackend struct{ answer *clerk.APIErrorResponse }
+
+func (e refusedByBackend) Error() string {
+	return fmt.Sprintf("clerkauth: backend api refused to mint a token: status %d", e.answer.HTTPStatusCode)
+}
+
+func (e refusedByBackend) Unwrap() error { return e.answer }

@@ -138,7 +138,11 @@ type summary struct {
 }
 
 func (c Config) summary() summary {
-	return summary{c.PublishableKey, c.SecretKey, c.AuthorizedParties, c.AnyParty, c.Issuers, c.Audience}
+	publishable := c.PublishableKey
+	if !strings.HasPrefix(publishable, "pk_") {
+		publishable = "" // it may be the secret key, by mistake
+	}
+	return summary{publishable, c.SecretKey, c.AuthorizedParties, c.AnyParty, c.Issuers, c.Audience}
 }
 
 // MarshalJSON shows which instance and callers c is for, and no secret.

@@ -129,7 +129,7 @@ var errMissing = newError(ErrTokenMissing, nil)
 func (a *core) authenticate(r *http.Request) State {
 	token, err := bearerToken(r.Header["Authorization"])
 	if err != nil {
-		return State{err: err, bad: true, bearer: true}
+		return badToken(err)
 	}
 	if token == "" {
 		return State{err: errMissing}

@@ -193,6 +193,9 @@ func (p pages) target(page, path string, r *http.Request) string {
 	return u.String()
 }
 
+// maxWayBack is the length in bytes of the longest address to come back to.
+const maxWayBack = 2048
+
 // wayBack returns the public URL of r, "" if it is not known. The origin is set
 // field by field, never resolved, so that no path can bring a host of its own.
 func (p pages) wayBack(r *http.Request) string {
@@ -202,7 +205,10 @@ func (p pages) wayBack(r *http.Request) string {
 	}
 	scheme, host, _ := strings.Cut(origin, "://")
 	u := url.URL{Scheme: scheme, Host: host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
-	return u.String()
+	if back := u.String(); len(back) <= maxWayBack {
+		return back
+	}
+	return "" // no browser goes to so long an address
 }
 
 // publicOrigin returns this server's origin as r's sender knows it, "" if the

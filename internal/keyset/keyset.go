@@ -304,14 +304,24 @@ func (s *Set) fetch(ctx context.Context) (keys map[string]*rsa.PublicKey, err er
 		return nil, err
 	}
 	keys, odd, err := parseSet(body)
-	for _, o := range odd {
-		s.log.Warn("clerkauth: a key of the instance's key set is not used", "place", o.place, "reason", o.reason)
+	if len(odd) > 0 {
+		s.log.Warn("clerkauth: keys of the instance's key set are not used",
+			"keys", len(odd), "first_place", odd[0].place, "first_reason", odd[0].reason)
 	}
 	return keys, err
 }
 
 // land ends f: a good set replaces the old one whole, a failure leaves it.
 func (s *Set) land(f *flight, keys map[string]*rsa.PublicKey, err error) {
+	// Nobody waits for the log: it comes last.
+	if failures, delay := s.settle(f, keys, err); failures > 0 {
+		s.log.Warn("clerkauth: fetching the instance's keys failed", "error", err, "failures", failures, "next_try", delay)
+	}
+}
+
+// settle is land without the log. It returns how many fetches have failed in a
+// row, and how long none will be tried.
+func (s *Set) settle(f *flight, keys map[string]*rsa.PublicKey, err error) (failures int, delay time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer close(f.done)
@@ -321,17 +331,17 @@ func (s *Set) land(f *flight, keys map[string]*rsa.PublicKey, err error) {
 		s.current.Store(&snapshot{keys: keys, at: f.began})
 		s.failures, s.lastErr = 0, nil
 		s.retryAt.Store(0)
-		return
+		return 0, 0
 	}
 	s.failures++
 	s.lastErr = err
-	delay := backoff(s.failures)
+	delay = backoff(s.failures)
 	var status *StatusError
 	if errors.As(err, &status) {
 		delay = max(delay, min(status.RetryAfter, maxAsked))
 	}
 	s.retryAt.Store(s.now().Add(delay).UnixNano())
-	s.log.Warn("clerkauth: fetching the instance's keys failed", "error", err, "failures", s.failures, "next_try", delay)
+	return s.failures, delay
 }
 
 // backoff returns how long to wait after the nth failure in a row: doubling,

@@ -263,3 +263,12 @@ func FuzzParseSet(f *testing.F) {
 		}
 	})
 }
+
+// TestLargestKey: keys are used up to the bound that is stated.
+func TestLargestKey(t *testing.T) {
+	n := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), maxBits), big.NewInt(1))
+	keys, odd, err := parseSet(setOf(t, member("a", public(0), map[string]any{"n": encode(n)})))
+	if err != nil || len(odd) != 0 || keys["a"] == nil || keys["a"].N.Cmp(n) != 0 || keys["a"].E != public(0).E {
+		t.Errorf("%v, %v", odd, err)
+	}
+}
