@@ -313,7 +313,8 @@ func (s *Set) fetch(ctx context.Context) (keys map[string]*rsa.PublicKey, err er
 
 // land ends f: a good set replaces the old one whole, a failure leaves it.
 func (s *Set) land(f *flight, keys map[string]*rsa.PublicKey, err error) {
-	// Nobody waits for the log: it comes last.
+	defer close(f.done)
+	// Those who do not wait for f are not held up by the log.
 	if failures, delay := s.settle(f, keys, err); failures > 0 {
 		s.log.Warn("clerkauth: fetching the instance's keys failed", "error", err, "failures", failures, "next_try", delay)
 	}
@@ -324,7 +325,6 @@ func (s *Set) land(f *flight, keys map[string]*rsa.PublicKey, err error) {
 func (s *Set) settle(f *flight, keys map[string]*rsa.PublicKey, err error) (failures int, delay time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer close(f.done)
 	s.flight = nil
 	s.flying.Store(false)
 	if f.err = err; err == nil {
