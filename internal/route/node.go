@@ -40,8 +40,6 @@ const (
 	// at its end (fiber, chi's StripSlashes and Mount), and with an empty
 	// segment for a wildcard (echo, gin, chi).
 	wide mode = 2
-	// captured: what named wildcards stand for is captured.
-	captured mode = 4
 )
 
 // source returns the regular expression of the pattern's paths, not anchored.
@@ -80,10 +78,6 @@ func withoutSlash(nodes []node) (front []node, end string) {
 }
 
 func (n node) write(b *strings.Builder, m mode) {
-	if m&captured != 0 && n.name != "" {
-		b.WriteByte('(')
-		defer b.WriteByte(')')
-	}
 	switch n.kind {
 	case literal:
 		for _, r := range n.text {

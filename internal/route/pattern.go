@@ -32,8 +32,6 @@ type Pattern struct {
 
 	lang  [2]*automaton // of the paths that it matches: as written, and folded
 	reach *automaton    // of the paths that it protects: folded and wide
-
-	capture capture // for Values
 }
 
 // Parse reads a pattern. What belongs to neither grammar, to both, or can never

@@ -1,7 +1,6 @@
 package route
 
 import (
-	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -114,9 +113,6 @@ func FuzzPattern(f *testing.F) {
 			return
 		}
 		matches := says(t, p, path)
-		if _, ok := p.Values(path); matches && !ok {
-			t.Errorf("%q matches %q, but has no values for it", pattern, path)
-		}
 		table, err := NewTable(map[string]bool{pattern: false}, Options[bool]{})
 		if err != nil {
 			t.Fatal(err)
@@ -240,33 +236,6 @@ func TestPatternErrors(t *testing.T) {
 			t.Errorf("%q is accepted", c.pattern)
 		case !strings.Contains(err.Error(), c.says) || !strings.HasPrefix(err.Error(), "pattern "):
 			t.Errorf("%q: error %q does not say %q", c.pattern, err, c.says)
-		}
-	}
-}
-
-func TestPatternValues(t *testing.T) {
-	for _, c := range []struct {
-		pattern, path string
-		want          map[string]string
-	}{
-		{"/orgs/:slug", "/orgs/acme", map[string]string{"slug": "acme"}},
-		{"/orgs/:slug", "/ORGS/Acme/", map[string]string{"slug": "Acme"}},
-		{"/orgs/:slug", "/orgs/a%2Fb", map[string]string{"slug": "a%2Fb"}},
-		{"/orgs/:slug", "/orgs", nil},
-		{"/orgs/:slug/(.*)", "/orgs/acme/a/b", map[string]string{"slug": "acme"}},
-		{"/orgs/:slug{/:page}?", "/orgs/acme", map[string]string{"slug": "acme"}},
-		{"/orgs/:slug{/:page}?", "/orgs/acme/a", map[string]string{"slug": "acme", "page": "a"}},
-		{`/u/:id(\d+)/:path*`, "/u/7/a/b", map[string]string{"id": "7", "path": "a/b"}},
-		{"/orgs/{slug}/{rest...}", "/orgs/acme/", map[string]string{"slug": "acme", "rest": ""}},
-		{"/me", "/me/", map[string]string{}},
-	} {
-		p, err := Parse(c.pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, ok := p.Values(c.path)
-		if ok != (c.want != nil) || !maps.Equal(got, c.want) {
-			t.Errorf("%s on %s: %v %v, want %v", p, c.path, got, ok, c.want)
 		}
 	}
 }
