@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
+	"sync/atomic"
 	"time"
 
 	"github.com/clerk/clerk-sdk-go/v2"
@@ -47,6 +49,39 @@ func (t oneHost) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errors.New("request is for another host than the configured one")
 	}
 	return t.next.RoundTrip(r)
+}
+
+// secretWatch tells an operator that Clerk does not accept the secret key, which
+// nothing but another key heals. Whether somebody else's answer hides it, such as
+// the public key set, makes no difference.
+type secretWatch struct {
+	log *slog.Logger
+	now func() time.Time
+	at  atomic.Int64 // when it was told last
+}
+
+// secretWatchInterval is how often it is told.
+const secretWatchInterval = time.Minute
+
+// refused is called when Clerk answered 401 to the secret key.
+func (w *secretWatch) refused() {
+	now, last := w.now().UnixNano(), w.at.Load()
+	if last != 0 && now-last >= 0 && now-last < int64(secretWatchInterval) || !w.at.CompareAndSwap(last, now) {
+		return
+	}
+	w.log.Error("clerkauth: Clerk does not accept the secret key; set CLERK_SECRET_KEY to one that it lists", "reason", ErrSecretKeyInvalid)
+}
+
+// watch reports what source is answered.
+func (w *secretWatch) watch(source keyset.Source) keyset.Source {
+	return func(ctx context.Context) ([]byte, error) {
+		body, err := source(ctx)
+		var answer *keyset.StatusError
+		if errors.As(err, &answer) && answer.Status == http.StatusUnauthorized {
+			w.refused()
+		}
+		return body, err
+	}
 }
 
 // ClerkConfig returns a configuration for the clients of clerk-sdk-go, with our

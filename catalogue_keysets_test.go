@@ -238,6 +238,22 @@ func keySetRefused(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		r.want(t, token, 200, "")
 	}
+	// A key that Clerk does not know is told, though the public set answers in its
+	// place; not with each refresh that is asked for, but at most once a minute.
+	loud := func(s string) int { return strings.Count(s, "level=ERROR") }
+	var wrong bytes.Buffer
+	w := newRig(t)
+	w.auth = newAuthFor(t, w.srv, func(c *clerkauth.Config) {
+		c.Logger, c.SecretKey = slog.New(slog.NewTextHandler(&wrong, nil)), clerkauth.NewSecret("sk_test_ofAnotherInstance")
+	})
+	for i := range 4 { // the second one within a minute of the first
+		time.Sleep(time.Duration(min(i, 1)) * 40 * time.Second)
+		w.want(t, w.jane.Token(clerkauthtest.ExpiresIn(time.Hour)), 200, "")
+		w.want(t, w.jane.Token(clerkauthtest.WithKeyID("ins_nobody"), clerkauthtest.ExpiresIn(time.Hour)), 401, clerkauth.ErrUnknownKey)
+	}
+	if s := wrong.String(); loud(s) != 2 || !strings.Contains(s, "CLERK_SECRET_KEY") || strings.Contains(s, "sk_test_") {
+		t.Errorf("log is %q", s)
+	}
 	// What the endpoint says about our key is not passed on.
 	var logged bytes.Buffer
 	r := newRig(t)

@@ -73,12 +73,15 @@ type Config struct {
 	PublicOrigin string
 
 	// HideUnauthorized answers 404 where 401 or 403 would tell a caller that
-	// something is there.
+	// something is there. Such a 404 forbids caching and says what it varies on,
+	// as those of [ServeMux] then do as well; where another router answers for
+	// what is not there, let its NotFound handler set both headers.
 	HideUnauthorized bool
 
 	// ErrorHandler writes refusals in your own way. Redirects do not come here.
 	// Status-independent security headers, WWW-Authenticate and Retry-After are
-	// set already. Nil writes problem details (RFC 9457).
+	// set already; where it chooses no status, the error's is sent. Nil writes
+	// problem details (RFC 9457).
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 
 	// Logger gets what an operator should know, never about single requests.
@@ -254,11 +257,12 @@ func (a *core) configureKeys(c Config, of *instance, wrong *mistakes) {
 
 	var sources []keyset.Source
 	if !c.SecretKey.IsZero() && a.backend != nil {
-		sources = append(sources, keyset.HTTP(a.client, a.backend.JoinPath("v1/jwks").String(), http.Header{
+		watch := &secretWatch{log: a.log, now: a.now}
+		sources = append(sources, watch.watch(keyset.HTTP(a.client, a.backend.JoinPath("v1/jwks").String(), http.Header{
 			"Authorization":     {"Bearer " + c.SecretKey.reveal()},
 			"Clerk-Api-Version": {backendVersion},
 			"User-Agent":        {userAgent},
-		}))
+		})))
 	}
 	frontend := c.FrontendURL
 	if frontend == "" && of != nil {

@@ -114,7 +114,7 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			found, err := table.Lookup(r.Method, r.Host, r.URL)
 			if err != nil {
-				a.core.refuse(w, r, State{}, newError(ErrRequestTarget, nil))
+				a.core.refuse(w, r, State{}, newError(ErrRequestTarget, nil), false)
 				return
 			}
 			state := a.Authenticate(r)
@@ -128,7 +128,7 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 				access = parts
 			}
 			if err := a.core.decide(state, access, r); err != nil {
-				a.core.refuse(w, r, state, err)
+				a.core.refuse(w, r, state, err, !open(access))
 				return
 			}
 			next.ServeHTTP(w, a.core.with(r, state))

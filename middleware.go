@@ -207,7 +207,7 @@ func (a *Authenticator) Handler(next http.Handler) http.Handler {
 		state := a.Authenticate(r)
 		state.write(w.Header())
 		if state.bad {
-			a.core.refuse(w, r, state, state.err)
+			a.core.refuse(w, r, state, state.err, false)
 			return
 		}
 		next.ServeHTTP(w, a.core.with(r, state))
@@ -244,6 +244,7 @@ func (a *Authenticator) guard(who string, access Access) Middleware {
 	if err := verifyEach([]Access{access}); err != nil {
 		panic("clerkauth: " + who + ": " + err.Error())
 	}
+	guarded := !open(access)
 	return func(next http.Handler) http.Handler {
 		if next == nil {
 			panic("clerkauth: " + who + ": handler is nil")
@@ -252,7 +253,7 @@ func (a *Authenticator) guard(who string, access Access) Middleware {
 			state := a.Authenticate(r)
 			state.write(w.Header())
 			if err := a.core.decide(state, access, r); err != nil {
-				a.core.refuse(w, r, state, err)
+				a.core.refuse(w, r, state, err, guarded)
 				return
 			}
 			next.ServeHTTP(w, a.core.with(r, state))

@@ -79,6 +79,11 @@ func (m *ServeMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.mux.ServeHTTP(w, r)
 		return
 	}
+	if m.auth.core.hide {
+		// What is not there must look like what is hidden.
+		w.Header().Set("Cache-Control", "no-store")
+		m.auth.Authenticate(r).write(w.Header())
+	}
 	if r.Method != http.MethodConnect && !m.belowGuarded(r) {
 		m.mux.ServeHTTP(w, r)
 		return

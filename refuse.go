@@ -14,8 +14,9 @@ import (
 )
 
 // refuse answers a request that is not let through. It is the one place that
-// does.
-func (a *core) refuse(w http.ResponseWriter, r *http.Request, state State, why *Error) {
+// does. guarded says that what was asked for is not there for everybody, and may
+// be hidden.
+func (a *core) refuse(w http.ResponseWriter, r *http.Request, state State, why *Error, guarded bool) {
 	refusal := *why // an ErrorHandler may do with it what it likes
 	err := &refusal
 	h := w.Header()
@@ -25,7 +26,7 @@ func (a *core) refuse(w http.ResponseWriter, r *http.Request, state State, why *
 		http.Redirect(w, r, a.signInURL(r, err.Reason), http.StatusTemporaryRedirect) //nolint:gosec // the target is ours; r is in its query alone
 		return
 	}
-	if a.hide && !state.bad && (err.Status == http.StatusUnauthorized || err.Reason == ErrForbidden) {
+	if a.hide && guarded && (err.Status == http.StatusUnauthorized || err.Reason == ErrForbidden) {
 		err.Status = http.StatusNotFound
 	}
 	switch err.Status {
@@ -35,7 +36,9 @@ func (a *core) refuse(w http.ResponseWriter, r *http.Request, state State, why *
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(max(err.RetryAfter, time.Second).Seconds()))))
 	}
 	if a.errorHandler != nil {
-		a.errorHandler(w, r, err)
+		own := &refusalWriter{ResponseWriter: w, status: err.Status}
+		a.errorHandler(own, r, err)
+		own.begin()
 		return
 	}
 	switch {
@@ -50,6 +53,39 @@ func (a *core) refuse(w http.ResponseWriter, r *http.Request, state State, why *
 		})
 	}
 }
+
+// refusalWriter is what an ErrorHandler writes to. One that does not say which
+// status it wants, or writes nothing, must not make a 200 of a refusal.
+type refusalWriter struct {
+	http.ResponseWriter
+	status int
+	begun  bool
+}
+
+func (w *refusalWriter) begin() {
+	if !w.begun {
+		w.WriteHeader(w.status)
+	}
+}
+
+func (w *refusalWriter) WriteHeader(status int) {
+	w.begun = w.begun || status >= 200 || status == http.StatusSwitchingProtocols
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *refusalWriter) Write(b []byte) (int, error) {
+	w.begin()
+	return w.ResponseWriter.Write(b)
+}
+
+// FlushError is what [http.ResponseController] calls.
+func (w *refusalWriter) FlushError() error {
+	w.begin()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Unwrap gives [http.ResponseController] everything else.
+func (w *refusalWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // problem is a refusal's body (RFC 9457), reason being an extension member.
 type problem struct {

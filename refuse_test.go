@@ -3,6 +3,8 @@ package clerkauth_test
 import (
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -107,10 +109,10 @@ func TestErrorHandler(t *testing.T) {
 }
 
 // TestHideUnauthorized: what is refused is not there, unless the caller can do
-// something about it, or his token is bad wherever he goes.
+// something about it.
 func TestHideUnauthorized(t *testing.T) {
 	hide := func(c *clerkauth.Config) { c.HideUnauthorized = true }
-	statuses := map[string]int{"no token": 404, "wrong kind": 404, "pending": 404, "wrong role": 404, "HEAD": 404, "bad token": 401, "expired": 401, "stale": 403, "outage": 503, "page": 307}
+	statuses := map[string]int{"no token": 404, "wrong kind": 404, "pending": 404, "wrong role": 404, "HEAD": 404, "bad token": 404, "expired": 404, "stale": 403, "outage": 503, "page": 307}
 	for name, got := range refusals(t, hide) {
 		if got.status != statuses[name] || got.entered || (got.status == 401) != (got.header.Get("WWW-Authenticate") != "") {
 			t.Errorf("%s: %v", name, got)
@@ -128,6 +130,87 @@ func TestHideUnauthorized(t *testing.T) {
 		if got.status != statuses[name] || name == "wrong role" && got.body != string(clerkauth.ErrForbidden) {
 			t.Errorf("%s, with an ErrorHandler: %v", name, got)
 		}
+	}
+}
+
+// TestHiddenIsAsIfNotThere: whoever may not know what is there gets the same
+// answer, to the header, for what is there and for what is not.
+func TestHiddenIsAsIfNotThere(t *testing.T) {
+	r := newRig(t, func(c *clerkauth.Config) { c.HideUnauthorized = true })
+	entered := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "entered") }
+	mux := r.auth.NewServeMux()
+	mux.HandleFunc("GET /open", clerkauth.Public, entered)
+	mux.HandleFunc("GET /admin", clerkauth.Role("owner"), entered)
+	protect, err := r.auth.Protect(clerkauth.Rules{"/open": clerkauth.Public, "/admin": clerkauth.Role("owner"), "/{rest...}": clerkauth.Role("owner")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := http.NewServeMux()
+	plain.HandleFunc("GET /open", entered)
+	plain.HandleFunc("GET /admin", entered)
+	for name, h := range map[string]http.Handler{"ServeMux": mux, "Protect": protect(plain)} {
+		for caller, token := range map[string]string{"nobody": "", "garbage": "x", "signed in": r.jane.Token()} {
+			to := func(path string) *httptest.ResponseRecorder {
+				w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
+				bearer(token)(req)
+				h.ServeHTTP(w, req)
+				return w
+			}
+			there, nowhere := to("/admin"), to("/nowhere")
+			if there.Code != 404 || nowhere.Code != 404 || there.Body.String() != nowhere.Body.String() || !maps.EqualFunc(there.Header(), nowhere.Header(), slices.Equal) {
+				t.Errorf("%s, %s: %d %v %q and %d %v %q", name, caller, there.Code, there.Header(), there.Body, nowhere.Code, nowhere.Header(), nowhere.Body)
+			}
+			if there.Header().Get("Cache-Control") != "no-store" || there.Header().Get("Vary") != "Authorization" {
+				t.Errorf("%s, %s: a cache may keep it: %v", name, caller, there.Header())
+			}
+			// What is open is no secret, and a bad token is one there, too.
+			want := map[string]int{"nobody": 200, "garbage": 401, "signed in": 200}[caller]
+			if got := to("/open"); got.Code != want {
+				t.Errorf("%s, %s: open: %d", name, caller, got.Code)
+			}
+		}
+	}
+}
+
+// TestErrorHandlerThatChoosesNoStatus: a refusal is none of the handler's 200s,
+// whatever it leaves out.
+func TestErrorHandlerThatChoosesNoStatus(t *testing.T) {
+	for name, c := range map[string]struct {
+		handler func(http.ResponseWriter, *http.Request, *clerkauth.Error)
+		status  int
+		body    string
+	}{
+		"writes nothing": {func(http.ResponseWriter, *http.Request, *clerkauth.Error) {}, 403, ""},
+		"writes a body":  {func(w http.ResponseWriter, _ *http.Request, _ *clerkauth.Error) { fmt.Fprint(w, "no") }, 403, "no"},
+		"flushes": {func(w http.ResponseWriter, _ *http.Request, _ *clerkauth.Error) {
+			_ = http.NewResponseController(w).Flush()
+		}, 403, ""},
+		"informs and leaves": {func(w http.ResponseWriter, _ *http.Request, _ *clerkauth.Error) { w.WriteHeader(http.StatusEarlyHints) }, 403, ""},
+		"chooses":            {func(w http.ResponseWriter, _ *http.Request, _ *clerkauth.Error) { w.WriteHeader(http.StatusTeapot) }, 418, ""},
+		"chooses 200":        {func(w http.ResponseWriter, _ *http.Request, _ *clerkauth.Error) { w.WriteHeader(http.StatusOK) }, 200, ""},
+		"is http.Error": {func(w http.ResponseWriter, _ *http.Request, err *clerkauth.Error) {
+			http.Error(w, "no", err.Status)
+		}, 403, "no\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, func(config *clerkauth.Config) { config.ErrorHandler = c.handler })
+			server := httptest.NewServer(r.auth.Require(clerkauth.Role("owner"))(http.NotFoundHandler()))
+			defer server.Close()
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bearer(r.jane.Token())(req)
+			resp, err := server.Client().Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			body, err := io.ReadAll(resp.Body)
+			if err != nil || resp.StatusCode != c.status || string(body) != c.body {
+				t.Errorf("%d %q %v", resp.StatusCode, body, err)
+			}
+		})
 	}
 }
 
