@@ -16,8 +16,18 @@ import (
 // TokenType is the kind of credential that a caller presented.
 type TokenType string
 
-// SessionToken is the JWT of a user's session.
-const SessionToken TokenType = "session_token"
+// Kinds of credentials.
+const (
+	// SessionToken is the JWT of a user's session.
+	SessionToken TokenType = "session_token"
+	// APIKey is a key that a user or an organization has made: ak_….
+	APIKey TokenType = "api_key"
+	// M2MToken is what one machine presents to another: mt_… or a JWT.
+	M2MToken TokenType = "m2m_token"
+	// OAuthToken is an access token that a user has granted to an OAuth client:
+	// oat_… or a JWT.
+	OAuthToken TokenType = "oauth_token"
+)
 
 // Values of [Auth.SessionStatus]. A session token that names no status has none;
 // it is of an active session.
