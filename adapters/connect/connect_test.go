@@ -1,13 +1,11 @@
 package clerkconnect_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -23,6 +21,7 @@ import (
 	"github.com/clerkauth/clerkauth"
 	clerkconnect "github.com/clerkauth/clerkauth/adapters/connect"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/adaptertest"
 )
 
 // The service of these tests has every procedure in four kinds: unary, and
@@ -52,44 +51,29 @@ type (
 	out = wrapperspb.StringValue
 )
 
-// witness is in every handler, and keeps what it saw there.
-type witness struct {
-	mu   sync.Mutex
-	seen []context.Context
-}
-
-func (w *witness) say(ctx context.Context) *out {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.seen = append(w.seen, ctx)
+// say is what a handler answers. The witness in it keeps what it saw there.
+func say(ctx context.Context, w *adaptertest.Witness) *out {
+	w.Say(ctx, "")
 	who := clerkauth.FromContext(ctx)
 	return wrapperspb.String(fmt.Sprintf("user=%s err=%v", who.UserID, who.Err()))
 }
 
-func (w *witness) take() []context.Context {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	seen := w.seen
-	w.seen = nil
-	return seen
-}
-
 // newMux returns the service.
-func newMux(w *witness, options ...connect.HandlerOption) *http.ServeMux {
+func newMux(w *adaptertest.Witness, options ...connect.HandlerOption) *http.ServeMux {
 	mux := http.NewServeMux()
 	for _, name := range procedures {
 		name = service + name
 		mux.Handle(name, connect.NewUnaryHandler(name, func(ctx context.Context, _ *connect.Request[in]) (*connect.Response[out], error) {
-			return connect.NewResponse(w.say(ctx)), nil
+			return connect.NewResponse(say(ctx, w)), nil
 		}, slices.Concat(options, []connect.HandlerOption{connect.WithIdempotency(connect.IdempotencyNoSideEffects)})...))
 		mux.Handle(name+"Server", connect.NewServerStreamHandler(name+"Server", func(ctx context.Context, _ *connect.Request[in], s *connect.ServerStream[out]) error {
-			return s.Send(w.say(ctx))
+			return s.Send(say(ctx, w))
 		}, options...))
 		mux.Handle(name+"Client", connect.NewClientStreamHandler(name+"Client", func(ctx context.Context, _ *connect.ClientStream[in]) (*connect.Response[out], error) {
-			return connect.NewResponse(w.say(ctx)), nil
+			return connect.NewResponse(say(ctx, w)), nil
 		}, options...))
 		mux.Handle(name+"Both", connect.NewBidiStreamHandler(name+"Both", func(ctx context.Context, s *connect.BidiStream[in, out]) error {
-			return s.Send(w.say(ctx))
+			return s.Send(say(ctx, w))
 		}, options...))
 	}
 	return mux
@@ -173,15 +157,6 @@ func call(t *testing.T, client *http.Client, base, procedure string, options []c
 	return resp.Msg.Value, nil
 }
 
-func newAuth(t *testing.T, config clerkauth.Config) *clerkauth.Authenticator {
-	t.Helper()
-	auth, err := clerkauth.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return auth
-}
-
 func TestWhoReachesWhat(t *testing.T) {
 	srv := clerkauthtest.NewServer(t)
 	jane := srv.CreateUser("jane@example.com")
@@ -189,8 +164,8 @@ func TestWhoReachesWhat(t *testing.T) {
 	admin := "Bearer " + session.Token()
 	member := "Bearer " + srv.SignIn(jane, clerkauthtest.InOrganization("acme", "org:member")).Token()
 	expired := "Bearer " + session.Token(clerkauthtest.ExpiresIn(-time.Minute), clerkauthtest.WithoutClaim("iat"), clerkauthtest.WithoutClaim("nbf"))
-	auth := newAuth(t, srv.Config())
-	w := &witness{}
+	auth := adaptertest.NewAuth(t, srv.Config())
+	w := &adaptertest.Witness{}
 	guard := clerkconnect.Require(auth, rules)
 	plain, client := serve(t, newMux(w, guard))
 	inside, insideClient := serve(t, auth.Handler(newMux(w, guard))) // who is calling is known before Connect begins
@@ -231,14 +206,14 @@ func TestWhoReachesWhat(t *testing.T) {
 				if code != test.code || !strings.Contains(says, test.says) {
 					t.Errorf("%s: %s: %s%s: %v, %q", protocol, test.rule, test.procedure, kind, err, says)
 				}
-				if reached := len(w.take()); (reached > 0) != (test.code == ok) {
+				if reached := len(w.Take()); (reached > 0) != (test.code == ok) {
 					t.Errorf("%s: %s: %s%s reached %d handlers", protocol, test.rule, test.procedure, kind, reached)
 				}
 				if code == connect.CodeUnauthenticated && kind+protocol == "connect" && (e.Meta().Get("WWW-Authenticate") != "Bearer" || e.Meta().Get("Cache-Control") != "no-store") {
 					t.Errorf("%s: %s: %s%s: %q", protocol, test.rule, test.procedure, kind, e.Meta())
 				}
 				_, err = call(t, insideClient, inside, test.procedure+kind, options, test.authorization...)
-				if reached := len(w.take()); (reached > 0) != (test.code == ok) || (err == nil) != (test.code == ok) {
+				if reached := len(w.Take()); (reached > 0) != (test.code == ok) || (err == nil) != (test.code == ok) {
 					t.Errorf("%s: %s: %s%s inside of Handler reached %d handlers: %v", protocol, test.rule, test.procedure, kind, reached, err)
 				}
 			}
@@ -250,8 +225,8 @@ func TestWhoReachesWhat(t *testing.T) {
 func TestOnTheWire(t *testing.T) {
 	srv := clerkauthtest.NewServer(t)
 	token := srv.SignIn(srv.CreateUser("jane@example.com"), clerkauthtest.InOrganization("acme", "org:member")).Token()
-	w := &witness{}
-	mux := newMux(w, clerkconnect.Require(newAuth(t, srv.Config()), rules))
+	w := &adaptertest.Witness{}
+	mux := newMux(w, clerkconnect.Require(adaptertest.NewAuth(t, srv.Config()), rules))
 	base, _ := serve(t, allowOrigin(mux))
 	const origin, json = "Origin: https://app.example.com", "Content-Type: application/json"
 	bearer := "Authorization: Bearer " + token
@@ -283,44 +258,14 @@ func TestOnTheWire(t *testing.T) {
 		{"nor does this", "POST", "/shop.v1.Shop/%41dmin", []string{json}, "{}", 401, ""},
 		{"nor this", "POST", "/x/.." + service + "Admin", []string{json}, "{}", 307, ""},
 	} {
-		status, body := send(t, base, test.method, test.target, test.header, test.body)
-		if status != test.status || !strings.Contains(body, test.says) {
-			t.Errorf("%s: status %d: %s", test.rule, status, body)
+		resp, body := adaptertest.Send(t, base, test.method, test.target, test.header, test.body)
+		if resp.StatusCode != test.status || !strings.Contains(body, test.says) {
+			t.Errorf("%s: status %d: %s", test.rule, resp.StatusCode, body)
 		}
-		if reached := len(w.take()); (reached > 0) != (test.status == 200) {
+		if reached := len(w.Take()); (reached > 0) != (test.status == 200) {
 			t.Errorf("%s: %d handlers were reached", test.rule, reached)
 		}
 	}
-}
-
-// send writes a request as it is given.
-func send(t *testing.T, base, method, target string, header []string, body string) (int, string) {
-	t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	lines := append([]string{method + " " + target + " HTTP/1.1", "Host: a"}, header...)
-	if body != "" {
-		lines = append(lines, fmt.Sprintf("Content-Length: %d", len(body)))
-	}
-	if _, err := io.WriteString(conn, strings.Join(lines, "\r\n")+"\r\n\r\n"+body); err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(answer)
 }
 
 // allowOrigin answers preflights.
@@ -339,24 +284,24 @@ func TestKeysAreAway(t *testing.T) {
 	srv := clerkauthtest.NewServer(t)
 	token := "Bearer " + srv.SignIn(srv.CreateUser("jane@example.com")).Token()
 	srv.Fail(clerkauthtest.JWKS, 503)
-	w := &witness{}
-	base, client := serve(t, newMux(w, clerkconnect.Require(newAuth(t, srv.Config()), rules)))
+	w := &adaptertest.Witness{}
+	base, client := serve(t, newMux(w, clerkconnect.Require(adaptertest.NewAuth(t, srv.Config()), rules)))
 	for _, kind := range kinds {
 		_, err := call(t, client, base, "User"+kind, nil, token)
 		const want = "unavailable: clerkauth: tokens cannot be verified at the moment; try again (jwk-remote-failed-to-load)"
-		if connect.CodeOf(err) != connect.CodeUnavailable || err.Error() != want || len(w.take()) > 0 {
+		if connect.CodeOf(err) != connect.CodeUnavailable || err.Error() != want || len(w.Take()) > 0 {
 			t.Errorf("a guarded procedure answers %v", err) // and says nothing of why
 		}
 		if says, err := call(t, client, base, "Public"+kind, nil, token); err != nil || !strings.HasPrefix(says, "user= err=clerkauth: tokens cannot be verified") {
 			t.Errorf("a public procedure answers %q, %v", says, err)
 		}
-		w.take()
+		w.Take()
 	}
 }
 
 func TestIdentitiesOfOthersAreNotBelieved(t *testing.T) {
-	auth := newAuth(t, clerkauthtest.NewServer(t).Config())
-	w := &witness{}
+	auth := adaptertest.NewAuth(t, clerkauthtest.NewServer(t).Config())
+	w := &adaptertest.Witness{}
 	mux := newMux(w, clerkconnect.Require(auth, rules))
 	base, client := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		forged := clerkauth.Auth{UserID: "user_1", OrgID: "org_1", OrgRole: "org:admin"}
@@ -364,7 +309,7 @@ func TestIdentitiesOfOthersAreNotBelieved(t *testing.T) {
 	}))
 	for _, kind := range kinds {
 		for _, procedure := range []string{"User", "Admin"} {
-			if _, err := call(t, client, base, procedure+kind, nil); connect.CodeOf(err) != connect.CodeUnauthenticated || len(w.take()) > 0 {
+			if _, err := call(t, client, base, procedure+kind, nil); connect.CodeOf(err) != connect.CodeUnauthenticated || len(w.Take()) > 0 {
 				t.Errorf("%s%s: %v", procedure, kind, err)
 			}
 		}
@@ -382,14 +327,14 @@ func TestInterceptorsKnowTheCaller(t *testing.T) {
 			return next(ctx, req)
 		}
 	})
-	base, client := serve(t, newMux(&witness{}, connect.WithInterceptors(look), clerkconnect.Require(newAuth(t, srv.Config()), nil)))
+	base, client := serve(t, newMux(&adaptertest.Witness{}, connect.WithInterceptors(look), clerkconnect.Require(adaptertest.NewAuth(t, srv.Config()), nil)))
 	if _, err := call(t, client, base, "User", nil, "Bearer "+session.Token()); err != nil || seen != session.User.ID {
 		t.Errorf("it saw %q, %v", seen, err)
 	}
 }
 
 func TestImpossibleRulesPanic(t *testing.T) {
-	auth := newAuth(t, clerkauthtest.NewServer(t).Config())
+	auth := adaptertest.NewAuth(t, clerkauthtest.NewServer(t).Config())
 	for name, wrong := range map[string]clerkconnect.Rules{
 		"nil access":        {service + "Admin": nil},
 		"impossible access": {service + "Admin": clerkauth.Role("")},
@@ -412,12 +357,12 @@ func TestImpossibleRulesPanic(t *testing.T) {
 }
 
 func TestRulesAreCopied(t *testing.T) {
-	auth := newAuth(t, clerkauthtest.NewServer(t).Config())
+	auth := adaptertest.NewAuth(t, clerkauthtest.NewServer(t).Config())
 	mine := maps.Clone(rules)
-	w := &witness{}
+	w := &adaptertest.Witness{}
 	base, client := serve(t, newMux(w, clerkconnect.Require(auth, mine)))
 	mine[service+"User"] = clerkauth.Public
-	if _, err := call(t, client, base, "User", nil); connect.CodeOf(err) != connect.CodeUnauthenticated || len(w.take()) > 0 {
+	if _, err := call(t, client, base, "User", nil); connect.CodeOf(err) != connect.CodeUnauthenticated || len(w.Take()) > 0 {
 		t.Error(err)
 	}
 }
@@ -425,8 +370,8 @@ func TestRulesAreCopied(t *testing.T) {
 // TestCallersAreNotMixedUp has many callers at once on one connection.
 func TestCallersAreNotMixedUp(t *testing.T) {
 	srv := clerkauthtest.NewServer(t)
-	w := &witness{}
-	base, client := serve(t, newMux(w, clerkconnect.Require(newAuth(t, srv.Config()), rules)))
+	w := &adaptertest.Witness{}
+	base, client := serve(t, newMux(w, clerkconnect.Require(adaptertest.NewAuth(t, srv.Config()), rules)))
 	const callers, times = 16, 5
 	var group sync.WaitGroup
 	for i := range callers {
@@ -444,8 +389,8 @@ func TestCallersAreNotMixedUp(t *testing.T) {
 	}
 	group.Wait()
 	count := make(map[string]int)
-	for _, ctx := range w.take() {
-		count[clerkauth.FromContext(ctx).UserID]++
+	for _, s := range w.Take() {
+		count[clerkauth.FromContext(s.Ctx).UserID]++
 	}
 	for user, n := range count {
 		if n != times*len(kinds) || user == "" {

@@ -11,25 +11,30 @@ import (
 	"github.com/clerkauth/clerkauth"
 	clerkecho "github.com/clerkauth/clerkauth/adapters/echov4"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/adaptertest"
 )
 
-// require is the adapter's, for rules_test.go.
-var require = clerkecho.Require
+func TestRules(t *testing.T) {
+	adaptertest.Run(t, adaptertest.Framework{
+		Serve:   serve,
+		Require: func(auth *clerkauth.Authenticator, demands ...clerkauth.Access) { clerkecho.Require(auth, demands...) },
+	})
+}
 
-// serve starts a, as app says, and returns its address.
-func serve(t *testing.T, a app) string {
+// serve starts a, as adaptertest.App says, and returns its address.
+func serve(t *testing.T, a adaptertest.App) string {
 	e := echo.New()
 	e.Logger.SetOutput(io.Discard)
 	e.Use(middleware.Recover())
-	if a.cors {
-		e.Use(middleware.CORSWithConfig(middleware.CORSConfig{AllowOrigins: []string{cors}}))
+	if a.CORS {
+		e.Use(middleware.CORSWithConfig(middleware.CORSConfig{AllowOrigins: []string{adaptertest.Origin}}))
 	}
-	if a.identify {
-		e.Use(clerkecho.Identify(a.auth))
+	if a.Identify {
+		e.Use(clerkecho.Identify(a.Auth))
 	}
-	guard := func(demands ...clerkauth.Access) echo.MiddlewareFunc { return clerkecho.Require(a.auth, demands...) }
+	guard := func(demands ...clerkauth.Access) echo.MiddlewareFunc { return clerkecho.Require(a.Auth, demands...) }
 	answer := func(c echo.Context) error {
-		return c.String(200, a.witness.say(c.Request().Context(), c.Param("slug")))
+		return c.String(200, a.Witness.Say(c.Request().Context(), c.Param("slug")))
 	}
 	later := func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -39,7 +44,7 @@ func serve(t *testing.T, a app) string {
 	}
 	forge := func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			c.SetRequest(c.Request().WithContext(forged(c.Request().Context())))
+			c.SetRequest(c.Request().WithContext(adaptertest.Forged(c.Request().Context())))
 			return next(c)
 		}
 	}
@@ -61,7 +66,7 @@ func serve(t *testing.T, a app) string {
 
 // TestBeforeRouting shows that a guard in Pre guards, and knows no parameters.
 func TestBeforeRouting(t *testing.T) {
-	a, srv := newApp(t)
+	a, srv := adaptertest.NewApp(t)
 	session := srv.SignIn(srv.CreateUser("jane@example.com"), clerkauthtest.InOrganization("acme", "org:admin"))
 	for _, test := range []struct {
 		rule   string
@@ -74,7 +79,7 @@ func TestBeforeRouting(t *testing.T) {
 		{"a parameter that is not known is none of the caller's", clerkauth.OrganizationParam("slug"), true, 403},
 	} {
 		e := echo.New()
-		e.Pre(clerkecho.Require(a.auth, test.demand))
+		e.Pre(clerkecho.Require(a.Auth, test.demand))
 		e.GET("/orgs/:slug", func(c echo.Context) error { return c.NoContent(200) })
 		req, rec := httptest.NewRequest("GET", "/orgs/acme", nil), httptest.NewRecorder()
 		if test.token {

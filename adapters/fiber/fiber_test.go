@@ -21,13 +21,18 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	clerkfiber "github.com/clerkauth/clerkauth/adapters/fiber"
+	"github.com/clerkauth/clerkauth/internal/adaptertest"
 )
 
-// require is the adapter's, for rules_test.go.
-var require = clerkfiber.Require
+func TestRules(t *testing.T) {
+	adaptertest.Run(t, adaptertest.Framework{
+		Serve:   serve,
+		Require: func(auth *clerkauth.Authenticator, demands ...clerkauth.Access) { clerkfiber.Require(auth, demands...) },
+	})
+}
 
-// serve starts a, as app says, and returns its address.
-func serve(t *testing.T, a app) string {
+// serve starts a, as adaptertest.App says, and returns its address.
+func serve(t *testing.T, a adaptertest.App) string {
 	return "http://" + listen(t, newFiber(a, fiber.Config{}), nil)
 }
 
@@ -58,23 +63,23 @@ func listen(t *testing.T, f *fiber.App, config *tls.Config) string {
 	return address
 }
 
-func newFiber(a app, config fiber.Config) *fiber.App {
+func newFiber(a adaptertest.App, config fiber.Config) *fiber.App {
 	f := fiber.New(config)
 	f.Use(recover.New())
-	if a.cors {
-		f.Use(fibercors.New(fibercors.Config{AllowOrigins: []string{cors}}))
+	if a.CORS {
+		f.Use(fibercors.New(fibercors.Config{AllowOrigins: []string{adaptertest.Origin}}))
 	}
-	if a.identify {
-		f.Use("*", clerkfiber.Identify(a.auth))
+	if a.Identify {
+		f.Use("*", clerkfiber.Identify(a.Auth))
 	}
-	guard := func(demands ...clerkauth.Access) fiber.Handler { return clerkfiber.Require(a.auth, demands...) }
-	answer := func(c fiber.Ctx) error { return c.SendString(a.witness.say(c.Context(), c.Params("slug"))) }
+	guard := func(demands ...clerkauth.Access) fiber.Handler { return clerkfiber.Require(a.Auth, demands...) }
+	answer := func(c fiber.Ctx) error { return c.SendString(a.Witness.Say(c.Context(), c.Params("slug"))) }
 	later := func(c fiber.Ctx) error {
 		c.Set("X-Later", clerkauth.FromContext(c.Context()).UserID)
 		return c.Next()
 	}
 	forge := func(c fiber.Ctx) error {
-		c.SetContext(forged(c.Context()))
+		c.SetContext(adaptertest.Forged(c.Context()))
 		return c.Next()
 	}
 	admin, slug := clerkauth.Role("org:admin"), clerkauth.OrganizationParam("slug")
@@ -106,14 +111,14 @@ func dump(r *http.Request) string {
 // two tell a guard must not differ, and what net/http has no request for must
 // reach no handler.
 func TestRequestIsAsInNetHTTP(t *testing.T) {
-	_, srv := newApp(t)
+	_, srv := adaptertest.NewApp(t)
 	token := srv.SignIn(srv.CreateUser("jane@example.com")).Token()
 	config := srv.Config()
 	config.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err *clerkauth.Error) {
 		w.WriteHeader(err.Status)
 		fmt.Fprint(w, dump(r))
 	}
-	auth := newAuth(t, config)
+	auth := adaptertest.NewAuth(t, config)
 	nobody := clerkauth.CheckFunc("nobody", func(clerkauth.Auth) bool { return false })
 	netHTTP := httptest.NewServer(auth.Require(nobody).Func(func(http.ResponseWriter, *http.Request) {}))
 	defer netHTTP.Close()
@@ -196,7 +201,7 @@ func exchange(t *testing.T, conn net.Conn, from *bufio.Reader, message string) (
 // TestRequestIsACopy keeps requests and looks at them again when fasthttp has used
 // their memory for others.
 func TestRequestIsACopy(t *testing.T) {
-	_, srv := newApp(t)
+	_, srv := adaptertest.NewApp(t)
 	type kept struct {
 		r    *http.Request
 		then string
@@ -209,7 +214,7 @@ func TestRequestIsACopy(t *testing.T) {
 		w.WriteHeader(http.StatusForbidden)
 	}
 	f := fiber.New()
-	f.All("/orgs/:slug", clerkfiber.Require(newAuth(t, config)), func(fiber.Ctx) error { return nil })
+	f.All("/orgs/:slug", clerkfiber.Require(adaptertest.NewAuth(t, config)), func(fiber.Ctx) error { return nil })
 	conn, err := net.Dial("tcp", listen(t, f, nil))
 	if err != nil {
 		t.Fatal(err)
@@ -234,14 +239,14 @@ func TestRequestIsACopy(t *testing.T) {
 // TestTLS shows that a guard knows that it speaks https, and sends people back to
 // there.
 func TestTLS(t *testing.T) {
-	_, srv := newApp(t)
+	_, srv := adaptertest.NewApp(t)
 	secure := httptest.NewUnstartedServer(nil) // for its certificate
 	secure.StartTLS()
 	defer secure.Close()
 	config := srv.Config()
 	config.AuthorizedParties, config.AnyParty = nil, true
 	f := fiber.New()
-	f.Get("/dashboard", clerkfiber.Require(newAuth(t, config)), func(fiber.Ctx) error { return nil })
+	f.Get("/dashboard", clerkfiber.Require(adaptertest.NewAuth(t, config)), func(fiber.Ctx) error { return nil })
 	address := listen(t, f, secure.TLS)
 	client := secure.Client()
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -277,13 +282,13 @@ func TestRouterOptions(t *testing.T) {
 		"headers as given": {DisableHeaderNormalizing: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, _ := newApp(t)
+			a, _ := adaptertest.NewApp(t)
 			base := "http://" + listen(t, newFiber(a, config), nil)
 			for _, path := range []string{"/admin/users", "//admin/users", "/admin//users", "/admin/users/", "/x/../admin/users", "/ADMIN/users",
 				"/%61dmin/users", "/admin%2fusers", "/admin%2Fusers", "/admin/%2e%2e/admin/users", "//dashboard", "/./dashboard", "/dashboard%2f",
 				"/Admin/", "/admin", "/admin%00/users", "/admin%3fusers", "/%2fadmin/users", "/orgs%2facme/x", "/orgs/%2f/x", "/orgs/acme%2fx"} {
-				send(t, base, request{method: "GET", path: path})
-				if seen := a.witness.take(); len(seen) > 0 {
+				adaptertest.Send(t, base, "GET", path, nil, "")
+				if seen := a.Witness.Take(); len(seen) > 0 {
 					t.Errorf("%s reached a handler", path)
 				}
 			}
@@ -295,8 +300,8 @@ func TestRouterOptions(t *testing.T) {
 // every route behind it, and asks in ways in which fiber finds some routes without
 // the handlers of a prefix.
 func TestPlacesThatGuardEverything(t *testing.T) {
-	a, _ := newApp(t)
-	guard := clerkfiber.Require(a.auth)
+	a, _ := adaptertest.NewApp(t)
+	guard := clerkfiber.Require(a.Auth)
 	for place, route := range map[string]func(*fiber.App) fiber.Router{
 		`Use("*", guard)`:             func(f *fiber.App) fiber.Router { return f.Use("*", guard) },
 		`Group("*", guard)`:           func(f *fiber.App) fiber.Router { f.Group("*", guard); return f },
@@ -306,7 +311,7 @@ func TestPlacesThatGuardEverything(t *testing.T) {
 		for _, path := range []string{"/", "/*", "*", "/:a?", "/+", "/:a?/:b?", "/users"} {
 			for _, config := range []fiber.Config{{}, {StrictRouting: true}, {CaseSensitive: true, UnescapePath: true}} {
 				f := fiber.New(config)
-				route(f).All(path, func(c fiber.Ctx) error { return c.SendString(a.witness.say(c.Context(), "")) })
+				route(f).All(path, func(c fiber.Ctx) error { return c.SendString(a.Witness.Say(c.Context(), "")) })
 				handle := f.Handler()
 				for _, target := range slices.Concat(skipping, []string{"/admin", "/admin/", "/admin//", "/ADMIN/", "/admin/users", "//admin/", "/admin?",
 					"/admin%2f", "/orgs/a", "/orgs//", "/orgs/a/", "/orgs/:slug", "/orgs/%2f", "admin/x", "/users", "//users/"}) {
@@ -315,7 +320,7 @@ func TestPlacesThatGuardEverything(t *testing.T) {
 					ctx.Request.Header.SetRequestURI(target)
 					ctx.Request.Header.SetHost("a")
 					handle(&ctx)
-					if len(a.witness.take()) > 0 {
+					if len(a.Witness.Take()) > 0 {
 						t.Errorf("%s, then %q: %q reached the handler", place, path, target)
 					}
 				}
@@ -330,13 +335,13 @@ var skipping = []string{"//", "///", "x", "a/b", "?a", "*"}
 // TestUseAtNoPathIsSkipped is why the README warns of it. Should it fail with a
 // newer fiber, the warning may go.
 func TestUseAtNoPathIsSkipped(t *testing.T) {
-	a, _ := newApp(t)
+	a, _ := adaptertest.NewApp(t)
 	f := fiber.New()
-	f.Use(clerkfiber.Require(a.auth))
-	f.Get("/*", func(c fiber.Ctx) error { return c.SendString(a.witness.say(c.Context(), "")) })
+	f.Use(clerkfiber.Require(a.Auth))
+	f.Get("/*", func(c fiber.Ctx) error { return c.SendString(a.Witness.Say(c.Context(), "")) })
 	base := "http://" + listen(t, f, nil)
 	for _, target := range skipping {
-		if send(t, base, request{method: "GET", path: target}); len(a.witness.take()) == 0 {
+		if adaptertest.Send(t, base, "GET", target, nil, ""); len(a.Witness.Take()) == 0 {
 			t.Errorf("%q does not reach the handler any more", target)
 		}
 	}
@@ -345,8 +350,8 @@ func TestUseAtNoPathIsSkipped(t *testing.T) {
 // TestOtherHeaders shows what a guard does to headers that a middleware before it
 // has set: refusals replace them, but for Vary and cookies, to which both add.
 func TestOtherHeaders(t *testing.T) {
-	a, srv := newApp(t)
-	token := bearer(srv.SignIn(srv.CreateUser("jane@example.com")))
+	a, srv := adaptertest.NewApp(t)
+	token := adaptertest.Bearer(srv.SignIn(srv.CreateUser("jane@example.com")))
 	config := srv.Config()
 	config.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, err *clerkauth.Error) {
 		http.SetCookie(w, &http.Cookie{Name: "c", Value: "d"})
@@ -360,17 +365,21 @@ func TestOtherHeaders(t *testing.T) {
 		}
 		c.Cookie(&fiber.Cookie{Name: "a", Value: "b"})
 		return c.Next()
-	}, clerkfiber.Identify(a.auth))
-	f.Get("/", clerkfiber.Require(newAuth(t, config)), func(c fiber.Ctx) error { return c.SendString("ok") })
+	}, clerkfiber.Identify(a.Auth))
+	f.Get("/", clerkfiber.Require(adaptertest.NewAuth(t, config)), func(c fiber.Ctx) error { return c.SendString("ok") })
 	base := "http://" + listen(t, f, nil)
-	for _, r := range []request{
-		{"max-age=60, public", "GET", "/", []string{token}, 200},
-		{"no-store", "GET", "/", nil, 401},
+	for _, test := range []struct {
+		cacheControl string
+		header       []string
+		status       int
+	}{
+		{"max-age=60, public", []string{token}, 200},
+		{"no-store", nil, 401},
 	} {
-		resp, _ := send(t, base, r)
+		resp, _ := adaptertest.Send(t, base, "GET", "/", test.header, "")
 		line := func(name string) string { return strings.Join(slices.Sorted(slices.Values(resp.Header[name])), ", ") }
-		if resp.StatusCode != r.status || line("Cache-Control") != r.rule || line("Vary") != "Accept, Origin, Authorization" ||
-			line("X-Other") != "1" || !strings.HasPrefix(line("Set-Cookie"), "a=b;") || strings.HasSuffix(line("Set-Cookie"), ", c=d") != (r.status == 401) {
+		if resp.StatusCode != test.status || line("Cache-Control") != test.cacheControl || line("Vary") != "Accept, Origin, Authorization" ||
+			line("X-Other") != "1" || !strings.HasPrefix(line("Set-Cookie"), "a=b;") || strings.HasSuffix(line("Set-Cookie"), ", c=d") != (test.status == 401) {
 			t.Errorf("%d %q", resp.StatusCode, resp.Header)
 		}
 	}
@@ -379,19 +388,19 @@ func TestOtherHeaders(t *testing.T) {
 // TestContext shows that the context of handlers is the one that was there, with
 // the caller in it, and that fiber's own, asked by mistake, names nobody.
 func TestContext(t *testing.T) {
-	a, srv := newApp(t)
+	a, srv := adaptertest.NewApp(t)
 	type key struct{}
 	f := fiber.New()
 	f.Use(func(c fiber.Ctx) error {
 		c.SetContext(context.WithValue(c.Context(), key{}, "kept"))
 		return c.Next()
 	})
-	f.Get("/", clerkfiber.Require(a.auth), func(c fiber.Ctx) error {
+	f.Get("/", clerkfiber.Require(a.Auth), func(c fiber.Ctx) error {
 		return c.SendString(fmt.Sprintf("%v %v %v", c.Context().Value(key{}), clerkauth.FromContext(c.Context()).SignedIn(), clerkauth.FromContext(c).SignedIn()))
 	})
 	base := "http://" + listen(t, f, nil)
-	token := bearer(srv.SignIn(srv.CreateUser("jane@example.com")))
-	if _, body := send(t, base, request{method: "GET", path: "/", header: []string{token}}); body != "kept true false" {
+	token := adaptertest.Bearer(srv.SignIn(srv.CreateUser("jane@example.com")))
+	if _, body := adaptertest.Send(t, base, "GET", "/", []string{token}, ""); body != "kept true false" {
 		t.Error(body)
 	}
 }

@@ -11,32 +11,37 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	clerkgin "github.com/clerkauth/clerkauth/adapters/gin"
+	"github.com/clerkauth/clerkauth/internal/adaptertest"
 )
 
-// require is the adapter's, for rules_test.go.
-var require = clerkgin.Require
+func TestRules(t *testing.T) {
+	adaptertest.Run(t, adaptertest.Framework{
+		Serve:   serve,
+		Require: func(auth *clerkauth.Authenticator, demands ...clerkauth.Access) { clerkgin.Require(auth, demands...) },
+	})
+}
 
-// serve starts a, as app says, and returns its address.
-func serve(t *testing.T, a app) string {
+// serve starts a, as adaptertest.App says, and returns its address.
+func serve(t *testing.T, a adaptertest.App) string {
 	server := httptest.NewServer(newEngine(a))
 	t.Cleanup(server.Close)
 	return server.URL
 }
 
-func newEngine(a app) *gin.Engine {
+func newEngine(a adaptertest.App) *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	r.Use(gin.RecoveryWithWriter(io.Discard))
-	if a.cors {
+	if a.CORS {
 		r.Use(allowOrigin)
 	}
-	if a.identify {
-		r.Use(clerkgin.Identify(a.auth))
+	if a.Identify {
+		r.Use(clerkgin.Identify(a.Auth))
 	}
-	guard := func(demands ...clerkauth.Access) gin.HandlerFunc { return clerkgin.Require(a.auth, demands...) }
-	answer := func(c *gin.Context) { c.String(200, "%s", a.witness.say(c.Request.Context(), c.Param("slug"))) }
+	guard := func(demands ...clerkauth.Access) gin.HandlerFunc { return clerkgin.Require(a.Auth, demands...) }
+	answer := func(c *gin.Context) { c.String(200, "%s", a.Witness.Say(c.Request.Context(), c.Param("slug"))) }
 	later := func(c *gin.Context) { c.Header("X-Later", clerkauth.FromContext(c.Request.Context()).UserID) }
-	forge := func(c *gin.Context) { c.Request = c.Request.WithContext(forged(c.Request.Context())) }
+	forge := func(c *gin.Context) { c.Request = c.Request.WithContext(adaptertest.Forged(c.Request.Context())) }
 	admin, slug := clerkauth.Role("org:admin"), clerkauth.OrganizationParam("slug")
 	r.GET("/", answer)
 	r.GET("/dashboard", guard(), later, answer)
@@ -55,7 +60,7 @@ func newEngine(a app) *gin.Engine {
 // allowOrigin answers preflights, and lets pages of one origin read answers.
 func allowOrigin(c *gin.Context) {
 	c.Writer.Header().Add("Vary", "Origin")
-	c.Header("Access-Control-Allow-Origin", cors)
+	c.Header("Access-Control-Allow-Origin", adaptertest.Origin)
 	if c.Request.Method == http.MethodOptions && c.GetHeader("Access-Control-Request-Method") != "" {
 		c.Header("Access-Control-Allow-Headers", "Authorization")
 		c.AbortWithStatus(http.StatusNoContent)
@@ -75,15 +80,15 @@ func TestRouterOptions(t *testing.T) {
 		"methods are 405": func(r *gin.Engine) { r.HandleMethodNotAllowed = true },
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, _ := newApp(t)
+			a, _ := adaptertest.NewApp(t)
 			r := newEngine(a)
 			set(r)
 			server := httptest.NewServer(r)
 			defer server.Close()
 			for _, path := range []string{"/admin/users", "//admin/users", "/admin//users", "/admin/users/", "/x/../admin/users",
 				"/%61dmin/users", "/admin%2fusers", "/admin/%2e%2e/admin/users", "/ADMIN/users", "//dashboard", "/./dashboard"} {
-				send(t, server.URL, request{method: "GET", path: path})
-				if seen := a.witness.take(); len(seen) > 0 {
+				adaptertest.Send(t, server.URL, "GET", path, nil, "")
+				if seen := a.Witness.Take(); len(seen) > 0 {
 					t.Errorf("%s reached a handler", path)
 				}
 			}
@@ -94,13 +99,13 @@ func TestRouterOptions(t *testing.T) {
 // TestPanicInErrorHandlerStopsTheChain has a middleware that recovers and says
 // nothing of it, after which gin would call the next handler.
 func TestPanicInErrorHandlerStopsTheChain(t *testing.T) {
-	_, srv := newApp(t)
+	_, srv := adaptertest.NewApp(t)
 	config := srv.Config()
 	config.ErrorHandler = func(http.ResponseWriter, *http.Request, *clerkauth.Error) { panic("an ErrorHandler's") }
 	reached := false
 	r := gin.New()
 	r.Use(gin.CustomRecoveryWithWriter(io.Discard, func(*gin.Context, any) {}))
-	r.GET("/", clerkgin.Require(newAuth(t, config)), func(*gin.Context) { reached = true })
+	r.GET("/", clerkgin.Require(adaptertest.NewAuth(t, config)), func(*gin.Context) { reached = true })
 	r.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
 	if reached {
 		t.Error("the handler was reached")
@@ -109,12 +114,12 @@ func TestPanicInErrorHandlerStopsTheChain(t *testing.T) {
 
 // TestContextWithFallback shows where gin's own context can be asked.
 func TestContextWithFallback(t *testing.T) {
-	a, srv := newApp(t)
+	a, srv := adaptertest.NewApp(t)
 	session := srv.SignIn(srv.CreateUser("jane@example.com"))
 	for _, fallback := range []bool{true, false} {
 		r := gin.New()
 		r.ContextWithFallback = fallback
-		r.GET("/", clerkgin.Require(a.auth), func(c *gin.Context) { c.String(200, clerkauth.FromContext(c).UserID) })
+		r.GET("/", clerkgin.Require(a.Auth), func(c *gin.Context) { c.String(200, clerkauth.FromContext(c).UserID) })
 		req, rec := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
 		session.Authorize(req)
 		r.ServeHTTP(rec, req)
@@ -127,7 +132,7 @@ func TestContextWithFallback(t *testing.T) {
 // TestLoggersSeeTheCaller shows that a middleware before the guard knows who was
 // calling once the chain has returned.
 func TestLoggersSeeTheCaller(t *testing.T) {
-	a, srv := newApp(t)
+	a, srv := adaptertest.NewApp(t)
 	session := srv.SignIn(srv.CreateUser("jane@example.com"))
 	var log strings.Builder
 	r := gin.New()
@@ -135,7 +140,7 @@ func TestLoggersSeeTheCaller(t *testing.T) {
 		c.Next()
 		log.WriteString(clerkauth.FromContext(c.Request.Context()).UserID)
 	})
-	r.GET("/", clerkgin.Require(a.auth), func(*gin.Context) {})
+	r.GET("/", clerkgin.Require(a.Auth), func(*gin.Context) {})
 	req := httptest.NewRequest("GET", "/", nil)
 	session.Authorize(req)
 	r.ServeHTTP(httptest.NewRecorder(), req)
