@@ -21,8 +21,11 @@ type Access interface {
 	fmt.Stringer
 	// check tells whether a caller may call.
 	check(q query) verdict
-	// verify tells why nobody could ever be let in, nil if somebody could.
+	// verify tells what is wrong with what is asked for, nil if nothing is.
 	verify() error
+	// callers returns the kinds of callers of whom some could be let in, where of
+	// are those that are verified at all; inToken is for parts of a [Token].
+	callers(of kinds, inToken bool) kinds
 }
 
 // query is what an Access is asked about.
@@ -31,12 +34,15 @@ type query struct {
 	// request is nil outside of HTTP, as in [Auth.Has].
 	request *http.Request
 	log     *slog.Logger
+	// token says that a [Token] asks about a machine.
+	token bool
 }
 
 // verdict is the answer of one Access about one caller.
 type verdict struct {
 	outcome  outcome
 	reverify *reverification // what is asked for, where outcome is stale
+	scopes   []string        // what a machine's token would have to have
 }
 
 type outcome int
@@ -95,21 +101,42 @@ func (a basicAccess) verify() error {
 	return nil
 }
 
+func (a basicAccess) callers(kinds, bool) kinds {
+	if a == Public {
+		return everyone
+	}
+	return kindSession.set()
+}
+
 // demand is an Access that asks one thing of a session.
 type demand struct {
-	name  string // as it is printed, with what it asks for
-	wrong error  // why it can never be met
-	holds func(query) bool
+	name    string // as it is printed, with what it asks for
+	wrong   error  // why it can never be met
+	inToken bool   // it may be asked of a machine, too, within a Token
+	holds   func(query) bool
 }
 
 func (d demand) String() string { return d.name }
 
 func (d demand) verify() error { return d.wrong }
 
+func (d demand) callers(of kinds, inToken bool) kinds {
+	if inToken && d.inToken {
+		return of
+	}
+	return kindSession.set()
+}
+
 func (d demand) check(q query) verdict {
 	switch {
+	case q.token && d.inToken:
+		if !q.who.machine() {
+			return verdict{outcome: signedOut}
+		}
 	case !q.who.SignedIn():
 		return verdict{outcome: signedOut}
+	}
+	switch {
 	case d.wrong != nil || !d.holds(q):
 		return verdict{outcome: forbidden}
 	default:
@@ -198,20 +225,23 @@ func newBilling(what, asked string, claim func(*claims.Session) claims.Scoped) A
 // another. The parameter is the wildcard of that name as [http.Request.PathValue]
 // gives it, so this is for guards behind routing, not for [Authenticator.Protect].
 func OrganizationParam(name string) Access {
-	return organizationParam{newDemand("organization in path parameter", name, func(q query) bool {
+	d := newDemand("organization in path parameter", name, func(q query) bool {
 		if q.request == nil || q.who.OrgID == "" {
 			return false
 		}
 		named := q.request.PathValue(name)
 		return named != "" && (named == q.who.OrgID || named == q.who.OrgSlug)
-	})}
+	})
+	d.inToken = true
+	return organizationParam{d}
 }
 
 // organizationParam has a type of its own, so that Protect can tell it.
 type organizationParam struct{ demand }
 
 // CheckFunc asks that holds returns true for the caller, who is signed in. It
-// prints as name. A panic in holds is a refusal, and logged.
+// prints as name. A panic in holds is a refusal, and logged. In a [Token] it asks
+// that of the machine instead.
 func CheckFunc(name string, holds func(Auth) bool) Access {
 	d := newDemand("check", name, func(q query) (ok bool) {
 		defer func() {
@@ -226,6 +256,7 @@ func CheckFunc(name string, holds func(Auth) bool) Access {
 		}()
 		return holds(q.who)
 	})
+	d.inToken = true
 	if d.wrong == nil && holds == nil {
 		d.wrong = fmt.Errorf("check %s has no function", name)
 	}

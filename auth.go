@@ -41,17 +41,32 @@ const (
 type Auth struct {
 	TokenType TokenType
 
-	UserID        string // user_…
+	// Subject is whom the credential is for: the user of a session; the user or
+	// organization of an API key; the machine of a machine-to-machine token; the
+	// user who granted an OAuth token.
+	Subject string
+
+	UserID        string // user_…; of a machine credential, if its subject is a user
 	SessionID     string // sess_…
 	SessionStatus string // SessionActive, SessionPending, or "" where the token names none
 
 	// The active organization; all three are empty where there is none. OrgRole
-	// has its prefix: org:admin.
+	// has its prefix: org:admin. An organization's API key has its OrgID alone.
 	OrgID, OrgSlug, OrgRole string
 
 	// ActorID is who acts in the user's name, where a session is impersonated.
 	ActorID string
 
+	// TokenID is the credential's own id: jti, or Clerk's id of an opaque one,
+	// which is not what is presented. It stays the same for the life of an API
+	// key, and may be logged. Some session tokens have none.
+	TokenID string
+	// Of machine credentials: the name of an API key, the machine that sends a
+	// machine-to-machine token (mch_…), the client that was granted an OAuth token.
+	KeyName, MachineID, ClientID string
+
+	// When the credential was issued and when it expires; zero where that is not
+	// told, as of an API key that never does.
 	IssuedAt, ExpiresAt time.Time
 
 	proof *proof // what was verified; nil for an Auth made by hand
@@ -61,9 +76,9 @@ type Auth struct {
 // proof is what stands behind an Auth: the verified token and what it grants. It
 // is shared by all copies and never changed.
 type proof struct {
-	token   string
-	payload []byte
-	claims  *claims.Session
+	payload []byte          // the claims as they were written
+	claims  *claims.Session // nil for a machine
+	scopes  []string        // of a machine
 	// since is when the ages in fva were counted; zero if the token does not say.
 	since time.Time
 	now   func() time.Time
@@ -74,6 +89,7 @@ func newAuth(p *proof) Auth {
 	s := p.claims
 	who := Auth{
 		TokenType:     SessionToken,
+		Subject:       s.Subject,
 		UserID:        s.Subject,
 		SessionID:     s.SessionID,
 		SessionStatus: s.Status,
@@ -84,15 +100,29 @@ func newAuth(p *proof) Auth {
 		ExpiresAt:     time.Unix(s.ExpiresAt.Unix, 0),
 		proof:         p,
 	}
+	if claims.UsableID(s.TokenID) {
+		who.TokenID = s.TokenID
+	}
 	if s.IssuedAt.Is == claims.Present {
 		who.IssuedAt = time.Unix(s.IssuedAt.Unix, 0)
 	}
 	return who
 }
 
-// SignedIn tells whether this is a user with a session.
+// SignedIn tells whether this is a user with a session. A machine is never
+// signed in, even if it acts for a user.
 func (a Auth) SignedIn() bool {
 	return a.UserID != "" && (a.TokenType == SessionToken || a.TokenType == "")
+}
+
+// machine tells whether this is the bearer of a machine credential.
+func (a Auth) machine() bool {
+	switch a.TokenType {
+	case APIKey, M2MToken, OAuthToken:
+		return true
+	default:
+		return false
+	}
 }
 
 // Err tells why a caller who presented something is not signed in: an *[Error].
@@ -111,32 +141,50 @@ func (a Auth) Err() error {
 //
 //	who.Has(clerkauth.Permission("org:invoices:create"))
 func (a Auth) Has(demands ...Access) bool {
-	if len(demands) == 0 || !a.SignedIn() {
+	if len(demands) == 0 || !a.SignedIn() && !a.machine() {
 		return false
 	}
 	l := allOf(demands)
 	return l.verify() == nil && l.check(query{who: a}).outcome == allowed
 }
 
-// Permissions returns the permissions in the active organization, such as
-// org:invoices:create, in the token's order.
-func (a Auth) Permissions() []string {
+// HasScope tells whether a machine credential has every one of the given scopes.
+// Asked nothing, the answer is false, as it is for a session: what a user may do
+// is for [Auth.Has].
+func (a Auth) HasScope(scopes ...string) bool {
+	if len(scopes) == 0 || !a.machine() || a.proof == nil {
+		return false
+	}
+	return !slices.ContainsFunc(scopes, func(s string) bool { return !slices.Contains(a.proof.scopes, s) })
+}
+
+// Scopes returns the scopes of a machine credential, in its own order. Those of a
+// machine-to-machine token are the machines that it is for.
+func (a Auth) Scopes() []string {
 	if a.proof == nil {
 		return nil
 	}
-	return slices.Clone(a.proof.claims.Permissions())
+	return slices.Clone(a.proof.scopes)
 }
 
-// session returns the verified claims; those of an Auth made by hand are empty.
+// Permissions returns the permissions in the active organization, such as
+// org:invoices:create, in the token's order.
+func (a Auth) Permissions() []string {
+	return slices.Clone(a.session().Permissions())
+}
+
+// session returns the verified claims; those of a machine, and of an Auth made by
+// hand, are empty.
 func (a Auth) session() *claims.Session {
-	if a.proof == nil {
+	if a.proof == nil || a.proof.claims == nil {
 		return &claims.Session{}
 	}
 	return a.proof.claims
 }
 
 // ClaimsAs decodes the claims of the caller's verified token into a T, which is
-// how custom claims are read. It fails with [ErrUnauthenticated] for an Auth
+// how custom claims are read; of an opaque credential, the claims that it was
+// created with. It fails with [ErrUnauthenticated] for an Auth
 // without a verified token, and with [ErrTokenClaims] if the claims do not fit T,
 // or hold names that differ only in case, which encoding/json would mix up.
 func ClaimsAs[T any](who Auth) (T, error) {

@@ -63,22 +63,23 @@ type secretWatch struct {
 // secretWatchInterval is how often it is told.
 const secretWatchInterval = time.Minute
 
-// refused is called when Clerk answered 401 to the secret key.
-func (w *secretWatch) refused() {
+// refused is called when Clerk answered 401 to the secret key that is configured
+// by that variable.
+func (w *secretWatch) refused(variable string) {
 	now, last := w.now().UnixNano(), w.at.Load()
 	if last != 0 && now-last >= 0 && now-last < int64(secretWatchInterval) || !w.at.CompareAndSwap(last, now) {
 		return
 	}
-	w.log.Error("clerkauth: Clerk does not accept the secret key; set CLERK_SECRET_KEY to one that it lists", "reason", ErrSecretKeyInvalid)
+	w.log.Error("clerkauth: Clerk does not accept the secret key; set it to one that Clerk lists", "variable", variable, "reason", ErrSecretKeyInvalid)
 }
 
-// watch reports what source is answered.
-func (w *secretWatch) watch(source keyset.Source) keyset.Source {
+// source reports what s is answered.
+func (w *secretWatch) source(s keyset.Source) keyset.Source {
 	return func(ctx context.Context) ([]byte, error) {
-		body, err := source(ctx)
+		body, err := s(ctx)
 		var answer *keyset.StatusError
 		if errors.As(err, &answer) && answer.Status == http.StatusUnauthorized {
-			w.refused()
+			w.refused("CLERK_SECRET_KEY")
 		}
 		return body, err
 	}

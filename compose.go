@@ -21,6 +21,8 @@ func (l allOf) String() string { return join(l, " and ") }
 
 func (l allOf) verify() error { return verifyEach(l) }
 
+func (l allOf) callers(of kinds, inToken bool) kinds { some, _ := reach(l, of, inToken); return some }
+
 // check returns the worst verdict. A sign-in to be verified again is only asked
 // of who would be let in after it.
 func (l allOf) check(q query) verdict {
@@ -38,6 +40,8 @@ type anyOf []Access
 func (l anyOf) String() string { return join(l, " or ") }
 
 func (l anyOf) verify() error { return verifyEach(l) }
+
+func (l anyOf) callers(of kinds, inToken bool) kinds { some, _ := reach(l, of, inToken); return some }
 
 // check returns the best verdict.
 func (l anyOf) check(q query) verdict {
@@ -57,6 +61,11 @@ func join(parts []Access, word string) string {
 		switch a.(type) {
 		case allOf, anyOf:
 			texts[i] = "(" + a.String() + ")"
+		case token:
+			texts[i] = a.String()
+			if strings.Contains(texts[i], " ") {
+				texts[i] = "(" + texts[i] + ")"
+			}
 		default:
 			texts[i] = a.String()
 		}
@@ -83,7 +92,7 @@ func verifyEach(parts []Access) error {
 
 // open tells whether a lets everybody in.
 func open(a Access) bool {
-	return verifyEach([]Access{a}) == nil && a.check(query{}).outcome == allowed
+	return possible(a) == nil && a.check(query{}).outcome == allowed
 }
 
 // walk calls visit for a and everything that it is composed of.
@@ -95,6 +104,8 @@ func walk(a Access, visit func(Access)) {
 		parts = l
 	case anyOf:
 		parts = l
+	case token:
+		parts = l.checks
 	}
 	for _, part := range parts {
 		walk(part, visit)

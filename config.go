@@ -28,6 +28,12 @@ type Config struct {
 	// Without it, sessions are verified all the same.
 	SecretKey Secret
 
+	// MachineSecretKey is the ak_… key of the machine that this program is, with
+	// which opaque machine-to-machine tokens are verified: those for other machines
+	// are refused by Clerk then. The zero value means SecretKey, with which all are
+	// good; see MachineID.
+	MachineSecretKey Secret
+
 	// JWTKey is the instance's RSA public key as PEM. With it, tokens are
 	// verified without any network; the key ids in them are irrelevant then,
 	// and a rotated key takes a restart.
@@ -53,6 +59,26 @@ type Config struct {
 	// Audience, if not empty, demands that a token's aud holds one of these. A
 	// token without aud is refused then.
 	Audience []string
+
+	// Accept names the kinds of credentials that the program accepts at all. It is
+	// a ceiling: which of them a route takes is said by its [Access]. Nil means
+	// session tokens alone.
+	Accept []TokenType
+
+	// MachineID is the mch_… id of the machine that this program is. A
+	// machine-to-machine token is refused then unless its scopes name it. The zero
+	// value takes those for any machine of the instance.
+	MachineID string
+
+	// MachineTTL is how late it may be seen that an opaque machine credential was
+	// revoked, because the last answer about it is repeated for so long. 0 means
+	// 30 s; AskEveryTime means never; the most is 5 min. JWTs are verified without
+	// asking, and are good until they expire.
+	MachineTTL time.Duration
+
+	// MachineCache shares what Clerk said about opaque credentials with other
+	// replicas of the program. Nil means that each keeps its own.
+	MachineCache MachineCache
 
 	// ClockSkew is how far our clock and Clerk's may be apart. 0 means 5 s;
 	// NoClockSkew means none; the most is 5 min.
@@ -100,27 +126,33 @@ type Config struct {
 	Now func() time.Time
 }
 
+// AskEveryTime is the [Config.MachineTTL] of somebody for whom no revocation may
+// be seen late.
+const AskEveryTime time.Duration = -1
+
 // NoClockSkew is the [Config.ClockSkew] of somebody whose clock is right.
 const NoClockSkew time.Duration = -1
 
 const (
 	defaultClockSkew = 5 * time.Second // as in Clerk's SDKs
 	maxClockSkew     = 5 * time.Minute
+	maxMachineTTL    = 5 * time.Minute
 	defaultBackend   = "https://api.clerk.com"
 )
 
 // FromEnv returns the configuration in Clerk's own environment variables:
-// CLERK_PUBLISHABLE_KEY, CLERK_SECRET_KEY, CLERK_JWT_KEY, CLERK_API_URL,
-// CLERK_SIGN_IN_URL, CLERK_SIGN_UP_URL, and CLERK_AUTHORIZED_PARTIES, which is a
+// CLERK_PUBLISHABLE_KEY, CLERK_SECRET_KEY, CLERK_MACHINE_SECRET_KEY,
+// CLERK_JWT_KEY, CLERK_API_URL, CLERK_SIGN_IN_URL, CLERK_SIGN_UP_URL, and CLERK_AUTHORIZED_PARTIES, which is a
 // list of origins separated by commas. What they hold is checked by [New].
 func FromEnv() Config {
 	c := Config{
-		PublishableKey: os.Getenv("CLERK_PUBLISHABLE_KEY"),
-		SecretKey:      NewSecret(os.Getenv("CLERK_SECRET_KEY")),
-		JWTKey:         os.Getenv("CLERK_JWT_KEY"),
-		BackendURL:     os.Getenv("CLERK_API_URL"),
-		SignInURL:      os.Getenv("CLERK_SIGN_IN_URL"),
-		SignUpURL:      os.Getenv("CLERK_SIGN_UP_URL"),
+		PublishableKey:   os.Getenv("CLERK_PUBLISHABLE_KEY"),
+		SecretKey:        NewSecret(os.Getenv("CLERK_SECRET_KEY")),
+		JWTKey:           os.Getenv("CLERK_JWT_KEY"),
+		MachineSecretKey: NewSecret(os.Getenv("CLERK_MACHINE_SECRET_KEY")),
+		BackendURL:       os.Getenv("CLERK_API_URL"),
+		SignInURL:        os.Getenv("CLERK_SIGN_IN_URL"),
+		SignUpURL:        os.Getenv("CLERK_SIGN_UP_URL"),
 	}
 	for party := range strings.SplitSeq(os.Getenv("CLERK_AUTHORIZED_PARTIES"), ",") {
 		if party = strings.TrimSpace(party); party != "" {
@@ -132,12 +164,14 @@ func FromEnv() Config {
 
 // summary is what may be shown of a Config.
 type summary struct {
-	PublishableKey    string   `json:"publishable_key,omitempty"`
-	SecretKey         Secret   `json:"secret_key,omitzero"`
-	AuthorizedParties []string `json:"authorized_parties,omitempty"`
-	AnyParty          bool     `json:"any_party,omitempty"`
-	Issuers           []string `json:"issuers,omitempty"`
-	Audience          []string `json:"audience,omitempty"`
+	PublishableKey    string      `json:"publishable_key,omitempty"`
+	SecretKey         Secret      `json:"secret_key,omitzero"`
+	MachineSecretKey  Secret      `json:"machine_secret_key,omitzero"`
+	AuthorizedParties []string    `json:"authorized_parties,omitempty"`
+	AnyParty          bool        `json:"any_party,omitempty"`
+	Issuers           []string    `json:"issuers,omitempty"`
+	Audience          []string    `json:"audience,omitempty"`
+	Accept            []TokenType `json:"accept,omitempty"`
 }
 
 func (c Config) summary() summary {
@@ -145,7 +179,7 @@ func (c Config) summary() summary {
 	if !strings.HasPrefix(publishable, "pk_") {
 		publishable = "" // it may be the secret key, by mistake
 	}
-	return summary{publishable, c.SecretKey, c.AuthorizedParties, c.AnyParty, c.Issuers, c.Audience}
+	return summary{publishable, c.SecretKey, c.MachineSecretKey, c.AuthorizedParties, c.AnyParty, c.Issuers, c.Audience, c.Accept}
 }
 
 // MarshalJSON shows which instance and callers c is for, and no secret.
@@ -217,8 +251,10 @@ func New(c Config) (*Authenticator, error) {
 			wrong.add("Audience", errors.New("it holds an empty entry"))
 		}
 	}
+	a.watch = &secretWatch{log: a.log, now: a.now}
 	a.pages = newPages(c, of, a.parties, &wrong)
 	a.configureKeys(c, of, &wrong)
+	a.configureMachines(c, &wrong)
 	if err := errors.Join(wrong...); err != nil {
 		return nil, fmt.Errorf("clerkauth: configuration: %w", err)
 	}
@@ -257,8 +293,7 @@ func (a *core) configureKeys(c Config, of *instance, wrong *mistakes) {
 
 	var sources []keyset.Source
 	if !c.SecretKey.IsZero() && a.backend != nil {
-		watch := &secretWatch{log: a.log, now: a.now}
-		sources = append(sources, watch.watch(keyset.HTTP(a.client, a.backend.JoinPath("v1/jwks").String(), http.Header{
+		sources = append(sources, a.watch.source(keyset.HTTP(a.client, a.backend.JoinPath("v1/jwks").String(), http.Header{
 			"Authorization":     {"Bearer " + c.SecretKey.reveal()},
 			"Clerk-Api-Version": {backendVersion},
 			"User-Agent":        {userAgent},
@@ -268,6 +303,7 @@ func (a *core) configureKeys(c Config, of *instance, wrong *mistakes) {
 	if frontend == "" && of != nil {
 		frontend = of.issuer()
 	}
+	a.authorizationServer = frontend
 	if frontend != "" {
 		base, err := parseBaseURL(frontend, false)
 		wrong.add("FrontendURL", err)

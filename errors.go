@@ -35,7 +35,8 @@ const (
 const (
 	// ErrTokenMissing: there is no credential.
 	ErrTokenMissing Reason = "session-token-missing"
-	// ErrTokenInvalid: the credential is not a token in the one accepted form.
+	// ErrTokenInvalid: the credential is not a token in the one accepted form, or an
+	// opaque one that Clerk does not know, or no longer.
 	ErrTokenInvalid Reason = "token-invalid"
 	// ErrTokenType: the token is of a kind that is not accepted here.
 	ErrTokenType Reason = "token-type-mismatch"
@@ -67,6 +68,8 @@ const (
 const (
 	// ErrReverification: the caller has to verify again who he is.
 	ErrReverification Reason = "reverification-required"
+	// ErrScope: the machine credential lacks a scope.
+	ErrScope Reason = "insufficient-scope"
 )
 
 // Reasons for which an answer is unavailable.
@@ -75,14 +78,17 @@ const (
 	ErrKeysUnavailable Reason = "jwk-remote-failed-to-load"
 	// ErrSecretKeyInvalid: Clerk does not know the secret key.
 	ErrSecretKeyInvalid Reason = "secret-key-invalid"
+	// ErrBackendUnavailable: the Backend API, which has to be asked about an opaque
+	// credential, cannot be reached, fails, or is being asked too much already.
+	ErrBackendUnavailable Reason = "unexpected-error"
 )
 
 // kind returns the kind of refusal that r belongs to.
 func (r Reason) kind() Reason {
 	switch r {
-	case ErrForbidden, ErrReverification:
+	case ErrForbidden, ErrReverification, ErrScope:
 		return ErrForbidden
-	case ErrUnavailable, ErrKeysUnavailable, ErrSecretKeyInvalid:
+	case ErrUnavailable, ErrKeysUnavailable, ErrSecretKeyInvalid, ErrBackendUnavailable:
 		return ErrUnavailable
 	case ErrConfiguration, ErrWebhook, ErrRequestTarget:
 		return r
@@ -93,28 +99,30 @@ func (r Reason) kind() Reason {
 
 // details are what a caller is told. They name no key, claim or other value.
 var details = map[Reason]string{
-	ErrUnauthenticated:  "sign in first",
-	ErrForbidden:        "you are signed in, but not allowed to do this",
-	ErrUnavailable:      "this cannot be answered at the moment; try again",
-	ErrConfiguration:    "the server lacks configuration for this",
-	ErrRequestTarget:    "the request does not name one path",
-	ErrWebhook:          "the delivery is not authentic",
-	ErrTokenMissing:     "send a session token as Authorization: Bearer",
-	ErrTokenInvalid:     "the credential is not a well-formed token",
-	ErrTokenType:        "a token of this kind is not accepted here",
-	ErrTokenAlgorithm:   "the token is not signed with RS256",
-	ErrTokenSignature:   "the token's signature does not match",
-	ErrTokenClaims:      "the token lacks a claim or has one that cannot be accepted",
-	ErrTokenParty:       "the token was issued to a party that is not authorized here",
-	ErrTokenIssuer:      "the token is of another instance",
-	ErrTokenExpired:     "the token has expired; get a fresh one",
-	ErrTokenEarly:       "the token is not active yet; check the clocks",
-	ErrTokenFuture:      "the token was issued in the future; check the clocks",
-	ErrUnknownKey:       "the token is signed with a key that this instance does not have",
-	ErrSessionPending:   "the session has a task to complete first",
-	ErrReverification:   "verify your sign-in again first",
-	ErrKeysUnavailable:  "tokens cannot be verified at the moment; try again",
-	ErrSecretKeyInvalid: "tokens cannot be verified until the server's secret key is corrected",
+	ErrUnauthenticated:    "sign in first",
+	ErrForbidden:          "you are signed in, but not allowed to do this",
+	ErrUnavailable:        "this cannot be answered at the moment; try again",
+	ErrConfiguration:      "the server lacks configuration for this",
+	ErrRequestTarget:      "the request does not name one path",
+	ErrWebhook:            "the delivery is not authentic",
+	ErrTokenMissing:       "send a session token as Authorization: Bearer",
+	ErrTokenInvalid:       "the credential is malformed, unknown or revoked",
+	ErrTokenType:          "a token of this kind is not accepted here",
+	ErrTokenAlgorithm:     "the token is not signed with RS256",
+	ErrTokenSignature:     "the token's signature does not match",
+	ErrTokenClaims:        "the token lacks a claim or has one that cannot be accepted",
+	ErrTokenParty:         "the token was issued to a party that is not authorized here",
+	ErrTokenIssuer:        "the token is of another instance",
+	ErrTokenExpired:       "the token has expired; get a fresh one",
+	ErrTokenEarly:         "the token is not active yet; check the clocks",
+	ErrTokenFuture:        "the token was issued in the future; check the clocks",
+	ErrUnknownKey:         "the token is signed with a key that this instance does not have",
+	ErrSessionPending:     "the session has a task to complete first",
+	ErrReverification:     "verify your sign-in again first",
+	ErrScope:              "the credential lacks a scope for this",
+	ErrBackendUnavailable: "the credential cannot be verified at the moment; try again",
+	ErrKeysUnavailable:    "tokens cannot be verified at the moment; try again",
+	ErrSecretKeyInvalid:   "tokens cannot be verified until the server's secret key is corrected",
 }
 
 // Error is a refusal: what a handler wrapped by this package did not get to see.
@@ -129,6 +137,7 @@ type Error struct {
 
 	cause    error
 	reverify *reverification // what was asked for, where Reason is ErrReverification
+	scopes   []string        // what was asked for, where Reason is ErrScope
 }
 
 func newError(reason Reason, cause error) *Error {

@@ -133,7 +133,7 @@ func ExampleAuthenticator_VerifyToken() {
 	fmt.Println(err)
 	// Output:
 	// true <nil>
-	// clerkauth: the credential is not a well-formed token (token-invalid)
+	// clerkauth: the credential is malformed, unknown or revoked (token-invalid)
 }
 
 // Custom claims are decoded from the token that was verified.

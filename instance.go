@@ -77,15 +77,23 @@ func checkSecretKey(key string, of *instance) error {
 	default:
 		return errors.New("it must look like sk_live_… or sk_test_…")
 	}
-	for _, c := range []byte(key) {
-		if c <= ' ' || c > '~' {
-			return errors.New("it holds a space, a line break or another character that no key has")
-		}
+	if err := checkSecretCharacters(key); err != nil {
+		return err
 	}
 	if of != nil && of.production != production {
 		kind := map[bool]string{true: "live", false: "test"}
 		return fmt.Errorf("it is a sk_%s key, the publishable key is a pk_%s key: they belong to different instances",
 			kind[production], kind[of.production])
+	}
+	return nil
+}
+
+// checkSecretCharacters finds what a key has got by being copied.
+func checkSecretCharacters(key string) error {
+	for _, c := range []byte(key) {
+		if c <= ' ' || c > '~' {
+			return errors.New("it holds a space, a line break or another character that no key has")
+		}
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 	var wrong mistakes
 	for pattern, access := range rules {
 		field := fmt.Sprintf("rule %q", pattern)
-		if err := verifyEach([]Access{access}); err != nil {
+		if err := a.core.admits(access); err != nil {
 			wrong.add(field, err)
 			continue
 		}
@@ -114,11 +114,9 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			found, err := table.Lookup(r.Method, r.Host, r.URL)
 			if err != nil {
-				a.core.refuse(w, r, State{}, newError(ErrRequestTarget, nil), false)
+				a.core.refuse(w, r, State{}, newError(ErrRequestTarget, nil), nil)
 				return
 			}
-			state := a.Authenticate(r)
-			state.write(w.Header())
 			access := found[0].Value
 			if len(found) > 1 {
 				parts := make(allOf, len(found))
@@ -127,11 +125,7 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 				}
 				access = parts
 			}
-			if err := a.core.decide(state, access, r); err != nil {
-				a.core.refuse(w, r, state, err, !open(access))
-				return
-			}
-			next.ServeHTTP(w, a.core.with(r, state))
+			a.pass(w, r, access, next)
 		})
 	}, nil
 }

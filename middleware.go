@@ -33,12 +33,18 @@ type core struct {
 	parties      parties
 	skew         time.Duration
 	allowPending bool
+	accept       kinds
+	machineID    string
 	// Where keys and the Backend API are.
 	jwtKey  *rsa.PublicKey
 	keys    *keyset.Set
 	secret  Secret
+	watch   *secretWatch
 	backend *url.URL
 	client  *http.Client
+	opaque  *opaque
+	// authorizationServer is the issuer of OAuth tokens: the Frontend API.
+	authorizationServer string
 	// How to answer.
 	pages        pages
 	hide         bool
@@ -64,6 +70,11 @@ type State struct {
 	// wants to be known.
 	bad    bool
 	bearer bool // there is a bearer credential: this is a program, not a page
+	// machine is the credential of a machine, not verified, until a route takes its
+	// kind.
+	machine *unverified
+	// verified tells that such a route was met.
+	verified bool
 }
 
 // Auth returns who is calling; the zero Auth for who is not signed in.
@@ -134,17 +145,23 @@ func (a *core) authenticate(r *http.Request) State {
 	if token == "" {
 		return State{err: errMissing}
 	}
-	k, u, cerr := classify(token)
+	u, cerr := classify(token)
 	if cerr != nil {
 		return badToken(cerr)
 	}
-	switch k {
-	case kindMachine:
-		// It waits, unverified, for a route that takes its kind.
-		err := newError(ErrTokenType, nil)
-		return State{who: Auth{err: err}, err: err, bearer: true}
-	case kindForeign:
+	switch {
+	case u.kind == kindForeign:
 		return badToken(newError(ErrTokenType, nil))
+	case u.kind != kindSession:
+		// It waits for a route that takes its kind.
+		s := otherType()
+		if a.accept.has(u.kind) {
+			waiting := u // so that session tokens need not be on the heap
+			s.machine = &waiting
+		}
+		return s
+	case !a.accept.has(kindSession):
+		return otherType()
 	}
 	who, verr := a.verifySession(r.Context(), &u, fromHeader)
 	if verr == nil {
@@ -157,6 +174,28 @@ func (a *core) authenticate(r *http.Request) State {
 		return s
 	}
 	return badToken(verr)
+}
+
+// otherType is the State of who presents a credential of a kind that is not, or not
+// yet, of use. He is nobody.
+func otherType() State {
+	err := newError(ErrTokenType, nil)
+	return State{who: Auth{err: err}, err: err, bearer: true}
+}
+
+// admit verifies the machine credential in s if a route takes its kind.
+func (a *core) admit(ctx context.Context, s State, access Access) State {
+	if s.machine == nil || s.verified || !a.takes(access).has(s.machine.kind) {
+		return s
+	}
+	who, err := a.verifyMachine(ctx, s.machine)
+	if err == nil {
+		return State{who: who, bearer: true, machine: s.machine, verified: true}
+	}
+	failed := badToken(err)
+	failed.machine, failed.verified = s.machine, true
+	failed.bad = !errors.Is(err, ErrUnavailable)
+	return failed
 }
 
 func badToken(err error) State {
@@ -207,7 +246,7 @@ func (a *Authenticator) Handler(next http.Handler) http.Handler {
 		state := a.Authenticate(r)
 		state.write(w.Header())
 		if state.bad {
-			a.core.refuse(w, r, state, state.err, false)
+			a.core.refuse(w, r, state, state.err, nil)
 			return
 		}
 		next.ServeHTTP(w, a.core.with(r, state))
@@ -241,24 +280,28 @@ func required(demands []Access) Access {
 
 // guard is Require for one Access; who names the caller in what it panics with.
 func (a *Authenticator) guard(who string, access Access) Middleware {
-	if err := verifyEach([]Access{access}); err != nil {
+	if err := a.core.admits(access); err != nil {
 		panic("clerkauth: " + who + ": " + err.Error())
 	}
-	guarded := !open(access)
 	return func(next http.Handler) http.Handler {
 		if next == nil {
 			panic("clerkauth: " + who + ": handler is nil")
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			state := a.Authenticate(r)
-			state.write(w.Header())
-			if err := a.core.decide(state, access, r); err != nil {
-				a.core.refuse(w, r, state, err, guarded)
-				return
-			}
-			next.ServeHTTP(w, a.core.with(r, state))
+			a.pass(w, r, access, next)
 		})
 	}
+}
+
+// pass serves r by next, if its sender meets access.
+func (a *Authenticator) pass(w http.ResponseWriter, r *http.Request, access Access, next http.Handler) {
+	state := a.core.admit(r.Context(), a.Authenticate(r), access)
+	state.write(w.Header())
+	if err := a.core.decide(state, access, r); err != nil {
+		a.core.refuse(w, r, state, err, access)
+		return
+	}
+	next.ServeHTTP(w, a.core.with(r, state))
 }
 
 // Check asks the question of [Authenticator.Require] about r and writes nothing:
@@ -268,10 +311,10 @@ func (a *Authenticator) guard(who string, access Access) Middleware {
 // everybody.
 func (a *Authenticator) Check(r *http.Request, demands ...Access) (context.Context, error) {
 	access := required(demands)
-	if verifyEach([]Access{access}) != nil {
+	if possible(access) != nil {
 		return r.Context(), newError(ErrForbidden, nil)
 	}
-	state := a.Authenticate(r)
+	state := a.core.admit(r.Context(), a.Authenticate(r), access)
 	if err := a.core.decide(state, access, r); err != nil {
 		refusal := *err
 		return r.Context(), &refusal
@@ -286,6 +329,9 @@ func (a *core) decide(s State, access Access, r *http.Request) *Error {
 		// matched may not be there.
 		return newError(ErrRequestTarget, nil)
 	}
+	if s.bearer && s.machine == nil && s.err != nil && !open(access) && !a.takes(access).has(kindSession) {
+		return newError(ErrTokenType, nil) // whatever else may be wrong with it
+	}
 	if s.bad {
 		return s.err
 	}
@@ -297,11 +343,20 @@ func (a *core) decide(s State, access Access, r *http.Request) *Error {
 		err.reverify = v.reverify
 		return err
 	case signedOut:
-		if s.err != nil {
+		switch {
+		case s.err != nil:
 			return s.err
+		case s.bearer:
+			return newError(ErrTokenType, nil) // a good one, of another kind
+		default:
+			return newError(ErrUnauthenticated, nil)
 		}
-		return newError(ErrUnauthenticated, nil)
 	default:
+		if len(v.scopes) > 0 {
+			err := newError(ErrScope, nil)
+			err.scopes = v.scopes
+			return err
+		}
 		return newError(ErrForbidden, nil)
 	}
 }
@@ -311,7 +366,7 @@ func (a *core) decide(s State, access Access, r *http.Request) *Error {
 func (a *core) with(r *http.Request, state State) *http.Request {
 	ctx := r.Context()
 	id, known := ctx.Value(identityKey{}).(*identity)
-	if known && id.by == a || !known && state.err == errMissing && ctx.Value(sdkClaimsKey) == nil {
+	if known && id.by == a && id.state.verified == state.verified || !known && state.err == errMissing && ctx.Value(sdkClaimsKey) == nil {
 		return r
 	}
 	return r.WithContext(&identity{Context: ctx, state: state, by: a})

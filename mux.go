@@ -25,6 +25,7 @@ type ServeMux struct {
 	mu      sync.RWMutex
 	routes  []muxRoute
 	guarded prefixes
+	known   anyOf // callers whom some route lets in
 }
 
 // muxRoute is a line of the access table.
@@ -36,7 +37,7 @@ type muxHandler struct{ http.Handler }
 
 // NewServeMux returns an empty ServeMux.
 func (a *Authenticator) NewServeMux() *ServeMux {
-	return &ServeMux{auth: a, mux: http.NewServeMux(), guarded: prefixes{}}
+	return &ServeMux{auth: a, mux: http.NewServeMux(), guarded: prefixes{}, known: anyOf{SignedIn}}
 }
 
 // Handle registers h for pattern, to be reached by callers who meet access. It
@@ -59,6 +60,11 @@ func (m *ServeMux) Handle(pattern string, access Access, h http.Handler) {
 	if !open(access) {
 		m.guarded.add(rest)
 	}
+	walk(access, func(part Access) {
+		if t, ok := part.(token); ok && named(m.known)&t.kind.set() == 0 {
+			m.known = append(slices.Clone(m.known), Token(t.name))
+		}
+	})
 }
 
 // HandleFunc registers a function as Handle does a handler.
@@ -71,8 +77,8 @@ func (m *ServeMux) HandleFunc(pattern string, access Access, h func(http.Respons
 
 // ServeHTTP serves r by the route that [http.ServeMux] finds for it. What that
 // one answers by itself, redirects, 404 and 405, tells nothing about guarded
-// routes to callers who are signed out: below the prefix of one they get the
-// guard's answer. CONNECT is refused with 400.
+// routes to callers who are nobody: below the prefix of one they get the guard's
+// answer. CONNECT is refused with 400.
 func (m *ServeMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h, _ := m.mux.Handler(r)
 	if _, ours := h.(muxHandler); ours {
@@ -88,7 +94,10 @@ func (m *ServeMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.mux.ServeHTTP(w, r)
 		return
 	}
-	m.auth.guard("ServeMux", SignedIn)(m.mux).ServeHTTP(w, r)
+	m.mu.RLock()
+	known := m.known
+	m.mu.RUnlock()
+	m.auth.pass(w, r, known, m.mux)
 }
 
 // belowGuarded tells whether r, in any way that its path can be read, is for

@@ -82,18 +82,18 @@ func (p parties) check(s *claims.Session, from carrier) bool {
 
 // checkAudience tells whether one of a token's audiences is one of ours, where
 // we demand any (RFC 7519 section 4.1.3).
-func (a *core) checkAudience(s *claims.Session) bool {
+func (a *core) checkAudience(is claims.Presence, audience []string) bool {
 	if len(a.audience) == 0 {
 		return true
 	}
-	return s.AudienceIs == claims.Present &&
-		slices.ContainsFunc(s.Audience, func(aud string) bool { return slices.Contains(a.audience, aud) })
+	return is == claims.Present &&
+		slices.ContainsFunc(audience, func(aud string) bool { return slices.Contains(a.audience, aud) })
 }
 
 // checkIssuer tells whether a token is of our instance. Two instances may have
 // keys of one id, so a good signature alone does not say it.
-func (a *core) checkIssuer(s *claims.Session) bool {
-	return slices.Contains(a.issuers, s.Issuer)
+func (a *core) checkIssuer(issuer string) bool {
+	return slices.Contains(a.issuers, issuer)
 }
 
 var schemePattern = regexp.MustCompile(`\A[a-z][a-z0-9+.-]*\z`)

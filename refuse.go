@@ -3,7 +3,6 @@ package clerkauth
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math"
 	"net/http"
 	"net/url"
@@ -14,25 +13,24 @@ import (
 )
 
 // refuse answers a request that is not let through. It is the one place that
-// does. guarded says that what was asked for is not there for everybody, and may
-// be hidden.
-func (a *core) refuse(w http.ResponseWriter, r *http.Request, state State, why *Error, guarded bool) {
+// does. access is what was not met; nil if nothing was asked for yet.
+func (a *core) refuse(w http.ResponseWriter, r *http.Request, state State, why *Error, access Access) {
 	refusal := *why // an ErrorHandler may do with it what it likes
 	err := &refusal
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if err.Status == http.StatusUnauthorized && !state.bearer && a.pages.signIn != "" && isPage(r) {
+	if err.Status == http.StatusUnauthorized && !state.bearer && a.pages.signIn != "" && isPage(r) && a.takesSessions(access) {
 		http.Redirect(w, r, a.signInURL(r, err.Reason), http.StatusTemporaryRedirect) //nolint:gosec // the target is ours; r is in its query alone
 		return
 	}
-	if a.hide && guarded && (err.Status == http.StatusUnauthorized || err.Reason == ErrForbidden) {
+	if a.hide && access != nil && !open(access) && (err.Status == http.StatusUnauthorized || err.Reason == ErrForbidden || err.Reason == ErrScope) {
 		err.Status = http.StatusNotFound
 	}
-	switch err.Status {
-	case http.StatusUnauthorized:
-		h.Set("WWW-Authenticate", challenge(err))
-	case http.StatusServiceUnavailable:
+	switch {
+	case err.Status == http.StatusUnauthorized, err.Reason == ErrScope && err.Status == http.StatusForbidden:
+		h.Set("WWW-Authenticate", challenge(err, resourceOf(r), asked(access)))
+	case err.Status == http.StatusServiceUnavailable:
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(max(err.RetryAfter, time.Second).Seconds()))))
 	}
 	if a.errorHandler != nil {
@@ -118,12 +116,50 @@ func writeJSON(w http.ResponseWriter, status int, mediaType string, body any) {
 }
 
 // challenge is the WWW-Authenticate of a refusal (RFC 6750 section 3): the bare
-// scheme for who sent nothing, and what is wrong with what was sent.
-func challenge(err *Error) string {
-	if err.Reason == ErrTokenMissing || err.Reason == ErrUnauthenticated {
+// scheme for who sent nothing, and what is wrong with what was sent. Where the
+// request was for a protected resource, it says where that is described (RFC 9728
+// section 5.1), and which scopes to ask for.
+func challenge(err *Error, of *resource, scopes []string) string {
+	var parameters []string
+	add := func(name, value string) { parameters = append(parameters, name+`="`+value+`"`) }
+	switch {
+	case err.Reason == ErrScope:
+		add("error", "insufficient_scope")
+		add("error_description", details[err.Reason])
+		scopes = err.scopes
+	case err.Reason != ErrTokenMissing && err.Reason != ErrUnauthenticated:
+		add("error", "invalid_token")
+		add("error_description", details[err.Reason])
+	}
+	if len(scopes) > 0 {
+		add("scope", strings.Join(scopes, " "))
+	}
+	if of != nil {
+		add("resource_metadata", of.metadata)
+	}
+	if len(parameters) == 0 {
 		return "Bearer"
 	}
-	return fmt.Sprintf(`Bearer error="invalid_token", error_description="%s"`, details[err.Reason])
+	return "Bearer " + strings.Join(parameters, ", ")
+}
+
+// asked returns the scopes that access asks of an OAuth token: of the first way to
+// meet it, if there are several.
+func asked(access Access) (scopes []string) {
+	if access == nil {
+		return nil
+	}
+	walk(access, func(part Access) {
+		if t, ok := part.(token); ok && t.kind == kindOAuth && scopes == nil {
+			scopes = t.scopes
+		}
+	})
+	return scopes
+}
+
+// takesSessions tells whether a session would help to meet access.
+func (a *core) takesSessions(access Access) bool {
+	return access == nil || a.takes(access).has(kindSession)
 }
 
 // isPage tells whether a browser asks for a document that a person will look at,

@@ -49,7 +49,7 @@ func TestRefusalsAreProblemDetails(t *testing.T) {
 	}{
 		"no token":   {401, problem(401, send, "session-token-missing"), "Bearer"},
 		"HEAD":       {401, problem(401, send, "session-token-missing"), "Bearer"}, // net/http leaves it out
-		"bad token":  {401, problem(401, "the credential is not a well-formed token", "token-invalid"), invalid("the credential is not a well-formed token")},
+		"bad token":  {401, problem(401, "the credential is malformed, unknown or revoked", "token-invalid"), invalid("the credential is malformed, unknown or revoked")},
 		"wrong kind": {401, problem(401, "a token of this kind is not accepted here", "token-type-mismatch"), invalid("a token of this kind is not accepted here")},
 		"pending":    {401, problem(401, "the session has a task to complete first", "session-pending"), invalid("the session has a task to complete first")},
 		"expired":    {401, problem(401, "the token has expired; get a fresh one", "token-expired"), invalid("the token has expired; get a fresh one")},

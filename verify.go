@@ -3,7 +3,6 @@ package clerkauth
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/clerkauth/clerkauth/internal/claims"
@@ -19,62 +18,6 @@ const (
 	fromCookie
 )
 
-// kind is what a credential claims to be. It is found out before anything is
-// verified, and decides only who verifies it: no kind is accepted in the place
-// of another.
-type kind int
-
-const (
-	kindSession kind = iota + 1
-	kindMachine      // an API key, machine-to-machine or OAuth token
-	kindForeign      // a JWT of the instance's key that is no session: of a template, or of an unknown category
-)
-
-// Clerk's token categories, in the header member cat.
-const (
-	categorySession = "cl_B7d4PD111AAA" // session and handshake tokens
-	categoryM2M     = "cl_B7d4PD333AAA" // machine-to-machine tokens
-	categoryIgnore  = "cl_I7d4PD111III" // the instance does not tell
-)
-
-// unverified is a JWT that has been read and classified.
-type unverified struct {
-	raw    string
-	token  compact.Token
-	claims claims.Payload
-}
-
-// classify tells what a credential claims to be: by its prefix, its typ, cat and
-// sub. Unknown categories are foreign, so that a kind of token that Clerk will
-// invent is not a session. An error is of what is no token at all.
-func classify(credential string) (kind, unverified, error) {
-	for _, prefix := range []string{"ak_", "mt_", "oat_"} {
-		if strings.HasPrefix(credential, prefix) {
-			return kindMachine, unverified{}, nil
-		}
-	}
-	token, err := compact.Parse(credential)
-	if err != nil {
-		return 0, unverified{}, newError(ErrTokenInvalid, nil)
-	}
-	payload, err := claims.Parse(token.Payload)
-	if err != nil {
-		return 0, unverified{}, newError(ErrTokenInvalid, nil)
-	}
-	u := unverified{credential, token, payload}
-	h := &token.Header
-	switch {
-	case strings.HasPrefix(payload.Subject(), "mch_"), h.Category == categoryM2M,
-		h.Type == "at+jwt", h.Type == "application/at+jwt":
-		return kindMachine, u, nil
-	case h.HasCat && h.Category != categorySession && h.Category != categoryIgnore:
-		return kindForeign, u, nil
-	case h.HasType && h.Type != "JWT":
-		return 0, unverified{}, newError(ErrTokenInvalid, nil)
-	}
-	return kindSession, u, nil
-}
-
 // verifySession verifies a session token and returns who it is for. The
 // signature comes first: nothing is said about claims that anybody could have
 // written.
@@ -83,10 +26,14 @@ func (a *core) verifySession(ctx context.Context, u *unverified, from carrier) (
 		return Auth{}, err
 	}
 	s := u.claims.ReadSession()
-	if reason := a.judge(s, from, a.now()); reason != "" {
+	reason := a.judge(&s.Registered, a.now(), func() bool { return a.parties.check(s, from) })
+	if reason == "" && (s.SessionID == "" || s.StatusIs == claims.Odd) {
+		reason = ErrTokenClaims
+	}
+	if reason != "" {
 		return Auth{}, newError(reason, nil)
 	}
-	p := &proof{token: u.raw, payload: u.token.Payload, claims: s, now: a.now}
+	p := &proof{payload: u.token.Payload, claims: s, now: a.now}
 	// The ages of factors are those of when the first token of this lineage was
 	// minted, which its header tells where it differs from iat.
 	if s.IssuedAt.Is == claims.Present {
@@ -149,35 +96,33 @@ func keyError(err error) *Error {
 	return e
 }
 
-// judge applies the rules for a session's claims, in the order in which Clerk's
-// SDKs do, so that the same reason is given: sub, aud, azp, iss, exp, nbf, iat;
-// then what only we demand.
-func (a *core) judge(s *claims.Session, from carrier, now time.Time) Reason {
+// judge applies the rules for the claims that all kinds of tokens have, in the
+// order in which Clerk's SDKs do, so that the same reason is given: sub, aud, azp,
+// iss, exp, nbf, iat; then what only we demand.
+func (a *core) judge(r *claims.Registered, now time.Time, party func() bool) Reason {
 	switch {
-	case s.Subject == "":
+	case r.Subject == "":
 		return ErrTokenClaims
-	case !a.checkAudience(s):
+	case !a.checkAudience(r.AudienceIs, r.Audience):
 		return ErrTokenClaims
-	case !a.parties.check(s, from):
+	case !party():
 		return ErrTokenParty
-	case !a.checkIssuer(s):
+	case !a.checkIssuer(r.Issuer):
 		return ErrTokenIssuer
-	case s.ExpiresAt.Is != claims.Present:
+	case r.ExpiresAt.Is != claims.Present:
 		return ErrTokenClaims
-	case !time.Unix(s.ExpiresAt.Unix, 0).After(now.Add(-a.skew)):
+	case !time.Unix(r.ExpiresAt.Unix, 0).After(now.Add(-a.skew)):
 		return ErrTokenExpired
-	case s.NotBefore.Is == claims.Odd:
+	case r.NotBefore.Is == claims.Odd:
 		return ErrTokenClaims
-	case time.Unix(s.NotBefore.Unix, 0).After(now.Add(a.skew)):
+	case time.Unix(r.NotBefore.Unix, 0).After(now.Add(a.skew)):
 		return ErrTokenEarly
-	case s.IssuedAt.Is == claims.Odd:
+	case r.IssuedAt.Is == claims.Odd:
 		return ErrTokenClaims
-	case time.Unix(s.IssuedAt.Unix, 0).After(now.Add(a.skew)):
+	case time.Unix(r.IssuedAt.Unix, 0).After(now.Add(a.skew)):
 		return ErrTokenFuture
-	case s.NotBefore.Unix > s.ExpiresAt.Unix || s.IssuedAt.Unix > s.ExpiresAt.Unix:
+	case r.NotBefore.Unix > r.ExpiresAt.Unix || r.IssuedAt.Unix > r.ExpiresAt.Unix:
 		return ErrTokenClaims // it was never valid
-	case s.SessionID == "" || s.StatusIs == claims.Odd:
-		return ErrTokenClaims
 	default:
 		return ""
 	}
@@ -192,11 +137,11 @@ func (a *Authenticator) VerifyToken(ctx context.Context, token string) (Auth, er
 	if token == "" {
 		return Auth{}, newError(ErrTokenMissing, nil)
 	}
-	k, u, err := classify(token)
+	u, err := classify(token)
 	if err != nil {
 		return Auth{}, err
 	}
-	if k != kindSession {
+	if u.kind != kindSession || !a.core.accept.has(kindSession) {
 		return Auth{}, newError(ErrTokenType, nil)
 	}
 	who, err := a.core.verifySession(ctx, &u, fromHeader)

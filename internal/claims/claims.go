@@ -48,8 +48,16 @@ func (p Payload) get(name string) []byte {
 }
 
 // Subject returns the sub claim if it is a string.
-func (p Payload) Subject() string {
-	s, _ := strictjson.String(p.get("sub"))
+func (p Payload) Subject() string { return p.text("sub") }
+
+// TokenID returns the jti claim if it is a string.
+func (p Payload) TokenID() string { return p.text("jti") }
+
+// Has tells whether there is a claim of that name, whatever it is.
+func (p Payload) Has(name string) bool { return p.get(name) != nil }
+
+func (p Payload) text(name string) string {
+	s, _ := strictjson.String(p.get(name))
 	return s
 }
 
@@ -75,23 +83,49 @@ type Time struct {
 	Is   Presence
 }
 
-// Session holds the claims of a session token in both of Clerk's versions. A
-// claim of a wrong type or out of range is Odd or empty here, so that the caller
-// can judge the claims in the order that Clerk's SDKs agree on.
-type Session struct {
-	Subject   string // "" unless it is a usable id
-	SessionID string // "" unless it is a usable id
-	Issuer    string
-	TokenID   string // jti
-
-	Party      string // azp
-	PartyIs    Presence
+// Registered holds the claims that every kind of token has (RFC 7519 section
+// 4.1). A claim of a wrong type or out of range is Odd or empty here, so that the
+// caller can judge the claims in the order that Clerk's SDKs agree on.
+type Registered struct {
+	Subject    string // "" unless it is a usable id
+	Issuer     string
+	TokenID    string   // jti
 	Audience   []string // aud, one or more
 	AudienceIs Presence
-	Status     string // sts: StatusActive, StatusPending, or "" if absent
-	StatusIs   Presence
 
 	ExpiresAt, NotBefore, IssuedAt Time
+}
+
+// read reads a claim if it is one of these.
+func (r *Registered) read(name, value []byte) {
+	switch string(name) {
+	case "sub":
+		r.Subject, _ = readID(value)
+	case "iss":
+		r.Issuer, _ = strictjson.String(value)
+	case "jti":
+		r.TokenID, _ = strictjson.String(value)
+	case "aud":
+		r.Audience, r.AudienceIs = readAudience(value)
+	case "exp":
+		r.ExpiresAt = readTime(value)
+	case "nbf":
+		r.NotBefore = readTime(value)
+	case "iat":
+		r.IssuedAt = readTime(value)
+	}
+}
+
+// Session holds the claims of a session token in both of Clerk's versions, as
+// [Registered] does those that it shares with others.
+type Session struct {
+	Registered
+
+	SessionID string // "" unless it is a usable id
+	Party     string // azp
+	PartyIs   Presence
+	Status    string // sts: StatusActive, StatusPending, or "" if absent
+	StatusIs  Presence
 
 	Version int    // v: 1 or 2; 0 if it is something else
 	Acted   bool   // act is present, whatever it is
@@ -121,29 +155,15 @@ func (p Payload) ReadSession() *Session {
 	var org []byte
 	for _, m := range p {
 		switch string(m.Name) {
-		case "sub":
-			s.Subject, _ = readID(m.Value)
 		case "sid":
 			s.SessionID, _ = readID(m.Value)
 			if !strings.HasPrefix(s.SessionID, "sess_") {
 				s.SessionID = ""
 			}
-		case "exp":
-			s.ExpiresAt = readTime(m.Value)
-		case "nbf":
-			s.NotBefore = readTime(m.Value)
-		case "iat":
-			s.IssuedAt = readTime(m.Value)
 		case "sts":
 			s.Status, s.StatusIs = readStatus(m.Value)
-		case "iss":
-			s.Issuer, _ = strictjson.String(m.Value)
-		case "jti":
-			s.TokenID, _ = strictjson.String(m.Value)
 		case "azp":
 			s.Party, s.PartyIs = readParty(m.Value)
-		case "aud":
-			s.Audience, s.AudienceIs = readAudience(m.Value)
 		case "v":
 			s.Version = readVersion(m.Value)
 		case "act":
@@ -157,6 +177,8 @@ func (p Payload) ReadSession() *Session {
 			s.fea = m.Value
 		case "pla":
 			s.pla = m.Value
+		default:
+			s.read(m.Name, m.Value)
 		}
 	}
 	switch s.Version {
@@ -168,19 +190,24 @@ func (p Payload) ReadSession() *Session {
 	return s
 }
 
-// readID reads a user or session id: visible ASCII, so that an id can be
-// logged, compared and put into a URL without surprises.
+// readID reads the id of a user or something else.
 func readID(value []byte) (string, bool) {
 	id, ok := strictjson.String(value)
-	if !ok || id == "" || len(id) > maxID {
+	if !ok || !UsableID(id) {
 		return "", false
 	}
+	return id, true
+}
+
+// UsableID tells whether an id is of visible ASCII, so that it can be logged,
+// compared and put into a URL without surprises.
+func UsableID(id string) bool {
 	for i := range len(id) {
 		if id[i] <= ' ' || id[i] > '~' {
-			return "", false
+			return false
 		}
 	}
-	return id, true
+	return id != "" && len(id) <= maxID
 }
 
 func readStatus(value []byte) (string, Presence) {

@@ -1,0 +1,205 @@
+// Package introspect asks somebody else about credentials, and remembers for a
+// while what was said: what RFC 7662 calls introspection, kept affordable.
+//
+// One credential is asked about by one call at a time, whoever waits for it; the
+// number of calls at a time is bounded, and who comes beyond it is told so at
+// once; answers are kept by a digest of the credential, never by itself, for as
+// long as they may be believed, and their number is bounded.
+package introspect
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Key is a digest of a credential.
+type Key [32]byte
+
+// Ask asks about one credential. It returns what it is and until when that may be
+// repeated, or a [Refusal], or another error if nobody could tell.
+type Ask[T any] func(ctx context.Context) (value T, until time.Time, err error)
+
+// Refusal is the answer that a credential is not good. It is remembered.
+type Refusal struct{ Reason error }
+
+func (r *Refusal) Error() string { return "credential is refused: " + r.Reason.Error() }
+
+// Unwrap returns the reason.
+func (r *Refusal) Unwrap() error { return r.Reason }
+
+// Busy says that nothing was asked, because too much is being asked already or
+// because asking is of no use before a while.
+type Busy struct {
+	Cause      error // why it is of no use; nil if there is too much
+	RetryAfter time.Duration
+}
+
+func (b *Busy) Error() string {
+	if b.Cause != nil {
+		return "not asking for a while: " + b.Cause.Error()
+	}
+	return "too many questions at a time"
+}
+
+// Unwrap returns the cause.
+func (b *Busy) Unwrap() error { return b.Cause }
+
+// Limits bound what a Desk does.
+type Limits struct {
+	// Calls is how many calls there are at a time, of which Strangers at most are
+	// about credentials that were never found good: who makes up credentials does
+	// not keep those out that have been let in before.
+	Calls, Strangers int
+	// Timeout ends a call.
+	Timeout time.Duration
+	// Remembered is how many good credentials are remembered, and how many bad
+	// ones.
+	Remembered int
+	// Refused is how long a refusal is remembered.
+	Refused time.Duration
+}
+
+// Desk is where questions are asked. It is safe for concurrent use; its calls end
+// with their timeout, and there is nothing to close.
+type Desk[T any] struct {
+	limits Limits
+	now    func() time.Time
+
+	mu        sync.Mutex
+	good      *memory[good[T]]
+	bad       *memory[bad]
+	calls     map[Key]*call[T]
+	strangers int // among calls
+	paused    *Busy
+	pausedTo  time.Time
+}
+
+type good[T any] struct {
+	value    T
+	at, till time.Time
+}
+
+type bad struct {
+	err      error
+	at, till time.Time
+}
+
+type call[T any] struct {
+	done  chan struct{}
+	value T
+	err   error
+}
+
+// New returns a Desk.
+func New[T any](limits Limits, now func() time.Time) *Desk[T] {
+	return &Desk[T]{
+		limits: limits,
+		now:    now,
+		good:   newMemory[good[T]](limits.Remembered),
+		bad:    newMemory[bad](limits.Remembered),
+		calls:  make(map[Key]*call[T]),
+	}
+}
+
+// Tell returns what is known about the credential with that digest, or asks. It
+// waits no longer than ctx, whose end does not end the call: others may wait for
+// it, too.
+func (d *Desk[T]) Tell(ctx context.Context, key Key, ask Ask[T]) (T, error) {
+	d.mu.Lock()
+	value, known, err := d.recall(key)
+	if known {
+		d.mu.Unlock()
+		return value, err
+	}
+	c := d.calls[key]
+	if c == nil {
+		if c, err = d.admit(key); err != nil {
+			d.mu.Unlock()
+			return value, err
+		}
+		_, seen := d.good.get(key)
+		if !seen {
+			d.strangers++
+		}
+		go d.run(c, key, !seen, ask)
+	}
+	d.mu.Unlock()
+	select {
+	case <-c.done:
+		return c.value, c.err
+	case <-ctx.Done():
+		return value, context.Cause(ctx)
+	}
+}
+
+// recall returns what is remembered about key and may still be said. A moment in
+// the future is of a clock that has gone back since. The caller holds mu.
+func (d *Desk[T]) recall(key Key) (value T, known bool, err error) {
+	now := d.now()
+	if g, ok := d.good.get(key); ok && !now.Before(g.at) && now.Before(g.till) {
+		return g.value, true, nil
+	}
+	if b, ok := d.bad.get(key); ok && !now.Before(b.at) && now.Before(b.till) {
+		return value, true, b.err
+	}
+	return value, false, nil
+}
+
+// admit makes a call, if there may be one more. The caller holds mu.
+func (d *Desk[T]) admit(key Key) (*call[T], error) {
+	if left := d.pausedTo.Sub(d.now()); d.paused != nil && left > 0 && left <= d.paused.RetryAfter {
+		return nil, &Busy{Cause: d.paused.Cause, RetryAfter: left}
+	}
+	_, seen := d.good.get(key)
+	if len(d.calls) >= d.limits.Calls || !seen && d.strangers >= d.limits.Strangers {
+		return nil, &Busy{RetryAfter: time.Second}
+	}
+	c := &call[T]{done: make(chan struct{})}
+	d.calls[key] = c
+	return c, nil
+}
+
+// Pause keeps the Desk from asking anything for so long, because of cause.
+func (d *Desk[T]) Pause(after time.Duration, cause error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.paused, d.pausedTo = &Busy{Cause: cause, RetryAfter: after}, d.now().Add(after)
+}
+
+var errPanic = errors.New("asking about a credential panicked")
+
+// run asks, and remembers the answer. A panic on what came back is a failure of
+// that call, not the end of the server.
+func (d *Desk[T]) run(c *call[T], key Key, stranger bool, ask Ask[T]) {
+	ctx, cancel := context.WithTimeout(context.Background(), d.limits.Timeout)
+	defer cancel()
+	var until time.Time
+	c.err = errPanic
+	defer func() {
+		_ = recover() //nolint:errcheck // what was panicked with may hold the credential
+		d.settle(c, key, stranger, until)
+	}()
+	c.value, until, c.err = ask(ctx)
+}
+
+func (d *Desk[T]) settle(c *call[T], key Key, stranger bool, until time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	defer close(c.done)
+	delete(d.calls, key)
+	if stranger {
+		d.strangers--
+	}
+	now := d.now()
+	var refusal *Refusal
+	switch {
+	case c.err == nil:
+		d.bad.drop(key)
+		d.good.put(key, good[T]{c.value, now, until})
+	case errors.As(c.err, &refusal):
+		d.good.drop(key)
+		d.bad.put(key, bad{c.err, now, now.Add(d.limits.Refused)})
+	}
+}

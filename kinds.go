@@ -1,0 +1,136 @@
+package clerkauth
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/clerkauth/clerkauth/internal/claims"
+	"github.com/clerkauth/clerkauth/internal/compact"
+)
+
+// kind is what a credential claims to be. It is found out before anything is
+// verified, and decides only who verifies it: no kind is accepted in the place
+// of another.
+type kind uint8
+
+const (
+	kindSession kind = iota + 1
+	kindAPIKey
+	kindM2M
+	kindOAuth
+	kindForeign // a JWT of the instance's key that is none of them: of a template, or of an unknown category
+)
+
+// tokenTypes are what kinds are called.
+var tokenTypes = map[TokenType]kind{
+	SessionToken: kindSession, APIKey: kindAPIKey, M2MToken: kindM2M, OAuthToken: kindOAuth,
+}
+
+// name returns what k is called, "" for the foreign kind.
+func (k kind) name() TokenType {
+	switch k {
+	case kindSession:
+		return SessionToken
+	case kindAPIKey:
+		return APIKey
+	case kindM2M:
+		return M2MToken
+	case kindOAuth:
+		return OAuthToken
+	default:
+		return ""
+	}
+}
+
+// kinds is a set of kinds of callers.
+type kinds uint8
+
+const (
+	// nobody is the caller who presents nothing.
+	nobody   kinds = 1
+	machines       = 1<<kindAPIKey | 1<<kindM2M | 1<<kindOAuth
+	everyone       = nobody | 1<<kindSession | machines
+)
+
+func (k kind) set() kinds { return 1 << k }
+
+func (s kinds) has(k kind) bool { return s&k.set() != 0 }
+
+// Clerk's token categories, in the header member cat.
+const (
+	categorySession = "cl_B7d4PD111AAA" // session and handshake tokens
+	categoryM2M     = "cl_B7d4PD333AAA" // machine-to-machine tokens
+	categoryIgnore  = "cl_I7d4PD111III" // the instance does not tell
+)
+
+// unverified is a credential that has been read and classified.
+type unverified struct {
+	kind   kind
+	raw    string
+	opaque bool // it is no JWT; what follows is empty
+	token  compact.Token
+	claims claims.Payload
+}
+
+// opaquePrefixes begin credentials that say nothing about themselves.
+var opaquePrefixes = []struct {
+	prefix string
+	kind   kind
+}{{"ak_", kindAPIKey}, {"mt_", kindM2M}, {"oat_", kindOAuth}}
+
+// classify tells what a credential claims to be: by its prefix, its typ, cat, sub,
+// jti and sid. Unknown categories are foreign, so that a kind of token that Clerk
+// will invent is not a session. An error is of what is no token at all.
+func classify(credential string) (unverified, error) {
+	for _, opaque := range opaquePrefixes {
+		if strings.HasPrefix(credential, opaque.prefix) {
+			return unverified{kind: opaque.kind, raw: credential, opaque: true}, nil
+		}
+	}
+	token, err := compact.Parse(credential)
+	if err != nil {
+		return unverified{}, newError(ErrTokenInvalid, nil)
+	}
+	payload, err := claims.Parse(token.Payload)
+	if err != nil {
+		return unverified{}, newError(ErrTokenInvalid, nil)
+	}
+	u := unverified{raw: credential, token: token, claims: payload}
+	h := &token.Header
+	switch {
+	case strings.HasPrefix(payload.Subject(), "mch_"), h.Category == categoryM2M:
+		u.kind = kindM2M
+	case h.Type == "at+jwt", h.Type == "application/at+jwt": // RFC 9068 section 4
+		u.kind = kindOAuth
+	case h.HasCat && h.Category != categorySession && h.Category != categoryIgnore:
+		u.kind = kindForeign
+	case h.HasType && h.Type != "JWT":
+		return unverified{}, newError(ErrTokenInvalid, nil)
+	case !h.HasCat && strings.HasPrefix(payload.TokenID(), "ak_") && !payload.Has("sid"):
+		u.kind = kindAPIKey
+	default:
+		u.kind = kindSession
+	}
+	return u, nil
+}
+
+// newAccept reads [Config.Accept].
+func newAccept(list []TokenType, wrong *mistakes) kinds {
+	if list == nil {
+		return kindSession.set()
+	}
+	if len(list) == 0 {
+		wrong.add("Accept", errors.New("it is empty: leave it nil to accept session tokens alone"))
+	}
+	var accept kinds
+	for _, name := range list {
+		k, ok := tokenTypes[name]
+		if !ok {
+			wrong.add("Accept", fmt.Errorf("%q is no kind of token: use SessionToken, APIKey, M2MToken and OAuthToken", string(name)))
+			continue
+		}
+		accept |= k.set()
+	}
+	return accept
+}

@@ -1,0 +1,160 @@
+package clerkauth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/clerkauth/clerkauth/internal/claims"
+)
+
+// machine is a verified machine credential, however it was verified. It is what
+// caches hold, so it holds no credential.
+type machine struct {
+	Type      TokenType       `json:"type"`
+	ID        string          `json:"id"`
+	Subject   string          `json:"subject"`
+	Name      string          `json:"name,omitempty"`
+	ClientID  string          `json:"client_id,omitempty"`
+	Scopes    []string        `json:"scopes"`
+	Claims    json.RawMessage `json:"claims,omitempty"`
+	Audience  []string        `json:"audience,omitempty"`
+	IssuedAt  time.Time       `json:"issued_at,omitzero"`
+	ExpiresAt time.Time       `json:"expires_at,omitzero"`
+}
+
+// auth returns who presents m.
+func (m *machine) auth(now func() time.Time) Auth {
+	who := Auth{
+		TokenType: m.Type,
+		Subject:   m.Subject,
+		TokenID:   m.ID,
+		KeyName:   m.Name,
+		ClientID:  m.ClientID,
+		IssuedAt:  m.IssuedAt,
+		ExpiresAt: m.ExpiresAt,
+		proof:     &proof{payload: m.Claims, scopes: m.Scopes, now: now},
+	}
+	switch {
+	case m.Type == M2MToken:
+		who.MachineID = m.Subject
+	case strings.HasPrefix(m.Subject, "user_"):
+		who.UserID = m.Subject
+	case strings.HasPrefix(m.Subject, "org_"):
+		who.OrgID = m.Subject
+	}
+	return who
+}
+
+// verifyMachine verifies a machine credential, of a kind that the route takes.
+func (a *core) verifyMachine(ctx context.Context, u *unverified) (Auth, error) {
+	verify := a.verifyMachineJWT
+	if u.opaque {
+		verify = a.verifyOpaque
+	}
+	m, err := verify(ctx, u)
+	if err != nil {
+		return Auth{}, err
+	}
+	if reason := a.judgeMachine(m); reason != "" {
+		return Auth{}, newError(reason, nil)
+	}
+	return m.auth(a.now), nil
+}
+
+// judgeMachine applies what is ours to decide about a credential, whoever
+// verified it. It is asked each time, also about what was remembered.
+func (a *core) judgeMachine(m *machine) Reason {
+	switch {
+	case !claims.UsableID(m.ID) || !claims.UsableID(m.Subject):
+		return ErrTokenClaims
+	case m.Type == M2MToken && !strings.HasPrefix(m.Subject, "mch_"):
+		return ErrTokenClaims
+	case m.Type == OAuthToken && !strings.HasPrefix(m.Subject, "user_"):
+		return ErrTokenClaims
+	case m.Type == M2MToken && a.machineID != "" && !slices.Contains(m.Scopes, a.machineID):
+		return ErrTokenParty // it is for other machines
+	default:
+		return ""
+	}
+}
+
+// verifyMachineJWT verifies a JWT of a machine with the instance's keys. Who it
+// was issued to is not asked: azp is of browsers.
+func (a *core) verifyMachineJWT(ctx context.Context, u *unverified) (*machine, error) {
+	h := &u.token.Header
+	var scopes []string // the claims that name them, first one first
+	var fits bool
+	switch u.kind {
+	case kindM2M:
+		scopes = []string{"scopes", "aud"}
+		fits = (!h.HasCat || h.Category == categoryM2M) && (!h.HasType || h.Type == "JWT")
+	case kindOAuth:
+		scopes = []string{"scp", "scope"}
+		fits = !h.HasCat || h.Category == categoryIgnore
+	case kindAPIKey:
+		scopes = []string{"scopes"}
+		fits = true // see classify
+	}
+	if !fits {
+		return nil, newError(ErrTokenInvalid, nil)
+	}
+	if err := a.verifySignature(ctx, &u.token); err != nil {
+		return nil, err
+	}
+	c := u.claims.ReadMachine(scopes...)
+	reason := a.judge(&c.Registered, a.now(), func() bool { return true })
+	if reason == "" && c.ScopesIs == claims.Odd {
+		reason = ErrTokenClaims
+	}
+	if reason == "" && u.kind == kindAPIKey && !strings.HasPrefix(c.Subject, "user_") && !strings.HasPrefix(c.Subject, "org_") {
+		reason = ErrTokenClaims
+	}
+	if reason != "" {
+		return nil, newError(reason, nil)
+	}
+	m := &machine{
+		Type:      u.kind.name(),
+		ID:        c.TokenID,
+		Subject:   c.Subject,
+		ClientID:  c.ClientID,
+		Scopes:    c.Scopes,
+		Claims:    u.token.Payload,
+		ExpiresAt: time.Unix(c.ExpiresAt.Unix, 0),
+	}
+	if c.IssuedAt.Is == claims.Present {
+		m.IssuedAt = time.Unix(c.IssuedAt.Unix, 0)
+	}
+	return m, nil
+}
+
+// configureMachines reads what concerns machine credentials.
+func (a *core) configureMachines(c Config, wrong *mistakes) {
+	a.accept = newAccept(c.Accept, wrong)
+	a.machineID = c.MachineID
+	if c.MachineID != "" && (!strings.HasPrefix(c.MachineID, "mch_") || !pathWord.MatchString(c.MachineID)) {
+		wrong.add("MachineID", errors.New("it must look like mch_…"))
+	}
+	if !c.MachineSecretKey.IsZero() {
+		wrong.add("MachineSecretKey", checkMachineSecretKey(c.MachineSecretKey.reveal()))
+	}
+	if a.accept.has(kindAPIKey) && c.SecretKey.IsZero() {
+		wrong.add("Accept", errors.New("API keys are verified by the Backend API, which takes a SecretKey: set CLERK_SECRET_KEY"))
+	}
+	if c.MachineTTL < 0 && c.MachineTTL != AskEveryTime || c.MachineTTL > maxMachineTTL {
+		wrong.add("MachineTTL", errors.New("it must be AskEveryTime or from 0 to "+maxMachineTTL.String()))
+	}
+	a.opaque = newOpaque(a, c)
+}
+
+// checkMachineSecretKey looks at a machine's secret key's form. No error holds
+// any of it.
+func checkMachineSecretKey(key string) error {
+	if !strings.HasPrefix(key, "ak_") {
+		return errors.New("it must look like ak_…: it is the machine's, not the instance's")
+	}
+	return checkSecretCharacters(key)
+}

@@ -1,0 +1,126 @@
+package clerkauth
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/clerkauth/clerkauth/internal/introspect"
+)
+
+// MachineCache keeps what Clerk said about opaque credentials where all replicas
+// of a program find it, so that one of them asks for all; see
+// [Config.MachineCache]. It is a cache: it may lose anything at any time, and when
+// it fails, Clerk is asked.
+//
+// Keys are digests (HMAC-SHA-256), never credentials. Values are authenticated
+// with the secret key that was asked with, so that who can write to the store
+// cannot make up an identity, and programs with different keys may share one.
+type MachineCache interface {
+	// Get returns the value that was put there under key, nil if there is none.
+	Get(ctx context.Context, key string) ([]byte, error)
+	// Put keeps value under key, for that long at most.
+	Put(ctx context.Context, key string, value []byte, keep time.Duration) error
+}
+
+// seal is a key, derived from a secret key, for digests of credentials and for
+// what is kept under them.
+type seal []byte
+
+func newSeal(secret Secret) seal {
+	return mac([]byte(secret.reveal()), "clerkauth machine credentials, version 1")
+}
+
+func (s seal) digest(credential string) introspect.Key {
+	return introspect.Key(mac(s, "credential", []byte(credential)))
+}
+
+// sign returns what authenticates value under key.
+func (s seal) sign(key introspect.Key, value []byte) []byte {
+	return mac(s, "value", key[:], value)
+}
+
+// mac is HMAC-SHA-256 of a purpose and what it is for.
+func mac(key []byte, purpose string, parts ...[]byte) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(purpose))
+	h.Write([]byte{0})
+	for _, part := range parts {
+		h.Write(part)
+	}
+	return h.Sum(nil)
+}
+
+// sharedTimeout bounds a question to the shared cache: Clerk is asked after it.
+const sharedTimeout = 250 * time.Millisecond
+
+// sharedCache is a [MachineCache] that is not trusted.
+type sharedCache struct {
+	store MachineCache
+	log   *slog.Logger
+	now   func() time.Time
+	at    atomic.Int64 // when a failure was told last
+}
+
+// sharedValue is what is kept.
+type sharedValue struct {
+	Asked   time.Time `json:"asked"`
+	Machine machine   `json:"machine"`
+}
+
+// get returns what is known about a credential of that type, and when it was
+// asked for; nil if nothing is.
+func (c *sharedCache) get(ctx context.Context, by seal, key introspect.Key, kind TokenType, asked *time.Time) *machine {
+	if c == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, sharedTimeout)
+	defer cancel()
+	sealed, err := c.store.Get(ctx, hex.EncodeToString(key[:]))
+	if err != nil {
+		c.failed(err)
+	}
+	if err != nil || len(sealed) < sha256.Size || len(sealed) > maxAnswer {
+		return nil
+	}
+	signature, value := sealed[:sha256.Size], sealed[sha256.Size:]
+	var v sharedValue
+	if !hmac.Equal(signature, by.sign(key, value)) || json.Unmarshal(value, &v) != nil || v.Machine.Type != kind {
+		return nil
+	}
+	if v.Asked.After(c.now()) {
+		return nil // by another clock; how old it is cannot be told
+	}
+	*asked = v.Asked
+	return &v.Machine
+}
+
+// put keeps what Clerk said until it may no longer be repeated.
+func (c *sharedCache) put(ctx context.Context, by seal, key introspect.Key, m *machine, asked, until time.Time) {
+	if c == nil {
+		return
+	}
+	value, err := json.Marshal(sharedValue{asked, *m})
+	if err != nil || len(value) > maxAnswer-sha256.Size {
+		return // claims are what Clerk wrote; others fit
+	}
+	ctx, cancel := context.WithTimeout(ctx, sharedTimeout)
+	defer cancel()
+	if err := c.store.Put(ctx, hex.EncodeToString(key[:]), append(by.sign(key, value), value...), until.Sub(c.now())); err != nil {
+		c.failed(err)
+	}
+}
+
+// failed tells that the store failed, once a minute at most.
+func (c *sharedCache) failed(err error) {
+	now, last := c.now().UnixNano(), c.at.Load()
+	if last != 0 && now-last >= 0 && now-last < int64(time.Minute) || !c.at.CompareAndSwap(last, now) {
+		return
+	}
+	c.log.Warn("clerkauth: the shared cache of machine credentials failed; Clerk is asked instead", "error", err)
+}

@@ -1,0 +1,210 @@
+package clerkauth
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Token asks for a machine credential of that kind, [APIKey], [M2MToken] or
+// [OAuthToken], for which every check holds: [Scope], [CheckFunc] and
+// [OrganizationParam] (of an organization's API key), and what [AllOf] and [AnyOf]
+// make of them. Without checks, any good credential of the kind will do.
+//
+//	clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:write")))
+//
+// Credentials of a kind that no Token on a route names, or that [Config.Accept]
+// leaves out, are not verified there, and let nobody in.
+func Token(kind TokenType, checks ...Access) Access {
+	t := token{name: kind, kind: tokenTypes[kind], checks: slices.Clone(checks)}
+	for _, check := range checks {
+		walk(check, func(part Access) {
+			if s, ok := part.(scope); ok && !slices.Contains(t.scopes, string(s)) {
+				t.scopes = append(t.scopes, string(s))
+			}
+		})
+	}
+	return t
+}
+
+type token struct {
+	name   TokenType
+	kind   kind
+	checks allOf
+	scopes []string // that the checks name
+}
+
+// String returns the kind and what is asked of it, such as
+// "api_key with scope reports:write".
+func (t token) String() string {
+	if len(t.checks) == 0 {
+		return string(t.name)
+	}
+	return string(t.name) + " with " + t.checks.String()
+}
+
+func (t token) verify() error {
+	if t.kind == 0 || t.kind == kindSession {
+		return fmt.Errorf("token kind %q is none of APIKey, M2MToken and OAuthToken", string(t.name))
+	}
+	if len(t.checks) == 0 {
+		return nil
+	}
+	return t.checks.verify()
+}
+
+func (t token) check(q query) verdict {
+	if t.verify() != nil || q.who.TokenType != t.name {
+		return verdict{outcome: signedOut}
+	}
+	q.token = true
+	v := t.checks.check(q)
+	if v.outcome != allowed {
+		v.scopes = t.scopes
+	}
+	return v
+}
+
+func (t token) callers(kinds, bool) kinds { return t.kind.set() }
+
+// Scope asks that a machine credential has that scope, compared exactly (RFC 6749
+// section 3.3). It stands in a [Token], or beside one in [AllOf], because a scope
+// of one kind says nothing about another.
+func Scope(name string) Access { return scope(name) }
+
+type scope string
+
+// String returns "scope " and its name.
+func (s scope) String() string { return "scope " + string(s) }
+
+func (s scope) verify() error {
+	if !validScope(string(s)) {
+		return fmt.Errorf("scope %q is none: it must be visible ASCII without space, quote and backslash", string(s))
+	}
+	return nil
+}
+
+// validScope tells whether s is a scope-token (RFC 6749 section 3.3).
+func validScope(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '\\' })
+}
+
+func (s scope) check(q query) verdict {
+	switch {
+	case !q.who.machine():
+		return verdict{outcome: signedOut}
+	case s.verify() != nil || !q.who.HasScope(string(s)):
+		return verdict{outcome: forbidden}
+	default:
+		return verdict{outcome: allowed}
+	}
+}
+
+func (s scope) callers(of kinds, _ bool) kinds { return of & machines }
+
+// reach returns the kinds of callers of whom somebody could meet a, where of are
+// the kinds that are verified at all, or an error if a part of it can be met by
+// nobody. inToken says that a is about a machine.
+func reach(a Access, of kinds, inToken bool) (kinds, error) {
+	switch a := a.(type) {
+	case allOf:
+		return reachAll(a, of, inToken)
+	case anyOf:
+		var all kinds
+		for _, part := range a {
+			some, err := reach(part, of|named(part), inToken)
+			if err != nil {
+				return 0, err
+			}
+			all |= some
+		}
+		return all, nil
+	case token:
+		if len(a.checks) == 0 {
+			return a.kind.set(), nil
+		}
+		some, err := reachAll(a.checks, a.kind.set(), true)
+		if err == nil && some&a.kind.set() == 0 {
+			err = errUnmeetable(a)
+		}
+		return some & a.kind.set(), err
+	default:
+		some := a.callers(of, inToken)
+		if some == 0 {
+			return 0, errUnmeetable(a)
+		}
+		return some, nil
+	}
+}
+
+func reachAll(parts []Access, of kinds, inToken bool) (kinds, error) {
+	for _, part := range parts {
+		of |= named(part)
+	}
+	all := everyone
+	for _, part := range parts {
+		some, err := reach(part, of, inToken)
+		if err != nil {
+			return 0, err
+		}
+		all &= some
+	}
+	if all == 0 {
+		return 0, errUnmeetable(allOf(parts))
+	}
+	return all, nil
+}
+
+func errUnmeetable(a Access) error {
+	return fmt.Errorf("%s: no caller is all of this: a machine is no user, and a scope needs a Token beside it", a)
+}
+
+// named returns the kinds of machine credentials that a asks for by name.
+func named(a Access) kinds {
+	var all kinds
+	walk(a, func(part Access) {
+		if t, ok := part.(token); ok {
+			all |= t.kind.set()
+		}
+	})
+	return all
+}
+
+// possible tells why nobody could ever meet a, nil if somebody could.
+func possible(a Access) error {
+	if err := verifyEach([]Access{a}); err != nil {
+		return err
+	}
+	_, err := reach(a, nobody|kindSession.set(), false)
+	return err
+}
+
+// takes returns the kinds of credentials that a route with access verifies: those
+// that it has a use for, as far as they are accepted at all.
+func (a *core) takes(access Access) kinds {
+	some, err := reach(access, nobody|kindSession.set(), false)
+	if err != nil {
+		return 0
+	}
+	// Public has a use for everybody, but asks for no machine.
+	return some & a.accept & (named(access) | kindSession.set())
+}
+
+// errNotAccepted is what is wrong with an access that only credentials could meet
+// which [Config.Accept] leaves out.
+var errNotAccepted = errors.New("it needs a kind of credential that Config.Accept leaves out")
+
+// admits tells why nobody could ever meet access here, nil if somebody could.
+func (a *core) admits(access Access) error {
+	if err := possible(access); err != nil {
+		return err
+	}
+	if !open(access) && a.takes(access) == 0 {
+		return fmt.Errorf("%s: %w", access, errNotAccepted)
+	}
+	if left := named(access) &^ a.accept; left != 0 {
+		a.log.Warn("clerkauth: a route asks for credentials that Config.Accept leaves out; they will be refused", "access", access.String())
+	}
+	return nil
+}
