@@ -26,7 +26,7 @@ const (
 	M2MToken TokenType = "m2m_token"
 	// OAuthToken is an access token that a user has granted to an OAuth client:
 	// oat_… or a JWT.
-	OAuthToken TokenType = "oauth_token"
+	OAuthToken TokenType = "oauth_token" //nolint:gosec // it is a name
 )
 
 // Values of [Auth.SessionStatus]. A session token that names no status has none;

@@ -254,7 +254,7 @@ func saidOf(object, is string, revoked, expired bool, expiration *int64, created
 // judge refuses what Clerk says is no longer good, whatever the status with which
 // it says so, and what is not about such a credential.
 func (s said) judge(now time.Time) (*machine, error) {
-	reason := Reason("")
+	var reason Reason
 	switch {
 	case s.is != s.object, s.revoked, !claims.UsableID(s.machine.ID), !claims.UsableID(s.machine.Subject):
 		reason = ErrTokenInvalid
