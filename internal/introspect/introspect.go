@@ -181,7 +181,10 @@ func (d *Desk[T]) run(c *call[T], key Key, stranger bool, ask Ask[T]) {
 		_ = recover() //nolint:errcheck // what was panicked with may hold the credential
 		d.settle(c, key, stranger, until)
 	}()
-	c.value, until, c.err = ask(ctx)
+	value, till, err := ask(ctx)
+	if c.err = err; err == nil {
+		c.value, until = value, till
+	}
 }
 
 func (d *Desk[T]) settle(c *call[T], key Key, stranger bool, until time.Time) {

@@ -1,5 +1,6 @@
-// Package redis remembers in Redis which webhook deliveries were handled, for
-// programs that run as more than one process.
+// Package redis is for programs that run as more than one process: [Store]
+// remembers in Redis which webhook deliveries were handled, and [MachineCache] what
+// Clerk said about machine credentials.
 //
 //	store, err := redis.New(client, redis.Options{})
 //	…
@@ -87,7 +88,7 @@ func New(client goredis.UniversalClient, o Options) (*Store, error) {
 	}
 	var wrong []error
 	if client == nil {
-		wrong = append(wrong, errors.New("there is no client"))
+		wrong = append(wrong, errNoClient)
 	}
 	if s.lease < minLease {
 		wrong = append(wrong, fmt.Errorf("a lease of %v is shorter than %v", s.lease, minLease))
