@@ -26,6 +26,8 @@ func (s *Server) routes() {
 	s.mux.Handle("GET /v1/sessions/{id}", route{Sessions, s.backend(s.serveSession)})
 	s.mux.Handle("POST /v1/sessions/{id}/tokens", route{SessionTokens, s.backend(s.serveToken)})
 	s.mux.Handle("POST /v1/sessions/{id}/tokens/{template}", route{SessionTokens, s.backend(s.serveToken)})
+	s.machineRoutes()
+	s.oauthRoutes()
 	s.mux.Handle("/v1/", route{backendOther, s.backend(notFound)})
 	s.mux.Handle("/", route{frontendOther, notFound})
 }
@@ -55,11 +57,13 @@ func (s *Server) answer(r *http.Request) *answer {
 	if !ok { // the mux would redirect to a cleaner path, which Clerk does not
 		to = route{frontendOther, notFound}
 	}
-	how, retryAfter := s.note(to.endpoint)
+	how, retryAfter, given := s.note(to.endpoint)
 	if how == Redirect && r.URL.Query().Has(redirected) {
 		how = 0
 	}
 	switch {
+	case given != nil:
+		a = given
 	case how == Redirect:
 		a.header.Set("Location", s.URL+r.URL.EscapedPath()+"?"+redirected)
 		a.status = http.StatusTemporaryRedirect

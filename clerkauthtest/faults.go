@@ -21,15 +21,28 @@ const (
 	// SessionTokens is POST /v1/sessions/{id}/tokens, with a template or
 	// without.
 	SessionTokens
+	// APIKeyVerify is POST /api_keys/verify, with or without /v1 before it, as
+	// those below.
+	APIKeyVerify
+	// M2MVerify is POST /m2m_tokens/verify.
+	M2MVerify
+	// OAuthVerify is POST /oauth_applications/access_tokens/verify.
+	OAuthVerify
+	// Machines is everything else about API keys, machines and their tokens.
+	Machines
+	// OAuth is the authorization server.
+	OAuth
 	backendOther
 	frontendOther
 
 	// JWKS is both of the endpoints that serve the key set.
 	JWKS = BackendJWKS | FrontendJWKS
-	// Backend is everything below /v1.
-	Backend = BackendJWKS | Users | Sessions | SessionTokens | backendOther
+	// TokenVerify is all three that verify machine credentials.
+	TokenVerify = APIKeyVerify | M2MVerify | OAuthVerify
+	// Backend is everything that takes a secret key.
+	Backend = BackendJWKS | Users | Sessions | SessionTokens | TokenVerify | Machines | backendOther
 	// Frontend is everything else.
-	Frontend = FrontendJWKS | frontendOther
+	Frontend = FrontendJWKS | OAuth | frontendOther
 )
 
 // What Fail can do beside answering with a status.
@@ -62,10 +75,20 @@ func (s *Server) RetryAfter(endpoints Endpoint, seconds int) {
 	s.each(endpoints, func(e Endpoint) { s.retryAfter[e] = seconds })
 }
 
-// Heal undoes Fail and RetryAfter.
+// Answer makes endpoints answer so from now on, whatever they are asked.
+func (s *Server) Answer(endpoints Endpoint, status int, contentType, body string) {
+	s.each(endpoints, func(e Endpoint) {
+		a := &answer{status: status, header: http.Header{"Content-Type": {contentType}}}
+		a.body.WriteString(body)
+		s.answers[e] = a
+	})
+}
+
+// Heal undoes Fail, Answer and RetryAfter.
 func (s *Server) Heal(endpoints Endpoint) {
 	s.each(endpoints, func(e Endpoint) {
 		delete(s.faults, e)
+		delete(s.answers, e)
 		delete(s.retryAfter, e)
 	})
 }
@@ -88,12 +111,17 @@ func (s *Server) each(endpoints Endpoint, f func(Endpoint)) {
 	}
 }
 
-// note counts a request and returns what is to happen to it.
-func (s *Server) note(e Endpoint) (how, retryAfter int) {
+// note counts a request and returns what is to happen to it: what is to be
+// answered, if that does not depend on it.
+func (s *Server) note(e Endpoint) (how, retryAfter int, given *answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests[e]++
-	return s.faults[e], s.retryAfter[e]
+	if a := s.answers[e]; a != nil {
+		given = &answer{status: a.status, header: a.header.Clone()}
+		given.body.Write(a.body.Bytes())
+	}
+	return s.faults[e], s.retryAfter[e], given
 }
 
 // errorCodes are Clerk's codes for what it answers with a status.

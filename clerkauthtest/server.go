@@ -1,7 +1,7 @@
 // Package clerkauthtest is a Clerk instance of your own, for tests and for
 // trying things out without an account: it has keys, users, organizations and
-// sessions, mints the tokens that Clerk would, and answers the parts of Clerk's
-// Backend and Frontend API that package clerkauth calls.
+// sessions, machines and API keys, mints the tokens that Clerk would, and answers
+// the parts of Clerk's Backend and Frontend API that package clerkauth calls.
 //
 //	srv := clerkauthtest.NewServer(t)
 //	auth, err := clerkauth.New(srv.Config())
@@ -64,7 +64,12 @@ type Server struct {
 	organizations map[string]*Organization // by slug
 	sessions      map[string]*Session
 	templates     map[string]map[string]any
+	machines      map[string]*Machine
+	credentials   map[string]*Credential // by token
+	showEnded     bool
+	oauth         authorization
 	faults        map[Endpoint]int
+	answers       map[Endpoint]*answer // given instead of the right ones
 	retryAfter    map[Endpoint]int
 	requests      map[Endpoint]int
 }
@@ -105,7 +110,11 @@ func Start(opts ...Option) (*Server, error) {
 		organizations: make(map[string]*Organization),
 		sessions:      make(map[string]*Session),
 		templates:     make(map[string]map[string]any),
+		machines:      make(map[string]*Machine),
+		credentials:   make(map[string]*Credential),
+		oauth:         newAuthorization(),
 		faults:        make(map[Endpoint]int),
+		answers:       make(map[Endpoint]*answer),
 		retryAfter:    make(map[Endpoint]int),
 		requests:      make(map[Endpoint]int),
 	}

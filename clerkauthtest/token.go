@@ -20,6 +20,7 @@ import (
 const (
 	categorySession  = "cl_B7d4PD111AAA"
 	categoryTemplate = "cl_B7d4PD222AAA"
+	categoryM2M      = "cl_B7d4PD333AAA"
 )
 
 const (

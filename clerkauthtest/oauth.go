@@ -1,0 +1,293 @@
+package clerkauthtest
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// OAuthApplication is an OAuth client that the instance knows.
+type OAuthApplication struct {
+	ClientID     string
+	ClientSecret string // "" for a public client, which proves itself by PKCE alone
+
+	redirects []string
+}
+
+// CreateOAuthApplication creates a confidential client, which may have its users
+// sent back to these URLs.
+func (s *Server) CreateOAuthApplication(redirectURIs ...string) *OAuthApplication {
+	return s.newApplication(rand.Text(), redirectURIs)
+}
+
+func (s *Server) newApplication(secret string, redirects []string) *OAuthApplication {
+	a := &OAuthApplication{ClientID: "client_" + rand.Text(), ClientSecret: secret, redirects: slices.Clone(redirects)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.oauth.applications[a.ClientID] = a
+	return a
+}
+
+// Consent makes user the one who is at the browser whenever a client asks for
+// authorization, and grant these scopes at most, or all that are asked for if none
+// is named. Without it, or with a nil user, access is denied.
+func (s *Server) Consent(user *User, scopes ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.oauth.user, s.oauth.grants = user, slices.Clone(scopes)
+}
+
+// JWTAccessTokens makes the access tokens that clients get from now on JWTs (RFC
+// 9068). Without it, they are opaque.
+func (s *Server) JWTAccessTokens() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.oauth.jwt = true
+}
+
+// authorization is the authorization server's state, guarded by Server.mu.
+type authorization struct {
+	applications map[string]*OAuthApplication // by client id
+	user         *User
+	grants       []string
+	jwt          bool
+	codes        map[string]grant // by code
+	refreshes    map[string]grant // by refresh token
+}
+
+// grant is what a user has granted to a client.
+type grant struct {
+	application *OAuthApplication
+	user        *User
+	scopes      []string
+	redirect    string
+	challenge   string
+	resource    string
+	issuedAt    time.Time
+}
+
+const codeLifetime = time.Minute
+
+func newAuthorization() authorization {
+	return authorization{
+		applications: make(map[string]*OAuthApplication),
+		codes:        make(map[string]grant),
+		refreshes:    make(map[string]grant),
+	}
+}
+
+func (s *Server) oauthRoutes() {
+	handle := func(pattern string, h http.HandlerFunc) {
+		s.mux.Handle(pattern, route{OAuth, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Access-Control-Allow-Origin", "*") // clients run in browsers, too
+			w.Header().Set("Cache-Control", "no-store")
+			h(w, r)
+		}})
+	}
+	handle("GET /.well-known/oauth-authorization-server", s.serveMetadata)
+	handle("GET /.well-known/openid-configuration", s.serveMetadata)
+	handle("POST /oauth/register", s.register)
+	handle("GET /oauth/authorize", s.authorize)
+	handle("POST /oauth/token", s.token)
+}
+
+// serveMetadata says where everything is (RFC 8414).
+func (s *Server) serveMetadata(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]any{
+		"issuer":                                         s.URL,
+		"authorization_endpoint":                         s.URL + "/oauth/authorize",
+		"token_endpoint":                                 s.URL + "/oauth/token",
+		"registration_endpoint":                          s.URL + "/oauth/register",
+		"jwks_uri":                                       s.URL + "/.well-known/jwks.json",
+		"response_types_supported":                       []string{"code"},
+		"response_modes_supported":                       []string{"query"},
+		"grant_types_supported":                          []string{"authorization_code", "refresh_token"},
+		"code_challenge_methods_supported":               []string{"S256"},
+		"token_endpoint_auth_methods_supported":          []string{"none", "client_secret_basic", "client_secret_post"},
+		"subject_types_supported":                        []string{"public"},
+		"id_token_signing_alg_values_supported":          []string{"RS256"},
+		"authorization_response_iss_parameter_supported": true,
+	})
+}
+
+// register is dynamic client registration (RFC 7591).
+func (s *Server) register(w http.ResponseWriter, r *http.Request) {
+	var client struct {
+		Name      string   `json:"client_name"`
+		Redirects []string `json:"redirect_uris"`
+		Method    string   `json:"token_endpoint_auth_method"`
+	}
+	if json.NewDecoder(r.Body).Decode(&client) != nil || len(client.Redirects) == 0 {
+		oauthError(w, "invalid_redirect_uri")
+		return
+	}
+	secret := ""
+	if client.Method != "none" {
+		secret = rand.Text()
+	}
+	a := s.newApplication(secret, client.Redirects)
+	answer := map[string]any{
+		"client_id":                  a.ClientID,
+		"client_id_issued_at":        s.Now().Unix(),
+		"client_name":                client.Name,
+		"redirect_uris":              client.Redirects,
+		"token_endpoint_auth_method": client.Method,
+		"grant_types":                []string{"authorization_code", "refresh_token"},
+		"response_types":             []string{"code"},
+	}
+	if secret != "" {
+		answer["client_secret"] = secret
+		answer["client_secret_expires_at"] = 0
+	}
+	writeJSON(w, http.StatusCreated, answer)
+}
+
+// authorize is where a client sends its user (RFC 6749 section 4.1.1). An answer
+// goes to a redirect URL that the client has registered, or nowhere.
+func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
+	q, now := r.URL.Query(), s.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.oauth.applications[q.Get("client_id")]
+	redirect, err := url.Parse(q.Get("redirect_uri"))
+	if a == nil || err != nil || !slices.ContainsFunc(a.redirects, func(known string) bool { return sameRedirect(known, redirect) }) {
+		oauthError(w, "invalid_request")
+		return
+	}
+	answer := redirect.Query()
+	answer.Set("iss", s.URL) // RFC 9207
+	if q.Has("state") {
+		answer.Set("state", q.Get("state"))
+	}
+	switch {
+	case q.Get("response_type") != "code":
+		answer.Set("error", "unsupported_response_type")
+	case q.Get("code_challenge") == "" || q.Get("code_challenge_method") != "S256":
+		answer.Set("error", "invalid_request")
+	case s.oauth.user == nil:
+		answer.Set("error", "access_denied")
+	default:
+		scopes := strings.Fields(q.Get("scope"))
+		if len(s.oauth.grants) > 0 {
+			scopes = slices.DeleteFunc(scopes, func(scope string) bool { return !slices.Contains(s.oauth.grants, scope) })
+		}
+		code := rand.Text()
+		s.oauth.codes[code] = grant{a, s.oauth.user, scopes, q.Get("redirect_uri"), q.Get("code_challenge"), q.Get("resource"), now}
+		answer.Set("code", code)
+	}
+	redirect.RawQuery = answer.Encode()
+	http.Redirect(w, r, redirect.String(), http.StatusFound)
+}
+
+// sameRedirect compares a redirect URL with a registered one: exactly, but for the
+// port of a loopback address (RFC 8252 section 7.3).
+func sameRedirect(known string, asked *url.URL) bool {
+	k, err := url.Parse(known)
+	if err != nil || asked.Fragment != "" {
+		return false
+	}
+	if ip := net.ParseIP(k.Hostname()); ip != nil && ip.IsLoopback() && k.Scheme == "http" && k.Hostname() == asked.Hostname() {
+		same := *asked
+		same.Host = k.Host
+		return same.String() == known
+	}
+	return asked.String() == known
+}
+
+// token gives tokens for codes and for refresh tokens (RFC 6749 section 5), each of
+// which is good once.
+func (s *Server) token(w http.ResponseWriter, r *http.Request) {
+	if r.ParseForm() != nil {
+		oauthError(w, "invalid_request")
+		return
+	}
+	now := s.Now()
+	s.mu.Lock()
+	a := s.client(r)
+	var g grant
+	var ok bool
+	switch r.PostForm.Get("grant_type") {
+	case "authorization_code":
+		code := r.PostForm.Get("code")
+		g, ok = s.oauth.codes[code]
+		delete(s.oauth.codes, code)
+		ok = ok && now.Sub(g.issuedAt) <= codeLifetime && g.redirect == r.PostForm.Get("redirect_uri") && provesCode(g.challenge, r.PostForm.Get("code_verifier"))
+	case "refresh_token":
+		refresh := r.PostForm.Get("refresh_token")
+		g, ok = s.oauth.refreshes[refresh]
+		delete(s.oauth.refreshes, refresh)
+	default:
+		s.mu.Unlock()
+		oauthError(w, "unsupported_grant_type")
+		return
+	}
+	jwt := s.oauth.jwt
+	s.mu.Unlock()
+	switch {
+	case a == nil:
+		oauthError(w, "invalid_client")
+		return
+	case !ok || g.application != a:
+		oauthError(w, "invalid_grant")
+		return
+	}
+	c := s.OAuthToken(g.user, a.ClientID, g.scopes...)
+	if g.resource != "" {
+		c.SetAudience(g.resource) // RFC 8707
+	}
+	access, refresh := c.Token, rand.Text()
+	if jwt {
+		access = c.JWT()
+	}
+	s.mu.Lock()
+	s.oauth.refreshes[refresh] = g
+	s.mu.Unlock()
+	writeJSON(w, http.StatusOK, map[string]any{
+		"access_token":  access,
+		"token_type":    "Bearer",
+		"expires_in":    int(oauthLifetime / time.Second),
+		"refresh_token": refresh,
+		"scope":         strings.Join(g.scopes, " "),
+	})
+}
+
+// client returns the client that r comes from, nil if that is not proven. The
+// caller holds mu.
+func (s *Server) client(r *http.Request) *OAuthApplication {
+	id, secret, ok := r.BasicAuth()
+	if ok { // both are form-encoded first (RFC 6749 section 2.3.1)
+		id, _ = url.QueryUnescape(id)
+		secret, _ = url.QueryUnescape(secret)
+	} else {
+		id, secret = r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
+	}
+	a := s.oauth.applications[id]
+	if a == nil || subtle.ConstantTimeCompare([]byte(a.ClientSecret), []byte(secret)) != 1 {
+		return nil
+	}
+	return a
+}
+
+// provesCode tells whether verifier is what challenge was made of (RFC 7636
+// section 4.6).
+func provesCode(challenge, verifier string) bool {
+	digest := sha256.Sum256([]byte(verifier))
+	return len(verifier) >= 43 && subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(digest[:])), []byte(challenge)) == 1
+}
+
+// oauthError is an error in the form of RFC 6749 section 5.2.
+func oauthError(w http.ResponseWriter, code string) {
+	status := http.StatusBadRequest
+	if code == "invalid_client" {
+		status = http.StatusUnauthorized
+	}
+	writeJSON(w, status, map[string]string{"error": code})
+}
