@@ -38,6 +38,9 @@ func (m *machine) auth(now func() time.Time) Auth {
 		ExpiresAt: m.ExpiresAt,
 		proof:     &proof{payload: m.Claims, scopes: m.Scopes, now: now},
 	}
+	if len(m.Claims) == 0 {
+		who.proof.payload = []byte("null") // it was created without claims
+	}
 	switch {
 	case m.Type == M2MToken:
 		who.MachineID = m.Subject

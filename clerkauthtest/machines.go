@@ -181,7 +181,7 @@ func (c *Credential) JWT(opts ...TokenOption) string {
 	case clerkauth.M2MToken:
 		header["cat"] = categoryM2M
 		claims["scopes"] = strings.Join(c.scopes, " ")
-		claims["aud"] = c.scopes
+		claims["aud"] = c.shownScopes()
 		maps.Copy(claims, c.claims)
 	case clerkauth.OAuthToken:
 		header["typ"] = "at+jwt"
@@ -191,7 +191,7 @@ func (c *Credential) JWT(opts ...TokenOption) string {
 			claims["aud"] = c.audience
 		}
 	default:
-		claims["scopes"] = c.scopes
+		claims["scopes"] = c.shownScopes()
 		maps.Copy(claims, c.claims)
 	}
 	for _, change := range d.edits {

@@ -1,0 +1,475 @@
+package clerkauth_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/clerk/clerk-sdk-go/v2"
+	"github.com/clerk/clerk-sdk-go/v2/apikey"
+	"github.com/clerk/clerk-sdk-go/v2/m2m_token"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+// machineRig is a rig with machine credentials of every kind.
+type machineRig struct {
+	*rig
+	user       *clerkauthtest.User
+	here, peer *clerkauthtest.Machine // we, and who calls us
+	key        *clerkauthtest.Credential
+	m2m        *clerkauthtest.Credential
+	oauth      *clerkauthtest.Credential
+}
+
+func newMachineRig(tb testing.TB, change ...func(*clerkauth.Config)) *machineRig {
+	tb.Helper()
+	r := &machineRig{rig: newRig(tb, append([]func(*clerkauth.Config){acceptAll}, change...)...)}
+	r.user = r.srv.CreateUser("owner@example.com")
+	r.here, r.peer = r.srv.CreateMachine("here"), r.srv.CreateMachine("peer")
+	r.key = r.srv.APIKey(r.user, "reports:read", "reports:write")
+	r.m2m = r.peer.Token(r.here)
+	r.oauth = r.srv.OAuthToken(r.user, "client_1", "notes:read")
+	return r
+}
+
+// forAll is a route for everybody who is somebody.
+var forAll = clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.Token(clerkauth.APIKey), clerkauth.Token(clerkauth.M2MToken), clerkauth.Token(clerkauth.OAuthToken))
+
+// TestKindsInEachOthersPlace: each kind of credential opens the routes that ask for
+// it and no other, whatever else the program accepts, and is verified nowhere else.
+func TestKindsInEachOthersPlace(t *testing.T) {
+	r := newMachineRig(t)
+	credentials := map[string]string{
+		"session": r.jane.Token(), "API key": r.key.Token, "API key JWT": r.key.JWT(), "M2M": r.m2m.Token, "M2M JWT": r.m2m.JWT(),
+		"OAuth": r.oauth.Token, "OAuth JWT": r.oauth.JWT(), "template": r.jane.TemplateToken("x", nil), "nothing": "",
+	}
+	opens := map[string][]string{ // which credentials open a route
+		"session": {"session"}, "API key": {"API key", "API key JWT"}, "M2M": {"M2M", "M2M JWT"}, "OAuth": {"OAuth", "OAuth JWT"},
+		"any": {"session", "API key", "API key JWT", "M2M", "M2M JWT", "OAuth", "OAuth JWT"},
+	}
+	routes := map[string]clerkauth.Access{
+		"session": clerkauth.SignedIn, "API key": clerkauth.Token(clerkauth.APIKey), "M2M": clerkauth.Token(clerkauth.M2MToken),
+		"OAuth": clerkauth.Token(clerkauth.OAuthToken), "any": forAll,
+	}
+	calls := map[string]clerkauthtest.Endpoint{"API key": clerkauthtest.APIKeyVerify, "M2M": clerkauthtest.M2MVerify, "OAuth": clerkauthtest.OAuthVerify}
+	for route, access := range routes {
+		for name, token := range credentials {
+			for _, identify := range []bool{false, true} {
+				auth := newAuthFor(t, r.srv, acceptAll) // nothing is remembered
+				guard := auth.Require(access)
+				if identify {
+					guard = func(h http.Handler) http.Handler { return auth.Handler(auth.Require(access)(h)) }
+				}
+				before, asked := r.srv.Requests(clerkauthtest.TokenVerify), r.srv.Requests(calls[name])
+				got := ask(guard, bearer(token))
+				want := slices.Contains(opens[route], name)
+				if got.entered != want || want != (got.status == 200) || !want && got.status != 401 {
+					t.Errorf("%s at a route for %s (identify %v): %v", name, route, identify, got)
+				}
+				if reason := got.reason(); !want && reason != string(clerkauth.ErrTokenType) && name != "nothing" {
+					t.Errorf("%s at a route for %s: %s", name, route, reason)
+				}
+				made := r.srv.Requests(clerkauthtest.TokenVerify) - before
+				if opaque := calls[name] != 0; opaque && want != (r.srv.Requests(calls[name])-asked == 1) || made > 1 || !want && made != 0 {
+					t.Errorf("%s at a route for %s: %d calls", name, route, made)
+				}
+			}
+		}
+	}
+}
+
+// TestAcceptIsACeiling: what Config.Accept leaves out is not verified, whatever a
+// route asks for.
+func TestAcceptIsACeiling(t *testing.T) {
+	r := newMachineRig(t)
+	credentials := map[clerkauth.TokenType][]string{
+		clerkauth.SessionToken: {r.jane.Token()}, clerkauth.APIKey: {r.key.Token, r.key.JWT()},
+		clerkauth.M2MToken: {r.m2m.Token, r.m2m.JWT()}, clerkauth.OAuthToken: {r.oauth.Token, r.oauth.JWT()},
+	}
+	for only := range credentials {
+		auth := newAuthFor(t, r.srv, func(c *clerkauth.Config) { c.Accept = []clerkauth.TokenType{only} })
+		for kind, tokens := range credentials {
+			for _, token := range tokens {
+				before := r.srv.Requests(clerkauthtest.TokenVerify)
+				got := ask(auth.Require(forAll), bearer(token))
+				if got.entered != (kind == only) || kind != only && (got.reason() != string(clerkauth.ErrTokenType) || r.srv.Requests(clerkauthtest.TokenVerify) != before) {
+					t.Errorf("%s where %s is accepted: %v", kind, only, got)
+				}
+				if got := ask(auth.Handler, bearer(token)); !got.entered {
+					t.Errorf("%s, only identified: %v", kind, got)
+				}
+			}
+		}
+		_, err := auth.VerifyToken(t.Context(), r.jane.Token())
+		if (err == nil) != (only == clerkauth.SessionToken) {
+			t.Errorf("VerifyToken where %s is accepted: %v", only, err)
+		}
+		for kind := range credentials {
+			access := clerkauth.Token(kind)
+			if kind == clerkauth.SessionToken {
+				access = clerkauth.SignedIn
+			}
+			if kind == only {
+				auth.Require(access)
+			} else {
+				mustPanic(t, fmt.Sprintf("%s where %s is accepted", kind, only), func() { auth.Require(access) })
+			}
+		}
+		// The mux needs no sessions to say that something is not there.
+		mux := auth.NewServeMux()
+		access := clerkauth.Token(only)
+		if only == clerkauth.SessionToken {
+			access = clerkauth.SignedIn
+		}
+		mux.HandleFunc("GET /things", access, func(http.ResponseWriter, *http.Request) {})
+		for token, want := range map[string]int{"": 401, credentials[only][0]: 405} {
+			w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/things", nil)
+			bearer(token)(req)
+			if mux.ServeHTTP(w, req); w.Code != want {
+				t.Errorf("POST, where %s is accepted: %d, want %d", only, w.Code, want)
+			}
+		}
+	}
+	if nilIs := newAuthFor(t, r.srv, func(c *clerkauth.Config) { c.Accept = nil }); ask(nilIs.Require(forAll), bearer(r.key.Token)).entered || !ask(nilIs.Require(forAll), bearer(r.jane.Token())).entered {
+		t.Error("nil is not sessions alone")
+	}
+}
+
+// TestMachineIdentity: what a handler sees of a machine, in both forms.
+func TestMachineIdentity(t *testing.T) {
+	r := newMachineRig(t)
+	acme := r.srv.CreateOrganization("acme")
+	orgKey := r.srv.APIKey(acme)
+	r.key.SetClaims(map[string]any{"tier": "gold"})
+	r.key.SetExpiration(r.srv.Now().Add(time.Hour))
+	r.m2m.SetClaims(map[string]any{"tier": "gold"})
+	type custom struct{ Tier string }
+	for name, c := range map[string]struct {
+		token, subject, userID, orgID, machineID, clientID, id, tier string
+		scopes                                                       []string
+		expires                                                      bool
+	}{
+		"API key":            {r.key.Token, r.user.ID, r.user.ID, "", "", "", r.key.ID, "gold", []string{"reports:read", "reports:write"}, true},
+		"API key JWT":        {r.key.JWT(), r.user.ID, r.user.ID, "", "", "", r.key.ID, "gold", []string{"reports:read", "reports:write"}, true},
+		"organization":       {orgKey.Token, acme.ID, "", acme.ID, "", "", orgKey.ID, "", nil, false},
+		"organization's JWT": {orgKey.JWT(), acme.ID, "", acme.ID, "", "", orgKey.ID, "", nil, true},
+		"M2M":                {r.m2m.Token, r.peer.ID, "", "", r.peer.ID, "", r.m2m.ID, "gold", []string{r.here.ID}, true},
+		"M2M JWT":            {r.m2m.JWT(), r.peer.ID, "", "", r.peer.ID, "", r.m2m.ID, "gold", []string{r.here.ID}, true},
+		"OAuth":              {r.oauth.Token, r.user.ID, r.user.ID, "", "", "client_1", r.oauth.ID, "", []string{"notes:read"}, true},
+		"OAuth JWT":          {r.oauth.JWT(), r.user.ID, r.user.ID, "", "", "client_1", r.oauth.ID, "", []string{"notes:read"}, true},
+	} {
+		var who clerkauth.Auth
+		guard := r.auth.Handler(r.auth.Require(forAll).Func(func(_ http.ResponseWriter, req *http.Request) { who = clerkauth.FromContext(req.Context()) }))
+		req := httptest.NewRequest(http.MethodGet, "/", nil)
+		bearer(c.token)(req)
+		w := httptest.NewRecorder()
+		guard.ServeHTTP(w, req)
+		if w.Code != 200 || who.Subject != c.subject || who.UserID != c.userID || who.OrgID != c.orgID || who.MachineID != c.machineID ||
+			who.ClientID != c.clientID || who.TokenID != c.id || who.SessionID != "" || who.SignedIn() || who.Err() != nil {
+			t.Errorf("%s: %d %+v", name, w.Code, who)
+		}
+		if got := who.Scopes(); len(got) != len(c.scopes) || len(got) > 0 && !reflect.DeepEqual(got, c.scopes) || who.HasScope(c.scopes...) != (len(c.scopes) > 0) ||
+			who.HasScope(append(c.scopes, "other")...) || who.HasScope() {
+			t.Errorf("%s: scopes %q", name, got)
+		}
+		if who.ExpiresAt.IsZero() == c.expires || who.IssuedAt.IsZero() {
+			t.Errorf("%s: from %v to %v", name, who.IssuedAt, who.ExpiresAt)
+		}
+		if claims, err := clerkauth.ClaimsAs[custom](who); err != nil || claims.Tier != c.tier {
+			t.Errorf("%s: claims %+v, %v", name, claims, err)
+		}
+		// It is no user.
+		if who.Has(clerkauth.SignedIn) || who.Has(clerkauth.NotImpersonated) || who.Has(clerkauth.Role("admin")) || who.Permissions() != nil {
+			t.Errorf("%s: it has what users have", name)
+		}
+		if _, err := r.auth.GetToken(t.Context(), who, ""); !errors.Is(err, clerkauth.ErrUnauthenticated) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestTokenAccess: what can be asked of a machine, how it prints, and what nobody
+// could ever meet.
+func TestTokenAccess(t *testing.T) {
+	r := newMachineRig(t)
+	write := clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:write"))
+	owns := clerkauth.CheckFunc("owner", func(who clerkauth.Auth) bool { return who.UserID == r.user.ID })
+	acmeKey := r.srv.APIKey(r.srv.CreateOrganization("acme"), "reports:write")
+	weak := r.srv.APIKey(r.user, "reports:writes", "Reports:Write", "reports")
+	jane := r.jane.Token()
+	for _, c := range []struct {
+		access clerkauth.Access
+		prints string
+		admits []string
+		denies map[string]int
+	}{
+		{clerkauth.Token(clerkauth.APIKey), "api_key", []string{r.key.Token, weak.Token}, map[string]int{jane: 401}},
+		{write, "api_key with scope reports:write", []string{r.key.Token, acmeKey.Token}, map[string]int{weak.Token: 403, jane: 401}},
+		{
+			clerkauth.AnyOf(clerkauth.SignedIn, write), "signed in or (api_key with scope reports:write)",
+			[]string{jane, r.key.Token}, map[string]int{weak.Token: 403, "": 401, r.oauth.Token: 401},
+		},
+		{
+			clerkauth.AllOf(clerkauth.Token(clerkauth.APIKey), clerkauth.Scope("reports:write")), "api_key and scope reports:write",
+			[]string{r.key.Token}, map[string]int{weak.Token: 403, jane: 401},
+		},
+		{
+			clerkauth.AllOf(clerkauth.AnyOf(clerkauth.Token(clerkauth.APIKey), clerkauth.Token(clerkauth.OAuthToken)), clerkauth.Scope("notes:read")), "(api_key or oauth_token) and scope notes:read",
+			[]string{r.oauth.Token}, map[string]int{r.key.Token: 403, jane: 401},
+		},
+		{
+			clerkauth.Token(clerkauth.APIKey, clerkauth.AnyOf(clerkauth.Scope("a"), clerkauth.Scope("reports:read"))), "api_key with (scope a or scope reports:read)",
+			[]string{r.key.Token}, map[string]int{weak.Token: 403},
+		},
+		{clerkauth.Token(clerkauth.APIKey, owns), "api_key with check owner", []string{r.key.Token}, map[string]int{acmeKey.Token: 403, jane: 401}},
+		{clerkauth.AnyOf(owns, write), "check owner or (api_key with scope reports:write)", []string{r.key.Token, acmeKey.Token}, map[string]int{weak.Token: 403, jane: 403}},
+		{clerkauth.AnyOf(clerkauth.Public, write), "public or (api_key with scope reports:write)", []string{"", jane, r.key.Token, weak.Token}, map[string]int{"ak_unknown": 401}},
+	} {
+		if c.access.String() != c.prints {
+			t.Errorf("it prints as %q, want %q", c.access, c.prints)
+		}
+		guard := r.auth.Require(c.access)
+		for _, token := range c.admits {
+			if got := ask(guard, bearer(token)); !got.entered {
+				t.Errorf("%s: %v", c.access, got)
+			}
+		}
+		for token, status := range c.denies {
+			if got := ask(guard, bearer(token)); got.entered || got.status != status {
+				t.Errorf("%s: %v, want %d", c.access, got, status)
+			}
+		}
+	}
+	// An organization's key is for that organization.
+	mux := http.NewServeMux()
+	mux.Handle("/orgs/{id}", r.auth.Require(clerkauth.Token(clerkauth.APIKey, clerkauth.OrganizationParam("id"))).Func(func(http.ResponseWriter, *http.Request) {}))
+	for path, want := range map[string]int{"/orgs/" + acmeKey.Subject: 200, "/orgs/org_other": 403} {
+		w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
+		acmeKey.Authorize(req)
+		if mux.ServeHTTP(w, req); w.Code != want {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+
+	for what, access := range map[string]clerkauth.Access{
+		"a session as a token":       clerkauth.Token(clerkauth.SessionToken),
+		"no kind":                    clerkauth.Token(""),
+		"an unknown kind":            clerkauth.Token("api-key"),
+		"a scope alone":              clerkauth.Scope("a"),
+		"an empty scope":             clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("")),
+		"two scopes in one":          clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("a b")),
+		"a nil check":                clerkauth.Token(clerkauth.APIKey, nil),
+		"a role of a machine":        clerkauth.Token(clerkauth.APIKey, clerkauth.Role("admin")),
+		"a session of a machine":     clerkauth.Token(clerkauth.APIKey, clerkauth.SignedIn),
+		"a sign-in of a machine":     clerkauth.Token(clerkauth.APIKey, clerkauth.ReverifiedStrict),
+		"two kinds at once":          clerkauth.AllOf(clerkauth.Token(clerkauth.APIKey), clerkauth.Token(clerkauth.OAuthToken)),
+		"one kind within another":    clerkauth.Token(clerkauth.APIKey, clerkauth.Token(clerkauth.OAuthToken)),
+		"a user that is a machine":   clerkauth.AllOf(clerkauth.SignedIn, clerkauth.Token(clerkauth.APIKey)),
+		"a scope of a user":          clerkauth.AllOf(clerkauth.SignedIn, clerkauth.Scope("a")),
+		"a scope beside a user":      clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.Scope("a")),
+		"an impossible part of any":  clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.AllOf(clerkauth.Role("a"), clerkauth.Token(clerkauth.APIKey))),
+		"a check of sessions beside": clerkauth.AllOf(clerkauth.Token(clerkauth.APIKey), owns),
+	} {
+		mustPanic(t, what, func() { r.auth.Require(access) })
+		if _, err := r.auth.Protect(clerkauth.Rules{"/x": access}); err == nil {
+			t.Errorf("Protect: %s: no error", what)
+		}
+		req := httptest.NewRequest(http.MethodGet, "/", nil)
+		bearer(r.key.Token)(req)
+		if _, err := r.auth.Check(req, access); !errors.Is(err, clerkauth.ErrForbidden) {
+			t.Errorf("Check: %s: %v", what, err)
+		}
+	}
+}
+
+// TestNestedGuards: a machine that an outer guard let in is nobody to an inner one
+// that does not ask for its kind, and each guard asks its own question.
+func TestNestedGuards(t *testing.T) {
+	r := newMachineRig(t)
+	either := clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.Token(clerkauth.APIKey))
+	for name, c := range map[string]struct {
+		inner  clerkauth.Access
+		status int
+	}{
+		"the same":     {either, 200},
+		"a session":    {clerkauth.SignedIn, 401},
+		"another kind": {clerkauth.Token(clerkauth.OAuthToken), 401},
+		"a scope":      {clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:read")), 200},
+		"a lost scope": {clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:delete")), 403},
+	} {
+		got := ask(func(h http.Handler) http.Handler { return r.auth.Require(either)(r.auth.Require(c.inner)(h)) }, bearer(r.key.Token))
+		if got.status != c.status || got.entered != (c.status == 200) {
+			t.Errorf("%s: %v", name, got)
+		}
+		got = ask(func(h http.Handler) http.Handler { return r.auth.Handler(r.auth.Require(c.inner)(h)) }, bearer(r.key.Token))
+		if got.status != c.status {
+			t.Errorf("%s, behind Handler: %v", name, got)
+		}
+	}
+	// Another Authenticator's machine is nobody's.
+	other := newMachineRig(t)
+	got := ask(func(h http.Handler) http.Handler { return r.auth.Require(either)(other.auth.Require(either)(h)) }, bearer(r.key.Token))
+	if got.entered || got.status != 401 {
+		t.Error(got)
+	}
+	// Nor is one made by hand.
+	forged := func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			h.ServeHTTP(w, req.WithContext(clerkauth.NewContext(req.Context(), clerkauth.Auth{TokenType: clerkauth.APIKey, Subject: "user_1", TokenID: "ak_1"})))
+		})
+	}
+	if got := ask(func(h http.Handler) http.Handler { return forged(r.auth.Require(either)(h)) }); got.entered {
+		t.Error(got)
+	}
+}
+
+// TestMachineID: a machine-to-machine token is for the machines that its scopes
+// name.
+func TestMachineID(t *testing.T) {
+	r := newMachineRig(t)
+	forOther := r.peer.Token(r.srv.CreateMachine("other"))
+	both := r.peer.Token(r.here, r.srv.CreateMachine("third"))
+	none := r.peer.Token()
+	audience := r.m2m.JWT(clerkauthtest.WithoutClaim("scopes"))
+	guarded := clerkauth.Token(clerkauth.M2MToken)
+	mine := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.MachineID = r.here.ID })
+	anyones := newAuthFor(t, r.srv, acceptAll)
+	machines := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.MachineSecretKey = clerkauth.NewSecret(r.here.SecretKey) })
+	for name, c := range map[string]struct {
+		token              string
+		mine, any, machine bool
+	}{
+		"for us":                  {r.m2m.Token, true, true, true},
+		"for us, JWT":             {r.m2m.JWT(), true, true, true},
+		"for us, in aud":          {audience, true, true, true},
+		"for us and another":      {both.Token, true, true, true},
+		"for us and another, JWT": {both.JWT(), true, true, true},
+		"for another":             {forOther.Token, false, true, false},
+		"for another, JWT":        {forOther.JWT(), false, true, true}, // our secret key is not asked with
+		"for nobody":              {none.Token, false, true, false},
+		"for nobody, JWT":         {none.JWT(), false, true, true},
+		"almost for us":           {r.m2m.JWT(clerkauthtest.WithClaim("scopes", r.here.ID+"x")), false, true, true},
+		"in another claim":        {r.m2m.JWT(clerkauthtest.WithClaim("scopes", ""), clerkauthtest.WithClaim("scope", r.here.ID)), false, true, true},
+	} {
+		for who, auth := range map[string]*clerkauth.Authenticator{"MachineID": mine, "none": anyones, "MachineSecretKey": machines} {
+			want := map[string]bool{"MachineID": c.mine, "none": c.any, "MachineSecretKey": c.machine}[who]
+			if got := ask(auth.Require(guarded), bearer(c.token)); got.entered != want || !want && got.status != 401 {
+				t.Errorf("%s, with %s: %v", name, who, got)
+			}
+		}
+	}
+	// The machine's secret is for machines alone.
+	if got := ask(machines.Require(forAll), bearer(r.key.Token)); !got.entered {
+		t.Error(got)
+	}
+}
+
+func TestMachineConfiguration(t *testing.T) {
+	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory(), clerkauthtest.SigningKey(rigKeyID, rigKey()))
+	for what, change := range map[string]func(*clerkauth.Config){
+		"an empty Accept":           func(c *clerkauth.Config) { c.Accept = []clerkauth.TokenType{} },
+		"an unknown kind":           func(c *clerkauth.Config) { c.Accept = []clerkauth.TokenType{"apikey"} },
+		"API keys without a secret": func(c *clerkauth.Config) { acceptAll(c); c.SecretKey = clerkauth.Secret{} },
+		"a machine's id":            func(c *clerkauth.Config) { c.MachineID = "here" },
+		"a machine's odd id":        func(c *clerkauth.Config) { c.MachineID = "mch_a b" },
+		"the wrong secret":          func(c *clerkauth.Config) { c.MachineSecretKey = c.SecretKey },
+		"a broken secret":           func(c *clerkauth.Config) { c.MachineSecretKey = clerkauth.NewSecret("ak_x\n") },
+		"a negative TTL":            func(c *clerkauth.Config) { c.MachineTTL = -time.Second },
+		"a long TTL":                func(c *clerkauth.Config) { c.MachineTTL = time.Hour },
+	} {
+		config := srv.Config()
+		change(&config)
+		if _, err := clerkauth.New(config); err == nil {
+			t.Errorf("%s: no error", what)
+		}
+	}
+	// Without a secret key, JWTs are all there is.
+	user, peer := srv.CreateUser("jane@example.com"), srv.CreateMachine("peer")
+	auth := newAuthFor(t, srv, func(c *clerkauth.Config) {
+		c.SecretKey, c.Accept = clerkauth.Secret{}, []clerkauth.TokenType{clerkauth.M2MToken, clerkauth.OAuthToken}
+	})
+	for token, want := range map[string]bool{
+		srv.OAuthToken(user, "client_1").JWT(): true, peer.Token().JWT(): true, srv.OAuthToken(user, "client_1").Token: false, peer.Token().Token: false,
+	} {
+		if got := ask(auth.Require(forAll), bearer(token)); got.entered != want || !want && got.reason() != string(clerkauth.ErrTokenType) {
+			t.Errorf("%.4s: %v", token, got)
+		}
+	}
+}
+
+// TestSDKMakesWhatWeAccept: clerk-sdk-go itself creates keys at the local instance
+// and verifies them, as it would at Clerk; we accept and refuse the same.
+func TestSDKMakesWhatWeAccept(t *testing.T) {
+	srv := clerkauthtest.NewServer(t)
+	auth := newAuthFor(t, srv, acceptAll, func(c *clerkauth.Config) { c.MachineTTL = clerkauth.AskEveryTime })
+	user := srv.CreateUser("jane@example.com")
+	keys := apikey.NewClient(auth.ClerkConfig())
+	created, err := keys.Create(t.Context(), &apikey.CreateParams{
+		Name: clerk.String("reports"), Subject: clerk.String(user.ID), Scopes: []string{"reports:read"}, Claims: json.RawMessage(`{"tier":"gold"}`), SecondsUntilExpiration: clerk.Int64(3600),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	verified, err := keys.Verify(t.Context(), &apikey.VerifyParams{Secret: created.Secret})
+	if err != nil || verified.ID != created.ID || verified.Subject != user.ID {
+		t.Fatal(verified, err)
+	}
+	access := clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:read"))
+	var who clerkauth.Auth
+	guard := auth.Require(access).Func(func(_ http.ResponseWriter, r *http.Request) { who = clerkauth.FromContext(r.Context()) })
+	serve := func(token string) int {
+		w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
+		bearer(token)(req)
+		guard.ServeHTTP(w, req)
+		return w.Code
+	}
+	if got := serve(created.Secret); got != 200 || who.TokenID != verified.ID || who.KeyName != "reports" || who.UserID != user.ID ||
+		who.ExpiresAt.UnixMilli() != *verified.Expiration || who.IssuedAt.UnixMilli() != verified.CreatedAt {
+		t.Errorf("%d %+v", got, who)
+	}
+	if _, err := keys.Update(t.Context(), created.ID, &apikey.UpdateParams{Scopes: []string{"reports"}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := serve(created.Secret); got != 403 {
+		t.Error(got)
+	}
+	if _, err := keys.Revoke(t.Context(), created.ID, &apikey.RevokeParams{RevocationReason: clerk.String("lost")}); err != nil {
+		t.Fatal(err)
+	}
+	srv.Advance(6 * time.Second)
+	if got := serve(created.Secret); got != 401 {
+		t.Error(got)
+	}
+	if _, err := keys.Verify(t.Context(), &apikey.VerifyParams{Secret: created.Secret}); err == nil {
+		t.Error("a revoked key is verified")
+	}
+
+	// A machine makes its tokens with its own secret key.
+	here, peer := srv.CreateMachine("here"), srv.CreateMachine("peer")
+	config := auth.ClerkConfig()
+	config.Key = clerk.String(peer.SecretKey)
+	for _, format := range []string{"opaque", "jwt"} {
+		token, err := m2m_token.NewClient(config).Create(t.Context(), &m2m_token.CreateParams{TokenFormat: clerk.String(format)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls := newAuthFor(t, srv, acceptAll, func(c *clerkauth.Config) { c.MachineID = here.ID })
+		got := ask(calls.Require(clerkauth.Token(clerkauth.M2MToken, clerkauth.Scope(here.ID))), bearer(token.Token))
+		if !got.entered {
+			t.Errorf("%s: %v", format, got)
+		}
+		if format == "opaque" {
+			if verified, err := m2m_token.NewClient(auth.ClerkConfig()).Verify(t.Context(), &m2m_token.VerifyParams{Token: token.Token}); err != nil || verified.Subject != peer.ID {
+				t.Error(verified, err)
+			}
+		}
+	}
+}
