@@ -12,7 +12,7 @@ import (
 func TestCatalogue(t *testing.T) {
 	rows := map[int]func(*testing.T){}
 	for _, part := range []map[int]func(*testing.T){
-		headerRows, compactRows, claimRows, pathRows, keyRows, transportRows, accessRows, resourceRows, webhookRows,
+		headerRows, compactRows, claimRows, pathRows, keyRows, transportRows, accessRows, resourceRows, webhookRows, machineRows,
 	} {
 		for n, row := range part {
 			if rows[n] != nil {

@@ -184,7 +184,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		answer.Set("code", code)
 	}
 	redirect.RawQuery = answer.Encode()
-	http.Redirect(w, r, redirect.String(), http.StatusFound)
+	http.Redirect(w, r, redirect.String(), http.StatusFound) //nolint:gosec // it is one that the client has registered
 }
 
 // sameRedirect compares a redirect URL with a registered one: exactly, but for the
