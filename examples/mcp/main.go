@@ -1,0 +1,176 @@
+// Command mcp is a server of the Model Context Protocol whose tools need a scope,
+// protected as an OAuth resource server (RFC 9728), with a Clerk instance of its own
+// as the authorization server. The part to copy is server.go.
+//
+//	go run .          serve, for any MCP client that is given the printed URL
+//	go run . -check   let a client find its way in, use the tools, and exit 0 or 1
+//
+// With CLERK_PUBLISHABLE_KEY and CLERK_SECRET_KEY set it uses your own instance.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+func main() {
+	check := flag.Bool("check", false, "let a client use the tools, and compare what it sees")
+	addr := flag.String("addr", "127.0.0.1:8080", "where to listen; with -check any free port is taken")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, *check, *addr, os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends, or checks and returns.
+func run(ctx context.Context, check bool, addr string, out io.Writer) error {
+	if check {
+		addr = "127.0.0.1:0"
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	base := "http://" + listener.Addr().String()
+	config, clerk, err := configure(base, check)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	if clerk != nil {
+		defer clerk.Close()
+	}
+	auth, err := clerkauth.New(config)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	handler, err := newServer(auth, base)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = server.Serve(listener) // http.ErrServerClosed
+	}()
+	defer func() {
+		_ = server.Close()
+		<-served
+	}()
+	if check {
+		return checkAll(ctx, out, base, clerk)
+	}
+	fmt.Fprintf(out, "an MCP server is at %s/mcp\n\n# a client is told where to go from here: 401\ncurl -i -X POST %s/mcp\n", base, base)
+	fmt.Fprintf(out, "curl %s/.well-known/oauth-protected-resource/mcp\n\npress Ctrl-C to stop\n", base)
+	<-ctx.Done()
+	return nil
+}
+
+// configure returns the configuration for your instance, or for a local one, in which
+// jane grants everything that she is asked for.
+func configure(base string, check bool) (clerkauth.Config, *clerkauthtest.Server, error) {
+	config := clerkauth.FromEnv()
+	var clerk *clerkauthtest.Server
+	if check || config.PublishableKey == "" {
+		var err error
+		if clerk, err = clerkauthtest.Start(clerkauthtest.Origin(base)); err != nil {
+			return config, nil, err
+		}
+		clerk.Consent(clerk.CreateUser("jane@example.com"))
+		config = clerk.Config()
+		// Tokens for other servers are not for us. At your own instance, see that its
+		// tokens name their audience before you demand it.
+		config.Audience = []string{base + "/mcp"}
+	}
+	config.Accept = []clerkauth.TokenType{clerkauth.OAuthToken}
+	config.AnyParty, config.AuthorizedParties = true, nil // no browser presents tokens here
+	return config, clerk, nil
+}
+
+// checkAll uses the tools as clients with different grants, and prints what they see.
+func checkAll(ctx context.Context, out io.Writer, base string, clerk *clerkauthtest.Server) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	failed := 0
+	expect := func(shows string, seen, want string) {
+		verdict := "ok"
+		if !strings.Contains(seen, want) || (want == "") != (seen == "") {
+			verdict = "FAILED"
+			failed++
+		}
+		fmt.Fprintf(out, "%-6s %s: %s\n", verdict, shows, strings.TrimSpace(seen))
+	}
+
+	jane, john := clerk.CreateUser("jane@example.com"), clerk.CreateUser("john@example.com")
+	clerk.Consent(nil)
+	_, err := connect(ctx, base)
+	expect("who grants nothing gets nowhere", fmt.Sprint(err), "access_denied")
+
+	clerk.Consent(jane)
+	for _, form := range []string{"opaque", "JWT"} {
+		if form == "JWT" {
+			clerk.JWTAccessTokens()
+		}
+		session, err := connect(ctx, base)
+		if err != nil {
+			return fmt.Errorf("%s tokens: %w", form, err)
+		}
+		expect(form+": jane adds a note", use(ctx, session, "add_note", map[string]any{"text": "buy milk"}), "buy milk")
+		expect(form+": and lists it", use(ctx, session, "list_notes", nil), "buy milk")
+		_ = session.Close()
+	}
+
+	clerk.Consent(john, scopeRead)
+	session, err := connect(ctx, base)
+	if err != nil {
+		return err
+	}
+	expect("john grants to read alone, and sees none of hers", use(ctx, session, "list_notes", nil), `{"notes":[]}`)
+	expect("so his client may not write", use(ctx, session, "add_note", map[string]any{"text": "x"}), "needs the scope notes:write")
+	_ = session.Close()
+
+	clerk.Consent(john, "other")
+	if session, err = connect(ctx, base); err != nil {
+		return err
+	}
+	expect("nor may one read that was granted nothing of it", use(ctx, session, "list_notes", nil), "needs the scope notes:read")
+	_ = session.Close()
+	fmt.Fprintf(out, "%d failed\n", failed)
+	if failed > 0 {
+		return errors.New("something was not as expected")
+	}
+	return nil
+}
+
+// use calls a tool and returns what it says.
+func use(ctx context.Context, session *mcp.ClientSession, tool string, params map[string]any) string {
+	result, err := session.CallTool(ctx, &mcp.CallToolParams{Name: tool, Arguments: params})
+	if err != nil {
+		return err.Error()
+	}
+	var text strings.Builder
+	for _, content := range result.Content {
+		if t, ok := content.(*mcp.TextContent); ok {
+			text.WriteString(t.Text)
+		}
+	}
+	return text.String()
+}
