@@ -1,0 +1,199 @@
+// Package example is what the example programs have in common: each serves on
+// loopback with a Clerk instance of its own and prints requests to try, or makes
+// those requests itself.
+package example
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+// Program is an example program.
+type Program struct {
+	// Configure changes the configuration for the local instance. It may be nil.
+	Configure func(*clerkauth.Config)
+	// Handler returns what is served, unless Serve is set.
+	Handler func(*clerkauth.Authenticator) http.Handler
+	// Serve serves with something else than net/http until stop is called.
+	Serve func(*clerkauth.Authenticator, net.Listener) (stop func() error)
+	// Requests are those to try.
+	Requests func(*clerkauthtest.Server) []Request
+}
+
+// Request is one thing to try, and the status that answers it.
+type Request struct {
+	Shows, Method, Path, Token string
+	Body                       string // JSON
+	Want                       int
+}
+
+// Main runs p as a command.
+func Main(p Program) {
+	check := flag.Bool("check", false, "make the requests that are printed otherwise, and compare the answers")
+	addr := flag.String("addr", "127.0.0.1:8080", "where to listen; with -check any free port is taken")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := p.Run(ctx, *check, *addr, os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// Run serves until ctx ends, or checks and returns.
+func (p Program) Run(ctx context.Context, check bool, addr string, out io.Writer) (err error) {
+	if check {
+		addr = "127.0.0.1:0"
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	base := "http://" + listener.Addr().String()
+	clerk, err := clerkauthtest.Start(clerkauthtest.Origin(base))
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer clerk.Close()
+	config := clerk.Config() // for your own instance: clerkauth.FromEnv()
+	if p.Configure != nil {
+		p.Configure(&config)
+	}
+	auth, err := clerkauth.New(config)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	serve := p.Serve
+	if serve == nil {
+		serve = p.serveHTTP
+	}
+	stop := serve(auth, listener)
+	defer func() { err = errors.Join(err, stop()) }()
+
+	requests := p.Requests(clerk)
+	if check {
+		return Check(ctx, out, base, requests)
+	}
+	fmt.Fprintf(out, "serving on %s\n", base)
+	for _, r := range requests {
+		fmt.Fprintf(out, "\n# %s: %d\n%s\n", r.Shows, r.Want, r.curl(base))
+	}
+	fmt.Fprintln(out, "\npress Ctrl-C to stop")
+	<-ctx.Done()
+	return nil
+}
+
+func (p Program) serveHTTP(auth *clerkauth.Authenticator, listener net.Listener) (stop func() error) {
+	server := &http.Server{Handler: p.Handler(auth), ReadHeaderTimeout: 5 * time.Second}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = server.Serve(listener) // http.ErrServerClosed
+	}()
+	return func() error {
+		err := server.Close()
+		<-served
+		return err
+	}
+}
+
+// Tokens returns tokens of an admin and of a member of the organization acme, for
+// long enough to be typed.
+func Tokens(clerk *clerkauthtest.Server) (admin, member string) {
+	token := func(email, role string, permissions ...string) string {
+		session := clerk.SignIn(clerk.CreateUser(email), clerkauthtest.InOrganization("acme", role, permissions...))
+		return session.Token(clerkauthtest.ExpiresIn(12 * time.Hour)) // Clerk's live for a minute
+	}
+	return token("jane@example.com", "org:admin", "org:invoices:create"), token("john@example.com", "org:member")
+}
+
+// Routes shows who may do what on the routes that every router's example has.
+func Routes(clerk *clerkauthtest.Server) []Request {
+	admin, member := Tokens(clerk)
+	return []Request{
+		{"anybody may see the home page", "GET", "/", "", "", 200},
+		{"the dashboard wants a session", "GET", "/dashboard", "", "", 401},
+		{"so do the guarded routes", "DELETE", "/orgs/acme", "", "", 401},
+		{"what is no token is refused", "GET", "/dashboard", "not-a-token", "", 401},
+		{"even where anybody may come", "GET", "/", "not-a-token", "", 401},
+		{"jane is signed in", "GET", "/dashboard", admin, "", 200},
+		{"and known on the home page", "GET", "/", admin, "", 200},
+		{"she is an admin", "DELETE", "/orgs/acme", admin, "", 200},
+		{"of acme alone", "DELETE", "/orgs/other", admin, "", 403},
+		{"and may create invoices", "POST", "/invoices", admin, "", 200},
+		{"john is signed in", "GET", "/dashboard", member, "", 200},
+		{"but no admin", "DELETE", "/orgs/acme", member, "", 403},
+		{"without that permission", "POST", "/invoices", member, "", 403},
+	}
+}
+
+// curl returns r as a line to paste into a shell.
+func (r Request) curl(base string) string {
+	line := "curl -i -X " + r.Method
+	if r.Body != "" {
+		line += " -H 'Content-Type: application/json' -d '" + r.Body + "'"
+	}
+	if r.Token != "" {
+		line += " -H 'Authorization: Bearer " + r.Token + "'"
+	}
+	return line + " " + base + r.Path
+}
+
+// Check makes the requests and prints a table of what was expected and seen.
+func Check(ctx context.Context, out io.Writer, base string, requests []Request) error {
+	client := &http.Client{Timeout: 10 * time.Second, Transport: new(http.Transport)}
+	defer client.CloseIdleConnections()
+	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, "REQUEST\tEXPECTED\tSEEN\t\tSHOWS")
+	failed := 0
+	for _, r := range requests {
+		seen, err := r.send(ctx, client, base)
+		verdict := "ok"
+		if err != nil || seen != r.Want {
+			verdict = "FAILED"
+			failed++
+		}
+		fmt.Fprintf(table, "%s %s\t%d\t%d\t%s\t%s\n", r.Method, r.Path, r.Want, seen, verdict, r.Shows)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%d passed, %d failed\n", len(requests)-failed, failed)
+	if failed > 0 {
+		return errors.New("an answer was not as expected")
+	}
+	return nil
+}
+
+// send makes the request and returns the status of the answer.
+func (r Request) send(ctx context.Context, client *http.Client, base string) (int, error) {
+	req, err := http.NewRequestWithContext(ctx, r.Method, base+r.Path, strings.NewReader(r.Body))
+	if err != nil {
+		return 0, err
+	}
+	if r.Body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.Token)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
