@@ -335,7 +335,7 @@ func endedCredentials(t *testing.T) {
 	}
 	// The local instance says so, too.
 	r := newMachineRig(t)
-	r.srv.ShowEnded()
+	r.srv.ShowEnded(true)
 	r.srv.Revoke(r.key)
 	r.srv.Expire(r.m2m)
 	r.srv.Revoke(r.oauth)

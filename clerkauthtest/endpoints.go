@@ -57,13 +57,14 @@ func (s *Server) answer(r *http.Request) *answer {
 	if !ok { // the mux would redirect to a cleaner path, which Clerk does not
 		to = route{frontendOther, notFound}
 	}
-	how, retryAfter, given := s.note(to.endpoint)
+	how, retryAfter, instead := s.note(to.endpoint)
 	if how == Redirect && r.URL.Query().Has(redirected) {
 		how = 0
 	}
 	switch {
-	case given != nil:
-		a = given
+	case instead.status != 0:
+		a.status, a.header = instead.status, instead.header.Clone()
+		a.body.WriteString(instead.body)
 	case how == Redirect:
 		a.header.Set("Location", s.URL+r.URL.EscapedPath()+"?"+redirected)
 		a.status = http.StatusTemporaryRedirect

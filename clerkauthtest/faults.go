@@ -21,15 +21,15 @@ const (
 	// SessionTokens is POST /v1/sessions/{id}/tokens, with a template or
 	// without.
 	SessionTokens
-	// APIKeyVerify is POST /api_keys/verify, with or without /v1 before it, as
-	// those below.
+	// APIKeyVerify is POST /api_keys/verify. This and what follows is also below
+	// /v1.
 	APIKeyVerify
 	// M2MVerify is POST /m2m_tokens/verify.
 	M2MVerify
 	// OAuthVerify is POST /oauth_applications/access_tokens/verify.
 	OAuthVerify
-	// Machines is everything else about API keys, machines and their tokens.
-	Machines
+	// APIKeys is everything else below /api_keys, /m2m_tokens and /machines.
+	APIKeys
 	// OAuth is the authorization server.
 	OAuth
 	backendOther
@@ -37,10 +37,10 @@ const (
 
 	// JWKS is both of the endpoints that serve the key set.
 	JWKS = BackendJWKS | FrontendJWKS
-	// TokenVerify is all three that verify machine credentials.
+	// TokenVerify is all of the endpoints that verify machine credentials.
 	TokenVerify = APIKeyVerify | M2MVerify | OAuthVerify
-	// Backend is everything that takes a secret key.
-	Backend = BackendJWKS | Users | Sessions | SessionTokens | TokenVerify | Machines | backendOther
+	// Backend is everything below /v1, and what is there without it, too.
+	Backend = BackendJWKS | Users | Sessions | SessionTokens | TokenVerify | APIKeys | backendOther
 	// Frontend is everything else.
 	Frontend = FrontendJWKS | OAuth | frontendOther
 )
@@ -66,22 +66,40 @@ func (s *Server) Fail(endpoints Endpoint, how int) {
 	if how < Redirect || how > Hang && (how < 200 || how > 599) {
 		panic(fmt.Sprintf("clerkauthtest: %d is neither a status nor one of the constants", how))
 	}
-	s.each(endpoints, func(e Endpoint) { s.faults[e] = how })
+	s.each(endpoints, func(e Endpoint) {
+		s.faults[e] = how
+		delete(s.answers, e)
+	})
+}
+
+// given is what is answered in the place of the right answer.
+type given struct {
+	status int // 0: nothing is
+	header http.Header
+	body   string
+}
+
+// Answer makes endpoints answer exactly that from now on, whoever asks and for
+// what. It takes the place of Fail, and Fail that of it. Without a contentType,
+// there is none in the answer.
+func (s *Server) Answer(endpoints Endpoint, status int, contentType, body string) {
+	if status < 200 || status > 599 {
+		panic(fmt.Sprintf("clerkauthtest: %d is no status of an answer", status))
+	}
+	header := http.Header{"Content-Type": nil} // so that net/http does not guess
+	if contentType != "" {
+		header.Set("Content-Type", contentType)
+	}
+	s.each(endpoints, func(e Endpoint) {
+		s.answers[e] = given{status, header, body}
+		delete(s.faults, e)
+	})
 }
 
 // RetryAfter makes endpoints send a Retry-After header whenever they answer with
 // a status from 400 on.
 func (s *Server) RetryAfter(endpoints Endpoint, seconds int) {
 	s.each(endpoints, func(e Endpoint) { s.retryAfter[e] = seconds })
-}
-
-// Answer makes endpoints answer so from now on, whatever they are asked.
-func (s *Server) Answer(endpoints Endpoint, status int, contentType, body string) {
-	s.each(endpoints, func(e Endpoint) {
-		a := &answer{status: status, header: http.Header{"Content-Type": {contentType}}}
-		a.body.WriteString(body)
-		s.answers[e] = a
-	})
 }
 
 // Heal undoes Fail, Answer and RetryAfter.
@@ -111,17 +129,12 @@ func (s *Server) each(endpoints Endpoint, f func(Endpoint)) {
 	}
 }
 
-// note counts a request and returns what is to happen to it: what is to be
-// answered, if that does not depend on it.
-func (s *Server) note(e Endpoint) (how, retryAfter int, given *answer) {
+// note counts a request and returns what is to happen to it.
+func (s *Server) note(e Endpoint) (how, retryAfter int, instead given) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests[e]++
-	if a := s.answers[e]; a != nil {
-		given = &answer{status: a.status, header: a.header.Clone()}
-		given.body.Write(a.body.Bytes())
-	}
-	return s.faults[e], s.retryAfter[e], given
+	return s.faults[e], s.retryAfter[e], s.answers[e]
 }
 
 // errorCodes are Clerk's codes for what it answers with a status.

@@ -1,167 +1,95 @@
 package clerkauthtest
 
 import (
-	"cmp"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/clerk/clerk-sdk-go/v2"
-	"github.com/clerk/clerk-sdk-go/v2/apikey"
 	"github.com/clerk/clerk-sdk-go/v2/m2m_token"
 	"github.com/clerk/clerk-sdk-go/v2/machine"
 
 	"github.com/clerkauth/clerkauth"
 )
 
-// machineRoutes adds what the Backend API says about machines. Clerk's SDKs differ
-// in whether they put the version before these paths.
+// machineRoutes adds the endpoints for machine credentials. Clerk has them with a
+// version before the path and without, and its SDKs differ in what they use.
 func (s *Server) machineRoutes() {
 	for _, version := range []string{"", "/v1"} {
-		handle := func(method, path string, e Endpoint, h http.HandlerFunc) {
-			s.mux.Handle(method+" "+version+path, route{e, h})
+		handle := func(method, path string, endpoint Endpoint, handler http.HandlerFunc) {
+			s.mux.Handle(method+" "+version+path, route{endpoint, handler})
 		}
 		handle("POST", "/api_keys/verify", APIKeyVerify, s.backend(s.verifyAPIKey))
 		handle("POST", "/m2m_tokens/verify", M2MVerify, s.verifyM2M)
 		handle("POST", "/oauth_applications/access_tokens/verify", OAuthVerify, s.backend(s.verifyOAuth))
-		handle("POST", "/api_keys", Machines, s.backend(s.createAPIKey))
-		handle("GET", "/api_keys", Machines, s.backend(s.listAPIKeys))
-		handle("GET", "/api_keys/{id}", Machines, s.backend(s.withAPIKey(nil)))
-		handle("PATCH", "/api_keys/{id}", Machines, s.backend(s.withAPIKey(updateAPIKey)))
-		handle("DELETE", "/api_keys/{id}", Machines, s.backend(s.deleteAPIKey))
-		handle("GET", "/api_keys/{id}/secret", Machines, s.backend(s.serveAPIKeySecret))
-		handle("POST", "/api_keys/{id}/revoke", Machines, s.backend(s.withAPIKey(revoke)))
-		handle("POST", "/m2m_tokens", Machines, s.createM2M)
-		handle("POST", "/m2m_tokens/{id}/revoke", Machines, s.backend(s.revokeM2M))
-		handle("POST", "/machines", Machines, s.backend(s.createMachine))
-		handle("GET", "/machines/{id}", Machines, s.backend(s.serveMachine))
+		handle("POST", "/api_keys", APIKeys, s.backend(s.createAPIKey))
+		handle("GET", "/api_keys", APIKeys, s.backend(s.listAPIKeys))
+		handle("GET", "/api_keys/{id}", APIKeys, s.backend(s.serveAPIKey))
+		handle("PATCH", "/api_keys/{id}", APIKeys, s.backend(s.updateAPIKey))
+		handle("DELETE", "/api_keys/{id}", APIKeys, s.backend(s.deleteAPIKey))
+		handle("POST", "/api_keys/{id}/revoke", APIKeys, s.backend(s.revoke(clerkauth.APIKey)))
+		handle("GET", "/api_keys/{id}/secret", APIKeys, s.backend(s.serveSecret))
+		handle("POST", "/m2m_tokens", APIKeys, s.createM2M)
+		handle("POST", "/m2m_tokens/{id}/revoke", APIKeys, s.backend(s.revoke(clerkauth.M2MToken)))
+		handle("POST", "/machines", APIKeys, s.backend(s.addMachine))
+		handle("GET", "/machines/{id}", APIKeys, s.backend(s.serveMachine))
 	}
 }
 
-// apiKey is c as Clerk shows it. The caller holds mu.
-func (c *Credential) apiKey(now time.Time) clerk.APIKey {
-	return clerk.APIKey{
-		Object:           "api_key",
-		ID:               c.ID,
-		Type:             "api_key",
-		Subject:          c.Subject,
-		Name:             c.name,
-		Claims:           c.rawClaims(),
-		Scopes:           c.shownScopes(),
-		Revoked:          c.revoked,
-		RevocationReason: c.reason,
-		Expired:          c.expired(now),
-		Expiration:       c.shownExpiration(),
-		CreatedAt:        c.createdAt.UnixMilli(),
-		UpdatedAt:        c.updatedAt.UnixMilli(),
-	}
-}
-
-// m2mToken is c as Clerk shows it. The caller holds mu.
-func (c *Credential) m2mToken(now time.Time) clerk.M2MToken {
-	return clerk.M2MToken{
-		Object:           "machine_to_machine_token",
-		ID:               c.ID,
-		Subject:          c.Subject,
-		Claims:           c.rawClaims(),
-		Scopes:           c.shownScopes(),
-		Revoked:          c.revoked,
-		RevocationReason: c.reason,
-		Expired:          c.expired(now),
-		Expiration:       c.shownExpiration(),
-		CreatedAt:        c.createdAt.UnixMilli(),
-		UpdatedAt:        c.updatedAt.UnixMilli(),
-	}
-}
-
-// oauthToken is c as Clerk shows it. The caller holds mu.
-func (c *Credential) oauthToken(now time.Time) any {
-	shown := map[string]any{
-		"object":            "clerk_idp_oauth_access_token",
-		"id":                c.ID,
-		"client_id":         c.clientID,
-		"type":              "oauth:access_token",
-		"subject":           c.Subject,
-		"scopes":            c.shownScopes(),
-		"revoked":           c.revoked,
-		"revocation_reason": c.reason,
-		"expired":           c.expired(now),
-		"expiration":        c.shownExpiration(),
-		"created_at":        c.createdAt.UnixMilli(),
-		"updated_at":        c.updatedAt.UnixMilli(),
-	}
-	if len(c.audience) > 0 {
-		shown["aud"] = c.audience
-	}
-	return shown
-}
-
-func (c *Credential) rawClaims() json.RawMessage {
-	if c.claims == nil {
-		return json.RawMessage("null")
-	}
-	return mustJSON(c.claims)
-}
-
-func (c *Credential) shownScopes() []string { return append([]string{}, c.scopes...) }
-
-func (c *Credential) shownExpiration() *int64 {
-	if c.expiration.IsZero() {
-		return nil
-	}
-	ms := c.expiration.UnixMilli()
-	return &ms
-}
-
-// verify answers with the credential of that kind and token, if there is one that
-// has not ended.
-func (s *Server) verify(w http.ResponseWriter, r *http.Request, kind clerkauth.TokenType, token string, by *Machine) {
-	now := s.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.credentials[token]
-	switch {
-	case c == nil, c.Kind != kind, by != nil && !slices.Contains(c.scopes, by.ID),
-		!s.showEnded && (c.revoked || c.expired(now)):
-		notFound(w, r)
-	case kind == clerkauth.APIKey:
-		writeJSON(w, http.StatusOK, c.apiKey(now))
-	case kind == clerkauth.M2MToken:
-		writeJSON(w, http.StatusOK, c.m2mToken(now))
-	default:
-		writeJSON(w, http.StatusOK, c.oauthToken(now))
-	}
-}
-
-// read reads a request's body; without one, params stay as they are.
+// read reads a request's body, or says what is wrong with it. There need be none.
 func read(w http.ResponseWriter, r *http.Request, params any) bool {
-	if err := json.NewDecoder(r.Body).Decode(params); err != nil && r.ContentLength != 0 {
+	if err := json.NewDecoder(r.Body).Decode(params); err != nil && !errors.Is(err, io.EOF) {
 		writeError(w, http.StatusUnprocessableEntity)
 		return false
 	}
 	return true
 }
 
+// seconds reads a lifetime in a request, which is otherwise where there is none.
+func seconds(n *int64, otherwise time.Duration) (lifetime time.Duration, ok bool) {
+	switch {
+	case n == nil:
+		return otherwise, true
+	case *n < 1 || *n > maxLifetime:
+		return 0, false
+	default:
+		return time.Duration(*n) * time.Second, true
+	}
+}
+
+// claimsIn reads custom claims, which are an object or nothing.
+func claimsIn(data json.RawMessage) (claims map[string]any, ok bool) {
+	return claims, len(data) == 0 || json.Unmarshal(data, &claims) == nil
+}
+
+// caller returns the machine whose secret key is in r, or nil.
+func (s *Server) caller(r *http.Request) *Machine {
+	return s.machine(func(m *Machine) bool { return r.Header.Get("Authorization") == "Bearer "+m.SecretKey })
+}
+
 func (s *Server) verifyAPIKey(w http.ResponseWriter, r *http.Request) {
-	var params apikey.VerifyParams
+	var params struct{ Secret string }
 	if read(w, r, &params) {
 		s.verify(w, r, clerkauth.APIKey, params.Secret, nil)
 	}
 }
 
-// verifyM2M takes a machine's secret key, too: it finds the tokens for itself then.
+// verifyM2M lets in machines, too, which find only what is for them.
 func (s *Server) verifyM2M(w http.ResponseWriter, r *http.Request) {
 	by := s.caller(r)
-	if by == nil && r.Header.Get("Authorization") != "Bearer "+s.secret {
-		writeError(w, http.StatusUnauthorized)
-		return
+	verify := func(w http.ResponseWriter, r *http.Request) {
+		var params struct{ Token string }
+		if read(w, r, &params) {
+			s.verify(w, r, clerkauth.M2MToken, params.Token, by)
+		}
 	}
-	var params m2m_token.VerifyParams
-	if read(w, r, &params) {
-		s.verify(w, r, clerkauth.M2MToken, params.Token, by)
+	if by == nil {
+		verify = s.backend(verify)
 	}
+	verify(w, r)
 }
 
 func (s *Server) verifyOAuth(w http.ResponseWriter, r *http.Request) {
@@ -173,135 +101,51 @@ func (s *Server) verifyOAuth(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// caller returns the machine whose secret key is in r.
-func (s *Server) caller(r *http.Request) *Machine {
-	key, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ak_")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, m := range s.machines {
-		if ok && m.SecretKey == "ak_"+key {
-			return m
-		}
-	}
-	return nil
+// verify answers with the credential of that kind and token, if it is for the
+// machine that asks.
+func (s *Server) verify(w http.ResponseWriter, r *http.Request, kind clerkauth.TokenType, token string, by *Machine) {
+	s.serveCredential(w, r, func(c *Credential) bool {
+		return c.Kind == kind && c.Token == token &&
+			(by == nil || slices.Contains(c.scopes, by.ID)) &&
+			(s.showEnded || !c.revoked && !c.expired())
+	}, nil)
 }
 
-func (s *Server) createAPIKey(w http.ResponseWriter, r *http.Request) {
-	var params apikey.CreateParams
-	if !read(w, r, &params) {
+// serveCredential answers with the credential for which is is true, after change,
+// which may be nil. Both are called under mu.
+func (s *Server) serveCredential(w http.ResponseWriter, r *http.Request, is func(*Credential) bool, change func(*Credential)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.credentials, is)
+	if i < 0 {
+		notFound(w, r)
 		return
 	}
-	if params.Subject == nil || params.Name == nil {
-		writeError(w, http.StatusUnprocessableEntity)
-		return
+	c := s.credentials[i]
+	if change != nil {
+		change(c)
+		c.updatedAt = s.Now()
 	}
-	c := s.newCredential(clerkauth.APIKey, *params.Subject, params.Scopes, 0)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c.name = *params.Name
-	if params.SecondsUntilExpiration != nil {
-		c.expiration = c.createdAt.Add(time.Duration(*params.SecondsUntilExpiration) * time.Second)
-	}
-	_ = json.Unmarshal(params.Claims, &c.claims)
-	writeJSON(w, http.StatusOK, clerk.APIKeyWithSecret{APIKey: c.apiKey(c.createdAt), Secret: c.Token})
+	writeJSON(w, http.StatusOK, c.resource())
 }
 
-func (s *Server) listAPIKeys(w http.ResponseWriter, r *http.Request) {
-	now, query := s.Now(), r.URL.Query()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := []*clerk.APIKey{}
-	for _, c := range s.credentials {
-		ended := c.revoked || c.expired(now)
-		if c.Kind == clerkauth.APIKey && c.Subject == query.Get("subject") && (!ended || query.Get("include_invalid") == "true") {
-			key := c.apiKey(now)
-			list = append(list, &key)
-		}
-	}
-	slices.SortFunc(list, func(a, b *clerk.APIKey) int { return cmp.Compare(a.ID, b.ID) })
-	writeJSON(w, http.StatusOK, clerk.APIKeyList{APIKeys: list, TotalCount: int64(len(list))})
+// inPath finds the credential of that kind whose id is in the path.
+func inPath(r *http.Request, kind clerkauth.TokenType) func(*Credential) bool {
+	return func(c *Credential) bool { return c.Kind == kind && c.ID == r.PathValue("id") }
 }
 
-// byID returns the credential of that id. The caller holds mu.
-func (s *Server) byID(kind clerkauth.TokenType, id string) *Credential {
-	for _, c := range s.credentials {
-		if c.Kind == kind && c.ID == id {
-			return c
-		}
-	}
-	return nil
-}
-
-// withAPIKey answers with the API key in the path, after change.
-func (s *Server) withAPIKey(change func(*Credential, *http.Request) bool) http.HandlerFunc {
+func (s *Server) revoke(kind clerkauth.TokenType) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		now := s.Now()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		c := s.byID(clerkauth.APIKey, r.PathValue("id"))
-		switch {
-		case c == nil:
-			notFound(w, r)
-		case change != nil && !change(c, r):
-			writeError(w, http.StatusUnprocessableEntity)
-		default:
-			if change != nil {
-				c.updatedAt = now
-			}
-			writeJSON(w, http.StatusOK, c.apiKey(now))
+		var params struct {
+			Reason *string `json:"revocation_reason"`
+		}
+		if read(w, r, &params) {
+			s.serveCredential(w, r, inPath(r, kind), func(c *Credential) { c.revoked, c.reason = true, params.Reason })
 		}
 	}
 }
 
-func updateAPIKey(c *Credential, r *http.Request) bool {
-	var params apikey.UpdateParams
-	if json.NewDecoder(r.Body).Decode(&params) != nil {
-		return false
-	}
-	if params.Scopes != nil {
-		c.scopes = params.Scopes
-	}
-	if params.Claims != nil {
-		_ = json.Unmarshal(params.Claims, &c.claims)
-	}
-	if params.SecondsUntilExpiration != nil {
-		c.expiration = c.srv.Now().Add(time.Duration(*params.SecondsUntilExpiration) * time.Second)
-	}
-	return true
-}
-
-func revoke(c *Credential, r *http.Request) bool {
-	var params apikey.RevokeParams
-	_ = json.NewDecoder(r.Body).Decode(&params)
-	c.revoked, c.reason = true, params.RevocationReason
-	return true
-}
-
-func (s *Server) deleteAPIKey(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.byID(clerkauth.APIKey, r.PathValue("id"))
-	if c == nil {
-		notFound(w, r)
-		return
-	}
-	delete(s.credentials, c.Token)
-	writeJSON(w, http.StatusOK, clerk.DeletedResource{Object: "api_key", ID: c.ID, Deleted: true})
-}
-
-func (s *Server) serveAPIKeySecret(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.byID(clerkauth.APIKey, r.PathValue("id"))
-	if c == nil {
-		notFound(w, r)
-		return
-	}
-	writeJSON(w, http.StatusOK, apikey.APIKeySecret{Secret: c.Token})
-}
-
-// createM2M makes a token of the machine that asks, for all others: every machine
-// may call every other here.
+// createM2M creates a token of the machine that asks, for all that it may call.
 func (s *Server) createM2M(w http.ResponseWriter, r *http.Request) {
 	by := s.caller(r)
 	if by == nil {
@@ -312,79 +156,54 @@ func (s *Server) createM2M(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &params) {
 		return
 	}
-	var others []*Machine
-	s.mu.Lock()
-	for _, m := range s.machines {
-		if m != by {
-			others = append(others, m)
-		}
+	c := by.credential()
+	lifetime, ok := seconds(params.SecondsUntilExpiration, by.ttl)
+	c.expiration = c.createdAt.Add(lifetime)
+	if params.Claims != nil && ok {
+		c.claims, ok = claimsIn(*params.Claims)
 	}
-	s.mu.Unlock()
-	slices.SortFunc(others, func(a, b *Machine) int { return cmp.Compare(a.ID, b.ID) })
-	c := by.Token(others...)
-	if params.SecondsUntilExpiration != nil {
-		c.SetExpiration(c.createdAt.Add(time.Duration(*params.SecondsUntilExpiration) * time.Second))
+	format := "opaque"
+	if params.TokenFormat != nil {
+		format = *params.TokenFormat
 	}
-	if params.Claims != nil {
-		var claims map[string]any
-		_ = json.Unmarshal(*params.Claims, &claims)
-		c.SetClaims(claims)
-	}
-	token := c.Token
-	if params.TokenFormat != nil && *params.TokenFormat == "jwt" {
-		token = c.JWT()
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	writeJSON(w, http.StatusOK, clerk.M2MTokenWithToken{M2MToken: c.m2mToken(c.createdAt), Token: token})
-}
-
-func (s *Server) revokeM2M(w http.ResponseWriter, r *http.Request) {
-	now := s.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.byID(clerkauth.M2MToken, r.PathValue("id"))
-	if c == nil {
-		notFound(w, r)
+	if !ok || format != "opaque" && format != "jwt" {
+		writeError(w, http.StatusUnprocessableEntity)
 		return
 	}
-	revoke(c, r)
-	writeJSON(w, http.StatusOK, c.m2mToken(now))
+	s.mu.Lock()
+	for _, receiver := range by.receivers() {
+		c.scopes = append(c.scopes, receiver.ID)
+	}
+	created := clerk.M2MTokenWithToken{M2MToken: c.m2mToken(), Token: c.Token}
+	s.mu.Unlock()
+	if format == "jwt" {
+		created.Token = c.JWT()
+	}
+	c.add()
+	writeJSON(w, http.StatusOK, created)
 }
 
-func (s *Server) createMachine(w http.ResponseWriter, r *http.Request) {
+func (s *Server) addMachine(w http.ResponseWriter, r *http.Request) {
 	var params machine.CreateParams
 	if !read(w, r, &params) {
 		return
 	}
-	m := s.CreateMachine(params.Name)
+	ttl, ok := seconds(params.DefaultTokenTTL, m2mLifetime)
+	if !ok || params.Name == "" {
+		writeError(w, http.StatusUnprocessableEntity)
+		return
+	}
+	m := s.createMachine(params.Name, ttl, nonNil(params.ScopedMachines))
 	writeJSON(w, http.StatusOK, clerk.MachineWithScopedMachinesAndSecretKey{
 		MachineWithScopedMachines: m.resource(), SecretKey: m.SecretKey,
 	})
 }
 
 func (s *Server) serveMachine(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	m := s.machines[r.PathValue("id")]
-	s.mu.Unlock()
+	m := s.machine(func(m *Machine) bool { return m.ID == r.PathValue("id") })
 	if m == nil {
 		notFound(w, r)
 		return
 	}
 	writeJSON(w, http.StatusOK, m.resource())
-}
-
-// resource is m as Clerk shows it.
-func (m *Machine) resource() clerk.MachineWithScopedMachines {
-	return clerk.MachineWithScopedMachines{
-		Machine: clerk.Machine{
-			Object:          "machine",
-			ID:              m.ID,
-			Name:            m.Name,
-			DefaultTokenTTL: int64(m2mLifetime / time.Second),
-			CreatedAt:       m.createdAt.UnixMilli(),
-			UpdatedAt:       m.createdAt.UnixMilli(),
-		},
-		ScopedMachines: []*clerk.Machine{},
-	}
 }

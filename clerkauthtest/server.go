@@ -1,5 +1,5 @@
 // Package clerkauthtest is a Clerk instance of your own, for tests and for
-// trying things out without an account: it has keys, users, organizations and
+// trying things out without an account: it has keys, users, organizations,
 // sessions, machines and API keys, mints the tokens that Clerk would, and answers
 // the parts of Clerk's Backend and Frontend API that package clerkauth calls.
 //
@@ -64,12 +64,12 @@ type Server struct {
 	organizations map[string]*Organization // by slug
 	sessions      map[string]*Session
 	templates     map[string]map[string]any
-	machines      map[string]*Machine
-	credentials   map[string]*Credential // by token
+	machines      []*Machine
+	credentials   []*Credential // in the order in which they were created
 	showEnded     bool
 	oauth         authorization
 	faults        map[Endpoint]int
-	answers       map[Endpoint]*answer // given instead of the right ones
+	answers       map[Endpoint]given
 	retryAfter    map[Endpoint]int
 	requests      map[Endpoint]int
 }
@@ -110,11 +110,9 @@ func Start(opts ...Option) (*Server, error) {
 		organizations: make(map[string]*Organization),
 		sessions:      make(map[string]*Session),
 		templates:     make(map[string]map[string]any),
-		machines:      make(map[string]*Machine),
-		credentials:   make(map[string]*Credential),
-		oauth:         newAuthorization(),
 		faults:        make(map[Endpoint]int),
-		answers:       make(map[Endpoint]*answer),
+		oauth:         newAuthorization(),
+		answers:       make(map[Endpoint]given),
 		retryAfter:    make(map[Endpoint]int),
 		requests:      make(map[Endpoint]int),
 	}

@@ -1,6 +1,7 @@
 package clerkauthtest
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -126,14 +127,20 @@ func (s *Session) mint(d *draft) (token string, ok bool) {
 	if key == nil {
 		return "", false
 	}
+	return d.sign(key, header, claims), true
+}
+
+// sign signs what Clerk would, with what d makes different. The key is the
+// instance's.
+func (d *draft) sign(key *rsa.PrivateKey, header, claims map[string]any) string {
 	for _, change := range d.edits {
 		change(header, claims)
 	}
-	return sign(key, header, claims), true
+	return sign(cmp.Or(d.key, key), header, claims)
 }
 
-// prepare returns what Clerk would sign, and the key to sign it with; no key if
-// the session has ended.
+// prepare returns what Clerk would sign, and the key that it would sign it with; no
+// key if the session has ended.
 func (s *Session) prepare(d *draft) (header, claims map[string]any, key *rsa.PrivateKey) {
 	now := s.srv.Now()
 	s.srv.mu.Lock()
@@ -154,10 +161,7 @@ func (s *Session) prepare(d *draft) (header, claims map[string]any, key *rsa.Pri
 			s.addVersion2(claims)
 		}
 	}
-	if key = d.key; key == nil {
-		key = s.srv.signing.private
-	}
-	return s.srv.header(category), claims, key
+	return s.srv.header(category), claims, s.srv.signing.private
 }
 
 // header returns the header of a token. The caller holds mu.
