@@ -229,3 +229,42 @@ func TestDashboardHandlerAlone(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// A route may take machines beside users, or alone.
+func ExampleToken() {
+	srv, err := clerkauthtest.Start(clerkauthtest.InMemory())
+	if err != nil {
+		log.Fatal(err)
+	}
+	config := srv.Config()
+	config.Accept = []clerkauth.TokenType{clerkauth.SessionToken, clerkauth.APIKey, clerkauth.OAuthToken}
+	auth, err := clerkauth.New(config)
+	if err != nil {
+		log.Fatal(err)
+	}
+	report := func(w http.ResponseWriter, r *http.Request) {
+		who := clerkauth.FromContext(r.Context())
+		fmt.Fprint(w, who.TokenType, " ", who.HasScope("reports:write"))
+	}
+
+	mux := auth.NewServeMux()
+	mux.HandleFunc("POST /reports", clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:write"))), report)
+	mux.HandleFunc("/mcp", clerkauth.Token(clerkauth.OAuthToken, clerkauth.Scope("notes:read")), report)
+	describe, err := auth.ProtectedResource(clerkauth.Resource{URL: "https://api.example.com/mcp", Scopes: []string{"notes:read"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	handler := describe(mux) // an MCP client that knows only the URL finds out where to get a token
+
+	jane := srv.CreateUser("jane@example.com")
+	key := srv.APIKey(jane, "reports:write")
+	for _, path := range []string{"/reports", "/mcp"} {
+		req, w := httptest.NewRequest("POST", path, nil), httptest.NewRecorder()
+		key.Authorize(req)
+		handler.ServeHTTP(w, req)
+		fmt.Println(path, w.Code)
+	}
+	// Output:
+	// /reports 200
+	// /mcp 401
+}
