@@ -1,0 +1,218 @@
+package clerkauth_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+// model is an Access and a second opinion about it: whom it lets in, worked out from
+// what it says and not from how it is checked.
+type model struct {
+	clerkauth.Access
+	admits func(caller) bool
+	names  []clerkauth.TokenType // kinds of machines that it asks for
+	public bool                  // it lets in who is nobody
+}
+
+// caller is somebody whose rights are known.
+type caller struct {
+	name   string
+	token  string
+	kind   clerkauth.TokenType // "" for nobody
+	admin  bool
+	scopes []string
+}
+
+// randomModel builds an Access of that depth at most; of is the kind of machine that
+// it is about within a Token, "" outside of one.
+func randomModel(r *rand.Rand, depth int, of clerkauth.TokenType) model {
+	if depth == 0 || r.IntN(3) == 0 {
+		return randomLeaf(r, of)
+	}
+	if of == "" && r.IntN(3) == 0 {
+		kind := []clerkauth.TokenType{clerkauth.APIKey, clerkauth.M2MToken, clerkauth.OAuthToken}[r.IntN(3)]
+		var checks []clerkauth.Access
+		var parts []model
+		for range r.IntN(3) {
+			part := randomModel(r, depth-1, kind)
+			parts = append(parts, part)
+			checks = append(checks, part.Access)
+		}
+		return model{clerkauth.Token(kind, checks...), func(c caller) bool {
+			return c.kind == kind && !slices.ContainsFunc(parts, func(m model) bool { return !m.admits(c) })
+		}, []clerkauth.TokenType{kind}, false}
+	}
+	parts := []model{randomModel(r, depth-1, of), randomModel(r, depth-1, of)}
+	accesses := []clerkauth.Access{parts[0].Access, parts[1].Access}
+	names := append(slices.Clone(parts[0].names), parts[1].names...)
+	if r.IntN(2) == 0 {
+		return model{clerkauth.AllOf(accesses...), func(c caller) bool { return parts[0].admits(c) && parts[1].admits(c) }, names, parts[0].public && parts[1].public}
+	}
+	return model{clerkauth.AnyOf(accesses...), func(c caller) bool { return parts[0].admits(c) || parts[1].admits(c) }, names, parts[0].public || parts[1].public}
+}
+
+func randomLeaf(r *rand.Rand, of clerkauth.TokenType) model {
+	scope := []string{"a", "b"}[r.IntN(2)]
+	leaves := []model{
+		{clerkauth.Scope(scope), func(c caller) bool { return slices.Contains(c.scopes, scope) }, nil, false},
+		{clerkauth.SignedIn, func(c caller) bool { return c.kind == clerkauth.SessionToken }, nil, false},
+		{clerkauth.Role("admin"), func(c caller) bool { return c.admin }, nil, false},
+		{clerkauth.Public, func(caller) bool { return true }, nil, true},
+		{clerkauth.CheckFunc("kind", func(who clerkauth.Auth) bool { return who.TokenType != "" }), func(c caller) bool {
+			if of != "" {
+				return c.kind == of
+			}
+			return c.kind == clerkauth.SessionToken
+		}, nil, false},
+	}
+	return leaves[r.IntN(len(leaves))]
+}
+
+// TestAccessAgreesWithAModel: however demands on users and machines are put together,
+// those are let in whom the words admit, what no Token names is not asked about, and
+// what is refused at registration is only what admits nobody.
+func TestAccessAgreesWithAModel(t *testing.T) {
+	r := newMachineRig(t)
+	callers := []caller{{name: "nobody"}, {name: "member", token: r.srv.SignIn(r.user).Token(clerkauthtest.ExpiresIn(time.Hour)), kind: clerkauth.SessionToken},
+		{name: "admin", token: r.jane.Token(clerkauthtest.ExpiresIn(time.Hour)), kind: clerkauth.SessionToken, admin: true}}
+	for _, scopes := range [][]string{nil, {"a"}, {"a", "b"}} {
+		key, oauth, m2m := r.srv.APIKey(r.user, scopes...), r.srv.OAuthToken(r.user, "client_1", scopes...), r.peer.Token()
+		for _, c := range []*clerkauthtest.Credential{key, oauth, m2m} {
+			of := scopes
+			jwt := c.JWT()
+			if c == m2m {
+				jwt, of = c.JWT(clerkauthtest.WithClaim("scopes", strings.Join(scopes, " "))), nil
+			}
+			callers = append(callers, caller{fmt.Sprint(c.Kind, of), c.Token, c.Kind, false, of}, caller{fmt.Sprint(c.Kind, " JWT", scopes), jwt, c.Kind, false, scopes})
+		}
+	}
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
+	possible := 0
+	for range 3000 {
+		m := randomModel(random, 3, "")
+		admitted := 0
+		for _, c := range callers {
+			if m.admits(c) {
+				admitted++
+			}
+		}
+		guard := func() (guard clerkauth.Middleware) {
+			defer func() {
+				if recover() != nil {
+					guard = nil
+				}
+			}()
+			return r.auth.Require(m.Access)
+		}()
+		if guard == nil {
+			continue // at least a part of it is for nobody
+		}
+		if admitted == 0 {
+			t.Logf("%s admits none of the callers", m)
+		}
+		possible++
+		for _, c := range callers {
+			machine := c.kind != "" && c.kind != clerkauth.SessionToken
+			// A machine that the route does not name is nobody there.
+			want := m.admits(c)
+			if machine && !slices.Contains(m.names, c.kind) {
+				want = m.public
+			}
+			if got := ask(guard, bearer(c.token)); got.entered != want {
+				t.Fatalf("%s: %s: %v, want %v", m, c.name, got, want)
+			}
+		}
+	}
+	if possible < 1000 {
+		t.Errorf("only %d were possible", possible)
+	}
+}
+
+// FuzzAnswer: whatever the Backend API answers about a key, the key is let in if and
+// only if the answer says in so many words that it is good.
+func FuzzAnswer(f *testing.F) {
+	const good = `{"object":"api_key","id":"ak_1","subject":"user_1","scopes":["a"],"claims":{"x":1},"revoked":false,"expired":false,"expiration":null,"created_at":1}`
+	for _, seed := range []string{good, "", "null", "[]", "{}", strings.Replace(good, "false", "true", 1), strings.Replace(good, "null", "1", 1), strings.Replace(good, "null", "99999999999999", 1), good + "x", `{"id":"ak_2",` + good[1:]} {
+		f.Add(200, seed)
+		f.Add(404, seed)
+	}
+	srv := clerkauthtest.NewServer(f, clerkauthtest.InMemory(), clerkauthtest.SigningKey(rigKeyID, rigKey()))
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		if status < 200 || status > 599 {
+			return
+		}
+		srv.Answer(clerkauthtest.APIKeyVerify, status, "application/json", body)
+		got := ask(newAuthFor(t, srv, acceptAll).Require(clerkauth.Token(clerkauth.APIKey)), bearer("ak_fuzz"))
+		var said struct {
+			Object, ID, Subject string
+			Revoked, Expired    bool
+			Expiration          *int64
+		}
+		// It may be let in only if another reader finds it good, too.
+		readable := json.Unmarshal([]byte(body), &said) == nil
+		ok := readable && status < 300 && said.Object == "api_key" && said.ID != "" && said.Subject != "" && !said.Revoked && !said.Expired &&
+			(said.Expiration == nil || *said.Expiration > srv.Now().UnixMilli())
+		if got.entered && !ok || got.status != 200 && got.status != 401 && got.status != 503 || body == good && status == 200 && !got.entered {
+			t.Errorf("%d %q: %v", status, body, got)
+		}
+	})
+}
+
+// BenchmarkSessionsBesideStrangers prints how long requests with a session take, at
+// the median and at the 99th percentile, with and without a flood of made-up API
+// keys beside them, about each of which Clerk takes 50 ms to answer.
+func BenchmarkSessionsBesideStrangers(b *testing.B) {
+	for name, strangers := range map[string]int{"alone": 0, "beside 10,000 keys a second": 10_000} {
+		b.Run(name, func(b *testing.B) {
+			r := newMachineRig(b, func(c *clerkauth.Config) {
+				c.Transport = &laggard{RoundTripper: c.Transport, takes: 50 * time.Millisecond}
+			})
+			handler := r.auth.Require(forAll).Func(func(http.ResponseWriter, *http.Request) {})
+			send := func(token string) {
+				req := httptest.NewRequest(http.MethodGet, "/", nil)
+				bearer(token)(req)
+				handler.ServeHTTP(httptest.NewRecorder(), req)
+			}
+			session := r.jane.Token(clerkauthtest.ExpiresIn(time.Hour))
+			send(session)
+			done, stopped := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(stopped)
+				tick := time.NewTicker(10 * time.Millisecond)
+				defer tick.Stop()
+				for i := 0; ; {
+					select {
+					case <-done:
+						return
+					case <-tick.C:
+						for range strangers / 100 {
+							i++
+							go send(fmt.Sprintf("ak_stranger%d", i))
+						}
+					}
+				}
+			}()
+			var took []time.Duration
+			for b.Loop() {
+				began := time.Now()
+				send(session)
+				took = append(took, time.Since(began))
+			}
+			close(done)
+			<-stopped
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "µs-p50")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "µs-p99")
+		})
+	}
+}
