@@ -473,3 +473,116 @@ func TestSDKMakesWhatWeAccept(t *testing.T) {
 		}
 	}
 }
+
+// TestMachineJWTs: which JWT is a credential of which kind, and which is of none.
+func TestMachineJWTs(t *testing.T) {
+	const (
+		session, template, m2m, ignore = "cl_B7d4PD111AAA", "cl_B7d4PD222AAA", "cl_B7d4PD333AAA", "cl_I7d4PD111III"
+		unknown                        = "cl_B7d4PD444AAA"
+	)
+	r := newMachineRig(t)
+	now := r.srv.Now().Unix()
+	withParty := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) {
+		c.AnyParty, c.AuthorizedParties = false, []string{"https://app.example.com"}
+	})
+	kinds := map[string]struct {
+		credential *clerkauthtest.Credential
+		access     clerkauth.Access
+	}{
+		"API key": {r.key, clerkauth.Token(clerkauth.APIKey)}, "M2M": {r.m2m, clerkauth.Token(clerkauth.M2MToken)}, "OAuth": {r.oauth, clerkauth.Token(clerkauth.OAuthToken)},
+	}
+	type opts = []clerkauthtest.TokenOption
+	head, with, without := clerkauthtest.WithHeader, clerkauthtest.WithClaim, clerkauthtest.WithoutClaim
+	for name, c := range map[string]struct {
+		change opts
+		good   []string         // kinds for which it makes no difference
+		reason clerkauth.Reason // else, for all others; "" for any
+	}{
+		"as it is":                     {nil, []string{"API key", "M2M", "OAuth"}, ""},
+		"no category":                  {opts{clerkauthtest.WithoutHeader("cat")}, []string{"API key", "M2M", "OAuth"}, ""},
+		"an M2M category":              {opts{head("cat", m2m)}, []string{"M2M"}, clerkauth.ErrTokenType},
+		"a session's category":         {opts{head("cat", session)}, nil, ""},
+		"a template's category":        {opts{head("cat", template)}, nil, ""},
+		"an unknown category":          {opts{head("cat", unknown)}, nil, ""},
+		"a category to ignore":         {opts{head("cat", ignore)}, []string{"OAuth"}, ""},
+		"a category that is no string": {opts{head("cat", 7)}, nil, ""},
+		"no type":                      {opts{clerkauthtest.WithoutHeader("typ")}, []string{"API key", "M2M"}, clerkauth.ErrTokenType},
+		"a JWT":                        {opts{head("typ", "JWT")}, []string{"API key", "M2M"}, clerkauth.ErrTokenType},
+		"an access token":              {opts{head("typ", "at+jwt")}, []string{"OAuth"}, ""},
+		"an access token in full":      {opts{head("typ", "application/at+jwt")}, []string{"OAuth"}, ""},
+		"in capitals":                  {opts{head("typ", "AT+JWT")}, nil, ""},
+		"another type":                 {opts{head("typ", "logout+jwt")}, nil, ""},
+		"a session's id":               {opts{with("sid", "sess_1")}, []string{"M2M", "OAuth"}, clerkauth.ErrTokenType},
+		"another's id":                 {opts{with("jti", "x_1")}, []string{"M2M", "OAuth"}, clerkauth.ErrTokenType},
+		"no id":                        {opts{without("jti")}, nil, ""},
+		"an odd id":                    {opts{with("jti", "ak_a b")}, nil, ""},
+		"an id that is no string":      {opts{with("jti", 7)}, nil, ""},
+		"no subject":                   {opts{without("sub")}, nil, ""},
+		"an empty subject":             {opts{with("sub", "")}, nil, ""},
+		"a user":                       {opts{with("sub", "user_1")}, []string{"API key", "OAuth"}, ""},
+		"an organization":              {opts{with("sub", "org_1")}, []string{"API key"}, ""},
+		"a machine":                    {opts{with("sub", "mch_1")}, []string{"M2M"}, ""},
+		"somebody else":                {opts{with("sub", "client_1")}, nil, ""},
+		"no expiry":                    {opts{without("exp")}, nil, clerkauth.ErrTokenClaims},
+		"it has expired":               {opts{with("exp", now-6)}, nil, clerkauth.ErrTokenExpired},
+		"within the skew":              {opts{with("exp", now-4), with("iat", now-60), without("nbf")}, []string{"API key", "M2M", "OAuth"}, ""},
+		"expires in 10000":             {opts{with("exp", 253402300800)}, nil, clerkauth.ErrTokenClaims},
+		"not yet":                      {opts{with("nbf", now+6)}, nil, clerkauth.ErrTokenEarly},
+		"of the future":                {opts{with("iat", now+6)}, nil, clerkauth.ErrTokenFuture},
+		"no issue":                     {opts{without("iat")}, []string{"API key", "M2M", "OAuth"}, ""},
+		"another issuer":               {opts{with("iss", "https://other.example.com")}, nil, clerkauth.ErrTokenIssuer},
+		"no issuer":                    {opts{without("iss")}, nil, clerkauth.ErrTokenIssuer},
+		"a party":                      {opts{with("azp", "https://evil.example.com")}, []string{"API key", "M2M", "OAuth"}, ""},
+		"another key":                  {opts{clerkauthtest.SignedBy(strangeKey())}, nil, clerkauth.ErrTokenSignature},
+		"an unknown key":               {opts{clerkauthtest.WithKeyID("ins_x")}, nil, clerkauth.ErrUnknownKey},
+		"another algorithm":            {opts{head("alg", "RS512")}, nil, clerkauth.ErrTokenAlgorithm},
+		"none":                         {opts{head("alg", "none")}, nil, clerkauth.ErrTokenAlgorithm},
+		"an extension":                 {opts{head("crit", []string{"exp"})}, nil, clerkauth.ErrTokenType},
+	} {
+		for kind, of := range kinds {
+			token := of.credential.JWT(c.change...)
+			want := slices.Contains(c.good, kind)
+			got := ask(withParty.Require(of.access), bearer(token))
+			if got.entered != want || !want && got.status != 401 || !want && c.reason != "" && got.reason() != string(c.reason) {
+				t.Errorf("%s, %s: %v", kind, name, got)
+			}
+			// Whatever is done to it, it is no session.
+			if got := ask(withParty.Require(), bearer(token)); got.entered || got.status != 401 {
+				t.Errorf("%s, %s, as a session: %v", kind, name, got)
+			}
+		}
+	}
+}
+
+// TestMachineAudience: where an audience is demanded, each JWT has to name it, and
+// so has an opaque OAuth token.
+func TestMachineAudience(t *testing.T) {
+	r := newMachineRig(t)
+	auth := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.Audience = []string{"https://api.example.com"} })
+	guard := auth.Require(forAll)
+	for _, c := range []struct {
+		audience any
+		want     bool
+	}{
+		{"https://api.example.com", true}, {[]string{"x", "https://api.example.com"}, true}, {nil, false}, {"", false}, {[]string{}, false},
+		{"https://api.example.com/", false}, {[]string{"x"}, false}, {7, false}, {[]any{"https://api.example.com", 7}, false},
+	} {
+		for _, credential := range []*clerkauthtest.Credential{r.key, r.m2m, r.oauth} {
+			if got := ask(guard, bearer(credential.JWT(clerkauthtest.WithClaim("aud", c.audience)))); got.entered != c.want {
+				t.Errorf("%s for %v: %v", credential.Kind, c.audience, got)
+			}
+		}
+		r.srv.Answer(clerkauthtest.OAuthVerify, 200, "application/json", mustJSON(map[string]any{"object": "clerk_idp_oauth_access_token", "id": "oat_1", "subject": "user_1", "aud": c.audience}))
+		if got := ask(guard, bearer(fmt.Sprintf("oat_%p", &c))); got.entered != c.want {
+			t.Errorf("opaque, for %v: %v", c.audience, got)
+		}
+		r.srv.Heal(clerkauthtest.OAuthVerify)
+		r.srv.Advance(time.Minute)
+	}
+	if got := ask(guard, bearer(r.oauth.Token)); got.entered || got.status != 401 {
+		t.Errorf("for nobody: %v", got)
+	}
+	if got := ask(guard, bearer(r.key.Token)); !got.entered {
+		t.Errorf("an opaque API key has no audience: %v", got)
+	}
+}

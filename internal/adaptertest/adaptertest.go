@@ -51,7 +51,7 @@ func Run(t *testing.T, f Framework) {
 //	GET /               public
 //	GET /dashboard      signed in; behind the guard stands a middleware that writes X-Later
 //	DELETE /orgs/{slug} role org:admin in the organization of that slug
-//	POST /invoices      permission org:invoices:create
+//	POST /invoices      Invoices
 //	GET /forged         signed in; before the guard somebody puts Forged in the context
 //	GET /panic          signed in; the handler panics
 //	GET /admin/users    in a group for the role org:admin, as are the next
@@ -64,6 +64,10 @@ type App struct {
 	CORS     bool // and before that the framework's own CORS middleware, for Origin
 }
 
+// Invoices is who may write invoices: users with a permission, and API keys with a
+// scope.
+var Invoices = clerkauth.AnyOf(clerkauth.Permission("org:invoices:create"), clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("invoices:create")))
+
 // Origin is the one whose pages an App with CORS lets read answers.
 const Origin = "https://app.example.com"
 
@@ -71,7 +75,9 @@ const Origin = "https://app.example.com"
 func NewApp(t *testing.T) (App, *clerkauthtest.Server) {
 	t.Helper()
 	srv := clerkauthtest.NewServer(t)
-	return App{Auth: NewAuth(t, srv.Config()), Witness: &Witness{}, Identify: true}, srv
+	config := srv.Config()
+	config.Accept = []clerkauth.TokenType{clerkauth.SessionToken, clerkauth.APIKey}
+	return App{Auth: NewAuth(t, config), Witness: &Witness{}, Identify: true}, srv
 }
 
 // NewAuth is [clerkauth.New] for configurations that are right.
@@ -107,7 +113,7 @@ func (w *Witness) Say(ctx context.Context, slug string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.seen = append(w.seen, Sight{ctx, strings.Clone(who.UserID)})
-	return fmt.Sprintf("user=%s org=%s slug=%s err=%v", who.UserID, who.OrgSlug, slug, who.Err())
+	return fmt.Sprintf("%s user=%s org=%s slug=%s err=%v", who.TokenType, who.UserID, who.OrgSlug, slug, who.Err())
 }
 
 // Take returns what was seen since it was asked last.

@@ -31,7 +31,7 @@ func serveNetHTTP(t *testing.T, a App) string {
 	mux.HandleFunc("GET /{$}", answer)
 	mux.Handle("GET /dashboard", auth.Require().Func(later))
 	mux.Handle("DELETE /orgs/{slug}", auth.Require(admin, slug).Func(answer))
-	mux.Handle("POST /invoices", auth.Require(clerkauth.Permission("org:invoices:create")).Func(answer))
+	mux.Handle("POST /invoices", auth.Require(Invoices).Func(answer))
 	mux.Handle("GET /forged", forge(auth.Require().Func(answer)))
 	mux.Handle("GET /admin/{rest...}", auth.Require(admin).Func(answer))
 	mux.Handle("GET /orgs/{slug}/x", auth.Require(slug).Func(answer))
@@ -61,6 +61,7 @@ func requests(srv *clerkauthtest.Server) []request {
 	acme := srv.CreateOrganization("acme").ID
 	good, plain := Bearer(admin), Bearer(member)
 	expired := Bearer(admin, clerkauthtest.ExpiresIn(-time.Minute), clerkauthtest.WithoutClaim("iat"), clerkauthtest.WithoutClaim("nbf"))
+	machine := func(scope string) string { return "Authorization: Bearer " + srv.APIKey(jane, scope).Token }
 	const bad, key, basic = "Authorization: Bearer e30", "Authorization: Bearer ak_1", "Authorization: Basic YTpi"
 	const page = "Accept: text/html"
 	return []request{
@@ -91,6 +92,9 @@ func requests(srv *clerkauthtest.Server) []request {
 		{"nobody may", "DELETE", "/orgs/acme", nil, 401},
 		{"a permission lets in", "POST", "/invoices", []string{good}, 200},
 		{"its lack does not", "POST", "/invoices", []string{plain}, 403},
+		{"an API key lets in", "POST", "/invoices", []string{machine("invoices:create")}, 200},
+		{"without its scope it does not", "POST", "/invoices", []string{machine("invoices:read")}, 403},
+		{"nor does one that Clerk does not know", "POST", "/invoices", []string{key}, 401},
 		{"a group is for admins", "GET", "/admin/users", []string{good}, 200},
 		{"not for members", "GET", "/admin/users", []string{plain}, 403},
 		{"not for nobody", "GET", "/admin/users", nil, 401},
@@ -127,6 +131,7 @@ func likeNetHTTP(t *testing.T, f Framework) {
 			t.Run(fmt.Sprintf("%s/identify=%v", name, identify), func(t *testing.T) {
 				srv := clerkauthtest.NewServer(t)
 				config := srv.Config()
+				config.Accept = []clerkauth.TokenType{clerkauth.SessionToken, clerkauth.APIKey}
 				configure(srv, &config)
 				a := App{Auth: NewAuth(t, config), Witness: &Witness{}, Identify: identify}
 				ours, theirs := f.Serve(t, a), serveNetHTTP(t, a)

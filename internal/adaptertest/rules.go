@@ -142,7 +142,7 @@ func callersAreNotMixedUp(t *testing.T, f Framework) {
 				}
 				body, err := io.ReadAll(resp.Body)
 				resp.Body.Close()
-				if want := fmt.Sprintf("user=%s org=%s slug=%s err=<nil>", user.ID, slug, slug); err != nil || string(body) != want {
+				if want := fmt.Sprintf("session_token user=%s org=%s slug=%s err=<nil>", user.ID, slug, slug); err != nil || string(body) != want {
 					t.Errorf("%s answered %q, %v instead of %q", slug, body, err, want)
 				}
 			}
