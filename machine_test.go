@@ -331,6 +331,23 @@ func TestNestedGuards(t *testing.T) {
 	}
 }
 
+// TestMachinesAndWhatIsHidden: what a machine may not know of is not there for it,
+// and nothing is asked about a request that names no path.
+func TestMachinesAndWhatIsHidden(t *testing.T) {
+	r := newMachineRig(t, func(c *clerkauth.Config) { c.HideUnauthorized = true })
+	guard := r.auth.Require(clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:delete")))
+	for name, token := range map[string]string{"without a scope": r.key.Token, "another kind": r.oauth.Token, "unknown": "ak_unknown", "nothing": "", "a session": r.jane.Token()} {
+		if got := ask(guard, bearer(token)); got.status != 404 || got.header.Get("WWW-Authenticate") != "" {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	before := r.srv.Requests(clerkauthtest.TokenVerify)
+	got := ask(guard, bearer("ak_first"), func(req *http.Request) { req.Method = http.MethodConnect })
+	if got.status != 400 || r.srv.Requests(clerkauthtest.TokenVerify) != before {
+		t.Error(got)
+	}
+}
+
 // TestMachineID: a machine-to-machine token is for the machines that its scopes
 // name.
 func TestMachineID(t *testing.T) {
@@ -357,6 +374,7 @@ func TestMachineID(t *testing.T) {
 		"for nobody":              {none.Token, false, true, false},
 		"for nobody, JWT":         {none.JWT(), false, true, true},
 		"almost for us":           {r.m2m.JWT(clerkauthtest.WithClaim("scopes", r.here.ID+"x")), false, true, true},
+		"in a claim that is none": {r.m2m.JWT(clerkauthtest.WithoutClaim("scopes"), clerkauthtest.WithClaim("scope", r.here.ID), clerkauthtest.WithClaim("aud", "mch_other")), false, true, true},
 		"in another claim":        {r.m2m.JWT(clerkauthtest.WithClaim("scopes", ""), clerkauthtest.WithClaim("scope", r.here.ID)), false, true, true},
 	} {
 		for who, auth := range map[string]*clerkauth.Authenticator{"MachineID": mine, "none": anyones, "MachineSecretKey": machines} {
@@ -475,7 +493,9 @@ func TestSDKMakesWhatWeAccept(t *testing.T) {
 }
 
 // TestMachineJWTs: which JWT is a credential of which kind, and which is of none.
-func TestMachineJWTs(t *testing.T) {
+func TestMachineJWTs(t *testing.T) { inBubble(machineJWTs)(t) }
+
+func machineJWTs(t *testing.T) {
 	const (
 		session, template, m2m, ignore = "cl_B7d4PD111AAA", "cl_B7d4PD222AAA", "cl_B7d4PD333AAA", "cl_I7d4PD111III"
 		unknown                        = "cl_B7d4PD444AAA"

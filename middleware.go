@@ -295,9 +295,9 @@ func (a *Authenticator) guard(who string, access Access) Middleware {
 
 // pass serves r by next, if its sender meets access.
 func (a *Authenticator) pass(w http.ResponseWriter, r *http.Request, access Access, next http.Handler) {
-	state := a.core.admit(r.Context(), a.Authenticate(r), access)
+	state, err := a.core.decide(a.Authenticate(r), access, r)
 	state.write(w.Header())
-	if err := a.core.decide(state, access, r); err != nil {
+	if err != nil {
 		a.core.refuse(w, r, state, err, access)
 		return
 	}
@@ -314,21 +314,29 @@ func (a *Authenticator) Check(r *http.Request, demands ...Access) (context.Conte
 	if possible(access) != nil {
 		return r.Context(), newError(ErrForbidden, nil)
 	}
-	state := a.core.admit(r.Context(), a.Authenticate(r), access)
-	if err := a.core.decide(state, access, r); err != nil {
+	state, err := a.core.decide(a.Authenticate(r), access, r)
+	if err != nil {
 		refusal := *err
 		return r.Context(), &refusal
 	}
 	return a.core.with(r, state).Context(), nil
 }
 
-// decide tells why access is refused, nil if it is not. Every guard asks it.
-func (a *core) decide(s State, access Access, r *http.Request) *Error {
+// decide tells why access is refused, nil if it is not, and what is known of the
+// caller then: a machine's credential is verified here, if access has a use for it.
+// Every guard asks it.
+func (a *core) decide(s State, access Access, r *http.Request) (State, *Error) {
 	if r.Method == http.MethodConnect {
 		// http.ServeMux does not clean its target, and what a wildcard of its
 		// matched may not be there.
-		return newError(ErrRequestTarget, nil)
+		return s, newError(ErrRequestTarget, nil)
 	}
+	s = a.admit(r.Context(), s, access)
+	return s, a.ask(s, access, r)
+}
+
+// ask asks access about the caller in s.
+func (a *core) ask(s State, access Access, r *http.Request) *Error {
 	if s.bearer && s.machine == nil && s.err != nil && !open(access) && !a.takes(access).has(kindSession) {
 		return newError(ErrTokenType, nil) // whatever else may be wrong with it
 	}
