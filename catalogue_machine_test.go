@@ -218,6 +218,7 @@ func backendAnswers(t *testing.T) {
 		"odd types":                        {status: 200, body: strings.Replace(mustJSON(good), `"scopes":[]`, `"scopes":"all"`, 1), want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"an endless answer":                {status: 200, body: strings.TrimSuffix(mustJSON(good), "}") + `,"claims":"` + strings.Repeat("a", 1<<17) + `"}`, want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"a status of success that is none": {status: 304, body: mustJSON(good), want: 503, reason: clerkauth.ErrBackendUnavailable},
+		"several choices":                  {status: 300, body: mustJSON(good), want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"it hangs":                         {how: clerkauthtest.Hang, want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"it hangs in the body":             {how: clerkauthtest.SlowBody, want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"it stops in the body":             {how: clerkauthtest.Cut, want: 503, reason: clerkauth.ErrBackendUnavailable},

@@ -1,0 +1,145 @@
+package clerkauth_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+// sharedMap is a MachineCache that forgets nothing, whatever it is told.
+type sharedMap struct {
+	mu     sync.Mutex
+	values map[string][]byte
+	kept   []time.Duration
+	err    error         // what it fails with
+	takes  time.Duration // how long it takes
+}
+
+func (m *sharedMap) Get(ctx context.Context, key string) ([]byte, error) {
+	if err := m.wait(ctx); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.values[key], nil
+}
+
+func (m *sharedMap) Put(ctx context.Context, key string, value []byte, keep time.Duration) error {
+	if err := m.wait(ctx); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.values[key] = value
+	m.kept = append(m.kept, keep)
+	return nil
+}
+
+func (m *sharedMap) wait(ctx context.Context) error {
+	select {
+	case <-time.After(m.takes):
+		return m.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// TestSharedAnswersAreNoOlder: a revocation is seen as late as the configured TTL,
+// whoever asked Clerk, whatever the store keeps, and whatever the clocks say.
+func TestSharedAnswersAreNoOlder(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		store := &sharedMap{values: map[string][]byte{}}
+		r := newMachineRig(t)
+		clock := time.Duration(0) // by which a replica's is ahead
+		replica := func(ttl time.Duration) *clerkauth.Authenticator {
+			return newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) {
+				c.MachineCache, c.MachineTTL = store, ttl
+				c.Now = func() time.Time { return time.Now().Add(clock) }
+			})
+		}
+		admits := func(auth *clerkauth.Authenticator, c *clerkauthtest.Credential) bool {
+			return ask(auth.Require(forAll), bearer(c.Token)).entered
+		}
+		for _, credential := range []*clerkauthtest.Credential{r.key, r.m2m, r.oauth} {
+			before := r.srv.Requests(clerkauthtest.TokenVerify)
+			if !admits(replica(0), credential) || !admits(replica(0), credential) || r.srv.Requests(clerkauthtest.TokenVerify) != before+1 {
+				t.Fatalf("%s: %d calls", credential.Kind, r.srv.Requests(clerkauthtest.TokenVerify)-before)
+			}
+			r.srv.Revoke(credential)
+			time.Sleep(10 * time.Second)
+			if admits(replica(5*time.Second), credential) {
+				t.Error("a replica with a shorter TTL believes an older answer")
+			}
+			time.Sleep(19 * time.Second)
+			last := replica(0)
+			if !admits(last, credential) {
+				t.Error("it is asked about again too early")
+			}
+			time.Sleep(time.Second) // 30 s after Clerk was asked, 1 s after the store was
+			if admits(last, credential) || admits(replica(0), credential) {
+				t.Error("a revocation is not seen after 30 s")
+			}
+		}
+		for _, keep := range store.kept {
+			if keep <= 0 || keep > 30*time.Second {
+				t.Errorf("it is kept for %v", keep)
+			}
+		}
+		// What was asked in our future is of no known age.
+		key := r.srv.APIKey(r.user)
+		clock = time.Hour
+		if !admits(replica(0), key) {
+			t.Fatal("a good key is refused")
+		}
+		r.srv.Revoke(key)
+		clock = 0
+		if admits(replica(0), key) {
+			t.Error("an answer of the future is believed")
+		}
+	})(t)
+}
+
+// TestStoreThatFails: a store that is away, slow or full of nonsense costs a moment,
+// and lets nobody in or out.
+func TestStoreThatFails(t *testing.T) {
+	for name, store := range map[string]*sharedMap{
+		"away": {err: errors.New("away")}, "slow": {takes: time.Hour},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			store.values = map[string][]byte{}
+			r := newMachineRig(t, func(c *clerkauth.Config) { c.MachineCache = store })
+			guard := r.auth.Require(forAll)
+			began := time.Now()
+			if got := ask(guard, bearer(r.key.Token)); !got.entered || time.Since(began) > time.Second {
+				t.Errorf("%v after %v", got, time.Since(began))
+			}
+			if got := ask(guard, bearer("ak_unknown")); got.status != 401 {
+				t.Error(got)
+			}
+		}))
+	}
+}
+
+// TestAnswersAreAsOldAsTheQuestion: while Clerk took its time, the key may have been
+// revoked.
+func TestAnswersAreAsOldAsTheQuestion(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		network := &laggard{takes: 2 * time.Second}
+		r := newMachineRig(t, func(c *clerkauth.Config) {
+			network.RoundTripper = c.Transport
+			c.Transport, c.MachineTTL = network, 5*time.Second
+		})
+		guard := r.auth.Require(forAll)
+		for i, want := range []int64{1, 1, 2} {
+			if got := ask(guard, bearer(r.key.Token)); !got.entered || network.all.Load() != want {
+				t.Errorf("%d: %v, %d calls", i, got, network.all.Load())
+			}
+			time.Sleep(1500 * time.Millisecond) // 3.5 s and 5 s after the question
+		}
+	})(t)
+}
