@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -101,9 +102,10 @@ func openAuthenticate(f corpusFile) func(json.RawMessage) (decision, error) {
 			return nil, err
 		}
 		cl, cache := clientFor(clients, caches, &c)
-		a := cl.answer(&c)
+		r := newReading(&c, cache)
+		a := cl.answer(r)
 		a.File, a.ID = f.Name, c.ID
-		a.Rule = ruleFor(newReading(&c, cache), a)
+		a.Rule = ruleFor(r, a)
 		return a, nil
 	}
 }
@@ -130,12 +132,14 @@ func clientFor(clients map[string]*client, caches map[string]*sdkKeys, c *authCa
 	return clients[key], cache
 }
 
-// answer decides about a case.
-func (cl *client) answer(c *authCase) *answer {
+// answer decides about a case. What the token is called in a refusal is the SDK's
+// way to name it: ours names none.
+func (cl *client) answer(of *reading) *answer {
+	c := of.authCase
 	if cl.config != nil {
 		return &answer{Outcome: outcomeRefuse, Reason: reasonConfiguration, SetCookie: []string{}, config: cl.config}
 	}
-	refused := &answer{Outcome: outcomeRefuse, TokenType: nullable(clerkauth.SessionToken), Auth: signedOut(""), SetCookie: []string{}}
+	refused := &answer{Outcome: outcomeRefuse, TokenType: nullable(of.asked), Auth: signedOut(of.asked, ""), SetCookie: []string{}}
 	r, err := httpRequest(c)
 	if err != nil {
 		refused.Reason = reasonRequest
@@ -143,24 +147,26 @@ func (cl *client) answer(c *authCase) *answer {
 	}
 	cl.now.Store(c.Now)
 	cl.bapi.play(c.BAPI)
-	state, err := authenticate(cl.auth, r)
-	if err != nil {
+	who, err := authenticate(cl.auth, r, c.accepted())
+	var e *clerkauth.Error
+	switch {
+	case errors.As(err, &e):
+		refused.Reason = nullable(e.Reason)
+		if e.Reason == clerkauth.ErrSessionPending {
+			refused.Auth = signedOut(of.asked, clerkauth.SessionPending)
+		}
+		return refused
+	case err != nil:
 		refused.Reason = reasonPanic
 		return refused
 	}
-	var e *clerkauth.Error
-	if errors.As(state.Err(), &e) {
-		refused.Reason = nullable(e.Reason)
-		refused.Auth = signedOut(state.Auth().SessionStatus)
-		return refused
+	in := &answer{Outcome: outcomeIn, TokenType: nullable(who.TokenType), SetCookie: []string{}}
+	if who.TokenType == clerkauth.SessionToken {
+		in.Auth = signedIn(who)
+	} else {
+		in.Auth = machine(who, of)
 	}
-	who := state.Auth()
-	return &answer{
-		Outcome:   outcomeIn,
-		TokenType: nullable(who.TokenType),
-		Auth:      signedIn(who),
-		SetCookie: []string{},
-	}
+	return in
 }
 
 // settle waits until every goroutine that the library has started is gone: keys
@@ -172,14 +178,27 @@ func settle(before int) {
 	}
 }
 
-// authenticate asks the library. A panic in it is an answer, not the end of the
-// run.
-func authenticate(auth *clerkauth.Authenticator, r *http.Request) (state clerkauth.State, err error) {
+// authenticate asks the library who sent r: of sessions that is all, of machines
+// whether a route for these kinds lets them in. A panic in it is an answer, not the
+// end of the run.
+func authenticate(auth *clerkauth.Authenticator, r *http.Request, kinds []clerkauth.TokenType) (who clerkauth.Auth, err error) {
 	defer settle(runtime.NumGoroutine())
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	return auth.Authenticate(r), nil
+	if slices.Equal(kinds, []clerkauth.TokenType{clerkauth.SessionToken}) {
+		state := auth.Authenticate(r)
+		return state.Auth(), state.Err()
+	}
+	demands := make([]clerkauth.Access, len(kinds))
+	for i, kind := range kinds {
+		demands[i] = clerkauth.Token(kind)
+		if kind == clerkauth.SessionToken {
+			demands[i] = clerkauth.SignedIn
+		}
+	}
+	ctx, err := auth.Check(r, clerkauth.AnyOf(demands...))
+	return clerkauth.FromContext(ctx), err
 }

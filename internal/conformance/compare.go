@@ -108,6 +108,9 @@ func (a *answer) excused(e effect, otherwise class) class {
 // judgeIdentity compares two answers that let somebody in.
 func (a *answer) judgeIdentity(sdk *expected) (class, string) {
 	ours := plain(a.Auth)
+	if may(a.Rule, effectMore) && empty(sdk.Auth["id"]) && empty(sdk.Auth["userId"]) {
+		return stricter, "" // it lets in, and does not know whom
+	}
 	if sdk.Auth["throws"] != nil {
 		// The SDK has no answer; it has to be as if nothing had been granted.
 		for _, name := range rights {
@@ -155,7 +158,7 @@ func sameType(theirs any, ours nullable) bool {
 
 // rights are the fields of an auth object of which less is stricter. Claims are
 // among them, because applications decide by them as well.
-var rights = []string{"orgId", "orgRole", "orgSlug", "orgPermissions", "scopes", "sessionClaims"}
+var rights = []string{"orgId", "orgRole", "orgSlug", "orgPermissions", "scopes", "sessionClaims", "claims", "clientId"}
 
 // plain turns our answer into what it is as JSON.
 func plain(m map[string]any) map[string]any {

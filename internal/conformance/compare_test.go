@@ -13,7 +13,11 @@ func TestJudge(t *testing.T) {
 		signedOut = `{"status":"signed-out","reason":"token-invalid","tokenType":"session_token","headers":{}}`
 		redirect  = `{"status":"handshake","reason":"dev-browser-missing","tokenType":"session_token",
 			"headers":{"location":["https://x.test/v1/client/handshake?a=1&b=2"],"set-cookie":["c=1"]},"auth":null}`
-		throws     = `{"throws":{"name":"Error","message":"no"}}`
+		throws    = `{"throws":{"name":"Error","message":"no"}}`
+		unknown   = `{"status":"signed-in","reason":null,"tokenType":"m2m_token","headers":{},"auth":{"isAuthenticated":true,"tokenType":"m2m_token"}}`
+		ofMachine = `{"status":"signed-in","reason":null,"tokenType":"m2m_token","headers":{},"auth":{"isAuthenticated":true,"id":"mt_1","subject":"mch_1",
+			"scopes":["mch_2"],"claims":{"a":1}}}`
+		listed     = `{"status":"signed-out","reason":"token-type-mismatch","tokenType":null,"headers":{}}`
 		authThrows = `{"status":"signed-in","reason":null,"tokenType":"session_token","headers":{},"auth":{"throws":{"name":"TypeError"}}}`
 		pending    = `{"status":"signed-in","reason":null,"tokenType":"session_token","headers":{},"auth":{"isAuthenticated":false,"sessionStatus":"pending"}}`
 	)
@@ -35,6 +39,11 @@ func TestJudge(t *testing.T) {
 	nobody := &answer{Outcome: outcomeIn, TokenType: "session_token", Auth: map[string]any{"isAuthenticated": true, "userId": "user_1"}}
 	cookie := in("", "user_1", "org:admin", all...)
 	cookie.SetCookie = []string{"c=1"}
+	known := func(rule string) *answer {
+		return &answer{Outcome: outcomeIn, TokenType: "m2m_token", Rule: rule, Auth: map[string]any{
+			"isAuthenticated": true, "id": "mt_1", "subject": "mch_1", "scopes": []string{"mch_2"},
+		}}
+	}
 	machine := in("", "user_1", "org:admin", all...)
 	machine.TokenType = "api_key"
 
@@ -78,6 +87,15 @@ func TestJudge(t *testing.T) {
 		{"one permission more", in("claim-types", "user_1", "org:admin", "org:a:b", "org:a:x"), signedInAs, laxer},
 		{"another role", in("claim-types", "user_1", "org:owner", all...), signedInAs, laxer},
 		{"an organization where the sdk throws at it", in("claim-types", "user_1", "org:admin"), authThrows, laxer},
+
+		{"a machine without its claims by a rule", known("decodable-claims"), ofMachine, stricter},
+		{"a machine without its claims", known(""), ofMachine, unexplained},
+		{"a machine that the sdk lets in unknown", known(""), unknown, laxer},
+		{"a machine that the sdk lets in unknown, by a rule", known("json-charset"), unknown, stricter},
+		{"a machine at whom the sdk throws", known(""), authThrows, laxer},
+		{"a machine at whom the sdk throws, by a rule", known("json-charset"), authThrows, stricter},
+		{"a kind that is not listed", &answer{Outcome: outcomeRefuse, Reason: "token-type-mismatch"}, listed, agree},
+		{"a kind that is not listed, called by it", refuse("", "token-type-mismatch"), listed, unexplained},
 
 		{"another user", in("claim-types", "user_2", "org:admin", all...), signedInAs, unexplained},
 		{"another token type", machine, signedInAs, unexplained},

@@ -21,6 +21,10 @@ func TestCorpus(t *testing.T) {
 		alike float64 // the least share of agree and same refusal
 	}{
 		{"sessions", []string{"header.", "config", "claims."}, 0.75},
+		{"machine kinds", []string{"machine.accepts"}, 0.8},
+		{"machine answers", []string{"machine.bapi"}, 0.8},
+		{"machine tokens", []string{"machine.jwt"}, 0.8},
+		{"machine audiences", []string{"machine.audience"}, 0.8},
 		{"has", []string{"has."}, 0.95},
 		{"matcher", []string{"matcher."}, 0.65},
 	} {

@@ -2,19 +2,81 @@ package main
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 
 	"github.com/clerkauth/clerkauth"
 )
 
-// signedOut is the SDK's auth object of nobody.
-func signedOut(status string) map[string]any {
-	a := map[string]any{"tokenType": clerkauth.SessionToken, "isAuthenticated": false, "sessionStatus": nullable(status)}
-	for _, name := range []string{
+// fieldsOf are those that the SDK's auth object of each kind has beside tokenType
+// and isAuthenticated, and which are null in nobody's.
+var fieldsOf = map[clerkauth.TokenType][]string{
+	clerkauth.SessionToken: {
 		"userId", "sessionId", "orgId", "orgRole", "orgSlug", "orgPermissions", "factorVerificationAge", "actor", "sessionClaims",
-	} {
+	},
+	clerkauth.APIKey:     {"id", "subject", "scopes", "name", "claims", "userId", "orgId"},
+	clerkauth.M2MToken:   {"id", "subject", "scopes", "claims", "machineId"},
+	clerkauth.OAuthToken: {"id", "subject", "scopes", "userId", "clientId"},
+}
+
+// signedOut is the SDK's auth object of nobody, where a token of that type was
+// asked for.
+func signedOut(of clerkauth.TokenType, status string) map[string]any {
+	a := map[string]any{"tokenType": nullable(of), "isAuthenticated": false}
+	for _, name := range fieldsOf[of] {
 		a[name] = nil
 	}
+	if of == clerkauth.SessionToken {
+		a["sessionStatus"] = nullable(status)
+	}
 	return a
+}
+
+// machine is our identity of a machine in the shape of the SDK's auth object.
+func machine(who clerkauth.Auth, r *reading) map[string]any {
+	scopes := any(append([]string{}, who.Scopes()...))
+	all := map[string]any{
+		"id": who.TokenID, "subject": who.Subject, "name": who.KeyName, "clientId": who.ClientID,
+		"machineId": nullable(who.MachineID), "userId": nullable(who.UserID), "orgId": nullable(who.OrgID),
+	}
+	// Claims that ClaimsAs will not hand out stay unseen.
+	payload, err := clerkauth.ClaimsAs[json.RawMessage](who)
+	switch {
+	case err != nil:
+	case r.opaque():
+		all["claims"] = payload
+	default:
+		var claims map[string]json.RawMessage
+		_ = json.Unmarshal(payload, &claims)
+		// The SDK hands out these claims as they are, be they a list or a text.
+		if text, ok := r.p[sdkScopes(who.TokenType, claims)].(string); ok && slices.Equal(strings.Split(text, " "), who.Scopes()) {
+			scopes = text
+		}
+		for _, name := range []string{"iss", "sub", "exp", "nbf", "iat", "jti"} {
+			delete(claims, name)
+		}
+		if len(claims) > 0 {
+			all["claims"] = claims
+		}
+	}
+	all["scopes"] = scopes
+	a := map[string]any{"tokenType": who.TokenType, "isAuthenticated": true}
+	for _, name := range fieldsOf[who.TokenType] {
+		a[name] = all[name]
+	}
+	return a
+}
+
+// sdkScopes names the claim that the SDK takes for the scopes of a JWT without
+// splitting it, if it is there.
+func sdkScopes(of clerkauth.TokenType, claims map[string]json.RawMessage) string {
+	if of == clerkauth.OAuthToken {
+		return "scp"
+	}
+	if _, ok := claims["scopes"]; ok {
+		return ""
+	}
+	return "aud"
 }
 
 // signedIn is our identity in the shape of the SDK's auth object. A field is

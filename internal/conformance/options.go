@@ -32,6 +32,12 @@ var optionTable = map[string]func(*clerkauth.Config, any) error{
 		c.SecretKey = clerkauth.NewSecret(s)
 		return err
 	},
+	"machineSecretKey": func(c *clerkauth.Config, v any) error {
+		var s string
+		err := readText(v, &s)
+		c.MachineSecretKey = clerkauth.NewSecret(s)
+		return err
+	},
 	"apiUrl": func(c *clerkauth.Config, v any) error {
 		err := readText(v, &c.BackendURL)
 		c.BackendURL = strings.ReplaceAll(c.BackendURL, "{{BAPI}}", backendOrigin)
@@ -51,10 +57,7 @@ var optionTable = map[string]func(*clerkauth.Config, any) error{
 	"organizationSyncOptions": noPatterns,
 	"satelliteAutoSync":       ignored, // it means nothing but on a satellite
 
-	// These change no decision: a key of machines, who are not there yet, and
-	// what an Authenticator of its own for each request does.
-	"machineSecretKey": ignored,
-	"skipJwksCache":    ignored,
+	"skipJwksCache": ignored, // an Authenticator of its own for each request does it
 }
 
 // configure translates options.
@@ -62,7 +65,7 @@ func configure(options map[string]any) (clerkauth.Config, error) {
 	var c clerkauth.Config
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		value := options[name]
-		if value == nil {
+		if value == nil || pointless(options, name) {
 			continue // as good as absent
 		}
 		set, ok := optionTable[name]
@@ -77,6 +80,19 @@ func configure(options map[string]any) (clerkauth.Config, error) {
 		c.PublishableKey = ""
 	}
 	return c, nil
+}
+
+// pointless tells whether an option means nothing beside others: the version of the
+// Backend API is in the path of keys alone, and nobody is sent to another domain
+// for a machine-to-machine token.
+func pointless(options map[string]any, name string) bool {
+	switch name {
+	case "apiVersion":
+		return truthy(options["jwtKey"])
+	case "isSatellite", "domain", "proxyUrl":
+		return options["acceptsToken"] == string(clerkauth.M2MToken)
+	}
+	return false
 }
 
 func readText(v any, into *string) error {
@@ -121,17 +137,43 @@ func clockSkew(c *clerkauth.Config, v any) error {
 	return nil
 }
 
-// acceptsToken knows session tokens alone. More kinds are nearest to those; none
-// of them is unsayable.
-func acceptsToken(_ *clerkauth.Config, v any) error {
-	var kinds []string
-	if err := readList(v, &kinds); err != nil {
-		return err
+// allKinds are the kinds of credentials that there are.
+var allKinds = append([]clerkauth.TokenType{clerkauth.SessionToken}, machineKinds...)
+
+// acceptsToken leaves out what is no kind; if there is nothing else, it is
+// unsayable.
+func acceptsToken(c *clerkauth.Config, v any) error {
+	if c.Accept = acceptedKinds(v); len(c.Accept) == 0 {
+		return fmt.Errorf("%v names no kind", v)
 	}
-	if slices.Contains(kinds, "session_token") || v == "any" {
-		return nil
+	return nil
+}
+
+// acceptedKinds returns the kinds that a value of the option names: the one that
+// it is, those that are in it, or any.
+func acceptedKinds(v any) []clerkauth.TokenType {
+	if v == "any" {
+		return allKinds
 	}
-	return fmt.Errorf("%v has no session token", v)
+	list, isList := v.([]any)
+	if !isList {
+		list = []any{v}
+	}
+	var kinds []clerkauth.TokenType
+	for _, kind := range allKinds {
+		if slices.Contains(list, any(string(kind))) {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
+}
+
+// accepted returns the kinds that a case accepts.
+func (c *authCase) accepted() []clerkauth.TokenType {
+	if c.Options["acceptsToken"] == nil {
+		return []clerkauth.TokenType{clerkauth.SessionToken}
+	}
+	return acceptedKinds(c.Options["acceptsToken"])
 }
 
 // nothingBut is for an option that we have in one way alone.

@@ -35,15 +35,15 @@ type rule struct {
 // rules are tried in this order; the first that holds is named.
 var rules = []rule{
 	// What can be configured.
-	{"machines-later", "machine tokens are not verified yet", refuses, machinesLater},
 	{"browser-later", "cookies, handshakes, refreshing, satellites and proxies are not there yet", refuses, browserLater},
 	{"typed-options", "an option of another type, or that Config does not have, is no configuration", refuses, unsaidOption},
 	{"exact-origins", "an authorized party that could never equal an azp is refused at the start", refuses, inexactOrigin},
 	{"skew-range", "a skew over five minutes or below none is refused at the start", refuses, skewOutOfRange},
 	{"key-forms", "JWTKey is read as RSA in any usual form and refused at the start otherwise", refuses, keyUnreadable},
+	{"instance-named", "a publishable key that can be read, or issuers, say whose tokens are accepted", refuses, noInstance},
 	{"config-at-start", "keys are of one instance, issuers URLs, audiences not empty, or New refuses", refuses, refusedAtStart},
 	{"jwt-key-forms", "JWTKey may be of any RSA size, PKCS #1, or have its line breaks escaped", reads, keyReadableByUs},
-	{"no-secret-needed", "verifying sessions takes no secret key", grantsMore, withoutSecret},
+	{"no-secret-needed", "verifying JWTs takes no secret key, and verifying machine-to-machine tokens no other than the machine's", grantsMore, withoutSecret},
 
 	// How a credential is presented.
 	{"strict-http", "net/http refuses what is no request", refuses, badRequest},
@@ -51,7 +51,12 @@ var rules = []rule{
 	{"bearer-case", "the scheme is case-insensitive (RFC 9110 section 11.1)", reads, bearerCase},
 	{"scheme-required", "a token without a scheme is no credential", refuses, schemeless},
 	{"one-space", "one space follows the scheme, and nothing the token", refuses, moreThanOneToken},
+	{"missing-token", "where nothing is presented a token is missing, whatever kinds would do", renames, missingToken},
 	{"opaque-kind", "an opaque machine token is called by its kind, not malformed", renames, opaqueKind},
+
+	{"opaque-form", "nobody is asked about an opaque credential that is not a prefix and 1 to 512 of A-Z a-z 0-9 _ -", refuses, oddOpaque},
+	{"kind-by-claims", "a machine's category, subject or type makes a JWT a machine's, whatever else it lacks", renames, otherKind},
+	{"api-key-jwt", "a JWT with an API key's id is no session", refuses, apiKeyJWT},
 
 	// How a token is written.
 	{"strict-base64", "padding would give one token two spellings", refuses, malformed(padded)},
@@ -75,6 +80,9 @@ var rules = []rule{
 	{"fetch-limit", "unknown key ids and failures do not cause a fetch each", refuses, fetchLimited},
 	{"outage-reason", "keys that cannot be had are one reason, whatever went wrong", renames, outage},
 
+	// What a machine's JWT is, before its claims.
+	{"oauth-category", "an OAuth token is of no category of Clerk's", refuses, ofKind(clerkauth.OAuthToken, categorised)},
+
 	// What it claims.
 	{"subject-required", "a session is somebody's: sub is an id of visible ASCII", refuses, badClaim(clerkauth.ErrTokenClaims, noSubject)},
 	{"audience-enforced", "a configured audience is demanded, in the form of RFC 7519", refuses, badClaim(clerkauth.ErrTokenClaims, noAudience)},
@@ -84,20 +92,34 @@ var rules = []rule{
 	{"session-id-required", "a session has an id, which begins with sess_", refuses, badClaim(clerkauth.ErrTokenClaims, noSessionID)},
 	{"unknown-status", "a session is active or pending; what else sts may say is not known", refuses, badClaim(clerkauth.ErrTokenClaims, oddStatus)},
 
+	{"token-id-required", "a machine's JWT has an id", refuses, claimOfMachine(noTokenID)},
+	{"scope-types", "scopes are a text or a list of texts", refuses, claimOfMachine(oddScopes)},
+	{"machine-subject", "a machine-to-machine token is of a machine, an OAuth token of a user", refuses, foreignSubject},
+	{"precise-reason", "a machine's JWT is refused for the reasons for which a session's is", renames, preciseReason},
+
+	// What Clerk says about an opaque credential.
+	{"answer-form", "an answer is a JSON object of unique names and Clerk's types", refuses, told(noAnswer, clerkauth.ErrBackendUnavailable)},
+	{"answer-object", "an answer is about the kind of credential that was asked about", refuses, told(otherObject, clerkauth.ErrTokenInvalid)},
+	{"answer-ids", "a credential has an id, and is somebody's", refuses, told(namesNobody, clerkauth.ErrTokenInvalid)},
+	{"answer-flags", "what is revoked or expired is refused, whatever the status", refuses, told(noLongerGood, clerkauth.ErrTokenInvalid, clerkauth.ErrTokenExpired)},
+	{"answer-status", "401 is about our key whatever its body, and 404 about the credential only with Clerk's error", renames, otherMeaning},
+	{"json-charset", "JSON whose type has a parameter is JSON", grantsMore, charset},
+
 	// What it grants.
 	{"known-version", "organization claims of a version that is not known are not read", grantsLess, unknownVersion},
 	{"claim-types", "an organization without an id, or a claim of another type than Clerk's, grants nothing", grantsLess, oddOrganization},
+	{"scope-words", "nothing between two spaces is no scope", grantsLess, emptyScopes},
+	{"client-id", "a client is named by an id of visible ASCII", grantsLess, oddClient},
 	{"decodable-claims", "claims that encoding/json would mix up, or cannot hold, are not handed out", grantsLess, undecodable},
 }
 
 // ruleFor names the rule by which we decide otherwise than the SDK, "" if we do
 // not, or do not know why.
 func ruleFor(r *reading, a *answer) string {
-	if a.Reason == reasonPanic || a.Outcome == outcomeRefuse && r.rejects() {
+	if a.Reason == reasonPanic || a.Outcome == outcomeRefuse && (r.flow == flowThrows || r.sdkCrashes(a)) {
 		return "" // the SDK refuses as well, and gives no reason
 	}
-	// Of a machine's token it may say that by another token type.
-	if a.Outcome == outcomeRefuse && a.Reason == nullable(r.sdkReason()) && !r.machine() {
+	if reason, of := r.sdkRefuses(); a.Outcome == outcomeRefuse && reason != "" && a.Reason == nullable(reason) && a.TokenType == nullable(of) {
 		return ""
 	}
 	for _, rule := range rules {
@@ -114,15 +136,6 @@ func may(name string, e effect) bool {
 	return i >= 0 && rules[i].effects&e != 0
 }
 
-func machinesLater(r *reading, a *answer) bool {
-	var u unsayable
-	if errors.As(a.config, &u) {
-		return u.option == "acceptsToken"
-	}
-	several := r.Options["acceptsToken"] != nil && r.Options["acceptsToken"] != "session_token"
-	return several && r.machine() && a.Outcome == outcomeRefuse
-}
-
 func browserLater(r *reading, a *answer) bool {
 	var u unsayable
 	if errors.As(a.config, &u) {
@@ -130,10 +143,10 @@ func browserLater(r *reading, a *answer) bool {
 	}
 	switch a.Reason {
 	case nullable(clerkauth.ErrTokenMissing):
-		return r.token == ""
+		return r.flow == flowCookies
 	case nullable(clerkauth.ErrTokenExpired), nullable(clerkauth.ErrTokenEarly), nullable(clerkauth.ErrTokenFuture):
 		// The SDK would refresh, or start a handshake.
-		return r.decodes
+		return r.flow == flowSession && r.decodes
 	}
 	return false
 }

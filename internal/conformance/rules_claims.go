@@ -12,7 +12,7 @@ import (
 // reason, and the SDK does not.
 func badClaim(reason clerkauth.Reason, property func(*reading) bool) func(*reading, *answer) bool {
 	return func(r *reading, a *answer) bool {
-		return a.Reason == nullable(reason) && r.presented() && r.sdkJudges() != reason && property(r)
+		return a.Reason == nullable(reason) && r.decodes && r.sdkJudges() != reason && property(r)
 	}
 }
 
@@ -37,9 +37,15 @@ func noAudience(r *reading) bool {
 		slices.ContainsFunc(list, notText)
 }
 
+// foreignIssuer holds for an issuer that the SDK does not look at: it needs to be
+// told one, and looks at that of sessions alone.
 func foreignIssuer(r *reading) bool {
+	iss, _ := r.p["iss"].(string)
 	own, _ := keyIssuer(r.text("publishableKey"))
-	return len(r.list("issuer")) == 0 && r.p["iss"] != own
+	if issuers := r.list("issuer"); len(issuers) > 0 {
+		return r.flow == flowJWT && !slices.Contains(issuers, iss)
+	}
+	return iss != own
 }
 
 func timesOutOfRange(r *reading) bool {
@@ -54,12 +60,12 @@ func timesOutOfRange(r *reading) bool {
 
 func noSessionID(r *reading) bool {
 	sid, _ := r.p["sid"].(string)
-	return !isID(sid) || !strings.HasPrefix(sid, "sess_")
+	return r.flow == flowSession && (!isID(sid) || !strings.HasPrefix(sid, "sess_"))
 }
 
 func oddStatus(r *reading) bool {
 	sts, ok := r.p["sts"]
-	return ok && sts != "active" && sts != "pending"
+	return r.flow == flowSession && ok && sts != "active" && sts != "pending"
 }
 
 // version returns the v claim: 1 where there is none.
@@ -122,7 +128,14 @@ func notText(v any) bool {
 // undecodable holds for claims that ClaimsAs does not hand out: names in them
 // differ only in case, or a number is beyond float64.
 func undecodable(r *reading, a *answer) bool {
-	return a.Outcome == outcomeIn && a.Auth["sessionClaims"] == nil && ambiguous(r.payload)
+	claims, name := r.payload, "sessionClaims"
+	if r.flow == flowOpaque {
+		claims = r.saidObject()["claims"]
+	}
+	if r.kind != "" {
+		name = "claims"
+	}
+	return a.Outcome == outcomeIn && r.kind != clerkauth.OAuthToken && a.Auth[name] == nil && ambiguous(claims)
 }
 
 func ambiguous(v any) bool {

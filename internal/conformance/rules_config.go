@@ -29,9 +29,10 @@ func refusedAtStart(r *reading, a *answer) bool {
 	notPage := func(s string) bool { return s != "" && s[0] != '/' && notURL(strings.TrimRight(s, "/")) }
 	blank := func(c rune) bool { return c <= ' ' || c > '~' }
 	own, isKey := keyIssuer(key)
-	return isKey && !hostPattern.MatchString(own) ||
+	machine := r.text("machineSecretKey")
+	return machine != "" && !strings.HasPrefix(machine, "ak_") || isKey && !hostPattern.MatchString(own) ||
 		!strings.HasPrefix(strings.TrimPrefix(secret, "sk_"), kind) ||
-		strings.ContainsFunc(key+secret+r.text("signInUrl")+r.text("signUpUrl"), blank) ||
+		strings.ContainsFunc(key+secret+machine+r.text("signInUrl")+r.text("signUpUrl"), blank) ||
 		notPage(r.text("signInUrl")) || notPage(r.text("signUpUrl")) ||
 		slices.Contains(r.list("audience"), "") || slices.ContainsFunc(r.list("issuer"), notURL)
 }
@@ -95,7 +96,7 @@ func keyUnreadable(r *reading, a *answer) bool {
 // signature good.
 func keyReadableByUs(r *reading, a *answer) bool {
 	text := r.text("jwtKey")
-	if a.config != nil || text == "" || !r.presented() || signatureRefused(a) {
+	if a.config != nil || text == "" || !r.decodes || signatureRefused(a) {
 		return false
 	}
 	for _, s := range []string{"-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"} {
@@ -115,19 +116,24 @@ func signatureRefused(a *answer) bool {
 }
 
 func withoutSecret(r *reading, a *answer) bool {
-	return a.Outcome == outcomeIn && r.text("secretKey") == ""
+	return a.Outcome == outcomeIn && r.text("secretKey") == "" && r.rejects()
 }
 
 func badRequest(_ *reading, a *answer) bool { return a.Reason == reasonRequest }
 
 // presented tells whether the SDK finds a token that it decodes; with any other
 // it goes to the cookies, or refuses as we do.
-func (r *reading) presented() bool { return r.token != "" && r.decodes }
+func (r *reading) presented() bool { return r.decodes || r.opaque() }
 
-func invalid(a *answer) bool { return a.Reason == nullable(clerkauth.ErrTokenInvalid) }
+// invalid tells whether we call the token malformed. Where only machines are let
+// in, we do not tell that from a token of another kind.
+func (r *reading) invalid(a *answer) bool {
+	return a.Reason == nullable(clerkauth.ErrTokenInvalid) ||
+		a.Reason == nullable(clerkauth.ErrTokenType) && !slices.Contains(r.accepted(), clerkauth.SessionToken)
+}
 
 func twoLines(r *reading, a *answer) bool {
-	return len(r.lines) > 1 && invalid(a) && (r.token == "" || r.decodes)
+	return len(r.lines) > 1 && r.invalid(a) && (r.token == "" || r.presented())
 }
 
 // bearer splits a single line that has a scheme which we take for Bearer.
@@ -154,9 +160,9 @@ func schemeless(r *reading, a *answer) bool {
 
 func moreThanOneToken(r *reading, a *answer) bool {
 	_, rest := r.bearer()
-	return invalid(a) && r.presented() && rest != " "+r.token
+	return r.invalid(a) && r.presented() && rest != " "+r.token
 }
 
 func opaqueKind(r *reading, a *answer) bool {
-	return r.opaque() && a.Reason == nullable(clerkauth.ErrTokenType)
+	return r.flow == flowSession && r.opaque() && a.Reason == nullable(clerkauth.ErrTokenType)
 }

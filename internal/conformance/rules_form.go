@@ -16,7 +16,7 @@ import (
 // malformed makes a rule of a property for which we call a token malformed that
 // the SDK reads.
 func malformed(property func(*reading) bool) func(*reading, *answer) bool {
-	return func(r *reading, a *answer) bool { return invalid(a) && r.presented() && property(r) }
+	return func(r *reading, a *answer) bool { return r.invalid(a) && r.decodes && property(r) }
 }
 
 func padded(r *reading) bool { return strings.Contains(r.token, "=") }
@@ -41,9 +41,11 @@ func either(r *reading, property func([]byte) bool) bool {
 
 // badText finds what the SDK replaces or drops.
 func badText(r *reading) bool {
-	return either(r, func(text []byte) bool {
-		return !utf8.Valid(text) || bytes.HasPrefix(text, []byte("\ufeff")) || loneSurrogate(text)
-	})
+	return either(r, badJSON)
+}
+
+func badJSON(text []byte) bool {
+	return !utf8.Valid(text) || bytes.HasPrefix(text, []byte("\ufeff")) || loneSurrogate(text)
 }
 
 // loneSurrogate looks for an escaped half of a character without its other half.
@@ -108,24 +110,24 @@ func hasTwins(text []byte) bool {
 	}
 }
 
-func deep(r *reading) bool {
-	return either(r, func(text []byte) bool {
-		d := json.NewDecoder(bytes.NewReader(text))
-		for depth := 0; ; {
-			t, err := d.Token()
-			if err != nil {
-				return false
-			}
-			switch t {
-			case json.Delim('{'), json.Delim('['):
-				if depth++; depth > 64 {
-					return true
-				}
-			case json.Delim('}'), json.Delim(']'):
-				depth--
-			}
+func deep(r *reading) bool { return either(r, tooDeep) }
+
+func tooDeep(text []byte) bool {
+	d := json.NewDecoder(bytes.NewReader(text))
+	for depth := 0; ; {
+		t, err := d.Token()
+		if err != nil {
+			return false
 		}
-	})
+		switch t {
+		case json.Delim('{'), json.Delim('['):
+			if depth++; depth > 64 {
+				return true
+			}
+		case json.Delim('}'), json.Delim(']'):
+			depth--
+		}
+	}
 }
 
 func hasMember(names ...string) func(*reading) bool {

@@ -134,7 +134,6 @@ func TestRules(t *testing.T) {
 		{"something behind it", "Bearer " + good + " x", nil, "refuse", "one-space"},
 		{"two spaces", "Bearer  " + good, nil, "refuse", ""},
 		{"a machine's", "Bearer mt_1", nil, "refuse", "opaque-kind"},
-		{"a machine's, accepted", "Bearer mt_1", map[string]any{"acceptsToken": "any"}, "refuse", "machines-later"},
 
 		{"no subject", "Bearer " + replaced("user_1", ""), nil, "refuse", "subject-required"},
 		{"subject of another type", "Bearer " + replaced(`"user_1"`, "7"), nil, "refuse", ""},
@@ -171,6 +170,144 @@ func TestRules(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			a := decideAll(t, b.newCase(c.authorization, c.options))[0]
 			if a.Outcome != c.outcome || a.Rule != c.rule {
+				t.Errorf("%s (%s) by rule %q, want %s by %q", a.Outcome, a.Reason, a.Rule, c.outcome, c.rule)
+			}
+		})
+	}
+}
+
+// TestMachineRules is TestRules for machine credentials.
+func TestMachineRules(t *testing.T) {
+	b := newBench(t)
+	const (
+		m2mHeader   = `{"alg":"RS256","typ":"JWT","cat":"cl_B7d4PD333AAA","kid":"k1"}`
+		m2m         = `{"iss":"https://clerk.example.com","sub":"mch_1","jti":"mt_1","exp":1790000050,"scopes":"mch_2 mch_3"}`
+		oauthHeader = `{"alg":"RS256","typ":"at+jwt","kid":"k1"}`
+		oauth       = `{"iss":"https://clerk.example.com","sub":"user_1","jti":"oat_1","exp":1790000050,"scope":"a b"}`
+		key         = `{"object":"api_key","id":"ak_1","subject":"user_1","scopes":["a"],"revoked":false,"expired":false,"expiration":null}`
+		json200     = "application/json"
+	)
+	token := func(header, payload, from, to string) string {
+		return "Bearer " + b.token(t, strings.Replace(header, from, to, 1), strings.Replace(payload, from, to, 1))
+	}
+	said := func(from, to string) bapiAnswer {
+		return bapiAnswer{Status: 200, ContentType: json200, Body: json.RawMessage(strings.Replace(key, from, to, 1))}
+	}
+	asText := func(contentType, text string) bapiAnswer {
+		return bapiAnswer{Status: 200, ContentType: contentType, Body: encode(t, text)}
+	}
+	failed := func(status int, text string) bapiAnswer {
+		a := asText(json200, text)
+		a.Status = status
+		return a
+	}
+	list := func(kinds ...any) []any { return kinds }
+
+	for _, c := range []struct {
+		name, authorization string
+		accepts             any
+		said                bapiAnswer
+		outcome, rule       string
+		tokenType           nullable
+	}{
+		{"API key", "Bearer ak_1", "api_key", said("", ""), "in", "", "api_key"},
+		{"API key among others", "Bearer ak_1", "any", said("", ""), "in", "", "api_key"},
+		{"API key not listed", "Bearer ak_1", list("m2m_token"), said("", ""), "refuse", "", ""},
+		{"API key where another is asked for", "Bearer ak_1", "m2m_token", said("", ""), "refuse", "", "m2m_token"},
+		{"API key beside what is no kind", "Bearer ak_1", list("x", "api_key"), said("", ""), "in", "", "api_key"},
+		{"no kind", "Bearer ak_1", "x", said("", ""), "refuse", "typed-options", ""},
+		{"no kinds", "Bearer ak_1", []any{}, said("", ""), "refuse", "typed-options", ""},
+		{"a session's is asked for", "Bearer ak_1", "session_token", said("", ""), "refuse", "opaque-kind", "session_token"},
+		{"nothing", "", "api_key", said("", ""), "refuse", "missing-token", "api_key"},
+		{"nothing, of a list", "", list("api_key"), said("", ""), "refuse", "missing-token", ""},
+		{"nothing, where cookies would do", "", "any", said("", ""), "refuse", "browser-later", "session_token"},
+		{"no scheme", "ak_1", "api_key", said("", ""), "refuse", "scheme-required", "api_key"},
+		{"two spaces behind", "Bearer ak_1  x", "api_key", said("", ""), "refuse", "one-space", "api_key"},
+		{"prefix alone", "Bearer ak_", "api_key", said("", ""), "refuse", "opaque-form", "api_key"},
+		{"two dots", "Bearer ak_1.a.b", "api_key", said("", ""), "refuse", "opaque-form", "api_key"},
+
+		{"revoked", "Bearer ak_1", "api_key", said(`"revoked":false`, `"revoked":true`), "refuse", "answer-flags", "api_key"},
+		{"expired", "Bearer ak_1", "api_key", said(`"expired":false`, `"expired":true`), "refuse", "answer-flags", "api_key"},
+		{"expiration past", "Bearer ak_1", "api_key", said(`n":null`, `n":1790000000000`), "refuse", "answer-flags", "api_key"},
+		{"expiration to come", "Bearer ak_1", "api_key", said(`n":null`, `n":1790000000001`), "in", "", "api_key"},
+		{"another object", "Bearer ak_1", "api_key", said(`"api_key"`, `"x"`), "refuse", "answer-object", "api_key"},
+		{"no id", "Bearer ak_1", "api_key", said(`"ak_1"`, "null"), "refuse", "answer-ids", "api_key"},
+		{"no subject", "Bearer ak_1", "api_key", said(`"user_1"`, "null"), "refuse", "", "api_key"},
+		{"scopes of another type", "Bearer ak_1", "api_key", said(`["a"]`, `"a"`), "refuse", "answer-form", "api_key"},
+		{"no scopes", "Bearer ak_1", "api_key", said(`["a"]`, `null`), "in", "", "api_key"},
+		{"one name twice", "Bearer ak_1", "api_key", said(`{`, `{"id":"ak_2",`), "refuse", "answer-form", "api_key"},
+		{"text", "Bearer mt_1", "m2m_token", asText("text/plain", "x"), "refuse", "answer-form", "m2m_token"},
+		{"broken", "Bearer ak_1", "api_key", asText(json200, "{"), "refuse", "", "api_key"},
+		{"with a charset", "Bearer ak_1", "api_key", asText(json200+"; charset=utf-8", key), "in", "json-charset", "api_key"},
+		{"no content", "Bearer mt_1", "m2m_token", failed(204, ""), "refuse", "", "m2m_token"},
+		{"another object's subject", "Bearer oat_1", "oauth_token", said("", ""), "refuse", "answer-object", "oauth_token"},
+		{"of a machine that is none", "Bearer mt_1", "m2m_token", said(`"api_key"`, `"machine_to_machine_token"`), "refuse", "machine-subject", "m2m_token"},
+		{"our key is bad", "Bearer ak_1", "api_key", failed(401, `{"errors":[]}`), "refuse", "", "api_key"},
+		{"our key is bad, without a body", "Bearer ak_1", "api_key", failed(401, ""), "refuse", "answer-status", "api_key"},
+		{"not found", "Bearer ak_1", "api_key", failed(404, `{"errors":[{"code":"x"}]}`), "refuse", "", "api_key"},
+		{"not found, and no error", "Bearer ak_1", "api_key", failed(404, `{}`), "refuse", "answer-status", "api_key"},
+		{"limited", "Bearer ak_1", "api_key", failed(429, `{}`), "refuse", "", "api_key"},
+		{"down", "Bearer ak_1", "api_key", bapiAnswer{}, "refuse", "", "api_key"},
+
+		{"M2M JWT", token(m2mHeader, m2m, "", ""), "m2m_token", bapiAnswer{}, "in", "", "m2m_token"},
+		{"of another category", token(m2mHeader, m2m, "333AAA", "111AAA"), "any", bapiAnswer{}, "refuse", "", "m2m_token"},
+		{"of a user", token(m2mHeader, m2m, "mch_1", "user_1"), "any", bapiAnswer{}, "refuse", "kind-by-claims", "session_token"},
+		{"without an id", token(m2mHeader, m2m, `"mt_1"`, "7"), "m2m_token", bapiAnswer{}, "refuse", "token-id-required", "m2m_token"},
+		{"of another issuer", token(m2mHeader, m2m, "clerk.", "x."), "m2m_token", bapiAnswer{}, "refuse", "issuer-enforced", "m2m_token"},
+		{"expired JWT", token(m2mHeader, m2m, "1790000050", "1789999995"), "m2m_token", bapiAnswer{}, "refuse", "precise-reason", "m2m_token"},
+		{"no end", token(m2mHeader, m2m, "1790000050", `"x"`), "m2m_token", bapiAnswer{}, "refuse", "", "m2m_token"},
+		{"unknown algorithm", token(m2mHeader, m2m, "RS256", "none"), "m2m_token", bapiAnswer{}, "refuse", "precise-reason", "m2m_token"},
+		{"space between two", token(m2mHeader, m2m, "mch_2 ", "mch_2  "), "m2m_token", bapiAnswer{}, "in", "scope-words", "m2m_token"},
+		{"scopes null", token(m2mHeader, m2m, `"mch_2 mch_3"`, "null"), "m2m_token", bapiAnswer{}, "refuse", "scope-types", "m2m_token"},
+		{"scopes a number", token(m2mHeader, m2m, `"mch_2 mch_3"`, "7"), "m2m_token", bapiAnswer{}, "refuse", "", "m2m_token"},
+		{"OAuth JWT", token(oauthHeader, oauth, "", ""), list("oauth_token"), bapiAnswer{}, "in", "", "oauth_token"},
+		{"scp a text", token(oauthHeader, oauth, "scope", "scp"), "oauth_token", bapiAnswer{}, "in", "", "oauth_token"},
+		{"with a category", token(oauthHeader, oauth, `{"alg"`, `{"cat":"x","alg"`), "oauth_token", bapiAnswer{}, "refuse", "oauth-category", "oauth_token"},
+		{"of an organization", token(oauthHeader, oauth, "user_1", "org_1"), "oauth_token", bapiAnswer{}, "refuse", "machine-subject", "oauth_token"},
+		{"JWT for another kind", token(oauthHeader, oauth, "", ""), "api_key", bapiAnswer{}, "refuse", "", "api_key"},
+		{"session", "Bearer " + b.token(t, testHeader, testPayload), "any", bapiAnswer{}, "in", "", "session_token"},
+		{"session where none will do", "Bearer " + b.token(t, testHeader, testPayload), "api_key", bapiAnswer{}, "refuse", "", "api_key"},
+		{"extensions where no session will do", token(m2mHeader, m2m, `{"alg"`, `{"crit":[],"alg"`), "m2m_token", bapiAnswer{}, "refuse", "crit-refused", "m2m_token"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			asked := b.newCase(c.authorization, map[string]any{"acceptsToken": c.accepts})
+			for _, path := range verifyPaths {
+				c.said.Method, c.said.Path = "POST", path
+				asked.BAPI = append(asked.BAPI, c.said)
+			}
+			a := decideAll(t, asked)[0]
+			if a.Outcome != c.outcome || a.Rule != c.rule || a.TokenType != c.tokenType {
+				t.Errorf("%s (%s) of %q by rule %q, want %s of %q by %q", a.Outcome, a.Reason, a.TokenType, a.Rule, c.outcome, c.tokenType, c.rule)
+			}
+		})
+	}
+}
+
+// TestMachineOptions checks what is needed to verify machine credentials.
+func TestMachineOptions(t *testing.T) {
+	b := newBench(t)
+	token := "Bearer " + b.token(t, `{"alg":"RS256"}`, `{"iss":"https://clerk.example.com","sub":"mch_1","jti":"mt_1","exp":1790000050}`)
+	for _, c := range []struct {
+		name          string
+		options       map[string]any
+		outcome, rule string
+	}{
+		{"no secret key", map[string]any{"acceptsToken": "m2m_token", "secretKey": ""}, "in", "no-secret-needed"},
+		{"a machine's alone", map[string]any{"acceptsToken": "m2m_token", "secretKey": "", "machineSecretKey": "ak_x"}, "in", ""},
+		{"a machine's alone, in a list", map[string]any{"acceptsToken": []any{"m2m_token"}, "secretKey": "", "machineSecretKey": "ak_x"}, "in", "no-secret-needed"},
+		{"a machine's that is none", map[string]any{"acceptsToken": "m2m_token", "machineSecretKey": "sk_x"}, "refuse", "config-at-start"},
+		{"no publishable key", map[string]any{"acceptsToken": "m2m_token", "publishableKey": ""}, "refuse", "instance-named"},
+		{"no publishable key, in a list", map[string]any{"acceptsToken": []any{"m2m_token"}, "publishableKey": ""}, "refuse", ""},
+		{"API keys without a secret key", map[string]any{"acceptsToken": "api_key", "secretKey": ""}, "refuse", ""},
+		{"a party", map[string]any{"acceptsToken": "m2m_token", "authorizedParties": []any{"https://a.test"}}, "in", ""},
+		{"a satellite", map[string]any{"acceptsToken": "m2m_token", "isSatellite": true}, "in", ""},
+		{"a satellite for several kinds", map[string]any{"acceptsToken": "any", "isSatellite": true, "domain": "x.test", "signInUrl": "https://y.test"}, "refuse", "browser-later"},
+		{"another version", map[string]any{"acceptsToken": "m2m_token", "apiVersion": "v2"}, "in", ""},
+		{"another version of keys", map[string]any{"acceptsToken": "m2m_token", "apiVersion": "v2", "jwtKey": nil}, "refuse", "typed-options"},
+		{"an audience", map[string]any{"acceptsToken": "m2m_token", "audience": "b"}, "refuse", "audience-enforced"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if a := decideAll(t, b.newCase(token, c.options))[0]; a.Outcome != c.outcome || a.Rule != c.rule {
 				t.Errorf("%s (%s) by rule %q, want %s by %q", a.Outcome, a.Reason, a.Rule, c.outcome, c.rule)
 			}
 		})
@@ -235,7 +372,7 @@ func TestRuleTable(t *testing.T) {
 		}
 		seen[r.name] = true
 	}
-	for _, name := range []string{"bearer-case", "stale-keys", "jwt-key-forms", "no-secret-needed"} {
+	for _, name := range []string{"bearer-case", "json-charset", "stale-keys", "jwt-key-forms", "no-secret-needed"} {
 		if !may(name, effectMore) {
 			t.Errorf("rule %q does not allow more", name)
 		}

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/clerkauth/clerkauth"
 )
 
 // reading is a case as the SDK reads it, as far as rules have to know: which
@@ -22,6 +24,10 @@ type reading struct {
 	header, payload any
 	h, p            map[string]any // those two, if they are objects
 
+	flow  flow
+	kind  clerkauth.TokenType // of a machine's credential, "" if it is none
+	asked clerkauth.TokenType // what the SDK calls the token when it refuses, "" for null
+
 	keys    keyState // what comes of looking for the token's key
 	kid     string
 	wasDown bool // there was no answer when keys were asked for before
@@ -31,7 +37,8 @@ func newReading(c *authCase, cache *sdkKeys) *reading {
 	r := &reading{authCase: c, lines: c.Request.Headers["authorization"]}
 	r.token = sdkToken(r.lines)
 	r.decode()
-	if r.decodes && !r.machine() && !r.foreign() && r.text("jwtKey") == "" && r.text("secretKey") != "" {
+	r.readFlow()
+	if r.fetchesKeys() {
 		r.kid, _ = r.h["kid"].(string)
 		r.keys = cache.lookUp(r)
 	}
@@ -94,13 +101,6 @@ var opaquePattern = regexp.MustCompile(`\A(ak|mt|oat)_`)
 
 // opaque tells whether the token has the prefix of an opaque machine token.
 func (r *reading) opaque() bool { return opaquePattern.MatchString(r.token) }
-
-// machine tells whether the token is of a machine, opaque or a JWT.
-func (r *reading) machine() bool {
-	sub, _ := r.p["sub"].(string)
-	typ, _ := r.h["typ"].(string)
-	return r.opaque() || strings.HasPrefix(sub, "mch_") || typ == "at+jwt" || typ == "application/at+jwt"
-}
 
 // foreign tells whether the token is of another category than sessions.
 func (r *reading) foreign() bool {

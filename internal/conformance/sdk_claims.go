@@ -11,8 +11,8 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// sdkReason tells for which reason the SDK refuses the token, as far as that
-// follows from the inputs; "" where it does not.
+// sdkReason tells for which reason the SDK refuses the token as a session's, as far
+// as that follows from the inputs; "" where it does not.
 func (r *reading) sdkReason() clerkauth.Reason {
 	switch {
 	case r.token == "":
@@ -28,8 +28,21 @@ func (r *reading) sdkReason() clerkauth.Reason {
 }
 
 // sdkJudges returns the SDK's reason to refuse the claims of a token whose
-// signature is good; "" if there is none.
+// signature is good; "" if there is none. Of a machine it asks neither party nor
+// issuer, and gives one reason for everything.
 func (r *reading) sdkJudges() clerkauth.Reason {
+	if r.flow == flowJWT {
+		_, ok := r.p["sub"].(string)
+		if r.kind == clerkauth.OAuthToken {
+			ok = ok && r.sdkOAuthAudience(r.p["aud"])
+		} else {
+			ok = ok && r.sdkAudience()
+		}
+		if !ok || r.sdkJudgesTimes() != "" {
+			return clerkauth.ErrTokenClaims
+		}
+		return ""
+	}
 	if _, ok := r.p["sub"].(string); !ok {
 		return clerkauth.ErrTokenClaims
 	}
@@ -43,6 +56,11 @@ func (r *reading) sdkJudges() clerkauth.Reason {
 	if issuers := r.list("issuer"); len(issuers) > 0 && !slices.Contains(issuers, iss) {
 		return clerkauth.ErrTokenIssuer
 	}
+	return r.sdkJudgesTimes()
+}
+
+// sdkJudgesTimes is sdkJudges for exp, nbf and iat.
+func (r *reading) sdkJudgesTimes() clerkauth.Reason {
 	skew, ok := r.Options["clockSkewInMs"].(float64)
 	if !ok {
 		skew = 5000
