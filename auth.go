@@ -212,10 +212,12 @@ func foldedTwins(data []byte) bool {
 	if err != nil {
 		return false
 	}
+	return twins(members) || slices.ContainsFunc(members, func(m strictjson.Member) bool { return foldedTwins(m.Value) })
+}
+
+// twins tells whether the names of two members fold to one.
+func twins(members []strictjson.Member) bool {
 	for i, m := range members {
-		if foldedTwins(m.Value) {
-			return true
-		}
 		for _, other := range members[:i] {
 			if strings.EqualFold(string(m.Name), string(other.Name)) {
 				return true

@@ -46,7 +46,7 @@ func scopesAreExact(t *testing.T) {
 		{"scope", "read\u00a0write", 403}, {"scope", "", 403}, {"scp", []string{}, 403}, {"scp", []string{"read write"}, 403}, {"scp", []string{"readwrite"}, 403},
 		{"scopes", "read write", 403}, {"permissions", []string{"read", "write"}, 403},
 		// Where the claim is of another type, nothing about the token is believed.
-		{"scope", 7, 401}, {"scope", nil, 401}, {"scope", map[string]bool{"read": true, "write": true}, 401}, {"scp", []any{"read", "write", 7}, 401}, {"scp", true, 401},
+		{"scope", 7, 401}, {"scope", nil, 401}, {"scope", []string{"read", "write"}, 401}, {"scope", map[string]bool{"read": true, "write": true}, 401}, {"scp", []any{"read", "write", 7}, 401}, {"scp", true, 401},
 	} {
 		token := r.oauth.JWT(clerkauthtest.WithoutClaim("scope"), clerkauthtest.WithClaim(c.claim, c.scopes))
 		if got := ask(guard, bearer(token)); got.status != c.status || got.entered != (c.status == 200) {
@@ -60,7 +60,7 @@ func scopesAreExact(t *testing.T) {
 	for _, c := range []struct {
 		scopes []string
 		status int
-	}{{[]string{"read", "write"}, 200}, {[]string{"read write"}, 403}, {[]string{"READ", "write"}, 403}, {nil, 403}, {[]string{""}, 403}} {
+	}{{[]string{"read", "", "write"}, 200}, {[]string{"read", "write"}, 200}, {[]string{"read write"}, 403}, {[]string{"READ", "write"}, 403}, {nil, 403}, {[]string{""}, 403}} {
 		if got := ask(guard, bearer(r.srv.OAuthToken(r.user, "client_1", c.scopes...).Token)); got.status != c.status {
 			t.Errorf("opaque %q: %v", c.scopes, got)
 		}
@@ -215,6 +215,7 @@ func backendAnswers(t *testing.T) {
 		"half of it":                       {status: 200, body: mustJSON(good)[:60], want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"more than it":                     {status: 200, body: mustJSON(good) + "{}", want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"a name twice":                     {status: 200, body: `{"revoked":true,` + mustJSON(good)[1:], want: 503, reason: clerkauth.ErrBackendUnavailable},
+		"a name twice, in another case":    {status: 200, body: `{"Revoked":true,` + mustJSON(good)[1:], want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"odd types":                        {status: 200, body: strings.Replace(mustJSON(good), `"scopes":[]`, `"scopes":"all"`, 1), want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"an endless answer":                {status: 200, body: strings.TrimSuffix(mustJSON(good), "}") + `,"claims":"` + strings.Repeat("a", 1<<17) + `"}`, want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"a status of success that is none": {status: 304, body: mustJSON(good), want: 503, reason: clerkauth.ErrBackendUnavailable},

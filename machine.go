@@ -89,17 +89,17 @@ func (a *core) judgeMachine(m *machine) Reason {
 // was issued to is not asked: azp is of browsers.
 func (a *core) verifyMachineJWT(ctx context.Context, u *unverified) (*machine, error) {
 	h := &u.token.Header
-	var scopes []string // the claims that name them, first one first
+	var scopes []claims.ScopeClaim // the first one that is there counts
 	var fits bool
 	switch u.kind {
 	case kindM2M:
-		scopes = []string{"scopes", "aud"}
+		scopes = []claims.ScopeClaim{{Name: "scopes", TextOnly: true}, {Name: "aud"}}
 		fits = (!h.HasCat || h.Category == categoryM2M) && (!h.HasType || h.Type == "JWT")
 	case kindOAuth:
-		scopes = []string{"scp", "scope"}
+		scopes = []claims.ScopeClaim{{Name: "scp"}, {Name: "scope", TextOnly: true}}
 		fits = !h.HasCat || h.Category == categoryIgnore
 	case kindAPIKey:
-		scopes = []string{"scopes"}
+		scopes = []claims.ScopeClaim{{Name: "scopes"}}
 		fits = true // see classify
 	}
 	if !fits {
@@ -109,6 +109,9 @@ func (a *core) verifyMachineJWT(ctx context.Context, u *unverified) (*machine, e
 		return nil, err
 	}
 	c := u.claims.ReadMachine(scopes...)
+	if u.kind == kindOAuth && slices.Contains(c.Audience, "") {
+		c.AudienceIs = claims.Odd // not even in part
+	}
 	reason := a.judge(&c.Registered, a.now(), func() bool { return true })
 	if reason == "" && c.ScopesIs == claims.Odd {
 		reason = ErrTokenClaims

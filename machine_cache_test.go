@@ -67,8 +67,13 @@ func TestSharedAnswersAreNoOlder(t *testing.T) {
 		}
 		for _, credential := range []*clerkauthtest.Credential{r.key, r.m2m, r.oauth} {
 			before := r.srv.Requests(clerkauthtest.TokenVerify)
-			if !admits(replica(0), credential) || !admits(replica(0), credential) || r.srv.Requests(clerkauthtest.TokenVerify) != before+1 {
-				t.Fatalf("%s: %d calls", credential.Kind, r.srv.Requests(clerkauthtest.TokenVerify)-before)
+			for range 2 {
+				if !admits(replica(0), credential) {
+					t.Errorf("a good %s is refused", credential.Kind)
+				}
+			}
+			if n := r.srv.Requests(clerkauthtest.TokenVerify) - before; n != 1 {
+				t.Fatalf("%s: %d calls", credential.Kind, n)
 			}
 			r.srv.Revoke(credential)
 			time.Sleep(10 * time.Second)

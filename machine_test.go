@@ -375,6 +375,7 @@ func TestMachineID(t *testing.T) {
 		"for nobody, JWT":         {none.JWT(), false, true, true},
 		"almost for us":           {r.m2m.JWT(clerkauthtest.WithClaim("scopes", r.here.ID+"x")), false, true, true},
 		"in a claim that is none": {r.m2m.JWT(clerkauthtest.WithoutClaim("scopes"), clerkauthtest.WithClaim("scope", r.here.ID), clerkauthtest.WithClaim("aud", "mch_other")), false, true, true},
+		"in a list":               {r.m2m.JWT(clerkauthtest.WithClaim("scopes", []string{r.here.ID})), false, false, false},
 		"in another claim":        {r.m2m.JWT(clerkauthtest.WithClaim("scopes", ""), clerkauthtest.WithClaim("scope", r.here.ID)), false, true, true},
 	} {
 		for who, auth := range map[string]*clerkauth.Authenticator{"MachineID": mine, "none": anyones, "MachineSecretKey": machines} {
@@ -585,7 +586,7 @@ func TestMachineAudience(t *testing.T) {
 		want     bool
 	}{
 		{"https://api.example.com", true}, {[]string{"x", "https://api.example.com"}, true}, {nil, false}, {"", false}, {[]string{}, false},
-		{"https://api.example.com/", false}, {[]string{"x"}, false}, {7, false}, {[]any{"https://api.example.com", 7}, false},
+		{"https://api.example.com/", false}, {[]string{"x"}, false}, {7, false}, {map[string]string{"0": "https://api.example.com"}, false}, {[]any{"https://api.example.com", 7}, false},
 	} {
 		for _, credential := range []*clerkauthtest.Credential{r.key, r.m2m, r.oauth} {
 			if got := ask(guard, bearer(credential.JWT(clerkauthtest.WithClaim("aud", c.audience)))); got.entered != c.want {
@@ -598,6 +599,10 @@ func TestMachineAudience(t *testing.T) {
 		}
 		r.srv.Heal(clerkauthtest.OAuthVerify)
 		r.srv.Advance(time.Minute)
+	}
+	// In part is not at all.
+	if got := ask(guard, bearer(r.oauth.JWT(clerkauthtest.WithClaim("aud", []string{"", "https://api.example.com"})))); got.status != 401 {
+		t.Error(got)
 	}
 	if got := ask(guard, bearer(r.oauth.Token)); got.entered || got.status != 401 {
 		t.Errorf("for nobody: %v", got)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -248,6 +249,7 @@ func saidOf(object, is string, revoked, expired bool, expiration *int64, created
 	if createdAt > 0 {
 		m.IssuedAt = time.UnixMilli(createdAt)
 	}
+	m.Scopes = slices.DeleteFunc(m.Scopes, func(s string) bool { return s == "" }) // null in a list, too
 	return said{object, is, revoked, expired, m}
 }
 
@@ -266,14 +268,15 @@ func (s said) judge(now time.Time) (*machine, error) {
 	return nil, &introspect.Refusal{Reason: newError(reason, nil)}
 }
 
-// isObject tells whether an answer is a JSON object in which no name stands twice:
-// who read the first and who the last would see two credentials.
+// isObject tells whether an answer is a JSON object in which no name stands twice, in
+// whatever case, as encoding/json reads it: who read the first and who the last would
+// see two credentials.
 func isObject(r *clerk.APIResponse) bool {
 	if r == nil {
 		return false
 	}
-	_, err := strictjson.Object(r.RawJSON, nil)
-	return err == nil
+	members, err := strictjson.Object(r.RawJSON, nil)
+	return err == nil && !twins(members)
 }
 
 // oauthAccessToken is what the Backend API says about an OAuth access token, for
@@ -306,7 +309,7 @@ func (a *audience) UnmarshalJSON(data []byte) error {
 	switch {
 	case json.Unmarshal(data, &one) == nil && one != "":
 		*a = audience{one}
-	case json.Unmarshal(data, &list) == nil:
+	case json.Unmarshal(data, &list) == nil && !slices.Contains(list, ""):
 		*a = list
 	}
 	return nil

@@ -16,30 +16,36 @@ type Machine struct {
 	ScopesIs Presence
 }
 
+// ScopeClaim is a claim that names scopes: in one string, where spaces separate them
+// (RFC 6749 section 3.3), or, unless it is TextOnly, in a list of strings.
+type ScopeClaim struct {
+	Name     string
+	TextOnly bool
+}
+
 // ReadMachine reads the claims of such a token. Its scopes are those in the first
-// of the named claims that is present: a list of strings, or one string in which
-// spaces separate them (RFC 6749 section 3.3).
-func (p Payload) ReadMachine(scopes ...string) *Machine {
+// of the given claims that is present.
+func (p Payload) ReadMachine(scopes ...ScopeClaim) *Machine {
 	m := &Machine{}
 	for _, member := range p {
 		m.read(member.Name, member.Value)
 	}
 	m.ClientID, _ = readID(p.get("client_id"))
-	for _, name := range scopes {
-		if value := p.get(name); value != nil {
-			m.Scopes, m.ScopesIs = readScopes(value)
+	for _, claim := range scopes {
+		if value := p.get(claim.Name); value != nil {
+			m.Scopes, m.ScopesIs = claim.read(value)
 			break
 		}
 	}
 	return m
 }
 
-func readScopes(value []byte) ([]string, Presence) {
+func (c ScopeClaim) read(value []byte) ([]string, Presence) {
 	if s, ok := strictjson.String(value); ok {
 		return strings.FieldsFunc(s, func(c rune) bool { return c == ' ' }), Present
 	}
 	list, ok := readStrings(value)
-	if !ok {
+	if !ok || c.TextOnly {
 		return nil, Odd
 	}
 	return list, Present
