@@ -86,6 +86,43 @@ func TestKindsInEachOthersPlace(t *testing.T) {
 	}
 }
 
+// TestWhatNobodyAsksForIsNotVerified: not on public routes, not twice, and not where
+// a credential of that kind is of no use.
+func TestWhatNobodyAsksForIsNotVerified(t *testing.T) {
+	r := newMachineRig(t, func(c *clerkauth.Config) { c.MachineTTL = clerkauth.AskEveryTime })
+	tokens := []string{r.key.Token, r.m2m.Token, r.oauth.Token, "ak_unknown"}
+	for name, access := range map[string]clerkauth.Access{"public": clerkauth.Public, "public or admins": clerkauth.AnyOf(clerkauth.Public, clerkauth.Role("admin"))} {
+		for _, token := range tokens {
+			if got := ask(r.auth.Require(access), bearer(token)); !got.entered {
+				t.Errorf("%s: %v", name, got)
+			}
+		}
+	}
+	mux := r.auth.NewServeMux()
+	mux.HandleFunc("/", clerkauth.Public, func(http.ResponseWriter, *http.Request) {})
+	for _, token := range tokens {
+		w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
+		bearer(token)(req)
+		if mux.ServeHTTP(w, req); w.Code != 200 {
+			t.Error(w.Code)
+		}
+	}
+	if n := r.srv.Requests(clerkauthtest.Backend); n != 0 {
+		t.Errorf("%d calls", n)
+	}
+	guard := r.auth.Require(forAll)
+	if got := ask(func(h http.Handler) http.Handler { return guard(guard(r.auth.Handler(guard(h)))) }, bearer(r.key.Token)); !got.entered || r.srv.Requests(clerkauthtest.TokenVerify) != 1 {
+		t.Errorf("%v, %d calls", got, r.srv.Requests(clerkauthtest.TokenVerify))
+	}
+	// What is wrong with a session is of no interest where none is asked for.
+	r.srv.Fail(clerkauthtest.JWKS, 503)
+	for name, token := range map[string]string{"a session": r.jane.Token(), "one that has expired": r.jane.Token(clerkauthtest.ExpiresIn(-time.Hour)), "what is no token": "x"} {
+		if got := ask(r.auth.Require(clerkauth.Token(clerkauth.APIKey)), bearer(token)); got.status != 401 || got.reason() != string(clerkauth.ErrTokenType) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 // TestAcceptIsACeiling: what Config.Accept leaves out is not verified, whatever a
 // route asks for.
 func TestAcceptIsACeiling(t *testing.T) {
@@ -185,6 +222,9 @@ func TestMachineIdentity(t *testing.T) {
 		}
 		if claims, err := clerkauth.ClaimsAs[custom](who); err != nil || claims.Tier != c.tier {
 			t.Errorf("%s: claims %+v, %v", name, claims, err)
+		}
+		if kind := clerkauth.Token(who.TokenType); !who.Has(kind) || len(c.scopes) > 0 && !who.Has(clerkauth.Token(who.TokenType, clerkauth.Scope(c.scopes[0]))) || who.Has(clerkauth.Token(who.TokenType, clerkauth.Scope("other"))) {
+			t.Errorf("%s: it does not have what it has", name)
 		}
 		// It is no user.
 		if who.Has(clerkauth.SignedIn) || who.Has(clerkauth.NotImpersonated) || who.Has(clerkauth.Role("admin")) || who.Permissions() != nil {
