@@ -162,19 +162,26 @@ func (c *client2) send(t target) (reply, error) {
 	if t.method == "CONNECT" || t.old {
 		return reply{}, errNoHTTP2
 	}
-	if c.conn == nil {
-		if err := c.dial(); err != nil {
-			return reply{}, err
-		}
-	}
 	rep, err := c.try(t)
+	if errors.Is(err, errGone) { // nothing was done about the request (RFC 9113 section 6.8)
+		c.close()
+		rep, err = c.try(t)
+	}
 	if err != nil || c.last {
 		c.close()
 	}
 	return rep, err
 }
 
+// errGone says that the server had closed the connection before the request came.
+var errGone = errors.New("the server has closed the connection")
+
 func (c *client2) try(t target) (rep reply, err error) {
+	if c.conn == nil {
+		if err := c.dial(); err != nil {
+			return rep, err
+		}
+	}
 	if err := c.conn.SetDeadline(time.Now().Add(deadline)); err != nil {
 		return rep, err
 	}
@@ -231,8 +238,12 @@ func (c *client2) try(t target) (rep reply, err error) {
 				return newReply(max(rep.status, http.StatusBadRequest), mark, length, body), nil
 			}
 		case *http2.GoAwayFrame:
-			if c.last = true; f.ErrCode != http2.ErrCodeNo || f.LastStreamID < id {
+			c.last = true
+			if f.ErrCode != http2.ErrCodeNo {
 				return rep, fmt.Errorf("the server closes the connection: %v", f.ErrCode)
+			}
+			if f.LastStreamID < id {
+				return rep, errGone
 			}
 		}
 	}
