@@ -23,9 +23,9 @@ type Access interface {
 	check(q query) verdict
 	// verify tells what is wrong with what is asked for, nil if nothing is.
 	verify() error
-	// callers returns the kinds of callers of whom some could be let in, where of
-	// are those that are verified at all; inToken is for parts of a [Token].
-	callers(of kinds, inToken bool) kinds
+	// callers returns the kinds of callers of whom some could be let in; inToken is
+	// for parts of a [Token].
+	callers(inToken bool) kinds
 }
 
 // query is what an Access is asked about.
@@ -42,7 +42,7 @@ type query struct {
 type verdict struct {
 	outcome  outcome
 	reverify *reverification // what is asked for, where outcome is stale
-	scopes   []string        // what a machine's token would have to have
+	scopes   []string        // what a machine's token would have to have, and has not
 }
 
 type outcome int
@@ -101,7 +101,7 @@ func (a basicAccess) verify() error {
 	return nil
 }
 
-func (a basicAccess) callers(kinds, bool) kinds {
+func (a basicAccess) callers(bool) kinds {
 	if a == Public {
 		return everyone
 	}
@@ -120,9 +120,9 @@ func (d demand) String() string { return d.name }
 
 func (d demand) verify() error { return d.wrong }
 
-func (d demand) callers(of kinds, inToken bool) kinds {
+func (d demand) callers(inToken bool) kinds {
 	if inToken && d.inToken {
-		return of
+		return machines
 	}
 	return kindSession.set()
 }

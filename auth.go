@@ -73,9 +73,13 @@ type Auth struct {
 	err   error
 }
 
-// proof is what stands behind an Auth: the verified token and what it grants. It
-// is shared by all copies and never changed.
-type proof struct {
+// proof is what stands behind an Auth. It is shared by all copies and never changed.
+// It is behind one pointer more, because fmt follows the first where a verb does not
+// fit.
+type proof struct{ *facts }
+
+// facts are the verified token and what it grants.
+type facts struct {
 	payload []byte          // the claims as they were written
 	claims  *claims.Session // nil for a machine
 	scopes  []string        // of a machine

@@ -34,7 +34,7 @@ var machineRows = map[int]func(*testing.T){
 // scopesAreExact: no scope is a part, a prefix or another case of another one.
 func scopesAreExact(t *testing.T) {
 	r := newMachineRig(t)
-	guard := r.auth.Require(clerkauth.Token(clerkauth.OAuthToken, clerkauth.Scope("read")), clerkauth.Scope("write"))
+	guard := r.auth.Require(clerkauth.Token(clerkauth.OAuthToken, clerkauth.Scope("read"), clerkauth.Scope("write")))
 	for _, c := range []struct {
 		claim  string
 		scopes any
@@ -538,6 +538,44 @@ func TestMachineCallCounts(t *testing.T) {
 			if n := r.srv.Requests(clerkauthtest.APIKeyVerify); n > most {
 				t.Errorf("%d: %d calls", status, n)
 			}
+		}
+	}))
+	t.Run("who asks too much is not asked for others", inBubble(func(t *testing.T) {
+		limit := 0
+		r := newMachineRig(t, func(c *clerkauth.Config) {
+			next := c.Transport
+			c.Transport = roundTripper(func(req *http.Request) (*http.Response, error) {
+				if limit++; limit > 100 {
+					return answering(429, http.Header{"Retry-After": {"99999999999"}}, strings.NewReader(`{"errors":[{"code":"x"}]}`)).RoundTrip(req)
+				}
+				return next.RoundTrip(req)
+			})
+		})
+		guard := r.auth.Require(forAll)
+		if got := ask(guard, bearer(r.key.Token)); !got.entered {
+			t.Fatal(got)
+		}
+		for i := range 150 {
+			ask(guard, bearer(fmt.Sprintf("ak_stranger%d", i)))
+			time.Sleep(66 * time.Millisecond)
+		}
+		if got := ask(guard, bearer("ak_stranger")); got.status != 503 || got.header.Get("Retry-After") < "50" {
+			t.Errorf("a stranger: %v", got)
+		}
+		limit = 0 // Clerk would answer again
+		time.Sleep(25 * time.Second)
+		if got := ask(guard, bearer(r.key.Token)); !got.entered {
+			t.Errorf("a key that was good before: %v", got)
+		}
+	}))
+	t.Run("a bad machine's key is no concern of others", inBubble(func(t *testing.T) {
+		r := newMachineRig(t, func(c *clerkauth.Config) { c.MachineSecretKey = clerkauth.NewSecret("ak_wrong") })
+		guard := r.auth.Require(forAll)
+		if got := ask(guard, bearer("mt_x")); got.status != 503 || got.reason() != string(clerkauth.ErrSecretKeyInvalid) {
+			t.Error(got)
+		}
+		if got := ask(guard, bearer(r.key.Token)); !got.entered {
+			t.Error(got)
 		}
 	}))
 	t.Run("a caller who does not wait", inBubble(func(t *testing.T) {

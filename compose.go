@@ -21,7 +21,7 @@ func (l allOf) String() string { return join(l, " and ") }
 
 func (l allOf) verify() error { return verifyEach(l) }
 
-func (l allOf) callers(of kinds, inToken bool) kinds { some, _ := reach(l, of, inToken); return some }
+func (l allOf) callers(inToken bool) kinds { some, _ := reach(l, inToken); return some }
 
 // check returns the worst verdict. A sign-in to be verified again is only asked
 // of who would be let in after it.
@@ -41,7 +41,7 @@ func (l anyOf) String() string { return join(l, " or ") }
 
 func (l anyOf) verify() error { return verifyEach(l) }
 
-func (l anyOf) callers(of kinds, inToken bool) kinds { some, _ := reach(l, of, inToken); return some }
+func (l anyOf) callers(inToken bool) kinds { some, _ := reach(l, inToken); return some }
 
 // check returns the best verdict.
 func (l anyOf) check(q query) verdict {

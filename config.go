@@ -57,7 +57,8 @@ type Config struct {
 	Issuers []string
 
 	// Audience, if not empty, demands that a token's aud holds one of these. A
-	// token without aud is refused then.
+	// token without aud is refused then. It is asked of JWTs of every kind and of
+	// opaque OAuth tokens; opaque API keys and machine-to-machine tokens have none.
 	Audience []string
 
 	// Accept names the kinds of credentials that the program accepts at all. It is
@@ -72,8 +73,9 @@ type Config struct {
 
 	// MachineTTL is how late it may be seen that an opaque machine credential was
 	// revoked, because the last answer about it is repeated for so long. 0 means
-	// 30 s; AskEveryTime means never; the most is 5 min. JWTs are verified without
-	// asking, and are good until they expire.
+	// 30 s; AskEveryTime means that an answer is only for those who came while it
+	// was waited for, 3 s at the most; more than 5 min is an error. JWTs are verified
+	// without asking, and are good until they expire.
 	MachineTTL time.Duration
 
 	// MachineCache shares what Clerk said about opaque credentials with other
@@ -101,7 +103,8 @@ type Config struct {
 	// HideUnauthorized answers 404 where 401 or 403 would tell a caller that
 	// something is there. Such a 404 forbids caching and says what it varies on,
 	// as those of [ServeMux] then do as well; where another router answers for
-	// what is not there, let its NotFound handler set both headers.
+	// what is not there, let its NotFound handler set both headers. That a caller
+	// cannot be told, 503, is not hidden, nor how long an answer takes.
 	HideUnauthorized bool
 
 	// ErrorHandler writes refusals in your own way. Redirects do not come here.
@@ -116,7 +119,8 @@ type Config struct {
 
 	// BackendURL and FrontendURL replace https://api.clerk.com and the host in
 	// PublishableKey as the places to fetch from. Plain http is accepted for
-	// loopback addresses alone.
+	// loopback addresses alone. FrontendURL is also where OAuth clients are sent
+	// for tokens, unless a [Resource] says otherwise.
 	BackendURL, FrontendURL string
 
 	// Transport carries the calls to Clerk. Nil means http.DefaultTransport.

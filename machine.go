@@ -26,6 +26,17 @@ type machine struct {
 	ExpiresAt time.Time       `json:"expires_at,omitzero"`
 }
 
+// size is about how many bytes m takes.
+func (m *machine) size() int {
+	n := 512 + len(m.ID) + len(m.Subject) + len(m.Name) + len(m.ClientID) + len(m.Claims)
+	for _, list := range [][]string{m.Scopes, m.Audience} {
+		for _, s := range list {
+			n += 16 + len(s)
+		}
+	}
+	return n
+}
+
 // auth returns who presents m.
 func (m *machine) auth(now func() time.Time) Auth {
 	who := Auth{
@@ -36,7 +47,7 @@ func (m *machine) auth(now func() time.Time) Auth {
 		ClientID:  m.ClientID,
 		IssuedAt:  m.IssuedAt,
 		ExpiresAt: m.ExpiresAt,
-		proof:     &proof{payload: m.Claims, scopes: m.Scopes, now: now},
+		proof:     &proof{&facts{payload: m.Claims, scopes: m.Scopes, now: now}},
 	}
 	if len(m.Claims) == 0 {
 		who.proof.payload = []byte("null") // it was created without claims

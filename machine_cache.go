@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -20,9 +21,15 @@ import (
 //
 // Keys are digests (HMAC-SHA-256), never credentials. Values are authenticated
 // with the secret key that was asked with, so that who can write to the store
-// cannot make up an identity, and programs with different keys may share one.
+// cannot make up an identity, and programs with different keys may share one. They
+// are not encrypted: whom a credential is for, its scopes and its claims can be read
+// there.
+//
+// A revocation is seen as late as [Config.MachineTTL] says, and by as much later as
+// the clocks of replicas differ.
 type MachineCache interface {
-	// Get returns the value that was put there under key, nil if there is none.
+	// Get returns the value that was put there under key, nil if there is none. It
+	// must return when ctx ends, as Put must.
 	Get(ctx context.Context, key string) ([]byte, error)
 	// Put keeps value under key, for that long at most.
 	Put(ctx context.Context, key string, value []byte, keep time.Duration) error
@@ -73,31 +80,26 @@ type sharedValue struct {
 	Machine machine   `json:"machine"`
 }
 
-// get returns what is known about a credential of that type, and when it was
-// asked for; nil if nothing is.
-func (c *sharedCache) get(ctx context.Context, by seal, key introspect.Key, kind TokenType, asked *time.Time) *machine {
-	if c == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, sharedTimeout)
-	defer cancel()
-	sealed, err := c.store.Get(ctx, hex.EncodeToString(key[:]))
-	if err != nil {
-		c.failed(err)
-	}
+// get returns what is known about a credential of that type, and when it was asked
+// for; nil if nothing is.
+func (c *sharedCache) get(ctx context.Context, by seal, key introspect.Key, kind TokenType) (m *machine, asked time.Time) {
+	var sealed []byte
+	err := c.try(ctx, func(ctx context.Context) (err error) {
+		sealed, err = c.store.Get(ctx, hex.EncodeToString(key[:]))
+		return err
+	})
 	if err != nil || len(sealed) < sha256.Size || len(sealed) > maxAnswer {
-		return nil
+		return nil, time.Time{}
 	}
 	signature, value := sealed[:sha256.Size], sealed[sha256.Size:]
 	var v sharedValue
 	if !hmac.Equal(signature, by.sign(key, value)) || json.Unmarshal(value, &v) != nil || v.Machine.Type != kind {
-		return nil
+		return nil, time.Time{}
 	}
 	if v.Asked.After(c.now()) {
-		return nil // by another clock; how old it is cannot be told
+		return nil, time.Time{} // by another clock; how old it is cannot be told
 	}
-	*asked = v.Asked
-	return &v.Machine
+	return &v.Machine, v.Asked
 }
 
 // put keeps what Clerk said until it may no longer be repeated.
@@ -109,11 +111,24 @@ func (c *sharedCache) put(ctx context.Context, by seal, key introspect.Key, m *m
 	if err != nil || len(value) > maxAnswer-sha256.Size {
 		return // claims are what Clerk wrote; others fit
 	}
+	_ = c.try(ctx, func(ctx context.Context) error {
+		return c.store.Put(ctx, hex.EncodeToString(key[:]), append(by.sign(key, value), value...), until.Sub(c.now()))
+	})
+}
+
+// try uses the store. That it fails, or panics, is told and no reason to fail.
+func (c *sharedCache) try(ctx context.Context, use func(context.Context) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, sharedTimeout)
 	defer cancel()
-	if err := c.store.Put(ctx, hex.EncodeToString(key[:]), append(by.sign(key, value), value...), until.Sub(c.now())); err != nil {
-		c.failed(err)
-	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("it panicked with a %T", p)
+		}
+		if err != nil {
+			c.failed(err)
+		}
+	}()
+	return use(ctx)
 }
 
 // failed tells that the store failed, once a minute at most.

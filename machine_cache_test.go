@@ -1,10 +1,16 @@
 package clerkauth_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/clerkauth/clerkauth"
@@ -18,6 +24,7 @@ type sharedMap struct {
 	kept   []time.Duration
 	err    error         // what it fails with
 	takes  time.Duration // how long it takes
+	panics bool
 }
 
 func (m *sharedMap) Get(ctx context.Context, key string) ([]byte, error) {
@@ -41,6 +48,9 @@ func (m *sharedMap) Put(ctx context.Context, key string, value []byte, keep time
 }
 
 func (m *sharedMap) wait(ctx context.Context) error {
+	if m.panics {
+		panic("odd")
+	}
 	select {
 	case <-time.After(m.takes):
 		return m.err
@@ -109,15 +119,18 @@ func TestSharedAnswersAreNoOlder(t *testing.T) {
 	})(t)
 }
 
-// TestStoreThatFails: a store that is away, slow or full of nonsense costs a moment,
-// and lets nobody in or out.
+// TestStoreThatFails: a store that is away, slow or broken costs a moment, and lets
+// nobody in or out.
 func TestStoreThatFails(t *testing.T) {
 	for name, store := range map[string]*sharedMap{
-		"away": {err: errors.New("away")}, "slow": {takes: time.Hour},
+		"away": {err: errors.New("away")}, "slow": {takes: time.Hour}, "broken": {panics: true},
 	} {
 		t.Run(name, inBubble(func(t *testing.T) {
 			store.values = map[string][]byte{}
-			r := newMachineRig(t, func(c *clerkauth.Config) { c.MachineCache = store })
+			var logged bytes.Buffer
+			r := newMachineRig(t, func(c *clerkauth.Config) {
+				c.MachineCache, c.Logger = store, slog.New(slog.NewTextHandler(&logged, nil))
+			})
 			guard := r.auth.Require(forAll)
 			began := time.Now()
 			if got := ask(guard, bearer(r.key.Token)); !got.entered || time.Since(began) > time.Second {
@@ -125,6 +138,9 @@ func TestStoreThatFails(t *testing.T) {
 			}
 			if got := ask(guard, bearer("ak_unknown")); got.status != 401 {
 				t.Error(got)
+			}
+			if n := strings.Count(logged.String(), "level=WARN"); n != 1 || strings.Contains(logged.String(), r.key.Token) {
+				t.Errorf("log is %q", logged.String())
 			}
 		}))
 	}
@@ -147,4 +163,64 @@ func TestAnswersAreAsOldAsTheQuestion(t *testing.T) {
 			time.Sleep(1500 * time.Millisecond) // 3.5 s and 5 s after the question
 		}
 	})(t)
+}
+
+// TestSharedAnswersComeBeforeThePlaces: a replica that has just been started lets in
+// whom others know, however many strangers ask and whatever Clerk says about it.
+func TestSharedAnswersComeBeforeThePlaces(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		store := &sharedMap{values: map[string][]byte{}}
+		network := &laggard{takes: 2 * time.Second}
+		share := func(c *clerkauth.Config) { c.MachineCache = store }
+		r := newMachineRig(t, share, func(c *clerkauth.Config) {
+			network.RoundTripper = c.Transport
+			c.Transport = network
+		})
+		other := newAuthFor(t, r.srv, acceptAll, share)
+		if got := ask(other.Require(forAll), bearer(r.key.Token)); !got.entered {
+			t.Fatal(got)
+		}
+		guard := r.auth.Require(forAll)
+		var wg sync.WaitGroup
+		for i := range 100 {
+			wg.Go(func() { ask(guard, bearer(fmt.Sprintf("ak_stranger%d", i))) })
+		}
+		synctest.Wait()
+		if got := ask(guard, bearer(r.key.Token)); !got.entered {
+			t.Errorf("beside strangers: %v", got)
+		}
+		wg.Wait()
+		second := r.srv.APIKey(r.user)
+		if got := ask(other.Require(forAll), bearer(second.Token)); !got.entered {
+			t.Fatal(got)
+		}
+		r.srv.Fail(clerkauthtest.TokenVerify, 429)
+		ask(guard, bearer("ak_stranger"))
+		if got := ask(guard, bearer(second.Token)); !got.entered {
+			t.Errorf("in a pause: %v", got)
+		}
+	})(t)
+}
+
+// TestClockGoesBackWhileClerkIsAsked: an answer whose age cannot be told is given once.
+func TestClockGoesBackWhileClerkIsAsked(t *testing.T) {
+	store := &sharedMap{values: map[string][]byte{}}
+	now := time.Now()
+	r := newMachineRig(t, func(c *clerkauth.Config) {
+		next := c.Transport
+		c.MachineCache = store
+		c.Now = func() time.Time { return now }
+		c.Transport = roundTripper(func(req *http.Request) (*http.Response, error) {
+			now = now.Add(-time.Hour)
+			return next.RoundTrip(req)
+		})
+	})
+	if got := ask(r.auth.Require(forAll), bearer(r.key.Token)); !got.entered || len(store.values) != 0 {
+		t.Errorf("%v, %d are kept", got, len(store.values))
+	}
+	r.srv.Revoke(r.key)
+	now = now.Add(50 * time.Minute)
+	if got := ask(r.auth.Require(forAll), bearer(r.key.Token)); got.entered {
+		t.Error("50 minutes after its revocation a key is let in")
+	}
 }

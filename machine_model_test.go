@@ -64,7 +64,7 @@ func randomModel(r *rand.Rand, depth int, of clerkauth.TokenType) model {
 func randomLeaf(r *rand.Rand, of clerkauth.TokenType) model {
 	scope := []string{"a", "b"}[r.IntN(2)]
 	leaves := []model{
-		{clerkauth.Scope(scope), func(c caller) bool { return slices.Contains(c.scopes, scope) }, nil, false},
+		{clerkauth.Scope(scope), func(c caller) bool { return of != "" && slices.Contains(c.scopes, scope) }, nil, false},
 		{clerkauth.SignedIn, func(c caller) bool { return c.kind == clerkauth.SessionToken }, nil, false},
 		{clerkauth.Role("admin"), func(c caller) bool { return c.admin }, nil, false},
 		{clerkauth.Public, func(caller) bool { return true }, nil, true},
@@ -98,7 +98,8 @@ func TestAccessAgreesWithAModel(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
 	possible := 0
-	for range 3000 {
+	var before clerkauth.Access // something else that can be asked for
+	for range 4000 {
 		m := randomModel(random, 3, "")
 		admitted := 0
 		for _, c := range callers {
@@ -121,6 +122,14 @@ func TestAccessAgreesWithAModel(t *testing.T) {
 			t.Logf("%s admits none of the callers", m)
 		}
 		possible++
+		more := r.auth.Require(clerkauth.SignedIn)
+		if before != nil {
+			func() {
+				defer func() { _ = recover() }()
+				more = r.auth.Require(m.Access, before)
+			}()
+		}
+		before = m.Access
 		for _, c := range callers {
 			machine := c.kind != "" && c.kind != clerkauth.SessionToken
 			// A machine that the route does not name is nobody there.
@@ -130,6 +139,8 @@ func TestAccessAgreesWithAModel(t *testing.T) {
 			}
 			if got := ask(guard, bearer(c.token)); got.entered != want {
 				t.Fatalf("%s: %s: %v, want %v", m, c.name, got, want)
+			} else if !got.entered && c.kind != clerkauth.SessionToken && ask(more, bearer(c.token)).entered {
+				t.Fatalf("%s refuses %s; asked for more, it lets it in", m, c.name)
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,6 +106,17 @@ func TestWhatNobodyAsksForIsNotVerified(t *testing.T) {
 		bearer(token)(req)
 		if mux.ServeHTTP(w, req); w.Code != 200 {
 			t.Error(w.Code)
+		}
+	}
+	// What a mux answers by itself asks for what the routes there ask for.
+	beside := r.auth.NewServeMux()
+	beside.HandleFunc("GET /admin/users", clerkauth.SignedIn, func(http.ResponseWriter, *http.Request) {})
+	beside.HandleFunc("GET /reports", clerkauth.Token(clerkauth.OAuthToken), func(http.ResponseWriter, *http.Request) {})
+	for _, path := range []string{"/admin/users", "/reports", "/reports/"} {
+		w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, path, nil)
+		r.key.Authorize(req)
+		if beside.ServeHTTP(w, req); w.Code != 401 {
+			t.Errorf("POST %s: %d", path, w.Code)
 		}
 	}
 	if n := r.srv.Requests(clerkauthtest.Backend); n != 0 {
@@ -258,12 +270,8 @@ func TestTokenAccess(t *testing.T) {
 			[]string{jane, r.key.Token}, map[string]int{weak.Token: 403, "": 401, r.oauth.Token: 401},
 		},
 		{
-			clerkauth.AllOf(clerkauth.Token(clerkauth.APIKey), clerkauth.Scope("reports:write")), "api_key and scope reports:write",
-			[]string{r.key.Token}, map[string]int{weak.Token: 403, jane: 401},
-		},
-		{
-			clerkauth.AllOf(clerkauth.AnyOf(clerkauth.Token(clerkauth.APIKey), clerkauth.Token(clerkauth.OAuthToken)), clerkauth.Scope("notes:read")), "(api_key or oauth_token) and scope notes:read",
-			[]string{r.oauth.Token}, map[string]int{r.key.Token: 403, jane: 401},
+			clerkauth.AnyOf(clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:write")), clerkauth.Token(clerkauth.OAuthToken)), "(api_key with scope reports:write) or oauth_token",
+			[]string{r.oauth.Token, r.key.Token}, map[string]int{weak.Token: 403, jane: 401},
 		},
 		{
 			clerkauth.Token(clerkauth.APIKey, clerkauth.AnyOf(clerkauth.Scope("a"), clerkauth.Scope("reports:read"))), "api_key with (scope a or scope reports:read)",
@@ -316,6 +324,10 @@ func TestTokenAccess(t *testing.T) {
 		"a scope of a user":          clerkauth.AllOf(clerkauth.SignedIn, clerkauth.Scope("a")),
 		"a scope beside a user":      clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.Scope("a")),
 		"an impossible part of any":  clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.AllOf(clerkauth.Role("a"), clerkauth.Token(clerkauth.APIKey))),
+		"a scope beside its token":   clerkauth.AllOf(clerkauth.Token(clerkauth.APIKey), clerkauth.Scope("a")),
+		"a scope or a token":         clerkauth.AnyOf(clerkauth.Token(clerkauth.APIKey), clerkauth.Scope("a")),
+		"a scope or public":          clerkauth.AnyOf(clerkauth.Public, clerkauth.Scope("a")),
+		"a role or a scope":          clerkauth.Token(clerkauth.APIKey, clerkauth.AnyOf(clerkauth.Role("admin"), clerkauth.Scope("a"))),
 		"a check of sessions beside": clerkauth.AllOf(clerkauth.Token(clerkauth.APIKey), owns),
 	} {
 		mustPanic(t, what, func() { r.auth.Require(access) })
@@ -326,6 +338,31 @@ func TestTokenAccess(t *testing.T) {
 		bearer(r.key.Token)(req)
 		if _, err := r.auth.Check(req, access); !errors.Is(err, clerkauth.ErrForbidden) {
 			t.Errorf("Check: %s: %v", what, err)
+		}
+	}
+}
+
+// TestMachinesDoNotPrint: no value that users get hold of prints a credential or a
+// claim, with any verb, fitting or not.
+func TestMachinesDoNotPrint(t *testing.T) {
+	r := newMachineRig(t)
+	r.key.SetClaims(map[string]any{"private": "a claim's value"})
+	for _, token := range []string{r.key.Token, r.key.JWT(), r.oauth.Token, r.m2m.JWT(), "ak_unknown", r.jane.Token(clerkauthtest.WithClaim("private", "a claim's value"))} {
+		req := httptest.NewRequest(http.MethodGet, "/", nil)
+		bearer(token)(req)
+		ctx, err := r.auth.Check(req, forAll)
+		var inside any
+		r.auth.Handler(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) { inside = q.Context() })).ServeHTTP(httptest.NewRecorder(), req)
+		state := r.auth.Authenticate(req)
+		for _, v := range []any{state, &state, state.Auth(), state.Err(), ctx, inside, err, clerkauth.FromContext(ctx), []any{state, ctx}, *r.auth, forAll} {
+			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%t", "%p"} {
+				shown := fmt.Sprintf(verb, v)
+				for _, secret := range []string{token, fmt.Sprintf("%x", token), "a claim's value", fmt.Sprint([]byte("a claim's value"))[1:], fmt.Sprintf("%x", "a claim's value")} {
+					if strings.Contains(shown, strings.TrimSuffix(secret, "]")) {
+						t.Errorf("%s of a %T shows %.12s", verb, v, secret)
+					}
+				}
+			}
 		}
 	}
 }
@@ -344,6 +381,8 @@ func TestNestedGuards(t *testing.T) {
 		"another kind": {clerkauth.Token(clerkauth.OAuthToken), 401},
 		"a scope":      {clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:read")), 200},
 		"a lost scope": {clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:delete")), 403},
+		"anybody":      {clerkauth.Public, 200},
+		"other kinds":  {clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.Token(clerkauth.OAuthToken, clerkauth.Scope("reports:read"))), 401},
 	} {
 		got := ask(func(h http.Handler) http.Handler { return r.auth.Require(either)(r.auth.Require(c.inner)(h)) }, bearer(r.key.Token))
 		if got.status != c.status || got.entered != (c.status == 200) {

@@ -130,28 +130,29 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 	}, nil
 }
 
-// prefixes are the first segments of patterns, up to the first wildcard.
-type prefixes map[string]bool
+// prefixes are the first segments of patterns, up to the first wildcard, and the
+// kinds of machines that are asked for below them.
+type prefixes map[string]kinds
 
 // add adds the prefix of a pattern of http.ServeMux.
-func (p prefixes) add(pattern string) {
+func (p prefixes) add(pattern string, asked kinds) {
 	path, _, _ := strings.Cut(pattern[strings.IndexByte(pattern, '/'):], "{")
 	if decoded, err := url.PathUnescape(path); err == nil {
 		path = decoded
 	}
-	p[strings.ToLower(strings.TrimRight(path, "/"))] = true
+	p[strings.ToLower(strings.TrimRight(path, "/"))] |= asked
 }
 
-// holds tells whether a path is below one of the prefixes.
-func (p prefixes) holds(path string) bool {
+// holds tells whether a path is below one of the prefixes, and which kinds of
+// machines are asked for below those.
+func (p prefixes) holds(path string) (all kinds, below bool) {
 	path = strings.ToLower(path)
 	for {
-		if p[path] {
-			return true
-		}
+		some, ok := p[path]
+		all, below = all|some, below || ok
 		i := strings.LastIndexByte(path, '/')
 		if i < 0 {
-			return false
+			return all, below
 		}
 		path = path[:i]
 	}

@@ -25,7 +25,6 @@ type ServeMux struct {
 	mu      sync.RWMutex
 	routes  []muxRoute
 	guarded prefixes
-	known   anyOf // callers whom some route lets in
 }
 
 // muxRoute is a line of the access table.
@@ -37,7 +36,7 @@ type muxHandler struct{ http.Handler }
 
 // NewServeMux returns an empty ServeMux.
 func (a *Authenticator) NewServeMux() *ServeMux {
-	return &ServeMux{auth: a, mux: http.NewServeMux(), guarded: prefixes{}, known: anyOf{SignedIn}}
+	return &ServeMux{auth: a, mux: http.NewServeMux(), guarded: prefixes{}}
 }
 
 // Handle registers h for pattern, to be reached by callers who meet access. It
@@ -58,13 +57,8 @@ func (m *ServeMux) Handle(pattern string, access Access, h http.Handler) {
 	rest = strings.TrimLeft(rest, " \t")
 	m.routes = append(m.routes, muxRoute{method, rest, access.String(), nameOf(h)})
 	if !open(access) {
-		m.guarded.add(rest)
+		m.guarded.add(rest, named(access))
 	}
-	walk(access, func(part Access) {
-		if t, ok := part.(token); ok && named(m.known)&t.kind.set() == 0 {
-			m.known = append(slices.Clone(m.known), Token(t.name))
-		}
-	})
 }
 
 // HandleFunc registers a function as Handle does a handler.
@@ -90,26 +84,40 @@ func (m *ServeMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		m.auth.Authenticate(r).write(w.Header())
 	}
-	if r.Method != http.MethodConnect && !m.belowGuarded(r) {
+	kinds, below := m.belowGuarded(r)
+	if r.Method != http.MethodConnect && !below {
 		m.mux.ServeHTTP(w, r)
 		return
 	}
-	m.mu.RLock()
-	known := m.known
-	m.mu.RUnlock()
-	m.auth.pass(w, r, known, m.mux)
+	m.auth.pass(w, r, somebody(kinds), m.mux)
 }
 
 // belowGuarded tells whether r, in any way that its path can be read, is for
-// something below the prefix of a guarded route.
-func (m *ServeMux) belowGuarded(r *http.Request) bool {
+// something below the prefix of a guarded route, and which kinds of machines such
+// routes ask for.
+func (m *ServeMux) belowGuarded(r *http.Request) (all kinds, below bool) {
 	readings, err := route.Readings(r.URL)
 	if err != nil {
-		return true
+		return 0, true
 	}
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return slices.ContainsFunc(readings, m.guarded.holds)
+	for _, path := range readings {
+		some, ok := m.guarded.holds(path)
+		all, below = all|some, below || ok
+	}
+	return all, below
+}
+
+// somebody is for users and for machines of some kinds.
+func somebody(of kinds) Access {
+	list := anyOf{SignedIn}
+	for name, k := range tokenTypes {
+		if k != kindSession && of.has(k) {
+			list = append(list, Token(name))
+		}
+	}
+	return list
 }
 
 // WriteTable writes who may call what: method, pattern, access and handler, a

@@ -38,9 +38,15 @@ const (
 var opaqueLimits = introspect.Limits{
 	Calls:      32,
 	Strangers:  24,
+	Recalls:    256,
 	Timeout:    opaqueTimeout,
 	Remembered: 10_000,
+	Bytes:      32 << 20,
 	Refused:    5 * time.Second,
+	// Clerk's own limit is 1,000 requests in 10 s for all that an instance does.
+	RefusedPerSecond: 20,
+	RefusedAtOnce:    500,
+	Probe:            time.Second,
 }
 
 // opaquePattern is what opaque credentials look like. What does not is never
@@ -50,31 +56,28 @@ var opaquePattern = regexp.MustCompile(`\A(ak|mt|oat)_[A-Za-z0-9_-]{1,512}\z`)
 // opaque verifies credentials that say nothing about themselves, by asking
 // Clerk's Backend API.
 type opaque struct {
-	desk    *introspect.Desk[*machine]
 	ttl     time.Duration // 0: an answer is not repeated
 	shared  *sharedCache  // nil: there is none
 	secret  *verifier     // nil: there is no secret key
 	machine *verifier     // for machine-to-machine tokens
 }
 
-// verifier is a secret key to ask with, and what answers to it are kept by.
+// verifier is a secret key to ask with, and what was said to who asked with it.
 type verifier struct {
-	field  string
-	config *clerk.ClientConfig
-	seal   seal
+	variable string // in the environment
+	config   *clerk.ClientConfig
+	seal     seal
+	desk     *introspect.Desk[*machine]
 }
 
 func newOpaque(a *core, c Config) *opaque {
-	o := &opaque{
-		desk: introspect.New[*machine](opaqueLimits, a.now),
-		ttl:  max(cmp.Or(c.MachineTTL, defaultMachineTTL), 0),
-	}
+	o := &opaque{ttl: max(cmp.Or(c.MachineTTL, defaultMachineTTL), 0)}
 	if a.backend == nil {
 		return o // New has noticed
 	}
 	client := *a.client
 	client.Transport = recorder{client.Transport}
-	with := func(field string, key Secret) *verifier {
+	with := func(variable string, key Secret) *verifier {
 		if key.IsZero() {
 			return nil
 		}
@@ -82,7 +85,7 @@ func newOpaque(a *core, c Config) *opaque {
 		config.HTTPClient = &client
 		config.URL = clerk.String(a.backend.String()) // these paths have no version
 		config.Key = clerk.String(key.reveal())
-		return &verifier{field, config, newSeal(key)}
+		return &verifier{variable, config, newSeal(key), introspect.New(opaqueLimits, a.now, (*machine).size)}
 	}
 	o.secret = with("CLERK_SECRET_KEY", c.SecretKey)
 	o.machine = cmp.Or(with("CLERK_MACHINE_SECRET_KEY", c.MachineSecretKey), o.secret)
@@ -105,9 +108,33 @@ func (a *core) verifyOpaque(ctx context.Context, u *unverified) (*machine, error
 	if !opaquePattern.MatchString(u.raw) {
 		return nil, newError(ErrTokenInvalid, nil)
 	}
-	key := by.seal.digest(u.raw)
-	m, err := a.opaque.desk.Tell(ctx, key, func(ctx context.Context) (*machine, time.Time, error) {
-		return a.askAbout(ctx, u.kind, u.raw, by, key)
+	o, key := a.opaque, by.seal.digest(u.raw)
+	var recall introspect.Recall[*machine]
+	if o.shared != nil && o.ttl > 0 {
+		recall = func(ctx context.Context) (*machine, time.Time, bool) {
+			m, asked := o.shared.get(ctx, by.seal, key, u.kind.name())
+			until := asked.Add(o.ttl)
+			return m, until, m != nil && until.After(a.now())
+		}
+	}
+	m, err := by.desk.Tell(ctx, key, recall, func(ctx context.Context) (*machine, time.Time, error) {
+		asked := a.now()
+		m, err := a.askClerk(ctx, u.kind, u.raw, by)
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		until := asked.Add(o.ttl)
+		if !m.ExpiresAt.IsZero() && m.ExpiresAt.Before(until) {
+			until = m.ExpiresAt
+		}
+		now := a.now()
+		if asked.After(now) { // the clock went back: how old the answer is cannot be told
+			return m, now, nil
+		}
+		if until.After(now) {
+			o.shared.put(ctx, by.seal, key, m, asked, until)
+		}
+		return m, until, nil
 	})
 	if err != nil {
 		return nil, opaqueError(err)
@@ -145,30 +172,6 @@ func opaqueError(err error) *Error {
 	default:
 		return newError(ErrBackendUnavailable, err)
 	}
-}
-
-// askAbout asks the shared cache, then Clerk. An answer may be repeated until TTL
-// after it was asked for, and never past the credential's own expiration.
-func (a *core) askAbout(ctx context.Context, k kind, credential string, by *verifier, key introspect.Key) (*machine, time.Time, error) {
-	o := a.opaque
-	asked := a.now()
-	m := o.shared.get(ctx, by.seal, key, k.name(), &asked)
-	known := m != nil && asked.Add(o.ttl).After(a.now())
-	if !known {
-		asked = a.now()
-		var err error
-		if m, err = a.askClerk(ctx, k, credential, by); err != nil {
-			return nil, time.Time{}, err
-		}
-	}
-	until := asked.Add(o.ttl)
-	if !m.ExpiresAt.IsZero() && m.ExpiresAt.Before(until) {
-		until = m.ExpiresAt
-	}
-	if !known && until.After(a.now()) {
-		o.shared.put(ctx, by.seal, key, m, asked, until)
-	}
-	return m, until, nil
 }
 
 // askClerk verifies a credential with the Backend API.
@@ -218,14 +221,14 @@ func (a *core) askClerk(ctx context.Context, k kind, credential string, by *veri
 	case seen.status == http.StatusNotFound && errors.As(err, &theirs) && len(theirs.Errors) > 0:
 		return nil, &introspect.Refusal{Reason: newError(ErrTokenInvalid, nil)}
 	case seen.status == http.StatusUnauthorized:
-		a.watch.refused(by.field)
+		a.watch.refused(by.variable)
 		why := newError(ErrSecretKeyInvalid, nil)
-		a.opaque.desk.Pause(pauseAfterRefusal, why)
+		by.desk.Pause(pauseAfterRefusal, why)
 		return nil, why
 	case seen.status == http.StatusTooManyRequests:
 		why := newError(ErrBackendUnavailable, errors.New("backend api is asked too often"))
 		why.RetryAfter = min(max(seen.retryAfter, pauseAfterLimit), maxPause)
-		a.opaque.desk.Pause(why.RetryAfter, why)
+		by.desk.Pause(why.RetryAfter, why)
 		return nil, why
 	case seen.status != 0:
 		return nil, newError(ErrBackendUnavailable, fmt.Errorf("backend api answered %d, which says nothing about the credential", seen.status))
@@ -334,7 +337,9 @@ func (t recorder) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	if seen, ok := r.Context().Value(exchangeKey{}).(*exchange); ok {
 		seen.status = resp.StatusCode
-		if seconds, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 16); err == nil {
+		// A number that is too large for the type is the largest of it.
+		seconds, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 32)
+		if err == nil || errors.Is(err, strconv.ErrRange) {
 			seen.retryAfter = time.Duration(seconds) * time.Second
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -23,7 +24,7 @@ type Resource struct {
 	// URL of a page about it. Both may be empty.
 	Name, Documentation string
 	// AuthorizationServers are the issuers of tokens for the resource. Nil means the
-	// Clerk instance.
+	// Clerk instance: [Config.FrontendURL], or the host in the publishable key.
 	AuthorizationServers []string
 }
 
@@ -112,17 +113,17 @@ func resourceOf(r *http.Request) *resource {
 	return of
 }
 
+// plainPath is a path that nobody has a second way to write.
+var plainPath = regexp.MustCompile(`\A(/[A-Za-z0-9._~-]+)*/?\z`)
+
 // describe checks r.
 func (a *core) describe(r Resource) (*resource, error) {
 	u, err := parseBaseURL(r.URL, false)
 	if err != nil {
 		return nil, err
 	}
-	if strings.ContainsFunc(r.URL, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '\\' }) {
-		return nil, errors.New("its URL holds a character that no URL has")
-	}
-	if u.RawPath != "" || u.Path != "" && !strings.HasPrefix(u.Path, "/") {
-		return nil, errors.New("its path must be one that needs no escaping")
+	if u.String() != r.URL || !validHost(strings.ToLower(u.Host)) || !plainPath.MatchString(u.EscapedPath()) || strings.Contains(u.Path+"/", "/../") || strings.Contains(u.Path+"/", "/./") {
+		return nil, errors.New("it must be written plainly: letters, digits and -._~ between single slashes, nothing after the path, and a host in ASCII")
 	}
 	for _, s := range r.Scopes {
 		if !validScope(s) {

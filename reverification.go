@@ -70,7 +70,7 @@ func (p preset) String() string { return p.asked().String() }
 
 func (p preset) check(q query) verdict { return p.asked().check(q) }
 
-func (p preset) callers(kinds, bool) kinds { return kindSession.set() }
+func (p preset) callers(bool) kinds { return kindSession.set() }
 
 func (p preset) verify() error { return p.asked().verify() }
 
@@ -82,7 +82,7 @@ func (r reverification) String() string {
 	return "reverified " + string(r.level) + " within " + r.age.String()
 }
 
-func (r reverification) callers(kinds, bool) kinds { return kindSession.set() }
+func (r reverification) callers(bool) kinds { return kindSession.set() }
 
 func (r reverification) verify() error {
 	switch {

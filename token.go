@@ -60,17 +60,17 @@ func (t token) check(q query) verdict {
 	}
 	q.token = true
 	v := t.checks.check(q)
-	if v.outcome != allowed {
-		v.scopes = t.scopes
+	if len(v.scopes) > 0 {
+		v.scopes = t.scopes // all that it takes (RFC 6750 section 3.1)
 	}
 	return v
 }
 
-func (t token) callers(kinds, bool) kinds { return t.kind.set() }
+func (t token) callers(bool) kinds { return t.kind.set() }
 
 // Scope asks that a machine credential has that scope, compared exactly (RFC 6749
-// section 3.3). It stands in a [Token], or beside one in [AllOf], because a scope
-// of one kind says nothing about another.
+// section 3.3). It stands in a [Token] and nowhere else, because a scope of one kind
+// says nothing about another; see [Auth.HasScope] for handlers.
 func Scope(name string) Access { return scope(name) }
 
 type scope string
@@ -92,72 +92,67 @@ func validScope(s string) bool {
 
 func (s scope) check(q query) verdict {
 	switch {
-	case !q.who.machine():
+	case !q.token || !q.who.machine():
 		return verdict{outcome: signedOut}
 	case s.verify() != nil || !q.who.HasScope(string(s)):
-		return verdict{outcome: forbidden}
+		return verdict{outcome: forbidden, scopes: []string{string(s)}}
 	default:
 		return verdict{outcome: allowed}
 	}
 }
 
-func (s scope) callers(of kinds, _ bool) kinds { return of & machines }
+func (s scope) callers(inToken bool) kinds {
+	if !inToken {
+		return 0
+	}
+	return machines
+}
 
-// reach returns the kinds of callers of whom somebody could meet a, where of are
-// the kinds that are verified at all, or an error if a part of it can be met by
-// nobody. inToken says that a is about a machine.
-func reach(a Access, of kinds, inToken bool) (kinds, error) {
+// reach returns the kinds of callers of whom somebody could meet a, or an error if a
+// part of it can be met by nobody. inToken is for what is asked about a machine.
+func reach(a Access, inToken bool) (kinds, error) {
+	var some kinds
 	switch a := a.(type) {
 	case allOf:
-		return reachAll(a, of, inToken)
-	case anyOf:
-		var all kinds
+		some = everyone
 		for _, part := range a {
-			some, err := reach(part, of|named(part), inToken)
+			of, err := reach(part, inToken)
 			if err != nil {
 				return 0, err
 			}
-			all |= some
+			some &= of
 		}
-		return all, nil
+	case anyOf:
+		for _, part := range a {
+			of, err := reach(part, inToken)
+			if err != nil {
+				return 0, err
+			}
+			some |= of
+		}
 	case token:
-		if len(a.checks) == 0 {
-			return a.kind.set(), nil
+		some = a.kind.set()
+		if len(a.checks) > 0 {
+			of, err := reach(a.checks, true)
+			if err != nil {
+				return 0, err
+			}
+			some &= of
 		}
-		some, err := reachAll(a.checks, a.kind.set(), true)
-		if err == nil && some&a.kind.set() == 0 {
-			err = errUnmeetable(a)
-		}
-		return some & a.kind.set(), err
 	default:
-		some := a.callers(of, inToken)
-		if some == 0 {
-			return 0, errUnmeetable(a)
-		}
-		return some, nil
+		some = a.callers(inToken)
 	}
-}
-
-func reachAll(parts []Access, of kinds, inToken bool) (kinds, error) {
-	for _, part := range parts {
-		of |= named(part)
+	if inToken {
+		some &= machines
 	}
-	all := everyone
-	for _, part := range parts {
-		some, err := reach(part, of, inToken)
-		if err != nil {
-			return 0, err
-		}
-		all &= some
+	if some == 0 {
+		return 0, errUnmeetable(a)
 	}
-	if all == 0 {
-		return 0, errUnmeetable(allOf(parts))
-	}
-	return all, nil
+	return some, nil
 }
 
 func errUnmeetable(a Access) error {
-	return fmt.Errorf("%s: no caller is all of this: a machine is no user, and a scope needs a Token beside it", a)
+	return fmt.Errorf("%s: no caller is all of this: a machine is no user, and a scope stands in a Token", a)
 }
 
 // named returns the kinds of machine credentials that a asks for by name.
@@ -176,14 +171,14 @@ func possible(a Access) error {
 	if err := verifyEach([]Access{a}); err != nil {
 		return err
 	}
-	_, err := reach(a, nobody|kindSession.set(), false)
+	_, err := reach(a, false)
 	return err
 }
 
 // takes returns the kinds of credentials that a route with access verifies: those
 // that it has a use for, as far as they are accepted at all.
 func (a *core) takes(access Access) kinds {
-	some, err := reach(access, nobody|kindSession.set(), false)
+	some, err := reach(access, false)
 	if err != nil {
 		return 0
 	}

@@ -2,21 +2,23 @@ package introspect
 
 import "container/list"
 
-// memory remembers a bounded number of values, of which the one that was put
-// there longest ago goes first.
+// memory remembers a bounded number of values of a bounded size in all, of which the
+// one that was put there longest ago goes first.
 type memory[V any] struct {
-	max    int
-	places map[Key]*list.Element
-	order  list.List // oldest first
+	max, maxSize int
+	size         int
+	places       map[Key]*list.Element
+	order        list.List // oldest first
 }
 
 type remembered[V any] struct {
 	key   Key
 	value V
+	size  int
 }
 
-func newMemory[V any](limit int) *memory[V] {
-	return &memory[V]{max: limit, places: make(map[Key]*list.Element)}
+func newMemory[V any](limit, size int) *memory[V] {
+	return &memory[V]{max: limit, maxSize: size, places: make(map[Key]*list.Element)}
 }
 
 func (m *memory[V]) get(key Key) (value V, ok bool) {
@@ -28,10 +30,11 @@ func (m *memory[V]) get(key Key) (value V, ok bool) {
 	return r.value, ok
 }
 
-func (m *memory[V]) put(key Key, value V) {
+func (m *memory[V]) put(key Key, value V, size int) {
 	m.drop(key)
-	m.places[key] = m.order.PushBack(remembered[V]{key, value})
-	for len(m.places) > m.max {
+	m.places[key] = m.order.PushBack(remembered[V]{key, value, size})
+	m.size += size
+	for len(m.places) > m.max || m.size > m.maxSize {
 		if oldest, ok := m.order.Front().Value.(remembered[V]); ok {
 			m.drop(oldest.key)
 		}
@@ -39,8 +42,13 @@ func (m *memory[V]) put(key Key, value V) {
 }
 
 func (m *memory[V]) drop(key Key) {
-	if place, ok := m.places[key]; ok {
-		m.order.Remove(place)
-		delete(m.places, key)
+	place, ok := m.places[key]
+	if !ok {
+		return
 	}
+	if r, ok := place.Value.(remembered[V]); ok {
+		m.size -= r.size
+	}
+	m.order.Remove(place)
+	delete(m.places, key)
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -110,6 +111,7 @@ func (s *snapshot) usable(kid string, now time.Time) *rsa.PublicKey {
 // flight is one fetch, shared by all who wait for it.
 type flight struct {
 	began time.Time
+	kids  []string // that are waited for; guarded by Set.mu
 	done  chan struct{}
 	err   error // valid after done
 }
@@ -211,6 +213,7 @@ func (s *Set) fetchKey(ctx context.Context, kid string, now time.Time) (*rsa.Pub
 		s.mu.Unlock()
 		return stale, nil
 	}
+	f.kids = append(f.kids, kid)
 	s.mu.Unlock()
 
 	if err := wait(ctx, f); err != nil {
@@ -227,12 +230,6 @@ func (s *Set) fetchKey(ctx context.Context, kid string, now time.Time) (*rsa.Pub
 	}
 	if key := s.current.Load().usable(kid, now); key != nil {
 		return key, nil
-	}
-	// That fetch has answered for the next unknown ids as well.
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.unknownAt.Before(f.began) {
-		s.unknownAt = f.began
 	}
 	return nil, ErrUnknownKey
 }
@@ -331,6 +328,10 @@ func (s *Set) settle(f *flight, keys map[string]*rsa.PublicKey, err error) (fail
 		s.current.Store(&snapshot{keys: keys, at: f.began})
 		s.failures, s.lastErr = 0, nil
 		s.retryAt.Store(0)
+		unknown := func(kid string) bool { return keys[kid] == nil }
+		if s.unknownAt.Before(f.began) && slices.ContainsFunc(f.kids, unknown) {
+			s.unknownAt = f.began // it has answered for the next unknown ids as well
+		}
 		return 0, 0
 	}
 	s.failures++
