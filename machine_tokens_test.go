@@ -1,0 +1,282 @@
+package clerkauth_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/clerk/clerk-sdk-go/v2"
+	"github.com/clerk/clerk-sdk-go/v2/apikey"
+	"github.com/clerk/clerk-sdk-go/v2/m2m_token"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+// TestMachineID: a machine-to-machine token is for the machines that its scopes
+// name.
+func TestMachineID(t *testing.T) {
+	r := newMachineRig(t)
+	forOther := r.peer.Token(r.srv.CreateMachine("other"))
+	both := r.peer.Token(r.here, r.srv.CreateMachine("third"))
+	none := r.peer.Token()
+	audience := r.m2m.JWT(clerkauthtest.WithoutClaim("scopes"))
+	guarded := clerkauth.Token(clerkauth.M2MToken)
+	mine := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.MachineID = r.here.ID })
+	anyones := newAuthFor(t, r.srv, acceptAll)
+	machines := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.MachineSecretKey = clerkauth.NewSecret(r.here.SecretKey) })
+	for name, c := range map[string]struct {
+		token              string
+		mine, any, machine bool
+	}{
+		"for us":                  {r.m2m.Token, true, true, true},
+		"for us, JWT":             {r.m2m.JWT(), true, true, true},
+		"for us, in aud":          {audience, true, true, true},
+		"for us and another":      {both.Token, true, true, true},
+		"for us and another, JWT": {both.JWT(), true, true, true},
+		"for another":             {forOther.Token, false, true, false},
+		"for another, JWT":        {forOther.JWT(), false, true, true}, // our secret key is not asked with
+		"for nobody":              {none.Token, false, true, false},
+		"for nobody, JWT":         {none.JWT(), false, true, true},
+		"almost for us":           {r.m2m.JWT(clerkauthtest.WithClaim("scopes", r.here.ID+"x")), false, true, true},
+		"in a claim that is none": {r.m2m.JWT(clerkauthtest.WithoutClaim("scopes"), clerkauthtest.WithClaim("scope", r.here.ID), clerkauthtest.WithClaim("aud", "mch_other")), false, true, true},
+		"in a list":               {r.m2m.JWT(clerkauthtest.WithClaim("scopes", []string{r.here.ID})), false, false, false},
+		"in another claim":        {r.m2m.JWT(clerkauthtest.WithClaim("scopes", ""), clerkauthtest.WithClaim("scope", r.here.ID)), false, true, true},
+	} {
+		for who, auth := range map[string]*clerkauth.Authenticator{"MachineID": mine, "none": anyones, "MachineSecretKey": machines} {
+			want := map[string]bool{"MachineID": c.mine, "none": c.any, "MachineSecretKey": c.machine}[who]
+			if got := ask(auth.Require(guarded), bearer(c.token)); got.entered != want || !want && got.status != 401 {
+				t.Errorf("%s, with %s: %v", name, who, got)
+			}
+		}
+	}
+	// The machine's secret is for machines alone.
+	if got := ask(machines.Require(forAll), bearer(r.key.Token)); !got.entered {
+		t.Error(got)
+	}
+}
+
+func TestMachineConfiguration(t *testing.T) {
+	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory(), clerkauthtest.SigningKey(rigKeyID, rigKey()))
+	for what, change := range map[string]func(*clerkauth.Config){
+		"an empty Accept":           func(c *clerkauth.Config) { c.Accept = []clerkauth.TokenType{} },
+		"an unknown kind":           func(c *clerkauth.Config) { c.Accept = []clerkauth.TokenType{"apikey"} },
+		"API keys without a secret": func(c *clerkauth.Config) { acceptAll(c); c.SecretKey = clerkauth.Secret{} },
+		"a machine's id":            func(c *clerkauth.Config) { c.MachineID = "here" },
+		"a machine's odd id":        func(c *clerkauth.Config) { c.MachineID = "mch_a b" },
+		"the wrong secret":          func(c *clerkauth.Config) { c.MachineSecretKey = c.SecretKey },
+		"a broken secret":           func(c *clerkauth.Config) { c.MachineSecretKey = clerkauth.NewSecret("ak_x\n") },
+		"a negative TTL":            func(c *clerkauth.Config) { c.MachineTTL = -time.Second },
+		"a long TTL":                func(c *clerkauth.Config) { c.MachineTTL = time.Hour },
+	} {
+		config := srv.Config()
+		change(&config)
+		if _, err := clerkauth.New(config); err == nil {
+			t.Errorf("%s: no error", what)
+		}
+	}
+	// Without a secret key, JWTs are all there is.
+	user, peer := srv.CreateUser("jane@example.com"), srv.CreateMachine("peer")
+	auth := newAuthFor(t, srv, func(c *clerkauth.Config) {
+		c.SecretKey, c.Accept = clerkauth.Secret{}, []clerkauth.TokenType{clerkauth.M2MToken, clerkauth.OAuthToken}
+	})
+	for token, want := range map[string]bool{
+		srv.OAuthToken(user, "client_1").JWT(): true, peer.Token().JWT(): true, srv.OAuthToken(user, "client_1").Token: false, peer.Token().Token: false,
+	} {
+		if got := ask(auth.Require(forAll), bearer(token)); got.entered != want || !want && got.reason() != string(clerkauth.ErrTokenType) {
+			t.Errorf("%.4s: %v", token, got)
+		}
+	}
+}
+
+// TestSDKMakesWhatWeAccept: clerk-sdk-go itself creates keys at the local instance
+// and verifies them, as it would at Clerk; we accept and refuse the same.
+func TestSDKMakesWhatWeAccept(t *testing.T) {
+	srv := clerkauthtest.NewServer(t)
+	auth := newAuthFor(t, srv, acceptAll, func(c *clerkauth.Config) { c.MachineTTL = clerkauth.AskEveryTime })
+	user := srv.CreateUser("jane@example.com")
+	keys := apikey.NewClient(auth.ClerkConfig())
+	created, err := keys.Create(t.Context(), &apikey.CreateParams{
+		Name: clerk.String("reports"), Subject: clerk.String(user.ID), Scopes: []string{"reports:read"}, Claims: json.RawMessage(`{"tier":"gold"}`), SecondsUntilExpiration: clerk.Int64(3600),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	verified, err := keys.Verify(t.Context(), &apikey.VerifyParams{Secret: created.Secret})
+	if err != nil || verified.ID != created.ID || verified.Subject != user.ID {
+		t.Fatal(verified, err)
+	}
+	access := clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:read"))
+	var who clerkauth.Auth
+	guard := auth.Require(access).Func(func(_ http.ResponseWriter, r *http.Request) { who = clerkauth.FromContext(r.Context()) })
+	serve := func(token string) int {
+		w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
+		bearer(token)(req)
+		guard.ServeHTTP(w, req)
+		return w.Code
+	}
+	if got := serve(created.Secret); got != 200 || who.TokenID != verified.ID || who.KeyName != "reports" || who.UserID != user.ID ||
+		who.ExpiresAt.UnixMilli() != *verified.Expiration || who.IssuedAt.UnixMilli() != verified.CreatedAt {
+		t.Errorf("%d %+v", got, who)
+	}
+	if _, err := keys.Update(t.Context(), created.ID, &apikey.UpdateParams{Scopes: []string{"reports"}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := serve(created.Secret); got != 403 {
+		t.Error(got)
+	}
+	if _, err := keys.Revoke(t.Context(), created.ID, &apikey.RevokeParams{RevocationReason: clerk.String("lost")}); err != nil {
+		t.Fatal(err)
+	}
+	srv.Advance(6 * time.Second)
+	if got := serve(created.Secret); got != 401 {
+		t.Error(got)
+	}
+	if _, err := keys.Verify(t.Context(), &apikey.VerifyParams{Secret: created.Secret}); err == nil {
+		t.Error("a revoked key is verified")
+	}
+
+	// A machine makes its tokens with its own secret key.
+	here, peer := srv.CreateMachine("here"), srv.CreateMachine("peer")
+	config := auth.ClerkConfig()
+	config.Key = clerk.String(peer.SecretKey)
+	for _, format := range []string{"opaque", "jwt"} {
+		token, err := m2m_token.NewClient(config).Create(t.Context(), &m2m_token.CreateParams{TokenFormat: clerk.String(format)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls := newAuthFor(t, srv, acceptAll, func(c *clerkauth.Config) { c.MachineID = here.ID })
+		got := ask(calls.Require(clerkauth.Token(clerkauth.M2MToken, clerkauth.Scope(here.ID))), bearer(token.Token))
+		if !got.entered {
+			t.Errorf("%s: %v", format, got)
+		}
+		if format == "opaque" {
+			if verified, err := m2m_token.NewClient(auth.ClerkConfig()).Verify(t.Context(), &m2m_token.VerifyParams{Token: token.Token}); err != nil || verified.Subject != peer.ID {
+				t.Error(verified, err)
+			}
+		}
+	}
+}
+
+// TestMachineJWTs: which JWT is a credential of which kind, and which is of none.
+func TestMachineJWTs(t *testing.T) { inBubble(machineJWTs)(t) }
+
+func machineJWTs(t *testing.T) {
+	const (
+		session, template, m2m, ignore = "cl_B7d4PD111AAA", "cl_B7d4PD222AAA", "cl_B7d4PD333AAA", "cl_I7d4PD111III"
+		unknown                        = "cl_B7d4PD444AAA"
+	)
+	r := newMachineRig(t)
+	now := r.srv.Now().Unix()
+	withParty := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) {
+		c.AnyParty, c.AuthorizedParties = false, []string{"https://app.example.com"}
+	})
+	kinds := map[string]struct {
+		credential *clerkauthtest.Credential
+		access     clerkauth.Access
+	}{
+		"API key": {r.key, clerkauth.Token(clerkauth.APIKey)}, "M2M": {r.m2m, clerkauth.Token(clerkauth.M2MToken)}, "OAuth": {r.oauth, clerkauth.Token(clerkauth.OAuthToken)},
+	}
+	type opts = []clerkauthtest.TokenOption
+	head, with, without := clerkauthtest.WithHeader, clerkauthtest.WithClaim, clerkauthtest.WithoutClaim
+	for name, c := range map[string]struct {
+		change opts
+		good   []string         // kinds for which it makes no difference
+		reason clerkauth.Reason // else, for all others; "" for any
+	}{
+		"as it is":                     {nil, []string{"API key", "M2M", "OAuth"}, ""},
+		"no category":                  {opts{clerkauthtest.WithoutHeader("cat")}, []string{"API key", "M2M", "OAuth"}, ""},
+		"an M2M category":              {opts{head("cat", m2m)}, []string{"M2M"}, clerkauth.ErrTokenType},
+		"a session's category":         {opts{head("cat", session)}, nil, ""},
+		"a template's category":        {opts{head("cat", template)}, nil, ""},
+		"an unknown category":          {opts{head("cat", unknown)}, nil, ""},
+		"a category to ignore":         {opts{head("cat", ignore)}, []string{"OAuth"}, ""},
+		"a category that is no string": {opts{head("cat", 7)}, nil, ""},
+		"no type":                      {opts{clerkauthtest.WithoutHeader("typ")}, []string{"API key", "M2M"}, clerkauth.ErrTokenType},
+		"a JWT":                        {opts{head("typ", "JWT")}, []string{"API key", "M2M"}, clerkauth.ErrTokenType},
+		"an access token":              {opts{head("typ", "at+jwt")}, []string{"OAuth"}, ""},
+		"an access token in full":      {opts{head("typ", "application/at+jwt")}, []string{"OAuth"}, ""},
+		"in capitals":                  {opts{head("typ", "AT+JWT")}, nil, ""},
+		"another type":                 {opts{head("typ", "logout+jwt")}, nil, ""},
+		"a session's id":               {opts{with("sid", "sess_1")}, []string{"M2M", "OAuth"}, clerkauth.ErrTokenType},
+		"another's id":                 {opts{with("jti", "x_1")}, []string{"M2M", "OAuth"}, clerkauth.ErrTokenType},
+		"no id":                        {opts{without("jti")}, nil, ""},
+		"an odd id":                    {opts{with("jti", "ak_a b")}, nil, ""},
+		"an id that is no string":      {opts{with("jti", 7)}, nil, ""},
+		"no subject":                   {opts{without("sub")}, nil, ""},
+		"an empty subject":             {opts{with("sub", "")}, nil, ""},
+		"a user":                       {opts{with("sub", "user_1")}, []string{"API key", "OAuth"}, ""},
+		"an organization":              {opts{with("sub", "org_1")}, []string{"API key"}, ""},
+		"a machine":                    {opts{with("sub", "mch_1")}, []string{"M2M"}, ""},
+		"somebody else":                {opts{with("sub", "client_1")}, nil, ""},
+		"no expiry":                    {opts{without("exp")}, nil, clerkauth.ErrTokenClaims},
+		"it has expired":               {opts{with("exp", now-6)}, nil, clerkauth.ErrTokenExpired},
+		"within the skew":              {opts{with("exp", now-4), with("iat", now-60), without("nbf")}, []string{"API key", "M2M", "OAuth"}, ""},
+		"expires in 10000":             {opts{with("exp", 253402300800)}, nil, clerkauth.ErrTokenClaims},
+		"not yet":                      {opts{with("nbf", now+6)}, nil, clerkauth.ErrTokenEarly},
+		"of the future":                {opts{with("iat", now+6)}, nil, clerkauth.ErrTokenFuture},
+		"no issue":                     {opts{without("iat")}, []string{"API key", "M2M", "OAuth"}, ""},
+		"another issuer":               {opts{with("iss", "https://other.example.com")}, nil, clerkauth.ErrTokenIssuer},
+		"no issuer":                    {opts{without("iss")}, nil, clerkauth.ErrTokenIssuer},
+		"a party":                      {opts{with("azp", "https://evil.example.com")}, []string{"API key", "M2M", "OAuth"}, ""},
+		"another key":                  {opts{clerkauthtest.SignedBy(strangeKey())}, nil, clerkauth.ErrTokenSignature},
+		"an unknown key":               {opts{clerkauthtest.WithKeyID("ins_x")}, nil, clerkauth.ErrUnknownKey},
+		"another algorithm":            {opts{head("alg", "RS512")}, nil, clerkauth.ErrTokenAlgorithm},
+		"none":                         {opts{head("alg", "none")}, nil, clerkauth.ErrTokenAlgorithm},
+		"an extension":                 {opts{head("crit", []string{"exp"})}, nil, clerkauth.ErrTokenType},
+	} {
+		for kind, of := range kinds {
+			token := of.credential.JWT(c.change...)
+			want := slices.Contains(c.good, kind)
+			got := ask(withParty.Require(of.access), bearer(token))
+			if got.entered != want || !want && got.status != 401 || !want && c.reason != "" && got.reason() != string(c.reason) {
+				t.Errorf("%s, %s: %v", kind, name, got)
+			}
+			// Whatever is done to it, it is no session.
+			if got := ask(withParty.Require(), bearer(token)); got.entered || got.status != 401 {
+				t.Errorf("%s, %s, as a session: %v", kind, name, got)
+			}
+		}
+	}
+}
+
+// TestMachineAudience: where an audience is demanded, each JWT has to name it, and
+// so has an opaque OAuth token.
+func TestMachineAudience(t *testing.T) {
+	r := newMachineRig(t)
+	auth := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.Audience = []string{"https://api.example.com"} })
+	guard := auth.Require(forAll)
+	for _, c := range []struct {
+		audience any
+		want     bool
+	}{
+		{"https://api.example.com", true}, {[]string{"x", "https://api.example.com"}, true}, {nil, false}, {"", false}, {[]string{}, false},
+		{"https://api.example.com/", false}, {[]string{"x"}, false}, {7, false}, {map[string]string{"0": "https://api.example.com"}, false}, {[]any{"https://api.example.com", 7}, false},
+	} {
+		for _, credential := range []*clerkauthtest.Credential{r.key, r.m2m, r.oauth} {
+			if got := ask(guard, bearer(credential.JWT(clerkauthtest.WithClaim("aud", c.audience)))); got.entered != c.want {
+				t.Errorf("%s for %v: %v", credential.Kind, c.audience, got)
+			}
+		}
+		r.srv.Answer(clerkauthtest.OAuthVerify, 200, "application/json", mustJSON(map[string]any{"object": "clerk_idp_oauth_access_token", "id": "oat_1", "subject": "user_1", "aud": c.audience}))
+		if got := ask(guard, bearer(fmt.Sprintf("oat_%p", &c))); got.entered != c.want {
+			t.Errorf("opaque, for %v: %v", c.audience, got)
+		}
+		r.srv.Heal(clerkauthtest.OAuthVerify)
+		r.srv.Advance(time.Minute)
+	}
+	// In part is not at all.
+	if got := ask(guard, bearer(r.oauth.JWT(clerkauthtest.WithClaim("aud", []string{"", "https://api.example.com"})))); got.status != 401 {
+		t.Error(got)
+	}
+	if got := ask(guard, bearer(r.oauth.Token)); got.entered || got.status != 401 {
+		t.Errorf("for nobody: %v", got)
+	}
+	if got := ask(guard, bearer(r.key.Token)); !got.entered {
+		t.Errorf("an opaque API key has no audience: %v", got)
+	}
+}
