@@ -88,6 +88,16 @@ type facts struct {
 	now   func() time.Time
 }
 
+// newProof returns the proof of f, in one piece of memory.
+func newProof(f facts) *proof {
+	both := &struct {
+		proof
+		of facts
+	}{of: f}
+	both.proof.facts = &both.of
+	return &both.proof
+}
+
 // newAuth returns the identity in a session token that has been verified.
 func newAuth(p *proof) Auth {
 	s := p.claims

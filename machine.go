@@ -47,7 +47,7 @@ func (m *machine) auth(now func() time.Time) Auth {
 		ClientID:  m.ClientID,
 		IssuedAt:  m.IssuedAt,
 		ExpiresAt: m.ExpiresAt,
-		proof:     &proof{&facts{payload: m.Claims, scopes: m.Scopes, now: now}},
+		proof:     newProof(facts{payload: m.Claims, scopes: m.Scopes, now: now}),
 	}
 	if len(m.Claims) == 0 {
 		who.proof.payload = []byte("null") // it was created without claims

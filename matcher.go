@@ -114,7 +114,7 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			found, err := table.Lookup(r.Method, r.Host, r.URL)
 			if err != nil {
-				a.core.refuse(w, r, State{}, newError(ErrRequestTarget, nil), nil)
+				a.core.refuse(w, r, &State{}, newError(ErrRequestTarget, nil), nil)
 				return
 			}
 			access := found[0].Value

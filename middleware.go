@@ -188,18 +188,19 @@ func otherType() State {
 }
 
 // admit verifies the machine credential in s if a route takes its kind.
-func (a *core) admit(ctx context.Context, s State, access Access) State {
+func (a *core) admit(ctx context.Context, s *State, access Access) {
 	if s.machine == nil || s.verified || !a.takes(access).has(s.machine.kind) {
-		return s
+		return
 	}
-	who, err := a.verifyMachine(ctx, s.machine.unverified)
+	credential := s.machine
+	who, err := a.verifyMachine(ctx, credential.unverified)
 	if err == nil {
-		return State{who: who, bearer: true, machine: s.machine, verified: true}
+		*s = State{who: who, bearer: true}
+	} else {
+		*s = badToken(err)
+		s.bad = !errors.Is(err, ErrUnavailable)
 	}
-	failed := badToken(err)
-	failed.machine, failed.verified = s.machine, true
-	failed.bad = !errors.Is(err, ErrUnavailable)
-	return failed
+	s.machine, s.verified = credential, true
 }
 
 func badToken(err error) State {
@@ -250,10 +251,10 @@ func (a *Authenticator) Handler(next http.Handler) http.Handler {
 		state := a.Authenticate(r)
 		state.write(w.Header())
 		if state.bad {
-			a.core.refuse(w, r, state, state.err, nil)
+			a.core.refuse(w, r, &state, state.err, nil)
 			return
 		}
-		next.ServeHTTP(w, a.core.with(r, state))
+		next.ServeHTTP(w, a.core.with(r, &state))
 	})
 }
 
@@ -299,13 +300,14 @@ func (a *Authenticator) guard(who string, access Access) Middleware {
 
 // pass serves r by next, if its sender meets access.
 func (a *Authenticator) pass(w http.ResponseWriter, r *http.Request, access Access, next http.Handler) {
-	state, err := a.core.decide(a.Authenticate(r), access, r)
+	state := a.Authenticate(r)
+	err := a.core.decide(&state, access, r)
 	state.write(w.Header())
 	if err != nil {
-		a.core.refuse(w, r, state, err, access)
+		a.core.refuse(w, r, &state, err, access)
 		return
 	}
-	next.ServeHTTP(w, a.core.with(r, state))
+	next.ServeHTTP(w, a.core.with(r, &state))
 }
 
 // Check asks the question of [Authenticator.Require] about r and writes nothing:
@@ -318,31 +320,31 @@ func (a *Authenticator) Check(r *http.Request, demands ...Access) (context.Conte
 	if possible(access) != nil {
 		return r.Context(), newError(ErrForbidden, nil)
 	}
-	state, err := a.core.decide(a.Authenticate(r), access, r)
-	if err != nil {
+	state := a.Authenticate(r)
+	if err := a.core.decide(&state, access, r); err != nil {
 		refusal := *err
 		return r.Context(), &refusal
 	}
-	return a.core.with(r, state).Context(), nil
+	return a.core.with(r, &state).Context(), nil
 }
 
-// decide tells why access is refused, nil if it is not, and what is known of the
-// caller then: a machine's credential is verified here, if access has a use for it.
-// Every guard asks it.
-func (a *core) decide(s State, access Access, r *http.Request) (State, *Error) {
+// decide tells why access is refused, nil if it is not. A machine's credential in s is
+// verified first, if access has a use for it. Every guard asks it.
+func (a *core) decide(s *State, access Access, r *http.Request) *Error {
 	if r.Method == http.MethodConnect {
 		// http.ServeMux does not clean its target, and what a wildcard of its
 		// matched may not be there.
-		return s, newError(ErrRequestTarget, nil)
+		return newError(ErrRequestTarget, nil)
 	}
-	s = a.admit(r.Context(), s, access)
-	return s, a.ask(s, access, r)
+	a.admit(r.Context(), s, access)
+	return a.ask(s, access, r)
 }
 
 // ask asks access about the caller in s.
-func (a *core) ask(s State, access Access, r *http.Request) *Error {
+func (a *core) ask(s *State, access Access, r *http.Request) *Error {
 	if s.verified && !a.takes(access).has(s.machine.kind) {
-		s = otherType() // a guard around this one had a use for it
+		nobody := otherType() // a guard around this one had a use for it
+		s = &nobody
 	}
 	if s.bearer && s.machine == nil && s.err != nil && !open(access) && !a.takes(access).has(kindSession) {
 		return newError(ErrTokenType, nil) // whatever else may be wrong with it
@@ -378,17 +380,17 @@ func (a *core) ask(s State, access Access, r *http.Request) *Error {
 
 // with returns r with state in its context. A caller who presented nothing needs
 // no place there, unless somebody else's identity has to be hidden.
-func (a *core) with(r *http.Request, state State) *http.Request {
+func (a *core) with(r *http.Request, state *State) *http.Request {
 	ctx := r.Context()
 	id, known := ctx.Value(identityKey{}).(*identity)
 	if known && id.by == a && id.state.verified == state.verified || !known && state.err == errMissing && ctx.Value(sdkClaimsKey) == nil {
 		return r
 	}
-	return r.WithContext(&identity{Context: ctx, state: state, by: a})
+	return r.WithContext(&identity{Context: ctx, state: *state, by: a})
 }
 
 // write adds the headers of s to a response, each once.
-func (s State) write(h http.Header) {
+func (s *State) write(h http.Header) {
 	if len(h["Vary"]) == 0 {
 		h["Vary"] = slices.Clone(vary) // a handler may write into what it finds
 		return

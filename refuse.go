@@ -14,7 +14,7 @@ import (
 
 // refuse answers a request that is not let through. It is the one place that
 // does. access is what was not met; nil if nothing was asked for yet.
-func (a *core) refuse(w http.ResponseWriter, r *http.Request, state State, why *Error, access Access) {
+func (a *core) refuse(w http.ResponseWriter, r *http.Request, state *State, why *Error, access Access) {
 	refusal := *why // an ErrorHandler may do with it what it likes
 	err := &refusal
 	h := w.Header()

@@ -33,7 +33,7 @@ func (a *core) verifySession(ctx context.Context, u *unverified, from carrier) (
 	if reason != "" {
 		return Auth{}, newError(reason, nil)
 	}
-	p := &proof{&facts{payload: u.token.Payload, claims: s, now: a.now}}
+	p := newProof(facts{payload: u.token.Payload, claims: s, now: a.now})
 	// The ages of factors are those of when the first token of this lineage was
 	// minted, which its header tells where it differs from iat.
 	if s.IssuedAt.Is == claims.Present {
