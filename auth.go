@@ -151,7 +151,8 @@ func (a Auth) Err() error {
 }
 
 // Has tells whether the caller meets every one of the given demands. Asked
-// nothing, the answer is false.
+// nothing, the answer is false. Of a machine, a [Token] can be asked; for its
+// scopes see [Auth.HasScope].
 //
 //	who.Has(clerkauth.Permission("org:invoices:create"))
 func (a Auth) Has(demands ...Access) bool {

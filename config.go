@@ -73,9 +73,10 @@ type Config struct {
 
 	// MachineTTL is how late it may be seen that an opaque machine credential was
 	// revoked, because the last answer about it is repeated for so long. 0 means
-	// 30 s; AskEveryTime means that an answer is only for those who came while it
-	// was waited for, 3 s at the most; more than 5 min is an error. JWTs are verified
-	// without asking, and are good until they expire.
+	// 30 s; AskEveryTime means that a good answer is only for those who came while
+	// it was waited for, 3 s at the most; more than 5 min is an error. That a credential
+	// is not good is repeated for 5 s in any case. JWTs are verified without asking,
+	// and are good until they expire.
 	MachineTTL time.Duration
 
 	// MachineCache shares what Clerk said about opaque credentials with other

@@ -105,7 +105,7 @@ var details = map[Reason]string{
 	ErrConfiguration:      "the server lacks configuration for this",
 	ErrRequestTarget:      "the request does not name one path",
 	ErrWebhook:            "the delivery is not authentic",
-	ErrTokenMissing:       "send a session token as Authorization: Bearer",
+	ErrTokenMissing:       "send a token as Authorization: Bearer",
 	ErrTokenInvalid:       "the credential is malformed, unknown or revoked",
 	ErrTokenType:          "a token of this kind is not accepted here",
 	ErrTokenAlgorithm:     "the token is not signed with RS256",

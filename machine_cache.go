@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -29,7 +30,7 @@ import (
 // the clocks of replicas differ.
 type MachineCache interface {
 	// Get returns the value that was put there under key, nil if there is none. It
-	// must return when ctx ends, as Put must.
+	// and Put should return when ctx ends; they are not waited for longer.
 	Get(ctx context.Context, key string) ([]byte, error)
 	// Put keeps value under key, for that long at most.
 	Put(ctx context.Context, key string, value []byte, keep time.Duration) error
@@ -68,11 +69,16 @@ const sharedTimeout = 250 * time.Millisecond
 
 // sharedCache is a [MachineCache] that is not trusted.
 type sharedCache struct {
-	store MachineCache
-	log   *slog.Logger
-	now   func() time.Time
-	at    atomic.Int64 // when a failure was told last
+	store  MachineCache
+	log    *slog.Logger
+	now    func() time.Time
+	places chan struct{} // of those who use the store
+	at     atomic.Int64  // when a failure was told last
 }
+
+// sharedPlaces is how many questions there are at a time to the store. With all of
+// them taken by a store that hangs, Clerk is asked at once.
+const sharedPlaces = 512
 
 // sharedValue is what is kept.
 type sharedValue struct {
@@ -83,10 +89,8 @@ type sharedValue struct {
 // get returns what is known about a credential of that type, and when it was asked
 // for; nil if nothing is.
 func (c *sharedCache) get(ctx context.Context, by seal, key introspect.Key, kind TokenType) (m *machine, asked time.Time) {
-	var sealed []byte
-	err := c.try(ctx, func(ctx context.Context) (err error) {
-		sealed, err = c.store.Get(ctx, hex.EncodeToString(key[:]))
-		return err
+	sealed, err := c.try(ctx, func(ctx context.Context) ([]byte, error) {
+		return c.store.Get(ctx, hex.EncodeToString(key[:]))
 	})
 	if err != nil || len(sealed) < sha256.Size || len(sealed) > maxAnswer {
 		return nil, time.Time{}
@@ -111,24 +115,50 @@ func (c *sharedCache) put(ctx context.Context, by seal, key introspect.Key, m *m
 	if err != nil || len(value) > maxAnswer-sha256.Size {
 		return // claims are what Clerk wrote; others fit
 	}
-	_ = c.try(ctx, func(ctx context.Context) error {
-		return c.store.Put(ctx, hex.EncodeToString(key[:]), append(by.sign(key, value), value...), until.Sub(c.now()))
+	_, _ = c.try(ctx, func(ctx context.Context) ([]byte, error) {
+		return nil, c.store.Put(ctx, hex.EncodeToString(key[:]), append(by.sign(key, value), value...), until.Sub(c.now()))
 	})
 }
 
-// try uses the store. That it fails, or panics, is told and no reason to fail.
-func (c *sharedCache) try(ctx context.Context, use func(context.Context) error) (err error) {
+var errStoreBusy = errors.New("too much is asked of it, or it does not end when its context does")
+
+// try uses the store, and waits no longer for it than sharedTimeout, whether it
+// heeds its context or not. That it fails, or panics, is told.
+func (c *sharedCache) try(ctx context.Context, use func(context.Context) ([]byte, error)) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, sharedTimeout)
 	defer cancel()
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("it panicked with a %T", p)
-		}
-		if err != nil {
-			c.failed(err)
-		}
-	}()
-	return use(ctx)
+	type result struct {
+		value []byte
+		err   error
+	}
+	done := make(chan result, 1)
+	select {
+	case c.places <- struct{}{}:
+		go func() {
+			r := result{err: errors.New("it panicked")}
+			defer func() {
+				if p := recover(); p != nil {
+					r.err = fmt.Errorf("it panicked with a %T", p)
+				}
+				<-c.places
+				done <- r
+			}()
+			r.value, r.err = use(ctx)
+		}()
+	default:
+		done <- result{err: errStoreBusy}
+	}
+	var r result
+	select {
+	case r = <-done:
+	case <-ctx.Done():
+		r.err = ctx.Err()
+	}
+	if r.err != nil {
+		c.failed(r.err)
+		return nil, r.err
+	}
+	return r.value, nil
 }
 
 // failed tells that the store failed, once a minute at most.

@@ -25,6 +25,7 @@ type sharedMap struct {
 	err    error         // what it fails with
 	takes  time.Duration // how long it takes
 	panics bool
+	hangs  chan struct{} // it waits for that, whatever becomes of its context
 }
 
 func (m *sharedMap) Get(ctx context.Context, key string) ([]byte, error) {
@@ -50,6 +51,9 @@ func (m *sharedMap) Put(ctx context.Context, key string, value []byte, keep time
 func (m *sharedMap) wait(ctx context.Context) error {
 	if m.panics {
 		panic("odd")
+	}
+	if m.hangs != nil {
+		<-m.hangs
 	}
 	select {
 	case <-time.After(m.takes):
@@ -123,10 +127,14 @@ func TestSharedAnswersAreNoOlder(t *testing.T) {
 // nobody in or out.
 func TestStoreThatFails(t *testing.T) {
 	for name, store := range map[string]*sharedMap{
-		"away": {err: errors.New("away")}, "slow": {takes: time.Hour}, "broken": {panics: true},
+		"away": {err: errors.New("away")}, "slow": {takes: time.Hour}, "broken": {panics: true}, "deaf": {hangs: make(chan struct{})},
 	} {
 		t.Run(name, inBubble(func(t *testing.T) {
 			store.values = map[string][]byte{}
+			if store.hangs != nil {
+				store.hangs = make(chan struct{}) // of this bubble
+				defer close(store.hangs)
+			}
 			var logged bytes.Buffer
 			r := newMachineRig(t, func(c *clerkauth.Config) {
 				c.MachineCache, c.Logger = store, slog.New(slog.NewTextHandler(&logged, nil))

@@ -132,28 +132,33 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 
 // prefixes are the first segments of patterns, up to the first wildcard, and the
 // kinds of machines that are asked for below them.
-type prefixes map[string]kinds
+type prefixes struct {
+	kinds   map[string]kinds
+	longest int // in bytes: no longer piece of a path is looked up
+}
+
+func newPrefixes() prefixes { return prefixes{kinds: make(map[string]kinds)} }
 
 // add adds the prefix of a pattern of http.ServeMux.
-func (p prefixes) add(pattern string, asked kinds) {
+func (p *prefixes) add(pattern string, asked kinds) {
 	path, _, _ := strings.Cut(pattern[strings.IndexByte(pattern, '/'):], "{")
 	if decoded, err := url.PathUnescape(path); err == nil {
 		path = decoded
 	}
-	p[strings.ToLower(strings.TrimRight(path, "/"))] |= asked
+	path = strings.ToLower(strings.TrimRight(path, "/"))
+	p.kinds[path] |= asked
+	p.longest = max(p.longest, len(path))
 }
 
 // holds tells whether a path is below one of the prefixes, and which kinds of
 // machines are asked for below those.
-func (p prefixes) holds(path string) (all kinds, below bool) {
+func (p *prefixes) holds(path string) (all kinds, below bool) {
 	path = strings.ToLower(path)
-	for {
-		some, ok := p[path]
-		all, below = all|some, below || ok
-		i := strings.LastIndexByte(path, '/')
-		if i < 0 {
-			return all, below
+	for i := 0; i <= min(len(path), p.longest); i++ {
+		if i == len(path) || path[i] == '/' {
+			some, ok := p.kinds[path[:i]]
+			all, below = all|some, below || ok
 		}
-		path = path[:i]
 	}
+	return all, below
 }

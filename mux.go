@@ -36,7 +36,7 @@ type muxHandler struct{ http.Handler }
 
 // NewServeMux returns an empty ServeMux.
 func (a *Authenticator) NewServeMux() *ServeMux {
-	return &ServeMux{auth: a, mux: http.NewServeMux(), guarded: prefixes{}}
+	return &ServeMux{auth: a, mux: http.NewServeMux(), guarded: newPrefixes()}
 }
 
 // Handle registers h for pattern, to be reached by callers who meet access. It

@@ -56,6 +56,7 @@ var opaquePattern = regexp.MustCompile(`\A(ak|mt|oat)_[A-Za-z0-9_-]{1,512}\z`)
 // opaque verifies credentials that say nothing about themselves, by asking
 // Clerk's Backend API.
 type opaque struct {
+	now     func() time.Time
 	ttl     time.Duration // 0: an answer is not repeated
 	shared  *sharedCache  // nil: there is none
 	secret  *verifier     // nil: there is no secret key
@@ -71,7 +72,12 @@ type verifier struct {
 }
 
 func newOpaque(a *core, c Config) *opaque {
-	o := &opaque{ttl: max(cmp.Or(c.MachineTTL, defaultMachineTTL), 0)}
+	// The monotonic clock stands still while a machine is suspended; answers grow
+	// older all the same.
+	o := &opaque{
+		ttl: max(cmp.Or(c.MachineTTL, defaultMachineTTL), 0),
+		now: func() time.Time { return a.now().Round(0) },
+	}
 	if a.backend == nil {
 		return o // New has noticed
 	}
@@ -85,12 +91,12 @@ func newOpaque(a *core, c Config) *opaque {
 		config.HTTPClient = &client
 		config.URL = clerk.String(a.backend.String()) // these paths have no version
 		config.Key = clerk.String(key.reveal())
-		return &verifier{variable, config, newSeal(key), introspect.New(opaqueLimits, a.now, (*machine).size)}
+		return &verifier{variable, config, newSeal(key), introspect.New(opaqueLimits, o.now, (*machine).size)}
 	}
 	o.secret = with("CLERK_SECRET_KEY", c.SecretKey)
 	o.machine = cmp.Or(with("CLERK_MACHINE_SECRET_KEY", c.MachineSecretKey), o.secret)
 	if c.MachineCache != nil {
-		o.shared = &sharedCache{store: c.MachineCache, log: a.log, now: a.now}
+		o.shared = &sharedCache{store: c.MachineCache, log: a.log, now: o.now, places: make(chan struct{}, sharedPlaces)}
 	}
 	return o
 }
@@ -98,9 +104,10 @@ func newOpaque(a *core, c Config) *opaque {
 // verifyOpaque verifies an opaque credential: by what Clerk said about it lately,
 // or says now.
 func (a *core) verifyOpaque(ctx context.Context, u *unverified) (*machine, error) {
-	by := a.opaque.secret
+	o := a.opaque
+	by := o.secret
 	if u.kind == kindM2M {
-		by = a.opaque.machine
+		by = o.machine
 	}
 	if by == nil {
 		return nil, newError(ErrTokenType, nil) // JWTs alone are accepted
@@ -108,17 +115,17 @@ func (a *core) verifyOpaque(ctx context.Context, u *unverified) (*machine, error
 	if !opaquePattern.MatchString(u.raw) {
 		return nil, newError(ErrTokenInvalid, nil)
 	}
-	o, key := a.opaque, by.seal.digest(u.raw)
+	key := by.seal.digest(u.raw)
 	var recall introspect.Recall[*machine]
 	if o.shared != nil && o.ttl > 0 {
 		recall = func(ctx context.Context) (*machine, time.Time, bool) {
 			m, asked := o.shared.get(ctx, by.seal, key, u.kind.name())
 			until := asked.Add(o.ttl)
-			return m, until, m != nil && until.After(a.now())
+			return m, until, m != nil && until.After(o.now())
 		}
 	}
 	m, err := by.desk.Tell(ctx, key, recall, func(ctx context.Context) (*machine, time.Time, error) {
-		asked := a.now()
+		asked := o.now()
 		m, err := a.askClerk(ctx, u.kind, u.raw, by)
 		if err != nil {
 			return nil, time.Time{}, err
@@ -127,7 +134,7 @@ func (a *core) verifyOpaque(ctx context.Context, u *unverified) (*machine, error
 		if !m.ExpiresAt.IsZero() && m.ExpiresAt.Before(until) {
 			until = m.ExpiresAt
 		}
-		now := a.now()
+		now := o.now()
 		if asked.After(now) { // the clock went back: how old the answer is cannot be told
 			return m, now, nil
 		}
@@ -139,7 +146,7 @@ func (a *core) verifyOpaque(ctx context.Context, u *unverified) (*machine, error
 	if err != nil {
 		return nil, opaqueError(err)
 	}
-	if !m.ExpiresAt.IsZero() && !m.ExpiresAt.After(a.now()) {
+	if !m.ExpiresAt.IsZero() && !m.ExpiresAt.After(o.now()) {
 		return nil, newError(ErrTokenExpired, nil)
 	}
 	if u.kind == kindOAuth {
@@ -217,7 +224,7 @@ func (a *core) askClerk(ctx context.Context, k kind, credential string, by *veri
 	switch {
 	case err == nil && seen.status < 300 && isObject(raw.Response):
 		said.machine.Type = k.name()
-		return said.judge(a.now())
+		return said.judge(a.opaque.now())
 	case seen.status == http.StatusNotFound && errors.As(err, &theirs) && len(theirs.Errors) > 0:
 		return nil, &introspect.Refusal{Reason: newError(ErrTokenInvalid, nil)}
 	case seen.status == http.StatusUnauthorized:

@@ -149,9 +149,10 @@ func asked(access Access) (scopes []string) {
 	if access == nil {
 		return nil
 	}
+	found := false
 	walk(access, func(part Access) {
-		if t, ok := part.(token); ok && t.kind == kindOAuth && scopes == nil {
-			scopes = t.scopes
+		if t, ok := part.(token); ok && t.kind == kindOAuth && !found {
+			scopes, found = t.scopes, true
 		}
 	})
 	return scopes

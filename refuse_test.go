@@ -41,7 +41,7 @@ func TestRefusalsAreProblemDetails(t *testing.T) {
 		return fmt.Sprintf(`{"type":"about:blank","title":%q,"status":%d,"detail":%q,"reason":%q}`, http.StatusText(status), status, detail, reason)
 	}
 	invalid := func(detail string) string { return `Bearer error="invalid_token", error_description="` + detail + `"` }
-	const send = "send a session token as Authorization: Bearer"
+	const send = "send a token as Authorization: Bearer"
 	all := refusals(t)
 	for name, c := range map[string]struct {
 		status          int

@@ -54,7 +54,7 @@ type canonicalClaims struct {
 // are made when first asked for.
 func (c *identity) sessionClaims() *clerk.SessionClaims {
 	who := c.state.who
-	if !who.SignedIn() || who.proof == nil {
+	if !who.SignedIn() || who.proof == nil || who.proof.claims == nil {
 		return nil
 	}
 	c.sdkOnce.Do(func() {

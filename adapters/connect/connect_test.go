@@ -239,7 +239,7 @@ func TestOnTheWire(t *testing.T) {
 		says                 string
 	}{
 		{"a refusal is Connect's own", "POST", service + "User", []string{json}, "{}", 401,
-			`{"code":"unauthenticated","message":"clerkauth: send a session token as Authorization: Bearer (session-token-missing)"}`},
+			`{"code":"unauthenticated","message":"clerkauth: send a token as Authorization: Bearer (session-token-missing)"}`},
 		{"and so is this", "POST", service + "Admin", []string{json, bearer}, "{}", 403,
 			`{"code":"permission_denied","message":"clerkauth: you are signed in, but not allowed to do this (forbidden)"}`},
 		{"GET is guarded", "GET", service + "User" + get, nil, "", 401, "session-token-missing"},

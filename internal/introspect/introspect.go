@@ -66,8 +66,9 @@ type Limits struct {
 	Remembered, Bytes int
 	// Refused is how long a refusal is remembered.
 	Refused time.Duration
-	// RefusedPerSecond is how many refusals a second there may be before strangers
-	// have to wait, after RefusedAtOnce of them.
+	// RefusedPerSecond is how many strangers a second may be asked about in vain
+	// before others have to wait, after RefusedAtOnce of them: refused, or with no
+	// answer at all.
 	RefusedPerSecond, RefusedAtOnce float64
 	// Probe is how often a regular is asked about during a pause.
 	Probe time.Duration
@@ -87,7 +88,7 @@ type Desk[T any] struct {
 	asking    int     // calls that ask
 	strangers int     // of these, about strangers
 	recalling int     // calls that only recall
-	refusals  float64 // that are not made up for by time yet
+	refusals  float64 // and failures about strangers, that are not made up for by time yet
 	refusedAt time.Time
 	paused    *Busy
 	pausedTo  time.Time
@@ -174,7 +175,7 @@ func (d *Desk[T]) admit(c *call[T]) error {
 	now := d.now()
 	if left := d.pausedTo.Sub(now); d.paused != nil && left > 0 && left <= d.paused.RetryAfter {
 		since := now.Sub(d.probedAt)
-		if c.stranger || since >= 0 && since < d.limits.Probe {
+		if c.stranger || since >= 0 && since < d.limits.Probe || d.asking >= d.limits.Calls {
 			return &Busy{Cause: d.paused.Cause, RetryAfter: left}
 		}
 		d.probedAt = now
@@ -220,8 +221,6 @@ var errPanic = errors.New("asking about a credential panicked")
 // run recalls or asks, and remembers the answer. A panic on what came back is a
 // failure of that call, not the end of the server.
 func (d *Desk[T]) run(c *call[T], key Key, recall Recall[T], ask Ask[T]) {
-	ctx, cancel := context.WithTimeout(context.Background(), d.limits.Timeout)
-	defer cancel()
 	var until time.Time
 	c.err = errPanic
 	defer func() {
@@ -229,6 +228,8 @@ func (d *Desk[T]) run(c *call[T], key Key, recall Recall[T], ask Ask[T]) {
 		d.settle(c, key, until)
 	}()
 	if recall != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), d.limits.Timeout)
+		defer cancel()
 		value, till, ok := recall(ctx)
 		if ok {
 			c.value, until, c.err = value, till, nil
@@ -245,6 +246,8 @@ func (d *Desk[T]) run(c *call[T], key Key, recall Recall[T], ask Ask[T]) {
 			return
 		}
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), d.limits.Timeout)
+	defer cancel()
 	value, till, err := ask(ctx)
 	if c.err = err; err == nil {
 		c.value, until = value, till
@@ -273,6 +276,8 @@ func (d *Desk[T]) settle(c *call[T], key Key, until time.Time) {
 	case errors.As(c.err, &refusal):
 		d.good.drop(key)
 		d.bad.put(key, bad{c.err, now, now.Add(d.limits.Refused)}, 1)
+	}
+	if c.err != nil && c.asks && c.stranger {
 		d.floodedWith(now)
 		d.refusals++
 	}

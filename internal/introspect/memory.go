@@ -32,6 +32,9 @@ func (m *memory[V]) get(key Key) (value V, ok bool) {
 
 func (m *memory[V]) put(key Key, value V, size int) {
 	m.drop(key)
+	if size > m.maxSize {
+		return // it would push out all others, and itself
+	}
 	m.places[key] = m.order.PushBack(remembered[V]{key, value, size})
 	m.size += size
 	for len(m.places) > m.max || m.size > m.maxSize {

@@ -111,10 +111,14 @@ func (s *snapshot) usable(kid string, now time.Time) *rsa.PublicKey {
 // flight is one fetch, shared by all who wait for it.
 type flight struct {
 	began time.Time
-	kids  []string // that are waited for; guarded by Set.mu
+	kids  []string // that are waited for, as many as maxKids; guarded by Set.mu
 	done  chan struct{}
 	err   error // valid after done
 }
+
+// maxKids is how many waiting ids are looked up when a fetch lands. Where there are
+// more, unknown ones are taken to be among them.
+const maxKids = 1024
 
 // New returns an empty set that fills itself from source.
 func New(source Source, now func() time.Time, log *slog.Logger) *Set {
@@ -213,7 +217,9 @@ func (s *Set) fetchKey(ctx context.Context, kid string, now time.Time) (*rsa.Pub
 		s.mu.Unlock()
 		return stale, nil
 	}
-	f.kids = append(f.kids, kid)
+	if len(f.kids) < maxKids {
+		f.kids = append(f.kids, kid)
+	}
 	s.mu.Unlock()
 
 	if err := wait(ctx, f); err != nil {
@@ -282,8 +288,10 @@ func (s *Set) start(now time.Time) *flight {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), FetchTimeout)
 		defer cancel()
-		keys, err := s.fetch(ctx)
-		s.land(f, keys, err)
+		var keys map[string]*rsa.PublicKey
+		err := errors.New("fetching the key set ended early")
+		defer func() { s.land(f, keys, err) }() // also if a source ends its goroutine
+		keys, err = s.fetch(ctx)
 	}()
 	return f
 }
@@ -329,7 +337,7 @@ func (s *Set) settle(f *flight, keys map[string]*rsa.PublicKey, err error) (fail
 		s.failures, s.lastErr = 0, nil
 		s.retryAt.Store(0)
 		unknown := func(kid string) bool { return keys[kid] == nil }
-		if s.unknownAt.Before(f.began) && slices.ContainsFunc(f.kids, unknown) {
+		if s.unknownAt.Before(f.began) && (len(f.kids) == maxKids || slices.ContainsFunc(f.kids, unknown)) {
 			s.unknownAt = f.began // it has answered for the next unknown ids as well
 		}
 		return 0, 0

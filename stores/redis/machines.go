@@ -29,7 +29,9 @@ type MachineCache struct {
 }
 
 // NewMachineCache returns a MachineCache that works through client, which remains
-// the caller's to close.
+// the caller's to close. Set ContextTimeoutEnabled in its options: without it,
+// go-redis waits for a server that hangs for longer than anybody waits for the
+// answer.
 func NewMachineCache(client goredis.UniversalClient, o MachineOptions) (*MachineCache, error) {
 	if client == nil {
 		return nil, fmt.Errorf("redis: options: %w", errNoClient)
