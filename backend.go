@@ -55,19 +55,25 @@ func (t oneHost) RoundTrip(r *http.Request) (*http.Response, error) {
 // nothing but another key heals. Whether somebody else's answer hides it, such as
 // the public key set, makes no difference.
 type secretWatch struct {
-	log *slog.Logger
-	now func() time.Time
-	at  atomic.Int64 // when it was told last
+	log  *slog.Logger
+	now  func() time.Time
+	told rarely
 }
 
-// secretWatchInterval is how often it is told.
-const secretWatchInterval = time.Minute
+// rarely lets something be told once a minute.
+type rarely struct{ at atomic.Int64 }
+
+// again tells whether it is time, and takes it that it is told then.
+func (t *rarely) again(moment time.Time) bool {
+	now, last := moment.UnixNano(), t.at.Load()
+	recent := last != 0 && now-last >= 0 && now-last < int64(time.Minute)
+	return !recent && t.at.CompareAndSwap(last, now)
+}
 
 // refused is called when Clerk answered 401 to the secret key that is configured
 // by that variable.
 func (w *secretWatch) refused(variable string) {
-	now, last := w.now().UnixNano(), w.at.Load()
-	if last != 0 && now-last >= 0 && now-last < int64(secretWatchInterval) || !w.at.CompareAndSwap(last, now) {
+	if !w.told.again(w.now()) {
 		return
 	}
 	w.log.Error("clerkauth: Clerk does not accept the secret key; set it to one that Clerk lists", "variable", variable, "reason", ErrSecretKeyInvalid)

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/clerkauth/clerkauth/internal/introspect"
@@ -73,7 +72,7 @@ type sharedCache struct {
 	log    *slog.Logger
 	now    func() time.Time
 	places chan struct{} // of those who use the store
-	at     atomic.Int64  // when a failure was told last
+	told   rarely        // that it failed
 }
 
 // sharedPlaces is how many questions there are at a time to the store. With all of
@@ -163,8 +162,7 @@ func (c *sharedCache) try(ctx context.Context, use func(context.Context) ([]byte
 
 // failed tells that the store failed, once a minute at most.
 func (c *sharedCache) failed(err error) {
-	now, last := c.now().UnixNano(), c.at.Load()
-	if last != 0 && now-last >= 0 && now-last < int64(time.Minute) || !c.at.CompareAndSwap(last, now) {
+	if !c.told.again(c.now()) {
 		return
 	}
 	c.log.Warn("clerkauth: the shared cache of machine credentials failed; Clerk is asked instead", "error", err)

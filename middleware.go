@@ -187,11 +187,8 @@ func otherType() State {
 	return State{who: Auth{err: err}, err: err, bearer: true}
 }
 
-// admit verifies the machine credential in s if a route takes its kind.
-func (a *core) admit(ctx context.Context, s *State, access Access) {
-	if s.machine == nil || s.verified || !a.takes(access).has(s.machine.kind) {
-		return
-	}
+// admit verifies the machine credential in s, for a route that takes its kind.
+func (a *core) admit(ctx context.Context, s *State) {
 	credential := s.machine
 	who, err := a.verifyMachine(ctx, credential.unverified)
 	if err == nil {
@@ -336,16 +333,20 @@ func (a *core) decide(s *State, access Access, r *http.Request) *Error {
 		// matched may not be there.
 		return newError(ErrRequestTarget, nil)
 	}
-	a.admit(r.Context(), s, access)
+	if s.machine != nil {
+		switch useful := a.takes(access).has(s.machine.kind); {
+		case useful && !s.verified:
+			a.admit(r.Context(), s)
+		case !useful && s.verified: // a guard around this one had a use for it
+			nobody := otherType()
+			s = &nobody
+		}
+	}
 	return a.ask(s, access, r)
 }
 
 // ask asks access about the caller in s.
 func (a *core) ask(s *State, access Access, r *http.Request) *Error {
-	if s.verified && !a.takes(access).has(s.machine.kind) {
-		nobody := otherType() // a guard around this one had a use for it
-		s = &nobody
-	}
 	if s.bearer && s.machine == nil && s.err != nil && !open(access) && !a.takes(access).has(kindSession) {
 		return newError(ErrTokenType, nil) // whatever else may be wrong with it
 	}

@@ -82,8 +82,7 @@ func (m *ServeMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if m.auth.core.hide {
 		// What is not there must look like what is hidden.
 		w.Header().Set("Cache-Control", "no-store")
-		state := m.auth.Authenticate(r)
-		state.write(w.Header())
+		new(State).write(w.Header())
 	}
 	kinds, below := m.belowGuarded(r)
 	if r.Method != http.MethodConnect && !below {

@@ -25,6 +25,7 @@ func Token(kind TokenType, checks ...Access) Access {
 			}
 		})
 	}
+	t.wrong = t.mistake()
 	return t
 }
 
@@ -33,6 +34,7 @@ type token struct {
 	kind   kind
 	checks allOf
 	scopes []string // that the checks name
+	wrong  error    // why it can never be met
 }
 
 // String returns the kind and what is asked of it, such as
@@ -44,7 +46,10 @@ func (t token) String() string {
 	return string(t.name) + " with " + t.checks.String()
 }
 
-func (t token) verify() error {
+func (t token) verify() error { return t.wrong }
+
+// mistake tells what is wrong with what is asked for.
+func (t token) mistake() error {
 	if t.kind == 0 || t.kind == kindSession {
 		return fmt.Errorf("token kind %q is none of APIKey, M2MToken and OAuthToken", string(t.name))
 	}
@@ -55,7 +60,7 @@ func (t token) verify() error {
 }
 
 func (t token) check(q query) verdict {
-	if t.verify() != nil || q.who.TokenType != t.name {
+	if t.wrong != nil || q.who.TokenType != t.name {
 		return verdict{outcome: signedOut}
 	}
 	q.token = true
