@@ -54,8 +54,8 @@ type Options struct {
 	// Empty means "clerkauth_deliveries".
 	Table string
 
-	// Lease is how long a handler may run. Its context ends then, and the server
-	// ends a transaction that is silent for as long, so that others may handle the
+	// Lease is how long a handler may run. Its context ends then. A tenth later the
+	// server ends a transaction that is silent, so that others may handle the
 	// delivery. That matters when a machine is gone: of a process that died the
 	// server knows at once. Zero means a minute; less than a second is an error.
 	Lease time.Duration
@@ -114,7 +114,7 @@ func New(pool *pgxpool.Pool, o Options) (*Store, error) {
 	return &Store{
 		pool:      pool,
 		schema:    fmt.Sprintf(schemaSQL, table, index),
-		claim:     fmt.Sprintf(claimSQL, table, o.Lease.Milliseconds()),
+		claim:     fmt.Sprintf(claimSQL, table, (o.Lease + o.Lease/10).Milliseconds()),
 		insert:    fmt.Sprintf(insertSQL, table, int64(o.Remember.Seconds())),
 		lockSpace: o.Table,
 		lease:     o.Lease,
@@ -152,7 +152,8 @@ func (s *Store) CreateTable(ctx context.Context) error {
 // claimSQL tells whether the delivery is ours to handle. What claims it is a lock
 // that ends with the transaction, however that ends. Whoever asks for it does not
 // wait, as he would for another's uncommitted row. The server ends a transaction
-// that is silent for longer than the lease.
+// that is silent for longer than the lease and a tenth of it, the time that a handler
+// has to notice that its context ended before another begins.
 const claimSQL = `SELECT CASE
 	WHEN EXISTS (SELECT FROM %[1]s WHERE id = $1) THEN 'handled'
 	WHEN pg_try_advisory_xact_lock($2) THEN 'claimed'
@@ -178,6 +179,9 @@ func (s *Store) Once(ctx context.Context, id string, handle func(context.Context
 		return fmt.Errorf("postgres: claim a delivery: %w", err)
 	}
 	defer func() { _ = settle(ctx, tx.Rollback) }() // after a commit there is nothing to roll back
+	// The lease counts from before the claim, so that it is over here first.
+	limited, cancel := context.WithTimeout(ctx, s.lease)
+	defer cancel()
 	if err := s.take(ctx, tx, id); err != nil {
 		return err
 	}
@@ -188,8 +192,6 @@ func (s *Store) Once(ctx context.Context, id string, handle func(context.Context
 	}
 	defer s.end(id)
 
-	limited, cancel := context.WithTimeout(ctx, s.lease)
-	defer cancel()
 	shared := &handlerTx{Tx: tx}
 	if err := handle(context.WithValue(limited, txKey{}, shared)); err != nil {
 		return err

@@ -128,7 +128,7 @@ func (s *Store) Once(ctx context.Context, id string, handle func(context.Context
 type claim struct {
 	*Store
 	key, token string
-	until      time.Time // when the lease is over, unless it is renewed
+	until      time.Time // when the handler has to stop, unless the lease is renewed
 }
 
 // takeScript makes the claim or renews it. That a claim of ours which Redis forgot
@@ -151,7 +151,9 @@ func (c *claim) take(ctx context.Context) error {
 	case held != c.token:
 		return clerkauth.ErrInFlight
 	}
-	c.until = began.Add(c.lease)
+	// A tenth of the lease is left for the handler to notice that its context ended
+	// before another begins.
+	c.until = began.Add(c.lease - c.lease/10)
 	return nil
 }
 

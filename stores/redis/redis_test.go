@@ -145,7 +145,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 }
 
 func TestClaimIsRenewed(t *testing.T) {
-	s := newStore(t, Options{Prefix: t.Name(), Lease: time.Second})
+	s := newStore(t, Options{Prefix: t.Name(), Lease: 3 * time.Second})
 	renewals := 0
 	err := s.Once(t.Context(), "", func(ctx context.Context) error {
 		last := time.Hour
@@ -202,7 +202,7 @@ func TestClaimLostToAnother(t *testing.T) {
 }
 
 func TestForgottenClaimIsMadeAgain(t *testing.T) {
-	s := newStore(t, Options{Prefix: t.Name(), Lease: time.Second})
+	s := newStore(t, Options{Prefix: t.Name(), Lease: 3 * time.Second})
 	err := s.Once(t.Context(), "", func(ctx context.Context) error {
 		s.client.FlushAll(ctx)
 		s.client.ScriptFlush(ctx)
@@ -287,7 +287,7 @@ func TestKill(t *testing.T) {
 	if storetest.Full() {
 		deliveries, kills = 300, 200
 	}
-	storetest.Kill(t, server(t).Socket(), time.Second, deliveries, kills)
+	storetest.Kill(t, server(t).Socket(), 3*time.Second, deliveries, kills)
 }
 
 func TestOutage(t *testing.T) {
