@@ -65,14 +65,28 @@ func server(t *testing.T) *storetest.Server {
 	return running
 }
 
-// newStore returns a Store with a pool of its own.
+// newStore returns a Store with a pool of its own. What it and its handlers wrote is
+// gone after the test.
 func newStore(t *testing.T, o Options, settings ...string) *Store {
 	t.Helper()
 	pool, err := pgxpool.New(t.Context(), server(t).Address()+" "+strings.Join(settings, " "))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(pool.Close)
+	t.Cleanup(func() {
+		pool.Close()
+		ctx := context.WithoutCancel(t.Context())
+		conn, err := pgx.Connect(ctx, server(t).Address())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close(ctx)
+		const sql = "DELETE FROM work; DELETE FROM clerkauth_deliveries; DROP TABLE IF EXISTS forgotten, crowd; DROP SCHEMA IF EXISTS hooks CASCADE"
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			t.Error(err)
+		}
+	})
 	s, err := New(pool, o)
 	if err != nil {
 		t.Fatal(err)

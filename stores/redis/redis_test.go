@@ -54,11 +54,19 @@ func server(t *testing.T) *storetest.Server {
 	return running
 }
 
-// newStore returns a Store with a client of its own.
+// newStore returns a Store with a client of its own. What it keeps is gone after the
+// test.
 func newStore(t *testing.T, o Options) *Store {
 	t.Helper()
 	client := connect(server(t).Socket())
-	t.Cleanup(func() { _ = client.Close() })
+	t.Cleanup(func() {
+		_ = client.Close()
+		other := connect(server(t).Socket())
+		defer other.Close()
+		if err := other.FlushAll(context.WithoutCancel(t.Context())).Err(); err != nil {
+			t.Error(err)
+		}
+	})
 	s, err := New(client, o)
 	if err != nil {
 		t.Fatal(err)
