@@ -80,7 +80,7 @@ type proof struct{ *facts }
 
 // facts are the verified token and what it grants.
 type facts struct {
-	payload []byte          // the claims as they were written
+	payload string          // the claims as they were written
 	claims  *claims.Session // nil for a machine
 	scopes  []string        // of a machine
 	// since is when the ages in fva were counted; zero if the token does not say.
@@ -210,7 +210,7 @@ func ClaimsAs[T any](who Auth) (T, error) {
 	if foldedTwins(who.proof.payload) {
 		return into, newError(ErrTokenClaims, errors.New("two claims have names that differ only in case"))
 	}
-	if err := json.Unmarshal(who.proof.payload, &into); err != nil {
+	if err := json.Unmarshal([]byte(who.proof.payload), &into); err != nil {
 		// The error would quote the claims.
 		return into, newError(ErrTokenClaims, fmt.Errorf("claims do not fit into %T", into))
 	}
@@ -219,7 +219,7 @@ func ClaimsAs[T any](who Auth) (T, error) {
 
 // foldedTwins tells whether an object anywhere in data has two members whose
 // names fold to one.
-func foldedTwins(data []byte) bool {
+func foldedTwins(data string) bool {
 	if elements, err := strictjson.Array(data); err == nil {
 		return slices.ContainsFunc(elements, foldedTwins)
 	}
@@ -234,7 +234,7 @@ func foldedTwins(data []byte) bool {
 func twins(members []strictjson.Member) bool {
 	for i, m := range members {
 		for _, other := range members[:i] {
-			if strings.EqualFold(string(m.Name), string(other.Name)) {
+			if strings.EqualFold(m.Name, other.Name) {
 				return true
 			}
 		}

@@ -47,10 +47,10 @@ func (m *machine) auth(now func() time.Time) Auth {
 		ClientID:  m.ClientID,
 		IssuedAt:  m.IssuedAt,
 		ExpiresAt: m.ExpiresAt,
-		proof:     newProof(facts{payload: m.Claims, scopes: m.Scopes, now: now}),
+		proof:     newProof(facts{payload: string(m.Claims), scopes: m.Scopes, now: now}),
 	}
 	if len(m.Claims) == 0 {
-		who.proof.payload = []byte("null") // it was created without claims
+		who.proof.payload = "null" // it was created without claims
 	}
 	switch {
 	case m.Type == M2MToken:
@@ -139,7 +139,7 @@ func (a *core) verifyMachineJWT(ctx context.Context, u *unverified) (*machine, e
 		Subject:   c.Subject,
 		ClientID:  c.ClientID,
 		Scopes:    c.Scopes,
-		Claims:    u.token.Payload,
+		Claims:    json.RawMessage(u.token.Payload),
 		ExpiresAt: time.Unix(c.ExpiresAt.Unix, 0),
 	}
 	if c.IssuedAt.Is == claims.Present {

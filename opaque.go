@@ -285,7 +285,7 @@ func isObject(r *clerk.APIResponse) bool {
 	if r == nil {
 		return false
 	}
-	members, err := strictjson.Object(r.RawJSON, nil)
+	members, err := strictjson.Object(string(r.RawJSON), nil)
 	return err == nil && !twins(members)
 }
 

@@ -85,7 +85,7 @@ func canonical(who Auth) canonicalClaims {
 		OrgSlug:        who.OrgSlug,
 		OrgRole:        who.OrgRole,
 		OrgPermissions: s.Permissions(),
-		Actor:          s.Actor,
+		Actor:          json.RawMessage(s.Actor),
 		Ages:           [2]int64{-1, -1},
 	}
 	if s.NotBefore.Is == claims.Present {

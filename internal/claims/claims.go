@@ -29,7 +29,7 @@ const maxID = 256
 type Payload []strictjson.Member
 
 // Parse splits data into claims.
-func Parse(data []byte) (Payload, error) {
+func Parse(data string) (Payload, error) {
 	members, err := strictjson.Object(data, make([]strictjson.Member, 0, 16))
 	if err != nil {
 		return nil, ErrMalformed
@@ -37,14 +37,14 @@ func Parse(data []byte) (Payload, error) {
 	return members, nil
 }
 
-// get returns the claim called name as written, nil if it is absent.
-func (p Payload) get(name string) []byte {
+// get returns the claim called name as written, "" if it is absent.
+func (p Payload) get(name string) string {
 	for i := range p {
-		if string(p[i].Name) == name {
+		if p[i].Name == name {
 			return p[i].Value
 		}
 	}
-	return nil
+	return ""
 }
 
 // Subject returns the sub claim if it is a string.
@@ -54,7 +54,7 @@ func (p Payload) Subject() string { return p.text("sub") }
 func (p Payload) TokenID() string { return p.text("jti") }
 
 // Has tells whether there is a claim of that name, whatever it is.
-func (p Payload) Has(name string) bool { return p.get(name) != nil }
+func (p Payload) Has(name string) bool { return p.get(name) != "" }
 
 func (p Payload) text(name string) string {
 	s, _ := strictjson.String(p.get(name))
@@ -97,8 +97,8 @@ type Registered struct {
 }
 
 // read reads a claim if it is one of these.
-func (r *Registered) read(name, value []byte) {
-	switch string(name) {
+func (r *Registered) read(name, value string) {
+	switch name {
 	case "sub":
 		r.Subject, _ = readID(value)
 	case "iss":
@@ -129,14 +129,14 @@ type Session struct {
 
 	Version int    // v: 1 or 2; 0 if it is something else
 	Acted   bool   // act is present, whatever it is
-	Actor   []byte // act as written, if it is an object
+	Actor   string // act as written, if it is an object
 	ActorID string // act.sub
 
 	Org  Org
 	Ages Ages // fva
 
 	// What is read when it is first asked for: most requests ask for none of it.
-	fea, pla, per, fpm, orgPermissions []byte // as written
+	fea, pla, per, fpm, orgPermissions string // as written
 	once                               sync.Once
 	grants                             grants
 }
@@ -152,9 +152,9 @@ type Ages struct {
 // plan or factor claims give nothing; they are no reason to refuse a user.
 func (p Payload) ReadSession() *Session {
 	s := &Session{Version: 1}
-	var org []byte
+	var org string
 	for _, m := range p {
-		switch string(m.Name) {
+		switch m.Name {
 		case "sid":
 			s.SessionID, _ = readID(m.Value)
 			if !strings.HasPrefix(s.SessionID, "sess_") {
@@ -191,7 +191,7 @@ func (p Payload) ReadSession() *Session {
 }
 
 // readID reads the id of a user or something else.
-func readID(value []byte) (string, bool) {
+func readID(value string) (string, bool) {
 	id, ok := strictjson.String(value)
 	if !ok || !UsableID(id) {
 		return "", false
@@ -210,7 +210,7 @@ func UsableID(id string) bool {
 	return id != "" && len(id) <= maxID
 }
 
-func readStatus(value []byte) (string, Presence) {
+func readStatus(value string) (string, Presence) {
 	if s, _ := strictjson.String(value); s == StatusActive || s == StatusPending {
 		return s, Present
 	}
@@ -219,7 +219,7 @@ func readStatus(value []byte) (string, Presence) {
 
 // readTime reads a NumericDate (RFC 7519 section 2). A fraction is cut off,
 // which for an expiry is the safe direction.
-func readTime(value []byte) Time {
+func readTime(value string) Time {
 	f, ok := strictjson.Number(value)
 	if !ok || f < 0 || f > maxTime {
 		return Time{Is: Odd}
@@ -227,7 +227,7 @@ func readTime(value []byte) Time {
 	return Time{Unix: int64(f), Is: Present}
 }
 
-func readParty(value []byte) (string, Presence) {
+func readParty(value string) (string, Presence) {
 	if s, ok := strictjson.String(value); ok && s != "" {
 		return s, Present
 	}
@@ -235,7 +235,7 @@ func readParty(value []byte) (string, Presence) {
 }
 
 // readAudience reads a string or a list of strings (RFC 7519 section 4.1.3).
-func readAudience(value []byte) ([]string, Presence) {
+func readAudience(value string) ([]string, Presence) {
 	if s, ok := strictjson.String(value); ok {
 		if s == "" {
 			return nil, Odd
@@ -250,7 +250,7 @@ func readAudience(value []byte) ([]string, Presence) {
 }
 
 // readStrings reads a list that holds nothing but strings.
-func readStrings(value []byte) ([]string, bool) {
+func readStrings(value string) ([]string, bool) {
 	elements, err := strictjson.Array(value)
 	if err != nil {
 		return nil, false
@@ -268,7 +268,7 @@ func readStrings(value []byte) ([]string, bool) {
 
 // readVersion returns 1 or 2, and 0 for a version that is not known: its
 // organization claims may mean something else, so they are not read.
-func readVersion(value []byte) int {
+func readVersion(value string) int {
 	switch f, _ := strictjson.Number(value); f {
 	case 1:
 		return 1
@@ -279,16 +279,16 @@ func readVersion(value []byte) int {
 	}
 }
 
-func readActor(value []byte) ([]byte, string) {
+func readActor(value string) (act, id string) {
 	var buf [4]strictjson.Member
 	members, err := strictjson.Object(value, buf[:0])
 	if err != nil {
-		return nil, ""
+		return "", ""
 	}
 	return value, Payload(members).Subject()
 }
 
-func readAges(value []byte) Ages {
+func readAges(value string) Ages {
 	elements, err := strictjson.Array(value)
 	if err != nil || len(elements) != 2 {
 		return Ages{}

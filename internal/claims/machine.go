@@ -32,7 +32,7 @@ func (p Payload) ReadMachine(scopes ...ScopeClaim) *Machine {
 	}
 	m.ClientID, _ = readID(p.get("client_id"))
 	for _, claim := range scopes {
-		if value := p.get(claim.Name); value != nil {
+		if value := p.get(claim.Name); value != "" {
 			m.Scopes, m.ScopesIs = claim.read(value)
 			break
 		}
@@ -40,7 +40,7 @@ func (p Payload) ReadMachine(scopes ...ScopeClaim) *Machine {
 	return m
 }
 
-func (c ScopeClaim) read(value []byte) ([]string, Presence) {
+func (c ScopeClaim) read(value string) ([]string, Presence) {
 	if s, ok := strictjson.String(value); ok {
 		return strings.FieldsFunc(s, func(c rune) bool { return c == ' ' }), Present
 	}

@@ -23,7 +23,7 @@ func (s *Session) granted() *grants {
 	s.once.Do(func() {
 		s.grants.features = readScoped(s.fea)
 		s.grants.plans = readScoped(s.pla)
-		if s.orgPermissions != nil {
+		if s.orgPermissions != "" {
 			s.grants.permissions, _ = readStrings(s.orgPermissions)
 		} else {
 			per, _ := strictjson.String(s.per)
@@ -54,7 +54,7 @@ type Scoped struct {
 // readScoped reads a comma separated list of <scope>:<slug>, scope being o, u,
 // ou or uo. An element without a colon makes the whole claim unreadable: what
 // else in it can be relied upon is not known. Other scopes are skipped.
-func readScoped(value []byte) Scoped {
+func readScoped(value string) Scoped {
 	list := scopedText(value)
 	if list == "" {
 		return Scoped{}
@@ -77,7 +77,7 @@ func readScoped(value []byte) Scoped {
 
 // scopedText returns the list in a claim whose elements all have a colon, "" for
 // any other.
-func scopedText(value []byte) string {
+func scopedText(value string) string {
 	list, _ := strictjson.String(value)
 	for element := range strings.SplitSeq(list, ",") {
 		if !strings.Contains(element, ":") {
@@ -90,16 +90,16 @@ func scopedText(value []byte) string {
 // readOrg reads the o claim of a version 2 token. What a session may do there is
 // spread over o and fea: where a part of it is of a form that Clerk does not
 // write, nothing of what the session may do is believed.
-func (s *Session) readOrg(value []byte) {
-	if value == nil || strictjson.Null(value) {
+func (s *Session) readOrg(value string) {
+	if value == "" || strictjson.Null(value) {
 		return
 	}
 	var org Org
-	var per, fpm []byte
+	var per, fpm string
 	var buf [8]strictjson.Member
 	members, _ := strictjson.Object(value, buf[:0])
 	for _, m := range members {
-		switch string(m.Name) {
+		switch m.Name {
 		case "id":
 			org.ID, _ = readID(m.Value)
 		case "slg":
@@ -116,19 +116,19 @@ func (s *Session) readOrg(value []byte) {
 	}
 	switch {
 	case !textOrNothing(per) || !textOrNothing(fpm) || !nothing(s.fea) && scopedText(s.fea) == "":
-		s.fea, s.pla, s.Ages = nil, nil, Ages{}
+		s.fea, s.pla, s.Ages = "", "", Ages{}
 	case org.ID != "":
 		s.Org, s.per, s.fpm = org, per, fpm
 	}
 }
 
 // nothing tells whether a claim is absent, null or empty.
-func nothing(value []byte) bool {
-	return value == nil || strictjson.Null(value) || string(value) == `""`
+func nothing(value string) bool {
+	return value == "" || strictjson.Null(value) || value == `""`
 }
 
 // textOrNothing tells whether a claim is a string or nothing.
-func textOrNothing(value []byte) bool {
+func textOrNothing(value string) bool {
 	_, ok := strictjson.String(value)
 	return ok || nothing(value)
 }

@@ -37,8 +37,8 @@ var (
 // Token is a token that has been read and not verified.
 type Token struct {
 	Header    Header
-	Payload   []byte // decoded, not yet known to be JSON
-	signed    []byte // header.payload as sent
+	Payload   string // decoded, not yet known to be JSON
+	signed    string // header.payload as sent
 	signature []byte
 }
 
@@ -76,15 +76,16 @@ func Parse(token string) (Token, error) {
 			return Token{}, ErrMalformed
 		}
 	}
-	raw := []byte(token)
-	buf := make([]byte, 0, base64.RawURLEncoding.DecodedLen(len(raw)))
-	header, buf, err1 := decode(buf, raw[:first])
-	payload, buf, err2 := decode(buf, raw[first+1:last])
-	signature, _, err3 := decode(buf, raw[last+1:])
-	if err1 != nil || err2 != nil || err3 != nil || len(payload) == 0 {
+	buf := make([]byte, 0, base64.RawURLEncoding.DecodedLen(len(token)))
+	buf, err1 := strictEncoding.AppendDecode(buf, []byte(token[:first]))
+	dot := len(buf)
+	buf, err2 := strictEncoding.AppendDecode(buf, []byte(token[first+1:last]))
+	text := string(buf)
+	signature, err3 := strictEncoding.AppendDecode(buf[len(buf):], []byte(token[last+1:]))
+	if err1 != nil || err2 != nil || err3 != nil || len(text) == dot {
 		return Token{}, ErrMalformed
 	}
-	h, err := parseHeader(header)
+	h, err := parseHeader(text[:dot])
 	if err != nil {
 		return Token{}, err
 	}
@@ -93,15 +94,7 @@ func Parse(token string) (Token, error) {
 	if len(signature) == 0 && h.alg == rs256 {
 		return Token{}, ErrMalformed
 	}
-	return Token{Header: h, Payload: payload, signed: raw[:last], signature: signature}, nil
-}
-
-// decode appends what src encodes to buf and returns that piece and the longer
-// buf.
-func decode(buf, src []byte) (part, longer []byte, err error) {
-	start := len(buf)
-	buf, err = strictEncoding.AppendDecode(buf, src)
-	return buf[start:len(buf):len(buf)], buf, err
+	return Token{Header: h, Payload: text[dot:], signed: token[:last], signature: signature}, nil
 }
 
 var strictEncoding = base64.RawURLEncoding.Strict()
@@ -114,14 +107,14 @@ var alphabet = func() (t [256]byte) {
 	return t
 }()
 
-func parseHeader(data []byte) (h Header, err error) {
+func parseHeader(data string) (h Header, err error) {
 	var buf [8]strictjson.Member
 	members, err := strictjson.Object(data, buf[:0])
 	if err != nil {
 		return Header{}, ErrMalformed
 	}
 	for _, m := range members {
-		switch string(m.Name) {
+		switch m.Name {
 		case "alg":
 			h.alg = word(m.Value)
 		case "kid":
@@ -150,8 +143,8 @@ func parseHeader(data []byte) (h Header, err error) {
 }
 
 // word reads a string; the usual ones are constants and cost no allocation.
-func word(value []byte) string {
-	switch string(value) {
+func word(value string) string {
+	switch value {
 	case `"RS256"`:
 		return rs256
 	case `"JWT"`:
@@ -179,7 +172,7 @@ func (t *Token) Verify(key *rsa.PublicKey) error {
 	if err := t.CheckAlgorithm(); err != nil {
 		return err
 	}
-	digest := sha256.Sum256(t.signed)
+	digest := sha256.Sum256([]byte(t.signed))
 	if rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], t.signature) != nil {
 		return ErrSignature
 	}

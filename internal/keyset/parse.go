@@ -39,13 +39,13 @@ type skipped struct {
 // skipped and never disables the others; two keys of one id are both skipped,
 // because which of them is meant is anybody's guess.
 func parseSet(body []byte) (map[string]*rsa.PublicKey, []skipped, error) {
-	members, err := strictjson.Object(body, nil)
+	members, err := strictjson.Object(string(body), nil)
 	if err != nil {
 		return nil, nil, errors.New("key set is not a json object")
 	}
-	var list []byte
+	var list string
 	for _, m := range members {
-		if string(m.Name) == "keys" {
+		if m.Name == "keys" {
 			list = m.Value
 		}
 	}
@@ -77,7 +77,7 @@ func parseSet(body []byte) (map[string]*rsa.PublicKey, []skipped, error) {
 
 // parseKey reads one key of a set, as far as it can verify RS256. The id is
 // returned for a key that cannot be used, too: it still makes the id ambiguous.
-func parseKey(raw []byte) (kid string, key *rsa.PublicKey, err error) {
+func parseKey(raw string) (kid string, key *rsa.PublicKey, err error) {
 	var buf [12]strictjson.Member
 	members, err := strictjson.Object(raw, buf[:0])
 	if err != nil {
@@ -85,9 +85,9 @@ func parseKey(raw []byte) (kid string, key *rsa.PublicKey, err error) {
 	}
 	var kty, use, alg, n, e string
 	var hasKid, hasUse, hasAlg, hasOps bool
-	var ops []byte
+	var ops string
 	for _, m := range members {
-		switch string(m.Name) {
+		switch m.Name {
 		case "kid":
 			kid, hasKid = strictjson.String(m.Value)
 		case "kty":
@@ -155,7 +155,7 @@ func decodeUint(s string) *big.Int {
 }
 
 // allowsVerify tells whether key_ops (RFC 7517 section 4.3) names verify.
-func allowsVerify(ops []byte) bool {
+func allowsVerify(ops string) bool {
 	elements, err := strictjson.Array(ops)
 	if err != nil {
 		return false

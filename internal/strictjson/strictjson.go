@@ -10,9 +10,9 @@
 package strictjson
 
 import (
-	"bytes"
 	"errors"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -27,14 +27,14 @@ var ErrSyntax = errors.New("not strict json")
 
 // Member is one member of an object.
 type Member struct {
-	Name  []byte // unescaped
-	Value []byte // as written, without surrounding white space
+	Name  string // unescaped
+	Value string // as written, without surrounding white space; never empty
 }
 
 // Object reads data as one JSON object and appends its members to buf, in the
-// order in which they stand. Names and values alias data.
-func Object(data []byte, buf []Member) ([]Member, error) {
-	if !utf8.Valid(data) {
+// order in which they stand. They are parts of data, not copies.
+func Object(data string, buf []Member) ([]Member, error) {
+	if !utf8.ValidString(data) {
 		return nil, ErrSyntax
 	}
 	p := parser{data: data}
@@ -47,8 +47,8 @@ func Object(data []byte, buf []Member) ([]Member, error) {
 }
 
 // Array reads data as one JSON array and returns its elements as written.
-func Array(data []byte) ([][]byte, error) {
-	if !utf8.Valid(data) {
+func Array(data string) ([]string, error) {
+	if !utf8.ValidString(data) {
 		return nil, ErrSyntax
 	}
 	p := parser{data: data}
@@ -61,18 +61,15 @@ func Array(data []byte) ([][]byte, error) {
 }
 
 // String reads a value that Object or Array returned as a JSON string.
-func String(value []byte) (string, bool) {
-	b, ok := unquote(value)
-	return string(b), ok
-}
+func String(value string) (string, bool) { return unquote(value) }
 
 // Number reads a value that Object or Array returned as a JSON number. A number
 // beyond float64 is not a number here.
-func Number(value []byte) (float64, bool) {
+func Number(value string) (float64, bool) {
 	if len(value) == 0 || (value[0] != '-' && (value[0] < '0' || value[0] > '9')) {
 		return 0, false
 	}
-	f, err := strconv.ParseFloat(string(value), 64)
+	f, err := strconv.ParseFloat(value, 64)
 	if err != nil {
 		return 0, false // not the infinity that ParseFloat gives
 	}
@@ -80,10 +77,10 @@ func Number(value []byte) (float64, bool) {
 }
 
 // Null tells whether a value that Object or Array returned is null.
-func Null(value []byte) bool { return string(value) == "null" }
+func Null(value string) bool { return value == "null" }
 
 type parser struct {
-	data []byte
+	data string
 	pos  int
 }
 
@@ -133,7 +130,7 @@ func (p *parser) value(depth int) bool {
 }
 
 func (p *parser) word(w string) bool {
-	if !bytes.HasPrefix(p.data[p.pos:], []byte(w)) {
+	if !strings.HasPrefix(p.data[p.pos:], w) {
 		return false
 	}
 	p.pos += len(w)
@@ -171,7 +168,7 @@ func (p *parser) object(depth int, members []Member, collect bool) ([]Member, bo
 			return nil, false
 		}
 		if collect {
-			members = append(members, Member{Name: name, Value: p.data[start:p.pos:p.pos]})
+			members = append(members, Member{Name: name, Value: p.data[start:p.pos]})
 		}
 		p.space()
 		if p.take('}') {
@@ -183,11 +180,11 @@ func (p *parser) object(depth int, members []Member, collect bool) ([]Member, bo
 	}
 }
 
-func (p *parser) array(depth int, collect bool) ([][]byte, bool) {
+func (p *parser) array(depth int, collect bool) ([]string, bool) {
 	if depth >= MaxDepth || !p.take('[') {
 		return nil, false
 	}
-	var elements [][]byte
+	var elements []string
 	p.space()
 	if p.take(']') {
 		return elements, true
@@ -199,7 +196,7 @@ func (p *parser) array(depth int, collect bool) ([][]byte, bool) {
 			return nil, false
 		}
 		if collect {
-			elements = append(elements, p.data[start:p.pos:p.pos])
+			elements = append(elements, p.data[start:p.pos])
 		}
 		p.space()
 		if p.take(']') {
@@ -264,7 +261,7 @@ func (p *parser) digits() bool {
 
 // escape returns the length of the escape sequence that b begins with, 0 if it
 // is none. A surrogate counts only together with its other half.
-func escape(b []byte) int {
+func escape(b string) int {
 	if len(b) < 2 {
 		return 0
 	}
@@ -287,12 +284,12 @@ func escape(b []byte) int {
 }
 
 // hex4 reads \uXXXX at the start of b.
-func hex4(b []byte) (rune, bool) {
+func hex4(b string) (rune, bool) {
 	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
 		return 0, false
 	}
 	var r rune
-	for _, c := range b[2:6] {
+	for _, c := range []byte(b[2:6]) {
 		switch {
 		case c >= '0' && c <= '9':
 			c -= '0'
@@ -310,12 +307,12 @@ func hex4(b []byte) (rune, bool) {
 
 // unquote returns what a string that str has accepted means, without copying
 // where there is no escape.
-func unquote(quoted []byte) ([]byte, bool) {
+func unquote(quoted string) (string, bool) {
 	if len(quoted) < 2 || quoted[0] != '"' {
-		return nil, false
+		return "", false
 	}
 	s := quoted[1 : len(quoted)-1]
-	i := bytes.IndexByte(s, '\\')
+	i := strings.IndexByte(s, '\\')
 	if i < 0 {
 		return s, true
 	}
@@ -329,7 +326,7 @@ func unquote(quoted []byte) ([]byte, bool) {
 		n := escape(s[i:])
 		switch n {
 		case 0:
-			return nil, false
+			return "", false
 		case 2:
 			out = append(out, unescaped[s[i+1]])
 		case 6:
@@ -342,7 +339,7 @@ func unquote(quoted []byte) ([]byte, bool) {
 		}
 		i += n
 	}
-	return out, true
+	return string(out), true
 }
 
 var unescaped = [256]byte{
@@ -353,15 +350,15 @@ var unescaped = [256]byte{
 // searched; a large one, which only an attacker sends, gets a map, so that
 // reading stays linear in the input.
 type names struct {
-	few  [16][]byte
+	few  [16]string
 	n    int
 	many map[string]struct{}
 }
 
-func (s *names) add(name []byte) bool {
+func (s *names) add(name string) bool {
 	if s.many == nil {
 		for _, seen := range s.few[:s.n] {
-			if bytes.Equal(seen, name) {
+			if seen == name {
 				return false
 			}
 		}
@@ -372,12 +369,12 @@ func (s *names) add(name []byte) bool {
 		}
 		s.many = make(map[string]struct{}, 2*len(s.few))
 		for _, seen := range s.few {
-			s.many[string(seen)] = struct{}{}
+			s.many[seen] = struct{}{}
 		}
 	}
-	if _, ok := s.many[string(name)]; ok {
+	if _, ok := s.many[name]; ok {
 		return false
 	}
-	s.many[string(name)] = struct{}{}
+	s.many[name] = struct{}{}
 	return true
 }
