@@ -25,7 +25,10 @@ var machineRows = map[int]func(*testing.T){
 	231: inBubble(floodOfUnknownKeys),
 	232: backendAnswers,
 	233: endedCredentials,
-	234: inBubble(revocationIsSeen),
+	234: func(t *testing.T) {
+		t.Run("revocation", inBubble(revocationIsSeen))
+		t.Run("keys", cachesHoldNoCredential)
+	},
 	235: credentialsTravelInBodies,
 }
 
@@ -298,6 +301,7 @@ func endedCredentials(t *testing.T) {
 	}{
 		"good": {"id", "x_1", 200}, "revoked": {"revoked", true, 401}, "expired": {"expired", true, 401},
 		"expiration past": {"expiration", now - 1, 401}, "expiration in 1970": {"expiration", 0, 401}, "expiration before": {"expiration", -1, 401}, "expiration ahead": {"expiration", now + 60_000, 200},
+		"expiration past, in seconds": {"expiration", now/1000 - 1, 401}, "expiration ahead, in seconds": {"expiration", now/1000 + 60, 200},
 		"no id": {"id", "", 401}, "id null": {"id", nil, 401}, "odd id": {"id", "x\r\n1", 401}, "long id": {"id", strings.Repeat("x", 300), 401},
 		"no subject": {"subject", "", 401}, "subject null": {"subject", nil, 401}, "odd subject": {"subject", "user 1", 401},
 		"no object": {"object", "", 401}, "a user": {"object", "user", 401}, "object null": {"object", nil, 401},

@@ -254,13 +254,23 @@ type said struct {
 
 func saidOf(object, is string, revoked, expired bool, expiration *int64, createdAt int64, m machine) said {
 	if expiration != nil {
-		m.ExpiresAt = time.UnixMilli(*expiration)
+		m.ExpiresAt = clerkTime(*expiration)
 	}
 	if createdAt > 0 {
-		m.IssuedAt = time.UnixMilli(createdAt)
+		m.IssuedAt = clerkTime(createdAt)
 	}
 	m.Scopes = slices.DeleteFunc(m.Scopes, func(s string) bool { return s == "" }) // null in a list, too
 	return said{object, is, revoked, expired, m}
+}
+
+// clerkTime reads a time of the Backend API: milliseconds since 1970, or seconds,
+// as OAuth tokens have them. In milliseconds, what is below 10^11 would be in 1973 or
+// before; in seconds, what is above would be in the year 5138 or after.
+func clerkTime(t int64) time.Time {
+	if t < 1e11 {
+		return time.Unix(t, 0)
+	}
+	return time.UnixMilli(t)
 }
 
 // judge refuses what Clerk says is no longer good, whatever the status with which

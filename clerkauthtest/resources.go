@@ -58,8 +58,13 @@ func (c *Credential) m2mToken() clerk.M2MToken {
 	}
 }
 
-// oauthToken is put together by hand, for clerk-sdk-go has no such type.
+// oauthToken is put together by hand, for clerk-sdk-go has no such type. Its times
+// are in seconds, as Clerk has them here alone.
 func (c *Credential) oauthToken() map[string]any {
+	var expiration any
+	if !c.expiration.IsZero() {
+		expiration = c.expiration.Unix()
+	}
 	resource := map[string]any{
 		"object":            "clerk_idp_oauth_access_token",
 		"id":                c.ID,
@@ -70,9 +75,9 @@ func (c *Credential) oauthToken() map[string]any {
 		"revoked":           c.revoked,
 		"revocation_reason": c.reason,
 		"expired":           c.expired(),
-		"expiration":        c.expirationMilli(),
-		"created_at":        c.createdAt.UnixMilli(),
-		"updated_at":        c.updatedAt.UnixMilli(),
+		"expiration":        expiration,
+		"created_at":        c.createdAt.Unix(),
+		"updated_at":        c.updatedAt.Unix(),
 	}
 	if len(c.audience) > 0 {
 		resource["aud"] = c.audience

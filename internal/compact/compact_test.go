@@ -50,7 +50,7 @@ func TestParseReadsTheHeader(t *testing.T) {
 	if h.KeyID != "ins_1" || h.Type != "JWT" || !h.HasType || h.Category != "cl_x" || !h.HasCat {
 		t.Errorf("header = %+v", h)
 	}
-	if string(tok.Payload) != `{"sub":"user_1"}` {
+	if tok.Payload != `{"sub":"user_1"}` {
 		t.Errorf("payload = %q", tok.Payload)
 	}
 	if err := tok.Verify(&testKey().PublicKey); err != nil {
@@ -153,7 +153,7 @@ func FuzzCompact(f *testing.F) {
 			return
 		}
 		parts := strings.Split(token, ".")
-		if len(parts) != 3 || parts[1] != b64(string(tok.Payload)) || parts[2] != b64(string(tok.signature)) {
+		if len(parts) != 3 || parts[1] != b64(tok.Payload) || parts[2] != b64(string(tok.signature)) {
 			t.Fatal("accepted a spelling that is not canonical")
 		}
 		ours := tok.Verify(key) == nil
@@ -162,7 +162,7 @@ func FuzzCompact(f *testing.F) {
 		if err == nil {
 			var payload []byte
 			payload, err = jws.Verify(key)
-			theirs = err == nil && string(payload) == string(tok.Payload)
+			theirs = err == nil && string(payload) == tok.Payload
 		}
 		if ours && !theirs {
 			t.Fatalf("accepted what go-jose refuses: %v", err)
