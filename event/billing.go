@@ -74,10 +74,18 @@ type Subscription struct {
 // the plan's fees.
 type SubscriptionItem struct {
 	clerk.SubscriptionItem
-	Interval       string  `json:"interval"`        // month or annual, as PlanPeriod
-	SubscriptionID *string `json:"subscription_id"` // nil within a Subscription
-	Credit         *Credit `json:"credit"`          // for the rest of a plan that this one replaces
-	LifetimePaid   *Money  `json:"lifetime_paid"`
+	Interval       string       `json:"interval"`        // month or annual, as PlanPeriod
+	SubscriptionID *string      `json:"subscription_id"` // nil within a Subscription
+	Credit         *Credit      `json:"credit"`          // for the rest of a plan that this one replaces
+	LifetimePaid   *Money       `json:"lifetime_paid"`
+	Amount         *Money       `json:"amount"`
+	NextPayment    *NextPayment `json:"next_payment"`
+}
+
+// NextPayment is what is to be paid next, and when, in milliseconds since 1970.
+type NextPayment struct {
+	Amount *Money `json:"amount"`
+	Date   *int64 `json:"date"`
 }
 
 // Credit is what is left of a period that was paid for.
@@ -140,7 +148,9 @@ func (s *Subscription) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-// UnmarshalJSON takes a plan's amount for its fee.
+// UnmarshalJSON takes a plan's amount for its fee, next_payment_amount and
+// next_payment_date for a next_payment, and a payment_source_id for a
+// payment_method_id.
 func (s *SubscriptionItem) UnmarshalJSON(text []byte) error {
 	type fields SubscriptionItem
 	older := struct {
@@ -150,8 +160,17 @@ func (s *SubscriptionItem) UnmarshalJSON(text []byte) error {
 			Amount   *int64 `json:"amount"`
 			Currency string `json:"currency"`
 		} `json:"plan"`
+		NextPaymentAmount *Money `json:"next_payment_amount"`
+		NextPaymentDate   *int64 `json:"next_payment_date"`
+		PaymentSourceID   string `json:"payment_source_id"`
 	}{fields: (*fields)(s)}
 	err := json.Unmarshal(text, &older)
+	if s.NextPayment == nil && (older.NextPaymentAmount != nil || older.NextPaymentDate != nil) {
+		s.NextPayment = &NextPayment{older.NextPaymentAmount, older.NextPaymentDate}
+	}
+	if s.PaymentMethodID == "" {
+		s.PaymentMethodID = older.PaymentSourceID
+	}
 	if plan := older.Plan; plan != nil {
 		s.Plan = &plan.Plan
 		if plan.Fee == nil && plan.Amount != nil {

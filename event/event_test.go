@@ -265,8 +265,19 @@ func TestOlderBillingPayloads(t *testing.T) {
 	if *p.PaymentMethodID != "cps_1" || p.PaymentMethod.PaymentType != "card" || p.PaymentMethod.Last4 != "4242" || p.ID != "pa_1" {
 		t.Errorf("%+v", p)
 	}
-	if i := p.SubscriptionItems[0]; i.LifetimePaid.Amount != 10000 || i.Plan.Slug != "pro" || i.Plan.Fee.Amount != 2000 || i.Plan.Fee.Currency != "USD" || i.ID != "csub_item_1" {
+	if i := p.SubscriptionItems[0]; i.LifetimePaid.Amount != 10000 || i.Plan.Slug != "pro" || i.Plan.Fee.Amount != 2000 || i.Plan.Fee.Currency != "USD" || i.ID != "csub_item_1" ||
+		i.NextPayment.Amount.Amount != 2000 || i.NextPayment.Date != nil {
 		t.Errorf("%+v", i)
+	}
+	for _, amounts := range []string{
+		`"amount":2000,"next_payment_amount":2000,"next_payment_date":7`,
+		`"amount":{"amount":2000},"next_payment":{"amount":2000,"date":7}`,
+		`"amount":{"amount":2000},"next_payment":{"amount":{"amount":2000,"currency":"USD"},"date":7,"totals":{}}`,
+	} {
+		i := decode(t, event.SubscriptionItemActive, `{"id":"csub_item_1","payment_source_id":"cps_1",`+amounts+`}`)
+		if i.Amount.Amount != 2000 || i.NextPayment.Amount.Amount != 2000 || *i.NextPayment.Date != 7 || i.PaymentMethodID != "cps_1" {
+			t.Errorf("%s: %+v", amounts, i)
+		}
 	}
 	if s := decode(t, event.SubscriptionPastDue, `{"id":"csub_1","payment_source_id":"cps_1"}`); *s.PaymentMethodID != "cps_1" || s.ID != "csub_1" {
 		t.Errorf("%+v", s)

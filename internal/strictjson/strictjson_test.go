@@ -67,7 +67,7 @@ func TestObjectReads(t *testing.T) {
 		t.Fatalf("got %d members, want %d", len(members), len(want))
 	}
 	for i, m := range members {
-		if got := [2]string{string(m.Name), string(m.Value)}; got != want[i] {
+		if got := [2]string{m.Name, m.Value}; got != want[i] {
 			t.Errorf("member %d = %q, want %q", i, got, want[i])
 		}
 	}
@@ -107,7 +107,7 @@ func TestObjectWithManyMembers(t *testing.T) {
 
 func TestArray(t *testing.T) {
 	elements, err := Array(` [ 1 , {"a":[]}, "x" ] `)
-	if err != nil || len(elements) != 3 || string(elements[1]) != `{"a":[]}` {
+	if err != nil || len(elements) != 3 || elements[1] != `{"a":[]}` {
 		t.Errorf("Array = %q, %v", elements, err)
 	}
 	for _, in := range []string{``, `{}`, `[`, `[1,]`, `[1 2]`, `[]]`, `null`} {

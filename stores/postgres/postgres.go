@@ -68,10 +68,10 @@ type Options struct {
 
 // Store is a [clerkauth.Deliveries] in PostgreSQL.
 type Store struct {
-	pool                  *pgxpool.Pool
-	schema, claim, insert string // SQL
-	lockSpace             string
-	lease                 time.Duration
+	pool                          *pgxpool.Pool
+	schema, claim, look, remember string // SQL
+	lockSpace                     string
+	lease                         time.Duration
 
 	mu      sync.Mutex
 	running map[string]bool // ids whose handlers run in this process
@@ -115,7 +115,8 @@ func New(pool *pgxpool.Pool, o Options) (*Store, error) {
 		pool:      pool,
 		schema:    fmt.Sprintf(schemaSQL, table, index),
 		claim:     fmt.Sprintf(claimSQL, table, (o.Lease + o.Lease/10).Milliseconds()),
-		insert:    fmt.Sprintf(insertSQL, table, int64(o.Remember.Seconds())),
+		look:      fmt.Sprintf(lookSQL, table),
+		remember:  fmt.Sprintf(rememberSQL, table, int64(o.Remember.Seconds())),
 		lockSpace: o.Table,
 		lease:     o.Lease,
 		running:   make(map[string]bool),
@@ -159,13 +160,18 @@ const claimSQL = `SELECT CASE
 	WHEN pg_try_advisory_xact_lock($2) THEN 'claimed'
 	ELSE 'in flight' END, set_config('idle_in_transaction_session_timeout', '%[2]d', true)`
 
-// insertSQL remembers the delivery, and forgets a few that are too old: more than
-// one, so that they become fewer, and none that somebody else is forgetting.
-const insertSQL = `WITH forgotten AS (
+// lookSQL looks again, because the delivery may have been handled between claimSQL's
+// look at the table and its lock, and names the transaction.
+const lookSQL = `SELECT EXISTS (SELECT FROM %[1]s WHERE id = $1), txid_current()::text, pg_backend_pid()`
+
+// rememberSQL remembers the delivery, if this is the transaction that claimed it, and
+// forgets a few that are too old: more than one, so that they become fewer, and none
+// that somebody else is forgetting.
+const rememberSQL = `WITH forgotten AS (
 	DELETE FROM %[1]s WHERE id IN (
 		SELECT id FROM %[1]s WHERE handled_at < now() - interval '%[2]d seconds'
 		ORDER BY handled_at LIMIT 10 FOR UPDATE SKIP LOCKED))
-INSERT INTO %[1]s (id) VALUES ($1) ON CONFLICT DO NOTHING`
+INSERT INTO %[1]s (id) SELECT $1 WHERE txid_current()::text = $2 ON CONFLICT DO NOTHING`
 
 // Once implements [clerkauth.Deliveries]. The context of handle carries the
 // transaction, at READ COMMITTED, that [Tx] returns. It is committed when handle
@@ -182,7 +188,8 @@ func (s *Store) Once(ctx context.Context, id string, handle func(context.Context
 	// The lease counts from before the claim, so that it is over here first.
 	limited, cancel := context.WithTimeout(ctx, s.lease)
 	defer cancel()
-	if err := s.take(ctx, tx, id); err != nil {
+	c, err := s.take(ctx, tx, id)
+	if err != nil {
 		return err
 	}
 	// A handler whose connection is lost goes on without the lock, so this process
@@ -191,18 +198,10 @@ func (s *Store) Once(ctx context.Context, id string, handle func(context.Context
 		return clerkauth.ErrInFlight
 	}
 	defer s.end(id)
-
-	shared := &handlerTx{Tx: tx}
-	if err := handle(context.WithValue(limited, txKey{}, shared)); err != nil {
+	if err := c.run(limited, handle); err != nil {
 		return err
 	}
-	if shared.rolledBack {
-		return errRolledBack
-	}
-	if err := settle(ctx, tx.Commit); err != nil {
-		return fmt.Errorf("postgres: remember a delivery: %w", err)
-	}
-	return nil
+	return settle(ctx, c.done)
 }
 
 // settle brings a transaction to its end, even if ctx has come to its own.
@@ -210,29 +209,6 @@ func settle(ctx context.Context, end func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	return end(ctx)
-}
-
-// take claims the delivery and remembers it, for everyone else once tx is committed.
-func (s *Store) take(ctx context.Context, tx pgx.Tx, id string) error {
-	var state, lease string
-	if err := tx.QueryRow(ctx, s.claim, id, s.lock(id)).Scan(&state, &lease); err != nil {
-		return fmt.Errorf("postgres: claim a delivery: %w", err)
-	}
-	switch state {
-	case "handled":
-		return clerkauth.ErrHandled
-	case "in flight":
-		return clerkauth.ErrInFlight
-	}
-	inserted, err := tx.Exec(ctx, s.insert, id)
-	if err != nil {
-		return fmt.Errorf("postgres: claim a delivery: %w", err)
-	}
-	if inserted.RowsAffected() == 0 {
-		// It was handled between the statement's look at the table and its lock.
-		return clerkauth.ErrHandled
-	}
-	return nil
 }
 
 // lock returns the key of the advisory lock for id. Two ids with one key would
