@@ -263,6 +263,7 @@ func New(c Config) (*Authenticator, error) {
 	if err := errors.Join(wrong...); err != nil {
 		return nil, fmt.Errorf("clerkauth: configuration: %w", err)
 	}
+	a.tellOfOpaque(c)
 	return &Authenticator{a}, nil
 }
 

@@ -34,7 +34,8 @@ type Deliveries interface {
 	//   - While handle runs, id stays claimed, even if ctx ends and handle does not
 	//     care. The claim of a process that died runs out by itself, after a lease
 	//     of 60 seconds if it has one; a store with leases renews them while handle
-	//     runs, and ends handle's context when it cannot.
+	//     runs, or ends handle's context before the lease does. It ends that context,
+	//     too, when it finds that the claim was lost.
 	//   - ctx, or one derived from it, is handle's. That it ended keeps no store
 	//     from releasing or remembering.
 	//   - Any other error means that the store failed, either before handle was

@@ -167,6 +167,17 @@ func (a *core) configureMachines(c Config, wrong *mistakes) {
 	a.opaque = newOpaque(a, c)
 }
 
+// tellOfOpaque says at the start which credentials are refused for want of a secret
+// key: that is fine where all of them are JWTs, and puzzling elsewhere.
+func (a *core) tellOfOpaque(c Config) {
+	if a.accept.has(kindOAuth) && c.SecretKey.IsZero() {
+		a.log.Info("clerkauth: OAuth tokens are accepted as JWTs alone; opaque ones (oat_…) need a SecretKey: set CLERK_SECRET_KEY")
+	}
+	if a.accept.has(kindM2M) && c.SecretKey.IsZero() && c.MachineSecretKey.IsZero() {
+		a.log.Info("clerkauth: machine-to-machine tokens are accepted as JWTs alone; opaque ones (mt_…) need a secret key: set CLERK_MACHINE_SECRET_KEY")
+	}
+}
+
 // checkMachineSecretKey looks at a machine's secret key's form. No error holds
 // any of it.
 func checkMachineSecretKey(key string) error {

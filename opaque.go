@@ -225,7 +225,7 @@ func (a *core) askClerk(ctx context.Context, k kind, credential string, by *veri
 	case err == nil && seen.status < 300 && isObject(raw.Response):
 		said.machine.Type = k.name()
 		return said.judge(a.opaque.now())
-	case seen.status == http.StatusNotFound && errors.As(err, &theirs) && len(theirs.Errors) > 0:
+	case seen.status == http.StatusNotFound && errors.As(err, &theirs): // as JSON: not another server's
 		return nil, &introspect.Refusal{Reason: newError(ErrTokenInvalid, nil)}
 	case seen.status == http.StatusUnauthorized:
 		a.watch.refused(by.variable)

@@ -36,9 +36,10 @@ const (
 // If it returns nil, the delivery is acknowledged and never handled again. If it
 // returns an error or panics, Svix is told so and sends it again, eight times in all
 // within 28 hours: a handler must bear to be called again after it did half its
-// work. It is never called for one delivery twice at a time. Its context ends after
-// 14 s, or when Svix hangs up; a handler that goes on is waited for by no one, but
-// the delivery is in flight for as long as it runs, and handled if it returns nil.
+// work. Its context ends after 14 s, or when Svix hangs up; a handler that goes on is
+// waited for by no one, but the delivery is in flight for as long as it runs, or as
+// the store's lease lasts, and handled if it returns nil. It is never called for one
+// delivery twice at a time, if it returns when its context ends.
 //
 // Events may overtake each other: what is written should be compared with what is
 // there, by the payload's updated_at.

@@ -92,11 +92,21 @@ func (s *Server) oauthRoutes() {
 			h(w, r)
 		}})
 	}
+	for _, path := range []string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/oauth/register", "/oauth/token"} {
+		handle("OPTIONS "+path, preflight)
+	}
 	handle("GET /.well-known/oauth-authorization-server", s.serveMetadata)
 	handle("GET /.well-known/openid-configuration", s.serveMetadata)
 	handle("POST /oauth/register", s.register)
 	handle("GET /oauth/authorize", s.authorize)
 	handle("POST /oauth/token", s.token)
+}
+
+// preflight answers a browser that asks before a client's request.
+func preflight(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Access-Control-Allow-Methods", "GET, POST")
+	w.Header().Set("Access-Control-Allow-Headers", "Authorization, *") // the star does not cover Authorization
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // serveMetadata says where everything is (RFC 8414).
@@ -129,9 +139,16 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 		oauthError(w, "invalid_redirect_uri")
 		return
 	}
-	secret := ""
-	if client.Method != "none" {
-		secret = rand.Text()
+	secret := rand.Text()
+	switch client.Method {
+	case "":
+		client.Method = "client_secret_basic" // RFC 7591 section 2
+	case "none":
+		secret = ""
+	case "client_secret_basic", "client_secret_post":
+	default:
+		oauthError(w, "invalid_client_metadata")
+		return
 	}
 	a := s.newApplication(secret, client.Redirects)
 	answer := map[string]any{

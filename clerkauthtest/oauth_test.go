@@ -121,6 +121,37 @@ func TestAuthorizationServerMetadata(t *testing.T) {
 	}
 }
 
+// TestAuthorizationServerInBrowsers: a client in a browser is answered before its
+// requests, too.
+func TestAuthorizationServerInBrowsers(t *testing.T) {
+	c, _ := newOAuthClient(t)
+	for _, path := range []string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/oauth/register", "/oauth/token"} {
+		resp, _ := c.send("OPTIONS", path, "", "")
+		h := resp.Header
+		if resp.StatusCode != 204 || h.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(h.Get("Access-Control-Allow-Methods"), "POST") ||
+			!strings.Contains(h.Get("Access-Control-Allow-Headers"), "Authorization") {
+			t.Errorf("%s: %s %v", path, resp.Status, h)
+		}
+	}
+}
+
+// TestRegistration: the methods of RFC 7591, and no others.
+func TestRegistration(t *testing.T) {
+	c, _ := newOAuthClient(t)
+	for method, want := range map[string]string{"": "client_secret_basic", "none": "none", "client_secret_post": "client_secret_post", "private_key_jwt": ""} {
+		resp, client := c.send("POST", "/oauth/register", "application/json", `{"redirect_uris":["`+oauthCallback+`"],"token_endpoint_auth_method":"`+method+`"}`)
+		if want == "" {
+			if resp.StatusCode != 400 || client["error"] != "invalid_client_metadata" {
+				t.Errorf("%q: %s %v", method, resp.Status, client)
+			}
+			continue
+		}
+		if _, secret := client["client_secret"]; resp.StatusCode != 201 || client["token_endpoint_auth_method"] != want || secret != (want != "none") {
+			t.Errorf("%q: %s %v", method, resp.Status, client)
+		}
+	}
+}
+
 // TestCodeFlow: from the user's consent to tokens that our own guards take, in both
 // forms, with a client that has a secret and one that has not.
 func TestCodeFlow(t *testing.T) {
