@@ -233,11 +233,15 @@ func OrganizationParam(name string) Access {
 		return named != "" && (named == q.who.OrgID || named == q.who.OrgSlug)
 	})
 	d.inToken = true
-	return organizationParam{d}
+	return organizationParam{d, name}
 }
 
-// organizationParam has a type of its own, so that Protect can tell it.
-type organizationParam struct{ demand }
+// organizationParam has a type of its own, so that Protect can tell it, and a mux
+// whether its pattern has the parameter.
+type organizationParam struct {
+	demand
+	param string
+}
 
 // CheckFunc asks that holds returns true for the caller, who is signed in. It
 // prints as name. A panic in holds is a refusal, and logged. In a [Token] it asks

@@ -202,7 +202,7 @@ var pathRows = map[int]func(*testing.T){
 	},
 	187: func(t *testing.T) {
 		mux, session := newMux(t)
-		for target, want := range map[string]int{"/dashboard": 307, "/account/x": 404} {
+		for target, want := range map[string]int{"/dashboard": moved, "/account/x": 404} {
 			for _, signedIn := range []bool{false, true} {
 				r := httptest.NewRequest("GET", target, nil)
 				status := 401

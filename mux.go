@@ -41,10 +41,13 @@ func (a *Authenticator) NewServeMux() *ServeMux {
 
 // Handle registers h for pattern, to be reached by callers who meet access. It
 // panics where [http.ServeMux.Handle] does, and on an access that is nil or that
-// nobody could ever meet.
+// nobody could ever meet, as with an [OrganizationParam] that is not in pattern.
 func (m *ServeMux) Handle(pattern string, access Access, h http.Handler) {
-	if h == nil {
+	if f, ok := h.(http.HandlerFunc); h == nil || ok && f == nil {
 		panic("clerkauth: ServeMux: handler is nil")
+	}
+	if missing := missingParam(pattern, access); missing != "" {
+		panic(fmt.Sprintf("clerkauth: ServeMux: %q: %s: there is no {%s} in the pattern, so nobody could ever meet it", pattern, access, missing))
 	}
 	guard := m.auth.guard(fmt.Sprintf("ServeMux: %q", pattern), access)
 	m.mu.Lock()
@@ -61,11 +64,22 @@ func (m *ServeMux) Handle(pattern string, access Access, h http.Handler) {
 	}
 }
 
+// missingParam returns the name of an OrganizationParam in access that pattern does
+// not have, "" if there is none.
+func missingParam(pattern string, access Access) (missing string) {
+	if access == nil {
+		return ""
+	}
+	walk(access, func(part Access) {
+		if p, ok := part.(organizationParam); ok && !strings.Contains(pattern, "{"+p.param+"}") && !strings.Contains(pattern, "{"+p.param+"...}") {
+			missing = p.param
+		}
+	})
+	return missing
+}
+
 // HandleFunc registers a function as Handle does a handler.
 func (m *ServeMux) HandleFunc(pattern string, access Access, h func(http.ResponseWriter, *http.Request)) {
-	if h == nil {
-		panic("clerkauth: ServeMux: handler is nil")
-	}
 	m.Handle(pattern, access, http.HandlerFunc(h))
 }
 
