@@ -190,6 +190,9 @@ func (c Config) summary() summary {
 // MarshalJSON shows which instance and callers c is for, and no secret.
 func (c Config) MarshalJSON() ([]byte, error) { return json.Marshal(c.summary()) }
 
+// Format prints what MarshalJSON shows, whatever the verb.
+func (c Config) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "%+v", c.summary()) }
+
 // LogValue logs what MarshalJSON shows.
 func (c Config) LogValue() slog.Value { return slog.AnyValue(c.summary()) }
 

@@ -267,3 +267,16 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		t.Error("nothing says that there is a secret")
 	}
 }
+
+// TestConfigPrintsNoMisplacedKey: a secret key in the publishable key's place is not
+// shown either, nor what may stand in the place of a public one.
+func TestConfigPrintsNoMisplacedKey(t *testing.T) {
+	c := clerkauth.Config{PublishableKey: "sk_test_mislaid", JWTKey: "sk_test_mislaid", AuthorizedParties: []string{"https://app.example.com"}}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		for _, value := range []any{c, &c, []clerkauth.Config{c}, struct{ C clerkauth.Config }{c}} {
+			if printed := fmt.Sprintf(verb, value); strings.Contains(printed, "mislaid") || !strings.Contains(printed, "app.example.com") {
+				t.Errorf("%s of %T: %s", verb, value, printed)
+			}
+		}
+	}
+}

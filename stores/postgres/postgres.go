@@ -70,6 +70,7 @@ type Options struct {
 type Store struct {
 	pool                          *pgxpool.Pool
 	schema, claim, look, remember string // SQL
+	table                         string // quoted
 	lockSpace                     string
 	lease                         time.Duration
 
@@ -113,6 +114,7 @@ func New(pool *pgxpool.Pool, o Options) (*Store, error) {
 	index := pgx.Identifier{name[len(name)-1] + "_handled_at"}.Sanitize()
 	return &Store{
 		pool:      pool,
+		table:     table,
 		schema:    fmt.Sprintf(schemaSQL, table, index),
 		claim:     fmt.Sprintf(claimSQL, table, (o.Lease + o.Lease/10).Milliseconds()),
 		look:      fmt.Sprintf(lookSQL, table),
@@ -139,6 +141,11 @@ func (s *Store) CreateTable(ctx context.Context) error {
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		// Two at a time would fail, in spite of IF NOT EXISTS.
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", s.lock("")); err != nil {
+			return err
+		}
+		// Whoever may use a table need not have the right to make one.
+		var there bool
+		if err := tx.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", s.table).Scan(&there); err != nil || there {
 			return err
 		}
 		_, err := tx.Exec(ctx, s.schema)
@@ -175,7 +182,9 @@ INSERT INTO %[1]s (id) SELECT $1 WHERE txid_current()::text = $2 ON CONFLICT DO 
 
 // Once implements [clerkauth.Deliveries]. The context of handle carries the
 // transaction, at READ COMMITTED, that [Tx] returns. It is committed when handle
-// returns nil and rolled back otherwise.
+// returns nil and rolled back otherwise. When the transaction is lost with its
+// connection, the server lets others handle the delivery at once, so handle's context
+// ends soon after, with [ErrClaimLost]; nothing that was written in it takes effect.
 func (s *Store) Once(ctx context.Context, id string, handle func(context.Context) error) error {
 	if s.runs(id) {
 		return clerkauth.ErrInFlight // without waiting for a connection

@@ -230,6 +230,11 @@ func TestCreateTable(t *testing.T) {
 	if n := count(t, other, "hooks.deliveries", "msg_table"); n != 1 {
 		t.Errorf("%d rows", n)
 	}
+	exec(t, one, "CREATE ROLE reader LOGIN; GRANT SELECT, INSERT, DELETE, UPDATE ON clerkauth_deliveries TO reader; REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+	defer exec(t, one, "DROP OWNED BY reader; DROP ROLE reader; GRANT CREATE ON SCHEMA public TO PUBLIC")
+	if s := newStore(t, Options{}, "options='-c role=reader'"); s.CreateTable(t.Context()) != nil || newStore(t, Options{Table: "mine"}, "options='-c role=reader'").CreateTable(t.Context()) == nil {
+		t.Error("who may use the table and make none does not get along with it")
+	}
 	if s := newStore(t, Options{Table: "missing"}); s.Once(t.Context(), "x", nil) == nil {
 		t.Error("it works without a table")
 	}

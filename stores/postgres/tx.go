@@ -13,8 +13,10 @@ type txKey struct{}
 // handler does its work, or nil if ctx is not that of a handler which a [Store]
 // called. The store commits it when the handler returns nil: its Commit is an
 // error, and after its Rollback the delivery counts as failed. Begin makes a
-// savepoint, as pgx.BeginFunc does with it. Do not use it when the handler has
-// returned, nor in two goroutines at a time.
+// savepoint, as pgx.BeginFunc does with it; its Conn knows nothing of all that, and
+// a handler that ends the transaction there, or in SQL, has failed with
+// [ErrClaimLost]. Do not use it when the handler has returned, nor in two goroutines
+// at a time.
 func Tx(ctx context.Context) pgx.Tx {
 	if tx, ok := ctx.Value(txKey{}).(*handlerTx); ok {
 		return tx
