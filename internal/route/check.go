@@ -68,7 +68,7 @@ func (ix *index) compare(i, j int) error {
 	case equal:
 		return errors.New("are for the same requests: keep one")
 	case overlap:
-		return fmt.Errorf("are both for %s, and neither is the more specific one: add a rule for what they share", lower(shared))
+		return fmt.Errorf("are both for %s, and neither is the more specific one: widen one until it holds the other, or narrow it until they are apart", lower(shared))
 	case within:
 		ix.narrower.set(i, j)
 	case contains:
