@@ -14,7 +14,7 @@ import (
 
 // TestConnectionLostInHandler looks at a handler that runs on without its lock.
 func TestConnectionLostInHandler(t *testing.T) {
-	s := newStore(t, Options{Lease: 3 * time.Second})
+	s := newStore(t, Options{Lease: 10 * time.Second})
 	id := "connection lost"
 	err := s.Once(t.Context(), id, func(ctx context.Context) error {
 		exec(t, s, "SELECT pg_terminate_backend($1)", Tx(ctx).Conn().PgConn().PID())
