@@ -100,6 +100,33 @@ func oddMethods(t *testing.T) {
 	}
 }
 
+// oddMethodsInRules: HEAD is for who may GET, and a method that no rule of a path
+// names is for who may do the most there.
+func oddMethodsInRules(t *testing.T) {
+	r := newRig(t)
+	protect, err := r.auth.Protect(clerkauth.Rules{
+		"GET /open": clerkauth.Public, "POST /open": clerkauth.Role("org:owner"), "DELETE /open": clerkauth.SignedIn,
+		"GET /own": clerkauth.SignedIn, "POST /own": clerkauth.Role("org:owner"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{rig: r, server: newWire(t, protect(http.HandlerFunc(hello)))}
+	for method, c := range map[string]struct{ open, openIn, own, ownIn int }{
+		"GET": {200, 200, 401, 200}, "HEAD": {200, 200, 401, 200}, "POST": {401, 403, 401, 403}, "DELETE": {401, 200, 401, 403},
+		"get": {401, 403, 401, 403}, "FOO": {401, 403, 401, 403}, "TRACE": {401, 403, 401, 403}, "PUT": {401, 403, 401, 403}, "HEAD2": {401, 403, 401, 403},
+	} {
+		for target, want := range map[string][2]int{"/open": {c.open, c.openIn}, "/own": {c.own, c.ownIn}} {
+			if got := s.send(t, method+" "+target); got.status != want[0] || got.entered != (want[0] == 200 && method != "HEAD") {
+				t.Errorf("%s %s, signed out: %v, want %d", method, target, got, want[0])
+			}
+			if got := s.send(t, method+" "+target, "Authorization: Bearer TOKEN"); got.status != want[1] || got.entered != (want[1] == 200 && method != "HEAD") {
+				t.Errorf("%s %s, signed in: %v, want %d", method, target, got, want[1])
+			}
+		}
+	}
+}
+
 // preflight: a preflight carries no credential and gets no further than anybody.
 func preflight(t *testing.T) {
 	s := newSite(t)

@@ -34,7 +34,10 @@ var transportRows = map[int]func(*testing.T){
 	141: twoHostLines,
 	142: credentialNamedInConnection,
 	143: overriddenMethods,
-	144: oddMethods,
+	144: func(t *testing.T) {
+		t.Run("handlers", oddMethods)
+		t.Run("rules", oddMethodsInRules)
+	},
 	145: preflight,
 	146: optionsStar,
 	147: bodies,

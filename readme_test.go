@@ -30,7 +30,7 @@ func TestSnippetsAreCompiled(t *testing.T) {
 }
 
 var (
-	comment = regexp.MustCompile(`(?m)\s*//.*$`)
+	comment = regexp.MustCompile(`(?m)(?:^|\s)\s*//.*$`) // not the slashes of a URL
 	space   = regexp.MustCompile(`\s+`)
 )
 
