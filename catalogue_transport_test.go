@@ -26,19 +26,40 @@ var transportRows = map[int]func(*testing.T){
 		"X-Middleware-Next: 1", "X-Middleware-Rewrite: /public/", "X-Middleware-Override-Headers: authorization"),
 	134: headersWithoutEffect("X-Original-URL: /public/", "X-Rewrite-URL: /public/", "X-Forwarded-Uri: /public/", "X-Forwarded-Prefix: /public", "X-Forwarded-Path: /public"),
 	135: headersWithoutEffect("X_Forwarded_Host: evil.example", "X_Forwarded_User: admin", "x_clerk_auth_status: signed-in", "X-Forwarded-User: admin", "Authorization_: Bearer TOKEN"),
-	136: forwardedHosts,
+	136: func(t *testing.T) {
+		t.Run("way back", forwardedHosts)
+		t.Run("rules", func(t *testing.T) { rulesHearNothingOf(t, "X-Forwarded-Host: public.example", "X-Host: public.example") })
+	},
 	137: forwardedSchemes,
-	138: forwarded,
+	138: func(t *testing.T) {
+		t.Run("way back", forwarded)
+		t.Run("rules", func(t *testing.T) { rulesHearNothingOf(t, "Forwarded: host=public.example") })
+	},
 	139: foreignHosts,
-	140: absoluteForm,
+	140: func(t *testing.T) {
+		t.Run("way back", absoluteForm)
+		t.Run("rules", rulesReadTheHostOnce)
+	},
 	141: twoHostLines,
 	142: credentialNamedInConnection,
-	143: overriddenMethods,
+	143: func(t *testing.T) {
+		t.Run("handlers", overriddenMethods)
+		for _, method := range []string{"GET", "DELETE", "POST", "OPTIONS"} {
+			t.Run("rules for "+method, func(t *testing.T) {
+				rulesHearNothingOf(t, "X-HTTP-Method-Override: "+method, "X-HTTP-Method: "+method, "X-Method-Override: "+method, "?_method="+method)
+			})
+		}
+	},
 	144: func(t *testing.T) {
 		t.Run("handlers", oddMethods)
 		t.Run("rules", oddMethodsInRules)
 	},
-	145: preflight,
+	145: func(t *testing.T) {
+		t.Run("handlers", preflight)
+		t.Run("rules", func(t *testing.T) {
+			rulesHearNothingOf(t, "Origin: https://app.example.com", "Access-Control-Request-Method: GET", "Access-Control-Request-Headers: authorization")
+		})
+	},
 	146: optionsStar,
 	147: bodies,
 	148: smuggledRequests,
@@ -215,6 +236,7 @@ func headersWithoutEffect(headers ...string) func(*testing.T) {
 				t.Errorf("%q: %s", set, got.body)
 			}
 		}
+		rulesHearNothingOf(t, headers...)
 	}
 }
 
