@@ -251,11 +251,13 @@ func CheckFunc(name string, holds func(Auth) bool) Access {
 		defer func() {
 			if p := recover(); p != nil {
 				ok = false
-				if q.log != nil {
-					// What was panicked with may hold what it was about.
-					q.log.Error("clerkauth: a check panicked; the caller was refused",
-						"check", name, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+				log := q.log
+				if log == nil {
+					log = slog.Default() // Has is asked without an Authenticator
 				}
+				// What was panicked with may hold what it was about.
+				log.Error("clerkauth: a check panicked; the caller was refused",
+					"check", name, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 			}
 		}()
 		return holds(q.who)

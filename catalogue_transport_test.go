@@ -28,7 +28,9 @@ var transportRows = map[int]func(*testing.T){
 	135: headersWithoutEffect("X_Forwarded_Host: evil.example", "X_Forwarded_User: admin", "x_clerk_auth_status: signed-in", "X-Forwarded-User: admin", "Authorization_: Bearer TOKEN"),
 	136: func(t *testing.T) {
 		t.Run("way back", forwardedHosts)
-		t.Run("rules", func(t *testing.T) { rulesHearNothingOf(t, "X-Forwarded-Host: public.example", "X-Host: public.example") })
+		t.Run("rules", func(t *testing.T) {
+			rulesHearNothingOf(t, "X-Forwarded-Host: public.example", "X-Host: public.example")
+		})
 	},
 	137: forwardedSchemes,
 	138: func(t *testing.T) {

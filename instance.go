@@ -77,6 +77,9 @@ func checkSecretKey(key string, of *instance) error {
 	default:
 		return errors.New("it must look like sk_live_… or sk_test_…")
 	}
+	if strings.HasSuffix(key, "_") {
+		return errors.New("it ends after its prefix: the rest is missing")
+	}
 	if err := checkSecretCharacters(key); err != nil {
 		return err
 	}

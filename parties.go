@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/clerkauth/clerkauth/internal/claims"
@@ -116,10 +117,18 @@ func checkOrigin(s string) error {
 	switch {
 	case !validHost(u.Host):
 		return errors.New("its host must be lower-case ASCII (punycode for others), without a trailing dot or wildcard")
+	case port != "" && !validPort(port):
+		return errors.New("its port must be a number from 1 to 65535, without a zero in front")
 	case strings.HasSuffix(u.Host, ":"), u.Scheme == "https" && port == "443", u.Scheme == "http" && port == "80":
 		return fmt.Errorf("an origin leaves out its scheme's own port: use %q", u.Scheme+"://"+host)
 	}
 	return nil
+}
+
+// validPort tells whether port is written as a browser writes one.
+func validPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0 && port[0] != '0'
 }
 
 var namePattern = regexp.MustCompile(`\A[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*(:[0-9]{0,5})?\z`)
