@@ -1,0 +1,12 @@
+// Command echov4 is a small API on the framework echo (v4), with public and guarded
+// routes and a Clerk instance of its own. The part to copy is server.go.
+//
+//	go run .          serve, and print curl lines with live tokens
+//	go run . -check   make those requests, compare, and exit 0 or 1
+package main
+
+import "github.com/clerkauth/clerkauth/internal/example"
+
+var program = example.Program{Handler: newServer, Requests: example.Routes}
+
+func main() { example.Main(program) }
