@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	github.com/clerkauth/clerkauth v0.0.0
+	github.com/clerkauth/clerkauth/adapters/fiber v0.0.0
 	github.com/gin-gonic/gin v1.12.0
 	github.com/go-chi/chi/v5 v5.5.0
 	github.com/gofiber/fiber/v3 v3.1.0
@@ -62,3 +63,5 @@ require (
 )
 
 replace github.com/clerkauth/clerkauth => ../..
+
+replace github.com/clerkauth/clerkauth/adapters/fiber => ../../adapters/fiber

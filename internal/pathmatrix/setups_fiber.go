@@ -5,6 +5,8 @@ import (
 
 	"github.com/gofiber/fiber/v3"
 	fiberstatic "github.com/gofiber/fiber/v3/middleware/static"
+
+	clerkfiber "github.com/clerkauth/clerkauth/adapters/fiber"
 )
 
 func fiberSetups() []setup {
@@ -26,28 +28,34 @@ func fiberSetups() []setup {
 					return c.Next()
 				})
 			}
-			protected := func(next fiber.Handler) fiber.Handler {
+			// What stands at the handler here is the adapter itself.
+			guarded := func(next fiber.Handler) (first any, rest []any) {
 				if h.protect == nil {
-					return next
+					return next, nil
 				}
-				return func(c fiber.Ctx) error { return c.SendStatus(fiber.StatusUnauthorized) }
+				return clerkfiber.Require(authenticator()), []any{next}
+			}
+			secrets := func(path string, next fiber.Handler) {
+				first, rest := guarded(next)
+				app.All(path, first, rest...)
 			}
 			switch s {
 			case static:
-				app.All("/admin/users", protected(fiberSay(secret)))
+				secrets("/admin/users", fiberSay(secret))
 				app.All("/public/index", fiberSay(public))
 			case subtree:
-				app.All("/admin/*", protected(fiberSay(secret)))
+				secrets("/admin/*", fiberSay(secret))
 				app.All("/public/*", fiberSay(public))
 			case detail:
-				app.All("/admin/:id", protected(fiberSay(secret)))
+				secrets("/admin/:id", fiberSay(secret))
 				app.All("/public/:id", fiberSay(public))
 			case params:
-				app.All("/:a/:b", protected(func(c fiber.Ctx) error {
+				secrets("/:a/:b", func(c fiber.Ctx) error {
 					return fiberSay(who(c.Params("a"), c.Params("b")))(c)
-				}))
+				})
 			case files:
-				app.Get("/*", protected(fiberstatic.New("", fiberstatic.Config{FS: tree})))
+				first, rest := guarded(fiberstatic.New("", fiberstatic.Config{FS: tree}))
+				app.Get("/*", first, rest...)
 			}
 			return app
 		}})
