@@ -301,7 +301,7 @@ func endedCredentials(t *testing.T) {
 		want   int
 	}{
 		"good": {"id", "x_1", 200}, "revoked": {"revoked", true, 401}, "expired": {"expired", true, 401},
-		"expiration past": {"expiration", now - 1, 401}, "expiration in 1970": {"expiration", 0, 401}, "expiration before": {"expiration", -1, 401}, "expiration ahead": {"expiration", now + 60_000, 200},
+		"expiration past": {"expiration", now - 1, 401}, "expiration in 1970": {"expiration", 0, 401}, "expiration before": {"expiration", -1, 401}, "expiration in the year 1": {"expiration", -62135596800, 401}, "in milliseconds": {"expiration", -62135596800000, 401}, "expiration ahead": {"expiration", now + 60_000, 200},
 		"expiration past, in seconds": {"expiration", now/1000 - 1, 401}, "expiration ahead, in seconds": {"expiration", now/1000 + 60, 200},
 		"no id": {"id", "", 401}, "id null": {"id", nil, 401}, "odd id": {"id", "x\r\n1", 401}, "long id": {"id", strings.Repeat("x", 300), 401},
 		"no subject": {"subject", "", 401}, "subject null": {"subject", nil, 401}, "odd subject": {"subject", "user 1", 401},

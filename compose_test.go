@@ -135,7 +135,9 @@ func TestServeMuxPanics(t *testing.T) {
 		"misspelt":               {"GET /orgs/{slgu}", own, handler, true},
 		"a part of it":           {"/orgs/{slug2}", own, handler, true},
 		"not there":              {"/orgs/slug", own, handler, true},
-		"not there, in a choice": {"/orgs", clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.AllOf(clerkauth.SignedIn, own)), handler, true},
+		"not there, with more":   {"/orgs", clerkauth.AllOf(clerkauth.SignedIn, clerkauth.AnyOf(own, own)), handler, true},
+		"not there, in a choice": {"/orgs", clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.AllOf(clerkauth.SignedIn, own)), handler, false},
+		"an empty choice":        {"/orgs/{slug}", clerkauth.AnyOf(), handler, true},
 	} {
 		func() {
 			defer func() {

@@ -41,7 +41,8 @@ func (a *Authenticator) NewServeMux() *ServeMux {
 
 // Handle registers h for pattern, to be reached by callers who meet access. It
 // panics where [http.ServeMux.Handle] does, and on an access that is nil or that
-// nobody could ever meet, as with an [OrganizationParam] that is not in pattern.
+// nobody could ever meet, as with an [OrganizationParam] that is not in pattern: what
+// [http.Request.SetPathValue] set before the mux does not count.
 func (m *ServeMux) Handle(pattern string, access Access, h http.Handler) {
 	if f, ok := h.(http.HandlerFunc); h == nil || ok && f == nil {
 		panic("clerkauth: ServeMux: handler is nil")
@@ -64,18 +65,32 @@ func (m *ServeMux) Handle(pattern string, access Access, h http.Handler) {
 	}
 }
 
-// missingParam returns the name of an OrganizationParam in access that pattern does
-// not have, "" if there is none.
-func missingParam(pattern string, access Access) (missing string) {
-	if access == nil {
-		return ""
-	}
-	walk(access, func(part Access) {
-		if p, ok := part.(organizationParam); ok && !strings.Contains(pattern, "{"+p.param+"}") && !strings.Contains(pattern, "{"+p.param+"...}") {
-			missing = p.param
+// missingParam returns the name of an OrganizationParam that access cannot be met
+// without and that pattern does not have, "" if there is none.
+func missingParam(pattern string, access Access) string {
+	switch a := access.(type) {
+	case organizationParam:
+		if !strings.Contains(pattern, "{"+a.param+"}") && !strings.Contains(pattern, "{"+a.param+"...}") {
+			return a.param
 		}
-	})
-	return missing
+	case allOf:
+		for _, part := range a {
+			if missing := missingParam(pattern, part); missing != "" {
+				return missing
+			}
+		}
+	case anyOf:
+		missing := ""
+		for _, part := range a {
+			if missing = missingParam(pattern, part); missing == "" {
+				return ""
+			}
+		}
+		return missing
+	case token:
+		return missingParam(pattern, a.checks)
+	}
+	return ""
 }
 
 // HandleFunc registers a function as Handle does a handler.

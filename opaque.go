@@ -225,7 +225,7 @@ func (a *core) askClerk(ctx context.Context, k kind, credential string, by *veri
 	case err == nil && seen.status < 300 && isObject(raw.Response):
 		said.machine.Type = k.name()
 		return said.judge(a.opaque.now())
-	case seen.status == http.StatusNotFound && errors.As(err, &theirs): // as JSON: not another server's
+	case seen.status == http.StatusNotFound && errors.As(err, &theirs): // with Clerk's errors: not another server's
 		return nil, &introspect.Refusal{Reason: newError(ErrTokenInvalid, nil)}
 	case seen.status == http.StatusUnauthorized:
 		a.watch.refused(by.variable)
@@ -265,10 +265,11 @@ func saidOf(object, is string, revoked, expired bool, expiration *int64, created
 
 // clerkTime reads a time of the Backend API: milliseconds since 1970, or seconds,
 // as OAuth tokens have them. In milliseconds, what is below 10^11 would be in 1973 or
-// before; in seconds, what is above would be in the year 5138 or after.
+// before; in seconds, what is above would be in the year 5138 or after. What is
+// negative is 1970, for Go's zero time means something else.
 func clerkTime(t int64) time.Time {
 	if t < 1e11 {
-		return time.Unix(t, 0)
+		return time.Unix(max(t, 0), 0)
 	}
 	return time.UnixMilli(t)
 }

@@ -102,7 +102,7 @@ var rules = []rule{
 	{"answer-object", "an answer is about the kind of credential that was asked about", refuses, told(otherObject, clerkauth.ErrTokenInvalid)},
 	{"answer-ids", "a credential has an id, and is somebody's", refuses, told(namesNobody, clerkauth.ErrTokenInvalid)},
 	{"answer-flags", "what is revoked or expired is refused, whatever the status", refuses, told(noLongerGood, clerkauth.ErrTokenInvalid, clerkauth.ErrTokenExpired)},
-	{"answer-status", "401 is about our key whatever its body, and 404 about the credential only with an object, as Clerk's errors are", renames, otherMeaning},
+	{"answer-status", "401 is about our key whatever its body, and 404 about the credential only with Clerk's error", renames, otherMeaning},
 	{"json-charset", "JSON whose type has a parameter is JSON", grantsMore, charset},
 
 	// What it grants.

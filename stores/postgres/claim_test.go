@@ -121,13 +121,78 @@ func TestHandlerEndsTheTransactionInSQL(t *testing.T) {
 				if want == nil {
 					want = ErrClaimLost
 				}
-				if !errors.Is(err, want) || count(t, s, "clerkauth_deliveries", id) != 0 {
+				if !errors.Is(err, want) {
 					t.Errorf("%s: %v", id, err)
 				}
 				if err := s.Once(t.Context(), id, func(context.Context) error { return nil }); err != nil {
 					t.Errorf("%s, the next copy: %v", id, err)
 				}
+				again := func(context.Context) error { t.Errorf("%s: handled again", id); return nil }
+				if err := s.Once(t.Context(), id, again); !errors.Is(err, clerkauth.ErrHandled) {
+					t.Errorf("%s, the last copy: %v", id, err)
+				}
 			}
 		}
+	}
+}
+
+// TestHandlerChangesSettings: a handler may work in another schema, or as somebody
+// else, without any say in where its delivery is remembered.
+func TestHandlerChangesSettings(t *testing.T) {
+	s := newStore(t, Options{})
+	exec(t, s, `CREATE SCHEMA hooks; CREATE TABLE hooks.clerkauth_deliveries (LIKE public.clerkauth_deliveries INCLUDING ALL);
+		CREATE TABLE hooks.work (id text); CREATE ROLE tenant; GRANT USAGE ON SCHEMA hooks TO tenant; GRANT INSERT ON hooks.work TO tenant`)
+	defer exec(t, s, "DROP OWNED BY tenant; DROP ROLE tenant")
+	for n, sql := range []string{
+		"SET LOCAL search_path = hooks", "SET LOCAL search_path = ''", "SET LOCAL ROLE tenant", "SET LOCAL search_path = hooks; SET LOCAL ROLE tenant",
+		"SET search_path = hooks", "SET ROLE tenant",
+	} {
+		id := fmt.Sprint("setting ", n)
+		err := s.Once(t.Context(), id, func(ctx context.Context) error {
+			_, err := Tx(ctx).Exec(ctx, sql+"; INSERT INTO hooks.work VALUES ('"+id+"')")
+			return err
+		})
+		if err != nil || count(t, s, "public.clerkauth_deliveries", id) != 1 || count(t, s, "hooks.clerkauth_deliveries", id) != 0 || count(t, s, "hooks.work", id) != 1 {
+			t.Errorf("%s: %v", sql, err)
+		}
+		again := func(context.Context) error { t.Errorf("%s: handled again", sql); return nil }
+		if err := s.Once(t.Context(), id, again); !errors.Is(err, clerkauth.ErrHandled) {
+			t.Errorf("%s, the next copy: %v", sql, err)
+		}
+	}
+}
+
+// TestWhoCannotRememberHandlesNothing: a right that is missing shows before a
+// handler has done anything.
+func TestWhoCannotRememberHandlesNothing(t *testing.T) {
+	s := newStore(t, Options{})
+	exec(t, s, "CREATE ROLE reader")
+	defer exec(t, s, "DROP OWNED BY reader; DROP ROLE reader")
+	all := []string{"SELECT", "INSERT", "UPDATE", "DELETE"}
+	for _, missing := range append(all, "") {
+		exec(t, s, "REVOKE ALL ON clerkauth_deliveries FROM reader")
+		for _, right := range all {
+			if right != missing {
+				exec(t, s, "GRANT "+right+" ON clerkauth_deliveries TO reader")
+			}
+		}
+		called := false
+		err := newStore(t, Options{}, "options='-c role=reader'").Once(t.Context(), "rights"+missing, func(context.Context) error { called = true; return nil })
+		if (err == nil) != (missing == "") || called != (missing == "") {
+			t.Errorf("without %q: called: %v, error: %v", missing, called, err)
+		}
+	}
+}
+
+// TestClaimIsWatchedWithAFullPool: the pool's connections may all be taken.
+func TestClaimIsWatchedWithAFullPool(t *testing.T) {
+	s, other := newStore(t, Options{Lease: 10 * time.Second}, "pool_max_conns=1"), newStore(t, Options{})
+	err := s.Once(t.Context(), "full", func(ctx context.Context) error {
+		exec(t, other, "SELECT pg_terminate_backend($1)", Tx(ctx).Conn().PgConn().PID())
+		<-ctx.Done()
+		return context.Cause(ctx)
+	})
+	if !errors.Is(err, ErrClaimLost) {
+		t.Error(err)
 	}
 }

@@ -38,6 +38,7 @@ const (
 	defaultTable = "clerkauth_deliveries"
 	defaultLease = time.Minute
 	minLease     = time.Second
+	maxLease     = 24 * time.Hour
 	// defaultRemember covers what somebody sends again by hand after an endpoint
 	// was away for days. Svix itself stops after 28 hours.
 	defaultRemember = 7 * 24 * time.Hour
@@ -57,7 +58,8 @@ type Options struct {
 	// Lease is how long a handler may run. Its context ends then. A tenth later the
 	// server ends a transaction that is silent, so that others may handle the
 	// delivery. That matters when a machine is gone: of a process that died the
-	// server knows at once. Zero means a minute; less than a second is an error.
+	// server knows at once. Zero means a minute; less than a second or more than a day
+	// is an error.
 	Lease time.Duration
 
 	// Remember is how long it is known that a delivery was handled. Older rows are
@@ -68,11 +70,11 @@ type Options struct {
 
 // Store is a [clerkauth.Deliveries] in PostgreSQL.
 type Store struct {
-	pool                          *pgxpool.Pool
-	schema, claim, look, remember string // SQL
-	table                         string // quoted
-	lockSpace                     string
-	lease                         time.Duration
+	pool                           *pgxpool.Pool
+	schema, claim, begin, remember string // SQL
+	table                          string // quoted
+	lockSpace                      string
+	lease                          time.Duration
 
 	mu      sync.Mutex
 	running map[string]bool // ids whose handlers run in this process
@@ -103,6 +105,9 @@ func New(pool *pgxpool.Pool, o Options) (*Store, error) {
 	if o.Lease < minLease {
 		wrong = append(wrong, fmt.Errorf("a lease of %v is shorter than %v", o.Lease, minLease))
 	}
+	if o.Lease > maxLease {
+		wrong = append(wrong, fmt.Errorf("a lease of %v is longer than %v", o.Lease, maxLease))
+	}
 	if o.Remember < minRemember {
 		wrong = append(wrong, fmt.Errorf("to remember for %v is shorter than %v", o.Remember, minRemember))
 	}
@@ -117,8 +122,8 @@ func New(pool *pgxpool.Pool, o Options) (*Store, error) {
 		table:     table,
 		schema:    fmt.Sprintf(schemaSQL, table, index),
 		claim:     fmt.Sprintf(claimSQL, table, (o.Lease + o.Lease/10).Milliseconds()),
-		look:      fmt.Sprintf(lookSQL, table),
-		remember:  fmt.Sprintf(rememberSQL, table, int64(o.Remember.Seconds())),
+		begin:     fmt.Sprintf(beginSQL, table, int64(o.Remember.Seconds())),
+		remember:  fmt.Sprintf(rememberSQL, table),
 		lockSpace: o.Table,
 		lease:     o.Lease,
 		running:   make(map[string]bool),
@@ -127,7 +132,7 @@ func New(pool *pgxpool.Pool, o Options) (*Store, error) {
 
 const schemaSQL = `CREATE TABLE IF NOT EXISTS %[1]s (
 	id         text PRIMARY KEY,
-	handled_at timestamptz NOT NULL DEFAULT now()
+	handled_at timestamptz NOT NULL DEFAULT now() -- or -infinity: not yet
 );
 CREATE INDEX IF NOT EXISTS %[2]s ON %[1]s (handled_at);
 `
@@ -163,22 +168,30 @@ func (s *Store) CreateTable(ctx context.Context) error {
 // that is silent for longer than the lease and a tenth of it, the time that a handler
 // has to notice that its context ended before another begins.
 const claimSQL = `SELECT CASE
-	WHEN EXISTS (SELECT FROM %[1]s WHERE id = $1) THEN 'handled'
+	WHEN EXISTS (SELECT FROM %[1]s WHERE id = $1 AND handled_at > '-infinity') THEN 'handled'
 	WHEN pg_try_advisory_xact_lock($2) THEN 'claimed'
 	ELSE 'in flight' END, set_config('idle_in_transaction_session_timeout', '%[2]d', true)`
 
-// lookSQL looks again, because the delivery may have been handled between claimSQL's
-// look at the table and its lock, and names the transaction.
-const lookSQL = `SELECT EXISTS (SELECT FROM %[1]s WHERE id = $1), txid_current()::text, pg_backend_pid()`
-
-// rememberSQL remembers the delivery, if this is the transaction that claimed it, and
-// forgets a few that are too old: more than one, so that they become fewer, and none
-// that somebody else is forgetting.
-const rememberSQL = `WITH forgotten AS (
+// beginSQL writes a row that says that the delivery is not handled yet: whoever has
+// no right to remember it finds out before its handler does anything, and a handler
+// that commits by itself has handled nothing. No row comes back if the delivery was
+// handled between claimSQL's look at the table and its lock. It also forgets a few
+// that are too old: more than one, so that they become fewer, and none that somebody
+// else is forgetting.
+const beginSQL = `WITH forgotten AS (
 	DELETE FROM %[1]s WHERE id IN (
-		SELECT id FROM %[1]s WHERE handled_at < now() - interval '%[2]d seconds'
+		SELECT id FROM %[1]s WHERE handled_at < now() - interval '%[2]d seconds' AND id <> $1
 		ORDER BY handled_at LIMIT 10 FOR UPDATE SKIP LOCKED))
-INSERT INTO %[1]s (id) SELECT $1 WHERE txid_current()::text = $2 ON CONFLICT DO NOTHING`
+INSERT INTO %[1]s AS row (id, handled_at) VALUES ($1, '-infinity')
+ON CONFLICT (id) DO UPDATE SET handled_at = '-infinity' WHERE row.handled_at = '-infinity'
+RETURNING txid_current()::text, pg_backend_pid(), current_setting('role'), current_setting('search_path')`
+
+// restoreSQL takes back what a handler may have set for its work, or for good: the
+// store's table is the one that it had before, for the connection's next user, too.
+const restoreSQL = `SELECT set_config('role', $1, false), set_config('search_path', $2, false)`
+
+// rememberSQL remembers the delivery, if this is the transaction that claimed it.
+const rememberSQL = `UPDATE %[1]s SET handled_at = now() WHERE id = $1 AND txid_current()::text = $2`
 
 // Once implements [clerkauth.Deliveries]. The context of handle carries the
 // transaction, at READ COMMITTED, that [Tx] returns. It is committed when handle

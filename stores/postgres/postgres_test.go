@@ -199,6 +199,9 @@ func TestOptions(t *testing.T) {
 			t.Errorf("%q: %v", table, err)
 		}
 	}
+	if _, err := New(pool, Options{Lease: 25 * time.Hour}); err == nil || !strings.Contains(err.Error(), "lease") {
+		t.Error(err)
+	}
 	if _, err := New(nil, Options{Lease: -1, Remember: 35 * time.Hour}); err == nil ||
 		!strings.Contains(err.Error(), "pool") || !strings.Contains(err.Error(), "lease") || !strings.Contains(err.Error(), "remember") {
 		t.Errorf("error = %v", err)
