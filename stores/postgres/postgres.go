@@ -51,7 +51,8 @@ const (
 type Options struct {
 	// Table is where handled deliveries are remembered, perhaps with its schema:
 	// "hooks.deliveries". Svix gives a message the same id at every endpoint that
-	// it is sent to, so two endpoints that share a database need two tables.
+	// it is sent to, so two endpoints that share a database need two tables, and all
+	// processes of one must write its table in one way, with its schema or without.
 	// Empty means "clerkauth_deliveries".
 	Table string
 
