@@ -19,6 +19,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/claims"
 	"github.com/clerkauth/clerkauth/internal/introspect"
 	"github.com/clerkauth/clerkauth/internal/strictjson"
+	"github.com/clerkauth/clerkauth/internal/unixtime"
 )
 
 const (
@@ -253,25 +254,15 @@ type said struct {
 }
 
 func saidOf(object, is string, revoked, expired bool, expiration *int64, createdAt int64, m machine) said {
+	// In milliseconds; those of OAuth tokens are in seconds.
 	if expiration != nil {
-		m.ExpiresAt = clerkTime(*expiration)
+		m.ExpiresAt = unixtime.Read(max(*expiration, 0)) // Go's zero time would be never
 	}
 	if createdAt > 0 {
-		m.IssuedAt = clerkTime(createdAt)
+		m.IssuedAt = unixtime.Read(createdAt)
 	}
 	m.Scopes = slices.DeleteFunc(m.Scopes, func(s string) bool { return s == "" }) // null in a list, too
 	return said{object, is, revoked, expired, m}
-}
-
-// clerkTime reads a time of the Backend API: milliseconds since 1970, or seconds,
-// as OAuth tokens have them. In milliseconds, what is below 10^11 would be in 1973 or
-// before; in seconds, what is above would be in the year 5138 or after. What is
-// negative is 1970, for Go's zero time means something else.
-func clerkTime(t int64) time.Time {
-	if t < 1e11 {
-		return time.Unix(max(t, 0), 0)
-	}
-	return time.UnixMilli(t)
 }
 
 // judge refuses what Clerk says is no longer good, whatever the status with which

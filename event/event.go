@@ -22,6 +22,8 @@ import (
 	"math"
 	"time"
 	"unicode/utf8"
+
+	"github.com/clerkauth/clerkauth/internal/unixtime"
 )
 
 // ErrMalformed is the error of what is no event, or none of the type asked for. An
@@ -126,18 +128,13 @@ func read[T any](value json.RawMessage, to *T) {
 	}
 }
 
-// moment reads a timestamp in milliseconds, as Clerk sends it, or in seconds, as
-// its documentation shows it: the least of the one is 1973 and the most of the
-// other in 5138.
+// moment reads a timestamp: in milliseconds, as Clerk sends it, or in seconds, as its
+// documentation shows it.
 func moment(stamp float64) time.Time {
-	switch {
-	case stamp <= 0 || stamp > math.MaxInt64/2:
+	if stamp <= 0 || stamp > math.MaxInt64/2 {
 		return time.Time{}
-	case stamp < 1e11:
-		return time.Unix(int64(stamp), 0)
-	default:
-		return time.UnixMilli(int64(stamp))
 	}
+	return unixtime.Read(int64(stamp))
 }
 
 // Decode reads the payload of e, which must be of type t. Fields that a T does not
