@@ -1,11 +1,11 @@
 module github.com/clerkauth/clerkauth
 
-go 1.25.0
+go 1.26.0
 
 require (
 	github.com/clerk/clerk-sdk-go/v2 v2.7.0
-	github.com/go-jose/go-jose/v4 v4.1.8
-	github.com/svix/svix-webhooks v1.90.0
+	github.com/go-jose/go-jose/v4 v4.1.9
+	github.com/svix/svix-webhooks v1.99.1
 )
 
 require (

@@ -1,6 +1,6 @@
 module github.com/clerkauth/clerkauth/examples/mcp
 
-go 1.25.0
+go 1.26.0
 
 require (
 	github.com/clerkauth/clerkauth v0.0.0
@@ -10,12 +10,12 @@ require (
 require (
 	github.com/clerk/clerk-sdk-go/v2 v2.7.0 // indirect
 	github.com/go-jose/go-jose/v3 v3.0.5 // indirect
-	github.com/go-jose/go-jose/v4 v4.1.8 // indirect
+	github.com/go-jose/go-jose/v4 v4.1.9 // indirect
 	github.com/google/jsonschema-go v0.4.3 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/segmentio/asm v1.1.3 // indirect
 	github.com/segmentio/encoding v0.5.4 // indirect
-	github.com/svix/svix-webhooks v1.90.0 // indirect
+	github.com/svix/svix-webhooks v1.99.1 // indirect
 	github.com/yosida95/uritemplate/v3 v3.0.2 // indirect
 	golang.org/x/crypto v0.43.0 // indirect
 	golang.org/x/oauth2 v0.35.0 // indirect
