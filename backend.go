@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"sync/atomic"
 	"time"
 
 	"github.com/clerk/clerk-sdk-go/v2"
@@ -51,41 +50,21 @@ func (t oneHost) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.next.RoundTrip(r)
 }
 
-// secretWatch tells an operator that Clerk does not accept the secret key, which
-// nothing but another key heals. Whether somebody else's answer hides it, such as
-// the public key set, makes no difference.
-type secretWatch struct {
-	log  *slog.Logger
-	now  func() time.Time
-	told rarely
+// secretRefused is called when Clerk answered 401 to the secret key that is
+// configured by that variable. Whether somebody else's answer hides it, such as the
+// public key set, makes no difference.
+func (a *core) secretRefused(variable string) {
+	a.notices.tell(noticeSecretKey, slog.LevelError, "Clerk does not accept the secret key; set it to one that Clerk lists",
+		"variable", variable, "reason", ErrSecretKeyInvalid)
 }
 
-// rarely lets something be told once a minute.
-type rarely struct{ at atomic.Int64 }
-
-// again tells whether it is time, and takes it that it is told then.
-func (t *rarely) again(moment time.Time) bool {
-	now, last := moment.UnixNano(), t.at.Load()
-	recent := last != 0 && now-last >= 0 && now-last < int64(time.Minute)
-	return !recent && t.at.CompareAndSwap(last, now)
-}
-
-// refused is called when Clerk answered 401 to the secret key that is configured
-// by that variable.
-func (w *secretWatch) refused(variable string) {
-	if !w.told.again(w.now()) {
-		return
-	}
-	w.log.Error("clerkauth: Clerk does not accept the secret key; set it to one that Clerk lists", "variable", variable, "reason", ErrSecretKeyInvalid)
-}
-
-// source reports what s is answered.
-func (w *secretWatch) source(s keyset.Source) keyset.Source {
+// watched is a source of keys that needs the secret key.
+func (a *core) watched(s keyset.Source) keyset.Source {
 	return func(ctx context.Context) ([]byte, error) {
 		body, err := s(ctx)
 		var answer *keyset.StatusError
 		if errors.As(err, &answer) && answer.Status == http.StatusUnauthorized {
-			w.refused("CLERK_SECRET_KEY")
+			a.secretRefused("CLERK_SECRET_KEY")
 		}
 		return body, err
 	}

@@ -259,7 +259,7 @@ func New(c Config) (*Authenticator, error) {
 			wrong.add("Audience", errors.New("it holds an empty entry"))
 		}
 	}
-	a.watch = &secretWatch{log: a.log, now: a.now}
+	a.notices = newNotices(a.log, a.now)
 	a.pages = newPages(c, of, a.parties, &wrong)
 	a.configureKeys(c, of, &wrong)
 	a.configureMachines(c, &wrong)
@@ -302,7 +302,7 @@ func (a *core) configureKeys(c Config, of *instance, wrong *mistakes) {
 
 	var sources []keyset.Source
 	if !c.SecretKey.IsZero() && a.backend != nil {
-		sources = append(sources, a.watch.source(keyset.HTTP(a.client, a.backend.JoinPath("v1/jwks").String(), http.Header{
+		sources = append(sources, a.watched(keyset.HTTP(a.client, a.backend.JoinPath("v1/jwks").String(), http.Header{
 			"Authorization":     {"Bearer " + c.SecretKey.reveal()},
 			"Clerk-Api-Version": {backendVersion},
 			"User-Agent":        {userAgent},

@@ -68,11 +68,10 @@ const sharedTimeout = 250 * time.Millisecond
 
 // sharedCache is a [MachineCache] that is not trusted.
 type sharedCache struct {
-	store  MachineCache
-	log    *slog.Logger
-	now    func() time.Time
-	places chan struct{} // of those who use the store
-	told   rarely        // that it failed
+	store   MachineCache
+	notices *notices
+	now     func() time.Time
+	places  chan struct{} // of those who use the store
 }
 
 // sharedPlaces is how many questions there are at a time to the store. With all of
@@ -160,10 +159,7 @@ func (c *sharedCache) try(ctx context.Context, use func(context.Context) ([]byte
 	return r.value, nil
 }
 
-// failed tells that the store failed, once a minute at most.
+// failed tells that the store failed.
 func (c *sharedCache) failed(err error) {
-	if !c.told.again(c.now()) {
-		return
-	}
-	c.log.Warn("clerkauth: the shared cache of machine credentials failed; Clerk is asked instead", "error", err)
+	c.notices.tell(noticeMachineCache, slog.LevelWarn, "the shared cache of machine credentials failed; Clerk is asked instead", "error", err)
 }

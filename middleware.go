@@ -39,7 +39,7 @@ type core struct {
 	jwtKey  *rsa.PublicKey
 	keys    *keyset.Set
 	secret  Secret
-	watch   *secretWatch
+	notices *notices
 	backend *url.URL
 	client  *http.Client
 	opaque  *opaque

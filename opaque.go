@@ -97,7 +97,7 @@ func newOpaque(a *core, c Config) *opaque {
 	o.secret = with("CLERK_SECRET_KEY", c.SecretKey)
 	o.machine = cmp.Or(with("CLERK_MACHINE_SECRET_KEY", c.MachineSecretKey), o.secret)
 	if c.MachineCache != nil {
-		o.shared = &sharedCache{store: c.MachineCache, log: a.log, now: o.now, places: make(chan struct{}, sharedPlaces)}
+		o.shared = &sharedCache{store: c.MachineCache, notices: a.notices, now: o.now, places: make(chan struct{}, sharedPlaces)}
 	}
 	return o
 }
@@ -229,7 +229,7 @@ func (a *core) askClerk(ctx context.Context, k kind, credential string, by *veri
 	case seen.status == http.StatusNotFound && errors.As(err, &theirs): // with Clerk's errors: not another server's
 		return nil, &introspect.Refusal{Reason: newError(ErrTokenInvalid, nil)}
 	case seen.status == http.StatusUnauthorized:
-		a.watch.refused(by.variable)
+		a.secretRefused(by.variable)
 		why := newError(ErrSecretKeyInvalid, nil)
 		by.desk.Pause(pauseAfterRefusal, why)
 		return nil, why

@@ -1,0 +1,47 @@
+package clerkauth
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// notice is a lasting condition that an operator has to do something about: one
+// that looks like bad callers, request by request, and does not end by itself.
+type notice int
+
+const (
+	noticeSecretKey    notice = iota // Clerk does not accept the secret key
+	noticeMachineCache               // the MachineCache fails
+	noticeCount
+)
+
+// notices logs conditions for the operator. Each is logged at most once a minute,
+// with how often it was met since. It is safe for concurrent use.
+type notices struct {
+	log  *slog.Logger
+	now  func() time.Time
+	told [noticeCount]struct {
+		at    atomic.Int64 // when it was logged last, in nanoseconds; 0 for never
+		count atomic.Uint64
+	}
+}
+
+func newNotices(log *slog.Logger, now func() time.Time) *notices {
+	return &notices{log: log, now: now}
+}
+
+// tell counts a condition, and logs it with attrs unless it was logged within the
+// last minute. A message says what to look at; it and attrs hold no credential and
+// no claim.
+func (n *notices) tell(what notice, level slog.Level, message string, attrs ...any) {
+	t := &n.told[what]
+	t.count.Add(1)
+	now, last := n.now().UnixNano(), t.at.Load()
+	recent := last != 0 && now-last >= 0 && now-last < int64(time.Minute)
+	if recent || !t.at.CompareAndSwap(last, now) {
+		return
+	}
+	n.log.Log(context.Background(), level, "clerkauth: "+message, append(attrs, "count", t.count.Swap(0))...)
+}
