@@ -1,7 +1,7 @@
 // Package keyset keeps the public keys of one Clerk instance: fetched when they
 // are first needed, refreshed ahead of their time, kept through an outage for a
-// bounded while, and never asked for more often than the world deserves because
-// somebody sends tokens with invented key ids.
+// bounded while, and asked for at a bounded rate however many tokens with invented
+// key ids arrive.
 //
 // It starts no goroutine that outlives a fetch, so there is nothing to close.
 package keyset
@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,9 +29,9 @@ const (
 	refreshAfter = 4 * time.Minute
 	// MaxStale is how long keys stay usable while every refresh fails.
 	MaxStale = time.Hour
-	// UnknownInterval is the least time between two fetches caused by tokens
-	// that no key fits.
-	UnknownInterval = 30 * time.Second
+	// patience is how long those whose key is known wait for a refresh of a set that
+	// is too old. After that the known key serves, until MaxStale.
+	patience = 500 * time.Millisecond
 	// justFetched is the age up to which a set cannot have missed a new key.
 	justFetched = time.Second
 	// FetchTimeout bounds a fetch, whoever waits for it or does not.
@@ -47,10 +46,11 @@ const (
 var ErrUnknownKey = errors.New("no key of this id")
 
 // UnavailableError says that keys could not be had, which says nothing about the
-// token that asked for one.
+// token that asked for one. A fetch is one refresh, over all sources.
 type UnavailableError struct {
 	Cause      error
 	RetryAfter time.Duration // when it is worth trying again; at least a second
+	Public     bool          // it is the public set that could not be had
 }
 
 func (e *UnavailableError) Error() string { return fmt.Sprintf("keys are unavailable: %v", e.Cause) }
@@ -62,30 +62,33 @@ type Source func(ctx context.Context) ([]byte, error)
 
 // Set is the key set of one instance. Make it with New.
 type Set struct {
-	source Source
-	now    func() time.Time
-	log    *slog.Logger
+	pair *pair
+	now  func() time.Time
+	log  *slog.Logger
 
 	current atomic.Pointer[snapshot]
 	// retryAt is the moment, in Unix nanoseconds, before which no refresh is
 	// tried; 0 after a good fetch. Atomic, so that the fast path reads no lock.
-	retryAt atomic.Int64
-	flying  atomic.Bool
+	retryAt   atomic.Int64
+	flying    atomic.Bool
+	witnessed atomic.Bool // see Witness
 
-	mu        sync.Mutex
-	flight    *flight
-	failures  int       // since the last good fetch
-	lastErr   error     // of the last fetch, if it failed
-	unknownAt time.Time // when the last fetch began that an unknown key caused or met
+	mu       sync.Mutex
+	flight   *flight
+	failures int    // since the last good fetch
+	lastErr  error  // of the last fetch, if it failed
+	doubt    error  // why an id that was not found may still be one of the instance's
+	unknown  budget // for tokens that no key fits
+	proof    attempts
 }
 
 // snapshot is one set as it was fetched; it is never changed.
 type snapshot struct {
-	keys map[string]*rsa.PublicKey
-	at   time.Time
+	keys map[string]held
+	at   time.Time // when the fetch began; zero if there is no good set
 }
 
-// fresh tells whether s can be used without asking. A clock that went back
+// fresh reports whether s can be used without asking. A clock that went back
 // makes an age negative, and nothing can be said of such a set.
 func (s *snapshot) fresh(now time.Time) bool {
 	age := s.age(now)
@@ -99,19 +102,25 @@ func (s *snapshot) age(now time.Time) time.Duration {
 	return now.Sub(s.at)
 }
 
-// usable returns the key of that id, if s may still be relied upon while
+// usable returns the key of that id, if it may still be relied upon while
 // refreshes fail.
 func (s *snapshot) usable(kid string, now time.Time) *rsa.PublicKey {
-	if age := s.age(now); age < 0 || age >= MaxStale {
+	if s == nil {
 		return nil
 	}
-	return s.keys[kid]
+	if h := s.keys[kid]; h.usable(now) {
+		return h.key
+	}
+	return nil
 }
 
 // flight is one fetch, shared by all who wait for it.
 type flight struct {
 	began time.Time
-	kids  []string // that are waited for, as many as maxKids; guarded by Set.mu
+	asks  asks          // guarded by Set.mu
+	asked bool          // whether what is in asks has been read; guarded by Set.mu
+	paid  bool          // by the budget for tokens that no key fits
+	early chan struct{} // closed when the first source has answered
 	done  chan struct{}
 	err   error // valid after done
 }
@@ -120,12 +129,12 @@ type flight struct {
 // more, unknown ones are taken to be among them.
 const maxKids = 1024
 
-// New returns an empty set that fills itself from source.
-func New(source Source, now func() time.Time, log *slog.Logger) *Set {
+// New returns an empty set that fills itself from the sources.
+func New(from Sources, now func() time.Time, log *slog.Logger) *Set {
 	// The monotonic clock stands still while a machine is suspended; keys do not
 	// stay trusted for that long.
 	wall := func() time.Time { return now().Round(0) }
-	return &Set{source: source, now: wall, log: log}
+	return &Set{pair: newPair(from, log), now: wall, log: log}
 }
 
 // Key returns the key of that id. While the set is fresh a known key is returned
@@ -135,7 +144,7 @@ func New(source Source, now func() time.Time, log *slog.Logger) *Set {
 func (s *Set) Key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 	now := s.now()
 	if set := s.current.Load(); set.fresh(now) {
-		if key, ok := set.keys[kid]; ok {
+		if key := set.usable(kid, now); key != nil {
 			if set.age(now) >= refreshAfter {
 				s.refreshAhead(now)
 			}
@@ -145,29 +154,40 @@ func (s *Set) Key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 	return s.fetchKey(ctx, kid, now)
 }
 
+// Has reports whether the set holds a key of that id now. It asks nobody.
+func (s *Set) Has(kid string) bool { return s.current.Load().usable(kid, s.now()) != nil }
+
 // Replaced returns the key of that id if it is another than old after asking
 // the source, which it does no more often than for unknown keys: an instance may
 // publish a new key under an old id.
 func (s *Set) Replaced(ctx context.Context, kid string, old *rsa.PublicKey) (*rsa.PublicKey, bool) {
 	now := s.now()
+	another := func(set *snapshot, now time.Time) *rsa.PublicKey {
+		if key := set.usable(kid, now); key != nil && !same(key, old) {
+			return key
+		}
+		return nil
+	}
 	s.mu.Lock()
 	set := s.current.Load()
-	key := set.usable(kid, now)
-	if key == nil || same(key, old) {
-		if age := set.age(now); age >= 0 && age < justFetched {
-			s.mu.Unlock()
-			return nil, false
-		}
-		f := s.unknownFlight(now)
+	if key := another(set, now); key != nil {
 		s.mu.Unlock()
-		if f == nil || wait(ctx, f) != nil || f.err != nil {
-			return nil, false
-		}
-		key = s.current.Load().usable(kid, now)
-	} else {
-		s.mu.Unlock()
+		return key, true
 	}
-	return key, key != nil && !same(key, old)
+	if age := set.age(now); age >= 0 && age < justFetched {
+		s.mu.Unlock()
+		return nil, false
+	}
+	f := s.unknownFlight(now, kid)
+	if f != nil {
+		s.unknown.missed(kid) // whatever is under it now does not fit
+	}
+	s.mu.Unlock()
+	if f == nil {
+		return nil, false
+	}
+	key, err := s.await(ctx, f, 0, another)
+	return key, err == nil && key != nil
 }
 
 // refreshAhead starts a refresh unless one is under way or was tried just now.
@@ -184,79 +204,108 @@ func (s *Set) refreshAhead(now time.Time) {
 
 // fetchKey is Key where the set alone cannot answer.
 func (s *Set) fetchKey(ctx context.Context, kid string, now time.Time) (*rsa.PublicKey, error) {
-	s.mu.Lock()
-	set := s.current.Load()
-	stale := set.usable(kid, now)
-	var f *flight
-	switch {
-	case set.fresh(now):
-		if stale != nil { // another request has just fetched it
-			s.mu.Unlock()
-			return stale, nil
+	named := func(set *snapshot, now time.Time) *rsa.PublicKey { return set.usable(kid, now) }
+	for again := false; ; again = true {
+		f, late, known, err := s.join(kid, now)
+		if f == nil {
+			return known, err
 		}
-		if f = s.unknownFlight(now); f == nil {
-			defer s.mu.Unlock()
-			if s.failures > 0 {
-				return nil, s.unavailable(now)
+		var wait time.Duration
+		if known != nil {
+			wait = patience - now.Sub(f.began)
+			if wait <= 0 {
+				return known, nil
 			}
-			return nil, ErrUnknownKey
+		}
+		key, err := s.await(ctx, f, wait, named)
+		if key != nil || err != nil {
+			return key, err
+		}
+		now = s.now()
+		if late && f.err == nil && !again {
+			continue // f had been answered before this token came
+		}
+		return nil, s.missing(f, now)
+	}
+}
+
+// join returns the fetch that a token of that key id has to wait for, and whether
+// its first source had been read already; or no fetch, and the answer. A known key
+// is returned with a fetch as well.
+func (s *Set) join(kid string, now time.Time) (f *flight, late bool, known *rsa.PublicKey, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	set := s.current.Load()
+	known = set.usable(kid, now)
+	switch {
+	case set.fresh(now) && known != nil: // another request has just fetched it
+		return nil, false, known, nil
+	case set.fresh(now):
+		if f = s.unknownFlight(now, kid); f == nil {
+			return nil, false, nil, s.unknownErr(now)
 		}
 	case s.flight != nil:
 		f = s.flight
 	case s.backingOff(now):
-		defer s.mu.Unlock()
-		if stale != nil {
-			return stale, nil
+		if known != nil {
+			return nil, false, known, nil
 		}
-		return nil, s.unavailable(now)
+		return nil, false, nil, s.unavailable(now)
 	default:
 		f = s.start(now)
 	}
 	// While refreshes fail, those whose key is known do not pay for each try.
-	if stale != nil && s.failures > 0 {
-		s.mu.Unlock()
-		return stale, nil
+	if known != nil && s.failures > 0 {
+		return nil, false, known, nil
 	}
-	if len(f.kids) < maxKids {
-		f.kids = append(f.kids, kid)
+	if len(f.asks.kids) < maxKids {
+		f.asks.kids = append(f.asks.kids, kid)
+	} else {
+		f.asks.many = true
 	}
-	s.mu.Unlock()
+	return f, f.asked, known, nil
+}
 
-	if err := wait(ctx, f); err != nil {
-		return nil, err
-	}
-	now = s.now()
+// missing returns the error for an id that is not there after f.
+func (s *Set) missing(f *flight, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if f.err != nil {
-		if key := s.current.Load().usable(kid, now); key != nil {
-			return key, nil
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return nil, s.unavailable(now)
+		return s.unavailable(now)
 	}
-	if key := s.current.Load().usable(kid, now); key != nil {
-		return key, nil
+	return s.unknownErr(now)
+}
+
+// unknownErr returns the error for an id that the set does not hold. The caller
+// holds mu.
+func (s *Set) unknownErr(now time.Time) error {
+	switch {
+	case s.failures > 0:
+		return s.unavailable(now)
+	case s.doubt != nil:
+		return &UnavailableError{Cause: s.doubt, RetryAfter: time.Second, Public: true}
+	default:
+		return ErrUnknownKey
 	}
-	return nil, ErrUnknownKey
 }
 
 // unknownFlight returns the fetch that a token without a fitting key may wait
-// for: the one under way, or a new one if the last such was long enough ago, or
+// for: the one under way, or a new one if there is one left for such tokens, or
 // none. The caller holds mu.
-func (s *Set) unknownFlight(now time.Time) *flight {
-	since := now.Sub(s.unknownAt)
+func (s *Set) unknownFlight(now time.Time, kid string) *flight {
 	switch {
 	case s.flight != nil:
 		return s.flight
-	case since >= 0 && since < UnknownInterval, s.backingOff(now):
+	case s.backingOff(now), !s.unknown.take(now, kid):
 		return nil
 	default:
-		s.unknownAt = now
-		return s.start(now)
+		f := s.start(now)
+		f.paid = true
+		return f
 	}
 }
 
-// backingOff tells whether it is too early to try again after a failure. A moment
+// backingOff reports whether it is too early to try again after a failure. A moment
 // further away than any delay is of a clock that has gone back since.
 func (s *Set) backingOff(now time.Time) bool {
 	left := s.retryAt.Load() - now.UnixNano()
@@ -269,87 +318,130 @@ func (s *Set) unavailable(now time.Time) error {
 	return &UnavailableError{Cause: s.lastErr, RetryAfter: min(max(after, time.Second), maxAsked)}
 }
 
-// wait waits for f no longer than ctx.
-func wait(ctx context.Context, f *flight) error {
-	select {
-	case <-f.done:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+// await returns the key that find finds as soon as the first source, or all of them,
+// have answered f; nil if there is none. With a limit, it takes what there is after
+// that.
+func (s *Set) await(ctx context.Context, f *flight, limit time.Duration, find func(*snapshot, time.Time) *rsa.PublicKey) (*rsa.PublicKey, error) {
+	var over <-chan time.Time
+	if limit > 0 {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		over = timer.C
+	}
+	for early := f.early; ; early = nil {
+		select {
+		case <-early:
+		case <-f.done:
+			return find(s.current.Load(), s.now()), nil
+		case <-over:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		if key := find(s.current.Load(), s.now()); key != nil {
+			return key, nil
+		}
 	}
 }
 
 // start begins a fetch. It is nobody's in particular: who asked first may go
 // away, and it ends by itself. The caller holds mu.
 func (s *Set) start(now time.Time) *flight {
-	f := &flight{began: now, done: make(chan struct{})}
+	f := &flight{began: now, early: make(chan struct{}), done: make(chan struct{})}
 	s.flight = f
 	s.flying.Store(true)
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), FetchTimeout)
 		defer cancel()
-		var keys map[string]*rsa.PublicKey
-		err := errors.New("fetching the key set ended early")
-		defer func() { s.land(f, keys, err) }() // also if a source ends its goroutine
-		keys, err = s.fetch(ctx)
+		r := result{err: errors.New("fetching the key set ended early")}
+		defer func() { s.land(f, r) }() // also if a source ends its goroutine
+		r = s.pair.refresh(ctx, now, func() asks { return s.expected(f) }, func(keys map[string]held, err error) {
+			s.publish(keys, now, err)
+			close(f.early)
+		})
 	}()
 	return f
 }
 
-// fetch asks the source. A panic on what came back is a failed fetch, not the
-// end of the server.
-func (s *Set) fetch(ctx context.Context) (keys map[string]*rsa.PublicKey, err error) {
-	defer func() {
-		if recover() != nil {
-			keys, err = nil, errors.New("reading the key set panicked")
-		}
-	}()
-	body, err := s.source(ctx)
-	if err != nil {
-		return nil, err
+// expected returns what those who wait for f ask for. Who comes later is late.
+func (s *Set) expected(f *flight) asks {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.asked = true
+	return f.asks
+}
+
+// publish makes keys the set. After an error that says nothing about them they are
+// as old as they were; after errUnusable there is no good set.
+func (s *Set) publish(keys map[string]held, at time.Time, err error) {
+	switch before := s.current.Load(); {
+	case errors.Is(err, errUnusable):
+		at = time.Time{}
+	case err != nil && before == nil:
+		return
+	case err != nil:
+		at = before.at
 	}
-	keys, odd, err := parseSet(body)
-	if len(odd) > 0 {
-		s.log.Warn("clerkauth: keys of the instance's key set are not used",
-			"keys", len(odd), "first_place", odd[0].place, "first_reason", odd[0].reason)
-	}
-	return keys, err
+	s.current.Store(&snapshot{keys: keys, at: at})
 }
 
 // land ends f: a good set replaces the old one whole, a failure leaves it.
-func (s *Set) land(f *flight, keys map[string]*rsa.PublicKey, err error) {
+func (s *Set) land(f *flight, r result) {
 	defer close(f.done)
 	// Those who do not wait for f are not held up by the log.
-	if failures, delay := s.settle(f, keys, err); failures > 0 {
-		s.log.Warn("clerkauth: fetching the instance's keys failed", "error", err, "failures", failures, "next_try", delay)
+	failures, delay := s.settle(f, r)
+	switch {
+	case failures == 0:
+	case errors.Is(r.err, errUnusable):
+		s.log.Error("clerkauth: the instance's key set holds no key that can be used: the keys before it are withdrawn, and no token is accepted",
+			"failures", failures, "next_try", delay)
+	default:
+		s.log.Warn("clerkauth: fetching the instance's keys failed", "error", r.err, "failures", failures, "next_try", delay)
 	}
 }
 
 // settle is land without the log. It returns how many fetches have failed in a
 // row, and how long none will be tried.
-func (s *Set) settle(f *flight, keys map[string]*rsa.PublicKey, err error) (failures int, delay time.Duration) {
+func (s *Set) settle(f *flight, r result) (failures int, delay time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.flight = nil
 	s.flying.Store(false)
-	if f.err = err; err == nil {
-		s.current.Store(&snapshot{keys: keys, at: f.began})
+	now := s.now()
+	if r.keys != nil {
+		s.publish(r.keys, f.began, r.err)
+	}
+	switch {
+	case s.pair.verdict() != undecided, r.publicRead:
+		s.doubt = nil
+	case r.publicErr != nil:
+		s.doubt = r.publicErr
+	}
+	if f.asks.compare {
+		s.proof.note(now, s.pair.verdict(), r)
+	}
+	if f.err = r.err; r.err == nil {
 		s.failures, s.lastErr = 0, nil
 		s.retryAt.Store(0)
-		unknown := func(kid string) bool { return keys[kid] == nil }
-		if s.unknownAt.Before(f.began) && (len(f.kids) == maxKids || slices.ContainsFunc(f.kids, unknown)) {
-			s.unknownAt = f.began // it has answered for the next unknown ids as well
+		met := f.asks.many
+		for _, kid := range f.asks.kids {
+			if r.keys[kid].key == nil {
+				met = true
+				s.unknown.missed(kid)
+			}
+		}
+		if met && !f.paid {
+			s.unknown.spend(f.began) // it has answered for the next unknown ids as well
 		}
 		return 0, 0
 	}
 	s.failures++
-	s.lastErr = err
+	s.lastErr = r.err
 	delay = backoff(s.failures)
 	var status *StatusError
-	if errors.As(err, &status) {
+	if errors.As(r.err, &status) {
 		delay = max(delay, min(status.RetryAfter, maxAsked))
 	}
-	s.retryAt.Store(s.now().Add(delay).UnixNano())
+	s.retryAt.Store(now.Add(delay).UnixNano())
 	return s.failures, delay
 }
 

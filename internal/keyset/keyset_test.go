@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"sync"
@@ -50,6 +51,7 @@ var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 type endpoint struct {
 	mu      sync.Mutex
 	keys    map[string]*rsa.PublicKey
+	raw     string // the body in place of keys
 	err     error
 	hang    bool
 	fetches atomic.Int64
@@ -70,7 +72,10 @@ func (e *endpoint) fail(err error) {
 func (e *endpoint) source(ctx context.Context) ([]byte, error) {
 	e.fetches.Add(1)
 	e.mu.Lock()
-	keys, err, hang := e.keys, e.err, e.hang
+	text, err, hang := body(e.keys), e.err, e.hang
+	if e.raw != "" {
+		text = []byte(e.raw)
+	}
 	e.mu.Unlock()
 	if hang {
 		<-ctx.Done()
@@ -84,7 +89,7 @@ func (e *endpoint) source(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return body(keys), nil
+	return text, nil
 }
 
 // bubble runs test in virtual time with an endpoint that has one key.
@@ -93,7 +98,8 @@ func bubble(t *testing.T, test func(t *testing.T, e *endpoint, s *Set)) {
 	testKeys()
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{keys: map[string]*rsa.PublicKey{"a": public(0)}}
-		test(t, e, New(e.source, time.Now, quiet))
+		test(t, e, New(Sources{Backend: e.source}, time.Now, quiet))
+		time.Sleep(FetchTimeout)
 		synctest.Wait()
 	})
 }
@@ -143,10 +149,12 @@ func TestFirstRequestsShareOneFetch(t *testing.T) {
 	})
 }
 
-func TestUnknownIDsCostOneFetch(t *testing.T) {
+// TestUnknownIDsCostABurst: three fetches for a flood of ids, of which a cold start's
+// is one, and one more in 30 s.
+func TestUnknownIDsCostABurst(t *testing.T) {
 	for _, warm := range []bool{false, true} {
 		bubble(t, func(t *testing.T, e *endpoint, s *Set) {
-			fetches := int64(1)
+			fetches := int64(UnknownBurst)
 			if warm {
 				mustKey(t, s, "a", public(0))
 				fetches++
@@ -155,14 +163,18 @@ func TestUnknownIDsCostOneFetch(t *testing.T) {
 			for i := range 10000 {
 				wg.Go(func() {
 					time.Sleep(time.Duration(i) * 100 * time.Microsecond)
-					mustFail(t, s, "x"+string(rune('a'+i%26)), ErrUnknownKey)
+					mustFail(t, s, fmt.Sprint("x", i), ErrUnknownKey)
 				})
 			}
 			wg.Wait()
 			e.want(t, fetches)
-			time.Sleep(UnknownInterval)
-			mustFail(t, s, "y", ErrUnknownKey)
-			e.want(t, fetches+1)
+			for i := range 7 {
+				time.Sleep(UnknownInterval)
+				for j := range 10 {
+					mustFail(t, s, fmt.Sprint("y", i, j), ErrUnknownKey)
+				}
+				e.want(t, fetches+int64(i)+1)
+			}
 		})
 	}
 }
@@ -198,7 +210,33 @@ func TestRotationIsSeenAtOnce(t *testing.T) {
 		// The new set replaced the old one whole; who asks for a withdrawn key
 		// is one of the unknown now.
 		mustFail(t, s, "a", ErrUnknownKey)
-		e.want(t, 2)
+		e.want(t, 3)
+	})
+}
+
+// TestRepeatedUnknownIDDelaysNoRotation: a client that sends one bad token again and
+// again leaves the last fetch of the burst to others.
+func TestRepeatedUnknownIDDelaysNoRotation(t *testing.T) {
+	bubble(t, func(t *testing.T, e *endpoint, s *Set) {
+		mustKey(t, s, "a", public(0))
+		for i := range 300 {
+			for range 10 {
+				mustFail(t, s, "stale", ErrUnknownKey)
+				if _, ok := s.Replaced(t.Context(), "a", public(0)); ok {
+					t.Fatal("the same key counts as replaced")
+				}
+			}
+			if i%100 == 99 {
+				e.mu.Lock()
+				e.keys[fmt.Sprint("new", i)] = public(1)
+				e.mu.Unlock()
+				mustKey(t, s, fmt.Sprint("new", i), public(1))
+			}
+			time.Sleep(time.Second)
+		}
+		if n := e.fetches.Load(); n > 1+UnknownBurst+300/30+2 {
+			t.Errorf("%d fetches in 5 minutes", n)
+		}
 	})
 }
 
@@ -311,10 +349,17 @@ func TestOutageOfAnIdleServer(t *testing.T) {
 		e.mu.Unlock()
 		time.Sleep(10 * time.Minute)
 		before := time.Now()
-		mustKey(t, s, "a", public(0)) // finds out that refreshes fail
-		if took := time.Since(before); took != FetchTimeout {
+		mustKey(t, s, "a", public(0))
+		if took := time.Since(before); took != patience {
 			t.Errorf("the first request took %v", took)
 		}
+		for range 10 { // while that fetch hangs on
+			mustKey(t, s, "a", public(0))
+		}
+		if took := time.Since(before); took != patience {
+			t.Errorf("the requests behind it took %v", took-patience)
+		}
+		time.Sleep(FetchTimeout) // now it is known that refreshes fail
 		for range 300 {
 			time.Sleep(time.Second)
 			before := time.Now()
@@ -385,10 +430,10 @@ func TestFetchOutlivesItsFirstCaller(t *testing.T) {
 func TestClockThatGoesBackCausesAFetch(t *testing.T) {
 	e := &endpoint{keys: map[string]*rsa.PublicKey{"a": public(0)}}
 	var offset atomic.Int64
-	s := New(func(ctx context.Context) ([]byte, error) {
+	s := New(Sources{Backend: func(ctx context.Context) ([]byte, error) {
 		e.fetches.Add(1)
 		return body(e.keys), nil
-	}, func() time.Time { return time.Unix(1790000000+offset.Load(), 0) }, quiet)
+	}}, func() time.Time { return time.Unix(1790000000+offset.Load(), 0) }, quiet)
 	for i, o := range []int64{0, -3600, -3600 + 3600*24*3650} {
 		offset.Store(o)
 		mustKey(t, s, "a", public(0))
@@ -401,12 +446,12 @@ func TestClockThatGoesBackCausesAFetch(t *testing.T) {
 func TestClockThatGoesBackEndsABackoff(t *testing.T) {
 	failing := errors.New("down")
 	var offset atomic.Int64
-	s := New(func(context.Context) ([]byte, error) {
+	s := New(Sources{Backend: func(context.Context) ([]byte, error) {
 		if failing != nil {
 			return nil, failing
 		}
 		return body(map[string]*rsa.PublicKey{"a": public(0)}), nil
-	}, func() time.Time { return time.Unix(1790000000+offset.Load(), 0) }, quiet)
+	}}, func() time.Time { return time.Unix(1790000000+offset.Load(), 0) }, quiet)
 	mustFail(t, s, "a", nil)
 	failing = nil
 	mustFail(t, s, "a", nil) // backing off
@@ -415,7 +460,7 @@ func TestClockThatGoesBackEndsABackoff(t *testing.T) {
 }
 
 func TestPanicWhileReadingIsAFailedFetch(t *testing.T) {
-	s := New(func(context.Context) ([]byte, error) { panic("boom") }, time.Now, quiet)
+	s := New(Sources{Backend: func(context.Context) ([]byte, error) { panic("boom") }}, time.Now, quiet)
 	mustFail(t, s, "a", nil)
 }
 
@@ -444,4 +489,63 @@ func TestConcurrentUseDuringRotations(t *testing.T) {
 		})
 		wg.Wait()
 	})
+}
+
+// TestKeyThatAnotherRequestFetched is about the moment between a request's look at
+// the set and its lock.
+func TestKeyThatAnotherRequestFetched(t *testing.T) {
+	bubble(t, func(t *testing.T, e *endpoint, s *Set) {
+		before := s.now()
+		mustKey(t, s, "a", public(0))
+		for range 2 {
+			key, err := s.fetchKey(t.Context(), "a", before.Add(time.Second))
+			if err != nil || !same(key, public(0)) {
+				t.Fatalf("%v, %v", key, err)
+			}
+			if !s.mu.TryLock() {
+				t.Fatal("the lock is still held")
+			}
+			s.mu.Unlock()
+		}
+		e.want(t, 1)
+	})
+}
+
+// TestSetWithoutUsableKeysWithdraws: a set of keys that are of no use is an answer, an
+// empty one is none.
+func TestSetWithoutUsableKeysWithdraws(t *testing.T) {
+	for name, c := range map[string]struct {
+		body      string
+		withdrawn bool
+	}{
+		"empty list":   {`{"keys":[]}`, false},
+		"no set":       {`<html>`, false},
+		"no RSA key":   {`{"keys":[{"kty":"EC","kid":"b","crv":"P-256","x":"AA","y":"AA"}]}`, true},
+		"private":      {`{"keys":[{"kty":"RSA","kid":"a","n":"AA","e":"AQAB","d":"AA"}]}`, true},
+		"no object":    {`{"keys":[7]}`, true},
+		"without kids": {`{"keys":[{"kty":"RSA","n":"AA","e":"AQAB"}]}`, true},
+	} {
+		bubble(t, func(t *testing.T, e *endpoint, s *Set) {
+			mustKey(t, s, "a", public(0))
+			e.mu.Lock()
+			e.raw = c.body
+			e.mu.Unlock()
+			time.Sleep(TTL)
+			if c.withdrawn {
+				mustFail(t, s, "a", nil)
+				time.Sleep(maxBackoff)
+				mustFail(t, s, "a", nil)
+			} else {
+				mustKey(t, s, "a", public(0))
+			}
+			if t.Failed() {
+				t.Fatal(name)
+			}
+			e.mu.Lock()
+			e.raw = ""
+			e.mu.Unlock()
+			time.Sleep(maxBackoff)
+			mustKey(t, s, "a", public(0))
+		})
+	}
 }

@@ -26,18 +26,24 @@ const (
 	maxKeyID    = 256
 )
 
-// errNoKeys says that a key set was read and holds no key that can be used.
-var errNoKeys = errors.New("key set holds no usable RS256 key")
+var (
+	// errNoKeys says that a key set lists no key at all, which no instance publishes.
+	errNoKeys = errors.New("key set lists no keys")
+	// errUnusable says that a key set lists keys of which none can be used.
+	errUnusable = errors.New("key set holds no usable RS256 key")
+)
 
 // skipped is a key of a set that is not used, and why.
 type skipped struct {
-	place  int // in the set, from 0; a key's id may be an instance id and is not logged
+	kid    string // "" if it has none; it may be an instance id and is not logged
+	place  int    // in the set, from 0
 	reason string
 }
 
 // parseSet reads a JSON Web Key Set (RFC 7517 section 5). One odd key is
 // skipped and never disables the others; two keys of one id are both skipped,
-// because which of them is meant is anybody's guess.
+// because which of them is meant is anybody's guess. With errUnusable it returns
+// the skipped keys, too.
 func parseSet(body []byte) (map[string]*rsa.PublicKey, []skipped, error) {
 	members, err := strictjson.Object(string(body), nil)
 	if err != nil {
@@ -64,13 +70,16 @@ func parseSet(body []byte) (map[string]*rsa.PublicKey, []skipped, error) {
 		}
 		seen[kid] = true
 		if err != nil {
-			odd = append(odd, skipped{i, err.Error()})
+			odd = append(odd, skipped{kid, i, err.Error()})
 			continue
 		}
 		keys[kid] = key
 	}
-	if len(keys) == 0 {
-		return nil, odd, errNoKeys
+	switch {
+	case len(elements) == 0:
+		return nil, nil, errNoKeys
+	case len(keys) == 0:
+		return nil, odd, errUnusable
 	}
 	return keys, odd, nil
 }

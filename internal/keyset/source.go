@@ -61,38 +61,6 @@ func HTTP(client *http.Client, url string, header http.Header) Source {
 	}
 }
 
-// Fallback returns a source that asks each in turn until one gives a body that
-// holds a usable key. Those before the last share half of the time, so that one
-// that hangs does not keep the next from being asked. The error is the first's.
-func Fallback(sources ...Source) Source {
-	return func(ctx context.Context) ([]byte, error) {
-		var first error
-		for i, source := range sources {
-			body, err := tryFor(ctx, source, i < len(sources)-1)
-			if err == nil {
-				return body, nil
-			}
-			if first == nil {
-				first = err
-			}
-		}
-		return nil, first
-	}
-}
-
-func tryFor(ctx context.Context, source Source, leaveTime bool) ([]byte, error) {
-	if deadline, ok := ctx.Deadline(); ok && leaveTime {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
-		defer cancel()
-	}
-	body, err := source(ctx)
-	if err == nil {
-		_, _, err = parseSet(body)
-	}
-	return body, err
-}
-
 // errorCode returns the first code of Clerk's error body, if it is one that can
 // be shown.
 func errorCode(body []byte) string {

@@ -3,15 +3,12 @@ package keyset
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
-	"crypto/rsa"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -105,29 +102,4 @@ func TestStatusErrors(t *testing.T) {
 			t.Errorf("%s: the error quotes the answer: %v", name, err)
 		}
 	}
-}
-
-func TestFallback(t *testing.T) {
-	good := body(map[string]*rsa.PublicKey{"a": public(0)})
-	answers := func(b []byte, err error) Source {
-		return func(context.Context) ([]byte, error) { return b, err }
-	}
-	first := errors.New("first")
-	if b, err := Fallback(answers(nil, first), answers(good, nil))(t.Context()); err != nil || !bytes.Equal(b, good) {
-		t.Errorf("after a failure: %v", err)
-	}
-	if b, err := Fallback(answers([]byte("<html>"), nil), answers(good, nil))(t.Context()); err != nil || !bytes.Equal(b, good) {
-		t.Errorf("after garbage: %v", err)
-	}
-	if _, err := Fallback(answers(nil, first), answers(nil, errors.New("second")))(t.Context()); !errors.Is(err, first) {
-		t.Errorf("both fail: %v, want the first's error", err)
-	}
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), FetchTimeout)
-		defer cancel()
-		hang := func(ctx context.Context) ([]byte, error) { <-ctx.Done(); return nil, ctx.Err() }
-		if b, err := Fallback(hang, answers(good, nil))(ctx); err != nil || !bytes.Equal(b, good) {
-			t.Errorf("after one that hangs: %v", err)
-		}
-	})
 }
