@@ -27,9 +27,6 @@ const (
 // newClient returns a client for the host of base alone: no redirect is followed
 // and no other host is reached, because requests carry the secret key.
 func newClient(transport http.RoundTripper, base *url.URL) *http.Client {
-	if transport == nil {
-		transport = http.DefaultTransport
-	}
 	return &http.Client{
 		Transport:     oneHost{transport, base},
 		CheckRedirect: keyset.NoRedirect,
@@ -70,16 +67,82 @@ func (a *core) watched(s keyset.Source) keyset.Source {
 	}
 }
 
+// secretForeign is called when the secret key has turned out to be of another
+// instance than the publishable key, or than JWTKey, and while that lasts.
+func (a *core) secretForeign() {
+	message := "the secret key is of another instance than the publishable key, and is not used: copy both from the API keys page of one instance"
+	if a.jwtKey != nil {
+		message = "the instance of the secret key has no such key as JWTKey, and the secret key is not used: copy both from the API keys page of one instance"
+	}
+	a.notices.tell(noticeForeignSecret, slog.LevelError, message, "variable", "CLERK_SECRET_KEY", "reason", ErrSecretKeyInvalid)
+}
+
+// provenSecret returns nil once the secret key is known to be of the instance that
+// tokens are accepted from, and until then why nothing that the Backend API says may
+// let anybody in. See [keyset.Set.Prove] for what that costs.
+func (a *core) provenSecret(ctx context.Context) *Error {
+	err := a.keys.Prove(ctx)
+	var away *keyset.UnavailableError
+	var refused *keyset.StatusError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, keyset.ErrForeign):
+		a.secretForeign()
+		return newError(ErrSecretKeyInvalid, nil)
+	case !errors.As(err, &away):
+		return newError(ErrBackendUnavailable, err) // the caller has gone away
+	case away.Public:
+		a.notices.tell(noticePublicKeySet, slog.LevelError,
+			"opaque credentials and API keys are refused until the public key set was fetched once, or a session token has come: this host must be reachable",
+			"host", a.frontendHost)
+		return unavailableFor(ErrKeysUnavailable, away)
+	case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized:
+		return unavailableFor(ErrSecretKeyInvalid, away)
+	default:
+		return unavailableFor(ErrBackendUnavailable, away)
+	}
+}
+
+func unavailableFor(reason Reason, away *keyset.UnavailableError) *Error {
+	e := newError(reason, away)
+	e.RetryAfter = away.RetryAfter
+	return e
+}
+
+// ownInstance is a transport of requests with the secret key. None is sent with one
+// that is of another instance.
+type ownInstance struct {
+	next http.RoundTripper
+	core *core
+}
+
+func (t ownInstance) RoundTrip(r *http.Request) (*http.Response, error) {
+	if t.core.keys.Foreign(r.Context()) {
+		t.core.secretForeign()
+		if r.Body != nil {
+			_ = r.Body.Close()
+		}
+		return nil, newError(ErrSecretKeyInvalid, nil)
+	}
+	return t.next.RoundTrip(r)
+}
+
 // ClerkConfig returns a configuration for the clients of clerk-sdk-go, with our
 // secret key, deadline and transport; the package-level key of that SDK is
-// neither used nor set.
+// neither used nor set. Each call returns a configuration of its own: what is changed
+// in it changes nothing here.
 //
 //	user.NewClient(auth.ClerkConfig()).Get(ctx, who.UserID)
 //
-// Without a secret key every call of such a client answers 401.
+// Without a secret key every call of such a client answers 401. With one that is of
+// another instance than the publishable key, calls fail with [ErrSecretKeyInvalid]
+// and are not sent; for that, the first call waits until the key sets of both were
+// compared. Where they cannot be, calls are sent.
 func (a *Authenticator) ClerkConfig() *clerk.ClientConfig {
+	client := newClient(ownInstance{a.core.transport, a.core}, a.core.backend)
 	c := &clerk.ClientConfig{}
-	c.HTTPClient = a.core.client
+	c.HTTPClient = client
 	c.URL = clerk.String(a.core.backend.JoinPath("v1").String())
 	c.Key = clerk.String(a.core.secret.reveal())
 	return c
@@ -107,6 +170,10 @@ func (a *Authenticator) GetToken(ctx context.Context, who Auth, template string)
 	}
 	token, err := session.NewClient(a.ClerkConfig()).CreateToken(ctx, &session.CreateTokenParams{ID: who.SessionID, TemplateName: template})
 	if err != nil {
+		var own *Error
+		if errors.As(err, &own) {
+			return "", own
+		}
 		var answer *clerk.APIErrorResponse
 		if errors.As(err, &answer) && answer.HTTPStatusCode < http.StatusInternalServerError &&
 			answer.HTTPStatusCode != http.StatusTooManyRequests {

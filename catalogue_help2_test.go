@@ -152,6 +152,10 @@ func wantReply(t *testing.T, got reply, status int, reason clerkauth.Reason) rep
 // fetches is how often the instance was asked for its keys.
 func (r *rig) fetches() int { return r.srv.Requests(clerkauthtest.JWKS) }
 
+// refreshes is how often keys were fetched: each time the Backend API's set is asked
+// for first.
+func (r *rig) refreshes() int { return r.srv.Requests(clerkauthtest.BackendJWKS) }
+
 // withKeyID returns token under another key id, its signature as it was: for
 // tokens that are refused before anything is verified.
 func withKeyID(token, kid string) string {

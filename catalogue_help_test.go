@@ -58,7 +58,8 @@ type tokenRow struct {
 	// With keys that are still to be fetched, with keys that were, and with
 	// JWTKey.
 	cold, warm, static tokenVerifier
-	before             int
+	before             int // fetches of keys, and of the public ones
+	beforePublic       int
 }
 
 // newTokenRow makes a row's Authenticators. Changes are made to the
@@ -81,12 +82,15 @@ func newTokenRow(t *testing.T, changes ...func(*clerkauth.Config)) tokenRow {
 		return v
 	}
 	r.cold, r.warm, r.static = verifier("keys to fetch", ""), verifier("fetched keys", ""), verifier("JWTKey", r.srv.JWTKey())
-	// One fetch for a key that is not there brings the others, and is the last of
-	// its kind for a while.
-	if _, err := r.warm.auth.VerifyToken(t.Context(), r.session.Token(clerkauthtest.WithKeyID("ins_nobody"))); !errors.Is(err, clerkauth.ErrUnknownKey) {
-		t.Fatal(err)
+	// Fetches for keys that are not there bring the others, and are the last of their
+	// kind for a while.
+	for i := range unknownBurst {
+		token := r.session.Token(clerkauthtest.WithKeyID(fmt.Sprint("ins_nobody", i)))
+		if _, err := r.warm.auth.VerifyToken(t.Context(), token); !errors.Is(err, clerkauth.ErrUnknownKey) {
+			t.Fatal(err)
+		}
 	}
-	r.before = r.srv.Requests(clerkauthtest.JWKS)
+	r.before, r.beforePublic = r.srv.Requests(clerkauthtest.BackendJWKS), r.srv.Requests(clerkauthtest.FrontendJWKS)
 	return r
 }
 
@@ -95,11 +99,18 @@ func tokenClock(at time.Time) func(*clerkauth.Config) {
 	return func(c *clerkauth.Config) { c.Now = func() time.Time { return at } }
 }
 
-// fetched holds how often the instance's keys were asked for since the row began.
+// unknownBurst is how many fetches tokens of unknown keys may cause at once.
+const unknownBurst = 3
+
+// fetched holds how often the instance's keys were asked for since the row began: one
+// time is one refresh, in which the public set is asked after the Backend API's.
 func (r tokenRow) fetched(want int) {
 	r.t.Helper()
-	if got := r.srv.Requests(clerkauthtest.JWKS) - r.before; got != want {
+	if got := r.srv.Requests(clerkauthtest.BackendJWKS) - r.before; got != want {
 		r.t.Errorf("keys were fetched %d times, want %d", got, want)
+	}
+	if got := r.srv.Requests(clerkauthtest.FrontendJWKS) - r.beforePublic; got > want {
+		r.t.Errorf("the public keys were fetched %d times, want no more than %d", got, want)
 	}
 }
 

@@ -60,14 +60,14 @@ func unknownKeyFlood(t *testing.T) {
 		}
 		time.Sleep(100 * time.Microsecond)
 	}
-	if n := r.fetches(); n != 2 {
-		t.Errorf("%d fetches, want the first and one for all of the flood", n)
+	if n := r.refreshes(); n != 1+unknownBurst {
+		t.Errorf("%d fetches, want the first and a burst for all of the flood", n)
 	}
 	for i := range 270 { // less than it takes to refresh for other reasons
 		time.Sleep(time.Second)
 		r.want(t, withKeyID(good, fmt.Sprint("ins_later_", i)), 401, clerkauth.ErrUnknownKey)
 	}
-	if n := r.fetches(); n != 2+9 {
+	if n := r.refreshes(); n != 1+unknownBurst+9 {
 		t.Errorf("%d fetches, want one in 30 s", n)
 	}
 	// While the fetch that a flood has caused hangs, the others do not wait.

@@ -383,6 +383,7 @@ func jwtKeys(t *testing.T) {
 func firstRequestsTogether(t *testing.T) {
 	panics := func(c *clerkauth.Config) {
 		next := c.Transport
+		c.SecretKey = clerkauth.Secret{} // one source, which is asked once
 		c.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
 			_, _ = next.RoundTrip(r)
 			panic("what came back is odd")

@@ -101,6 +101,9 @@ type laggard struct {
 }
 
 func (s *laggard) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodGet { // of keys
+		return s.RoundTripper.RoundTrip(r)
+	}
 	s.all.Add(1)
 	n := s.now.Add(1)
 	defer s.now.Add(-1)
@@ -402,6 +405,9 @@ func credentialsTravelInBodies(t *testing.T) {
 	r := newMachineRig(t, func(c *clerkauth.Config) {
 		next := c.Transport
 		c.Transport = roundTripper(func(req *http.Request) (*http.Response, error) {
+			if req.Method == http.MethodGet { // of keys
+				return next.RoundTrip(req)
+			}
 			body, err := io.ReadAll(req.Body)
 			if err != nil {
 				return nil, err

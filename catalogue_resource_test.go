@@ -181,8 +181,8 @@ func inventedKeyIDsLeaveNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	if n := r.fetches(); n != 2 {
-		t.Errorf("%d fetches, want the first and one for all of the others", n)
+	if n := r.refreshes(); n != 1+unknownBurst {
+		t.Errorf("%d fetches, want the first and a burst for all of the others", n)
 	}
 	r.want(t, good, 200, "")
 }

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -41,7 +38,9 @@ type Config struct {
 
 	// AuthorizedParties are the origins whose pages may present tokens here,
 	// compared exactly with the azp claim: scheme, host, and port where it is
-	// not the scheme's own. Required unless AnyParty.
+	// not the scheme's own. Required unless AnyParty. Nil is accepted with
+	// AllowMissingFromHeader as MissingParty, for an API that native apps alone
+	// call: tokens that carry an azp are rejected then.
 	AuthorizedParties []string
 
 	// AnyParty accepts tokens whatever origin they were issued to. Any site
@@ -101,6 +100,13 @@ type Config struct {
 	// AnyParty, the request's host as it came.
 	PublicOrigin string
 
+	// ProxyURL is where the Frontend API is reached through a proxy of yours: an
+	// absolute https URL, or a path on PublicOrigin or on the one authorized party
+	// that is a web origin. Browsers are sent there, and tokens may name it as their
+	// issuer; keys are fetched from the host in PublishableKey all the same.
+	// Defaults to none.
+	ProxyURL string
+
 	// HideUnauthorized answers 404 where 401 or 403 would tell a caller that
 	// something is there. Such a 404 forbids caching and says what it varies on,
 	// as those of [ServeMux] then do as well; where another router answers for
@@ -129,6 +135,8 @@ type Config struct {
 
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
+
+	frontEnd frontEndKey // as FromEnv found it
 }
 
 // AskEveryTime is the [Config.MachineTTL] of somebody for whom no revocation may
@@ -144,28 +152,6 @@ const (
 	maxMachineTTL    = 5 * time.Minute
 	defaultBackend   = "https://api.clerk.com"
 )
-
-// FromEnv returns the configuration in Clerk's own environment variables:
-// CLERK_PUBLISHABLE_KEY, CLERK_SECRET_KEY, CLERK_MACHINE_SECRET_KEY,
-// CLERK_JWT_KEY, CLERK_API_URL, CLERK_SIGN_IN_URL, CLERK_SIGN_UP_URL, and CLERK_AUTHORIZED_PARTIES, which is a
-// list of origins separated by commas. What they hold is checked by [New].
-func FromEnv() Config {
-	c := Config{
-		PublishableKey:   os.Getenv("CLERK_PUBLISHABLE_KEY"),
-		SecretKey:        NewSecret(os.Getenv("CLERK_SECRET_KEY")),
-		JWTKey:           os.Getenv("CLERK_JWT_KEY"),
-		MachineSecretKey: NewSecret(os.Getenv("CLERK_MACHINE_SECRET_KEY")),
-		BackendURL:       os.Getenv("CLERK_API_URL"),
-		SignInURL:        os.Getenv("CLERK_SIGN_IN_URL"),
-		SignUpURL:        os.Getenv("CLERK_SIGN_UP_URL"),
-	}
-	for party := range strings.SplitSeq(os.Getenv("CLERK_AUTHORIZED_PARTIES"), ",") {
-		if party = strings.TrimSpace(party); party != "" {
-			c.AuthorizedParties = append(c.AuthorizedParties, party)
-		}
-	}
-	return c
-}
 
 // summary is what may be shown of a Config.
 type summary struct {
@@ -196,16 +182,6 @@ func (c Config) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "%+v", c.sum
 // LogValue logs what MarshalJSON shows.
 func (c Config) LogValue() slog.Value { return slog.AnyValue(c.summary()) }
 
-// mistakes collects what is wrong with a configuration.
-type mistakes []error
-
-// add notes that field is wrong.
-func (m *mistakes) add(field string, err error) {
-	if err != nil {
-		*m = append(*m, fmt.Errorf("%s: %w", field, err))
-	}
-}
-
 // New returns an Authenticator for c, or every mistake in c joined in one error.
 // It makes no call: an instance that cannot be reached is found out, and
 // recovered from, by the requests that need it.
@@ -227,16 +203,9 @@ func New(c Config) (*Authenticator, error) {
 		a.now = time.Now
 	}
 
-	var of *instance
-	if c.PublishableKey != "" {
-		i, err := parsePublishableKey(c.PublishableKey)
-		wrong.add("PublishableKey", err)
-		if err == nil {
-			of = &i
-			a.issuers = append(a.issuers, i.issuer())
-		}
-	} else if len(c.Issuers) == 0 {
-		wrong.add("PublishableKey", errors.New("it is missing: set CLERK_PUBLISHABLE_KEY, or name the Issuers"))
+	of := c.instance(a.log, &wrong)
+	if of != nil {
+		a.issuers = append(a.issuers, of.issuer())
 	}
 	if !c.SecretKey.IsZero() {
 		wrong.add("SecretKey", checkSecretKey(c.SecretKey.reveal(), of))
@@ -246,11 +215,12 @@ func New(c Config) (*Authenticator, error) {
 		if err == nil && strings.HasSuffix(issuer, "/") {
 			err = errors.New("it must not end in a slash")
 		}
-		wrong.add(fmt.Sprintf("Issuers %q", issuer), err)
+		wrong.add("Issuers "+shown(issuer), err)
 		a.issuers = append(a.issuers, issuer)
 	}
 	a.skew = checkSkew(c.ClockSkew, &wrong)
 	a.parties = newParties(c, &wrong)
+	a.configureProxy(c, &wrong)
 	if c.Audience != nil && len(c.Audience) == 0 {
 		wrong.add("Audience", errors.New("it is empty: leave it nil to demand none"))
 	}
@@ -260,6 +230,7 @@ func New(c Config) (*Authenticator, error) {
 		}
 	}
 	a.notices = newNotices(a.log, a.now)
+	a.operator = &operator{notices: a.notices, clockLimit: max(a.skew, defaultClockSkew) + time.Second}
 	a.pages = newPages(c, of, a.parties, &wrong)
 	a.configureKeys(c, of, &wrong)
 	a.configureMachines(c, &wrong)
@@ -267,6 +238,7 @@ func New(c Config) (*Authenticator, error) {
 		return nil, fmt.Errorf("clerkauth: configuration: %w", err)
 	}
 	a.tellOfOpaque(c)
+	a.tellOfPlainParties(of)
 	return &Authenticator{a}, nil
 }
 
@@ -283,11 +255,14 @@ func checkSkew(skew time.Duration, wrong *mistakes) time.Duration {
 }
 
 // configureKeys decides where keys come from: JWTKey, else the Backend API with
-// the secret key, else the Frontend API's public set; with both of the latter,
-// one is the fallback of the other.
+// the secret key, else the Frontend API's public set; see [keyset.Sources] for both
+// of the latter.
 func (a *core) configureKeys(c Config, of *instance, wrong *mistakes) {
 	if c.JWTKey != "" {
 		key, err := keyset.ParsePEM(c.JWTKey)
+		if err != nil {
+			err = explained(err.Error(), c.JWTKey, jwtKeyHint(c.JWTKey))
+		}
 		wrong.add("JWTKey", err)
 		a.jwtKey = key
 	}
@@ -296,17 +271,22 @@ func (a *core) configureKeys(c Config, of *instance, wrong *mistakes) {
 		backend = defaultBackend
 	}
 	var err error
-	a.backend, err = parseBaseURL(backend, false)
+	a.backend, err = parseBackendURL(backend)
 	wrong.add("BackendURL", err)
-	a.client = newClient(c.Transport, a.backend)
+	a.transport = c.Transport
+	if a.transport == nil {
+		a.transport = http.DefaultTransport
+	}
+	a.client = newClient(a.transport, a.backend)
 
-	var sources []keyset.Source
+	from := keyset.Sources{Foreign: a.secretForeign}
+	watched := clockWatch{a.transport, a.operator}
 	if !c.SecretKey.IsZero() && a.backend != nil {
-		sources = append(sources, a.watched(keyset.HTTP(a.client, a.backend.JoinPath("v1/jwks").String(), http.Header{
+		from.Backend = a.watched(keyset.HTTP(newClient(watched, a.backend), a.backend.JoinPath("v1/jwks").String(), http.Header{
 			"Authorization":     {"Bearer " + c.SecretKey.reveal()},
 			"Clerk-Api-Version": {backendVersion},
 			"User-Agent":        {userAgent},
-		})))
+		}))
 	}
 	frontend := c.FrontendURL
 	if frontend == "" && of != nil {
@@ -317,35 +297,78 @@ func (a *core) configureKeys(c Config, of *instance, wrong *mistakes) {
 		base, err := parseBaseURL(frontend, false)
 		wrong.add("FrontendURL", err)
 		if err == nil {
-			sources = append(sources, keyset.HTTP(newClient(c.Transport, base), base.JoinPath(".well-known/jwks.json").String(),
-				http.Header{"User-Agent": {userAgent}}))
+			a.frontendHost = base.Host
+			from.Public = keyset.HTTP(newClient(watched, base), base.JoinPath(".well-known/jwks.json").String(),
+				http.Header{"User-Agent": {userAgent}})
 		}
 	}
-	if len(sources) == 0 && c.JWTKey == "" && len(*wrong) == 0 {
+	if from.Backend == nil && from.Public == nil && c.JWTKey == "" && len(*wrong) == 0 {
 		wrong.add("SecretKey", errors.New("there is no way to get keys: set a publishable key, a secret key or JWTKey"))
 	}
-	a.keys = keyset.New(keyset.Fallback(sources...), a.now, a.log)
-}
-
-// parseBaseURL reads an absolute URL without query, fragment or credentials. It
-// must be https, except on loopback, where nobody listens in, or where nothing
-// is sent to it (anyScheme: it is only compared).
-func parseBaseURL(s string, anyScheme bool) (*url.URL, error) {
-	u, err := url.Parse(s)
-	switch {
-	case err != nil:
-		return nil, errors.New("it is not a URL")
-	case u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return nil, errors.New("it must be an absolute https URL")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
-		return nil, errors.New("it must be a URL without credentials, query and fragment")
-	case u.Scheme == "http" && !anyScheme && !loopback(u.Hostname()):
-		return nil, errors.New("it must be https, or a loopback address")
+	if a.jwtKey != nil {
+		from.Pinned, from.Public = a.jwtKey, nil
 	}
-	return u, nil
+	a.keys = keyset.New(from, a.now, a.log)
 }
 
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+// configureProxy reads ProxyURL. The proxy is an issuer beside the key's host if it
+// is https; nothing is fetched through it.
+func (a *core) configureProxy(c Config, wrong *mistakes) {
+	if c.ProxyURL == "" {
+		return
+	}
+	proxy := c.ProxyURL
+	if strings.HasPrefix(proxy, "/") && !strings.HasPrefix(proxy, "//") {
+		origin, err := c.ownOrigin()
+		if err != nil {
+			wrong.add("ProxyURL", err)
+			return
+		}
+		proxy = origin + proxy
+	}
+	u, err := parseBaseURL(proxy, false)
+	if err == nil && !validHost(u.Host) {
+		err = errors.New("its host must be lower-case ASCII (punycode for others), without a trailing dot or wildcard")
+	}
+	if err == nil && u.JoinPath().Path != u.Path && u.Path != "" {
+		err = errors.New("its path must be clean: without . and .. and repeated slashes")
+	}
+	if err != nil {
+		wrong.add("ProxyURL", err)
+		return
+	}
+	a.proxy = strings.TrimRight(proxy, "/")
+	if u.Scheme == "https" {
+		a.issuers = append(a.issuers, a.proxy)
+	}
+}
+
+// ownOrigin returns the origin of this server as far as the configuration tells it.
+func (c Config) ownOrigin() (string, error) {
+	if c.PublicOrigin != "" {
+		return c.PublicOrigin, checkOrigin(c.PublicOrigin)
+	}
+	var web []string
+	for _, party := range c.AuthorizedParties {
+		if strings.HasPrefix(party, "https://") || strings.HasPrefix(party, "http://") {
+			web = append(web, party)
+		}
+	}
+	if len(web) != 1 {
+		return "", errors.New("it is a path, and nothing says of which origin: set PublicOrigin, or write an absolute https URL")
+	}
+	return web[0], nil
+}
+
+// tellOfPlainParties warns of parties that anybody on the network can speak for.
+func (a *core) tellOfPlainParties(of *instance) {
+	if of == nil || !of.production {
+		return
+	}
+	for _, party := range a.parties.list {
+		if strings.HasPrefix(party, "http://") {
+			a.log.Warn("clerkauth: a live instance has an authorized party on plain http, whose pages anybody on their network can change; use https",
+				"party", party)
+		}
+	}
 }

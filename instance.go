@@ -40,9 +40,12 @@ func parsePublishableKey(key string) (instance, error) {
 	if strings.HasPrefix(key, "sk_") {
 		return instance{}, errors.New("it is a secret key: take care where it has been, and use the pk_ key")
 	}
+	if strings.HasPrefix(key, "ak_") {
+		return instance{}, errors.New("it is a machine's secret key: take care where it has been, and use the pk_ key")
+	}
 	pieces := strings.Split(key, "_")
 	if len(pieces) != 3 || pieces[0] != "pk" || pieces[1] != "live" && pieces[1] != "test" || pieces[2] == "" {
-		return instance{}, errors.New("it must look like pk_live_… or pk_test_…")
+		return instance{}, explained("it must look like pk_live_… or pk_test_…", key, "copy it from the API keys page of Clerk's dashboard")
 	}
 	encoding := base64.RawStdEncoding
 	if strings.HasSuffix(pieces[2], "=") {
@@ -50,11 +53,11 @@ func parsePublishableKey(key string) (instance, error) {
 	}
 	decoded, err := encoding.Strict().DecodeString(pieces[2])
 	if err != nil || strings.ContainsAny(pieces[2], "\r\n") {
-		return instance{}, errors.New("what follows its prefix is not base64")
+		return instance{}, explained("what follows its prefix is not base64", key, "copy it again, all of it")
 	}
 	host, end, ok := strings.Cut(string(decoded), "$")
 	if !ok || end != "" || !hostPattern.MatchString(host) {
-		return instance{}, errors.New("it does not hold the host of a Frontend API")
+		return instance{}, explained("it does not hold the host of a Frontend API", key, "copy it again, all of it")
 	}
 	return instance{production: pieces[1] == "live", host: host}, nil
 }
@@ -75,10 +78,10 @@ func checkSecretKey(key string, of *instance) error {
 		production = true
 	case strings.HasPrefix(key, "sk_test_"), strings.HasPrefix(key, "test_"):
 	default:
-		return errors.New("it must look like sk_live_… or sk_test_…")
+		return explained("it must look like sk_live_… or sk_test_…", key, "copy it from the API keys page of Clerk's dashboard")
 	}
 	if strings.HasSuffix(key, "_") {
-		return errors.New("it ends after its prefix: the rest is missing")
+		return errors.New("it ends after its prefix: the rest is missing; copy it again")
 	}
 	if err := checkSecretCharacters(key); err != nil {
 		return err
@@ -95,8 +98,25 @@ func checkSecretKey(key string, of *instance) error {
 func checkSecretCharacters(key string) error {
 	for _, c := range []byte(key) {
 		if c <= ' ' || c > '~' {
-			return errors.New("it holds a space, a line break or another character that no key has")
+			return explained("it holds a space, a line break or another character that no key has", key, "copy it again")
 		}
 	}
+	if why := copied(key); why != "" {
+		return errors.New(why)
+	}
 	return nil
+}
+
+// jwtKeyHint returns what another key in JWTKey's place is.
+func jwtKeyHint(key string) string {
+	switch {
+	case strings.HasPrefix(key, "pk_"):
+		return "it is a publishable key; set CLERK_PUBLISHABLE_KEY to it"
+	case strings.HasPrefix(key, "sk_"), strings.HasPrefix(key, "ak_"):
+		return "it is a secret key; set CLERK_SECRET_KEY to it"
+	case strings.HasPrefix(key, "{"):
+		return "it is JSON; use the PEM form of the key"
+	default:
+		return "copy it again, from BEGIN PUBLIC KEY to END PUBLIC KEY"
+	}
 }

@@ -90,7 +90,7 @@ func classify(credential string) (unverified, error) {
 	}
 	token, err := compact.Parse(credential)
 	if err != nil {
-		return unverified{}, newError(ErrTokenInvalid, nil)
+		return unverified{}, newError(ErrTokenInvalid, notYetToken(credential))
 	}
 	payload, err := claims.Parse(token.Payload)
 	if err != nil {

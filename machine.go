@@ -182,7 +182,7 @@ func (a *core) tellOfOpaque(c Config) {
 // any of it.
 func checkMachineSecretKey(key string) error {
 	if !strings.HasPrefix(key, "ak_") {
-		return errors.New("it must look like ak_…: it is the machine's, not the instance's")
+		return explained("it must look like ak_…: it is the machine's, not the instance's", key, "")
 	}
 	return checkSecretCharacters(key)
 }

@@ -40,7 +40,9 @@ type MachineCache interface {
 type seal []byte
 
 func newSeal(secret Secret) seal {
-	return mac([]byte(secret.reveal()), "clerkauth machine credentials, version 1")
+	// Hashed first: a key of HMAC has at least 112 bits in FIPS mode.
+	key := sha256.Sum256([]byte(secret.reveal()))
+	return mac(key[:], "clerkauth machine credentials, version 2")
 }
 
 func (s seal) digest(credential string) introspect.Key {

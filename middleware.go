@@ -40,9 +40,15 @@ type core struct {
 	keys    *keyset.Set
 	secret  Secret
 	notices *notices
-	backend *url.URL
-	client  *http.Client
-	opaque  *opaque
+	// operator is told of lasting mistakes.
+	operator     *operator
+	backend      *url.URL
+	frontendHost string // where the public key set is
+	transport    http.RoundTripper
+	client       *http.Client
+	opaque       *opaque
+	// proxy is where browsers find the Frontend API, if not at its own host.
+	proxy string
 	// authorizationServer is the issuer of OAuth tokens: the Frontend API.
 	authorizationServer string
 	// How to answer.
@@ -144,6 +150,7 @@ var errMissing = newError(ErrTokenMissing, nil)
 func (a *core) authenticate(r *http.Request) State {
 	token, err := bearerToken(r.Header["Authorization"])
 	if err != nil {
+		a.tellNoToken(err)
 		return badToken(err)
 	}
 	if token == "" {
@@ -151,6 +158,7 @@ func (a *core) authenticate(r *http.Request) State {
 	}
 	u, cerr := classify(token)
 	if cerr != nil {
+		a.tellNoToken(cerr)
 		return badToken(cerr)
 	}
 	switch {
@@ -233,7 +241,7 @@ func bearerToken(lines []string) (string, *Error) {
 	}
 	token := rest[1:]
 	if rest[0] == '\t' || strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' || c == ',' }) {
-		return "", newError(ErrTokenInvalid, nil)
+		return "", newError(ErrTokenInvalid, notYetToken(token))
 	}
 	return token, nil
 }

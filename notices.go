@@ -12,8 +12,16 @@ import (
 type notice int
 
 const (
-	noticeSecretKey    notice = iota // Clerk does not accept the secret key
-	noticeMachineCache               // the MachineCache fails
+	noticeSecretKey     notice = iota // Clerk does not accept the secret key
+	noticeMachineCache                // the MachineCache fails
+	noticeForeignSecret               // the secret key is of another instance
+	noticePublicKeySet                // it cannot be compared with the secret key's
+	noticeClock                       // our clock or Clerk's is wrong
+	noticeIssuer                      // tokens of the instance name another issuer
+	noticeUnknownKey                  // no token is of a key of the instance
+	noticeNoParty                     // tokens name no party
+	noticeParty                       // tokens name a party that nobody configured
+	noticeNoToken                     // callers send what is not even meant to be a token
 	noticeCount
 )
 
@@ -36,12 +44,20 @@ func newNotices(log *slog.Logger, now func() time.Time) *notices {
 // last minute. A message says what to look at; it and attrs hold no credential and
 // no claim.
 func (n *notices) tell(what notice, level slog.Level, message string, attrs ...any) {
+	if count, due := n.met(what); due {
+		n.log.Log(context.Background(), level, "clerkauth: "+message, append(attrs, "count", count)...)
+	}
+}
+
+// met counts a condition and reports whether it is to be logged now, and how often
+// it was met since it was last.
+func (n *notices) met(what notice) (count uint64, due bool) {
 	t := &n.told[what]
 	t.count.Add(1)
 	now, last := n.now().UnixNano(), t.at.Load()
 	recent := last != 0 && now-last >= 0 && now-last < int64(time.Minute)
 	if recent || !t.at.CompareAndSwap(last, now) {
-		return
+		return 0, false
 	}
-	n.log.Log(context.Background(), level, "clerkauth: "+message, append(attrs, "count", t.count.Swap(0))...)
+	return t.count.Swap(0), true
 }

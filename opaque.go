@@ -116,6 +116,11 @@ func (a *core) verifyOpaque(ctx context.Context, u *unverified) (*machine, error
 	if !opaquePattern.MatchString(u.raw) {
 		return nil, newError(ErrTokenInvalid, nil)
 	}
+	if by == o.secret {
+		if err := a.provenSecret(ctx); err != nil {
+			return nil, err
+		}
+	}
 	key := by.seal.digest(u.raw)
 	var recall introspect.Recall[*machine]
 	if o.shared != nil && o.ttl > 0 {

@@ -3,6 +3,7 @@ package clerkauth
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"net"
 	"net/url"
 	"regexp"
@@ -52,33 +53,118 @@ type parties struct {
 }
 
 func newParties(c Config, wrong *mistakes) parties {
+	native := c.AuthorizedParties == nil && c.MissingParty == AllowMissingFromHeader
 	switch {
 	case c.AnyParty && len(c.AuthorizedParties) > 0:
 		wrong.add("AnyParty", errors.New("it contradicts AuthorizedParties: leave one of them out"))
-	case !c.AnyParty && len(c.AuthorizedParties) == 0:
+	case c.AnyParty || len(c.AuthorizedParties) > 0 || native:
+	case c.AuthorizedParties != nil:
 		wrong.add("AuthorizedParties", errors.New(
-			"it is missing: set CLERK_AUTHORIZED_PARTIES to the origins of your pages, such as https://app.example.com"))
+			"it is missing: the list is there and empty; name the origins of your pages, such as https://app.example.com"))
+	default:
+		wrong.add("AuthorizedParties", errors.New(
+			"it is missing: set CLERK_AUTHORIZED_PARTIES to the origins of your pages, such as https://app.example.com; "+
+				"if there are none, because all callers are native apps, set MissingParty to AllowMissingFromHeader"))
 	}
 	if c.MissingParty < RefuseMissing || c.MissingParty > AllowMissing {
 		wrong.add("MissingParty", errors.New("it is none of the constants"))
 	}
 	for _, party := range c.AuthorizedParties {
-		wrong.add(fmt.Sprintf("AuthorizedParties %q", party), checkOrigin(party))
+		wrong.add("AuthorizedParties "+shown(party), checkOrigin(party))
 	}
 	return parties{slices.Clone(c.AuthorizedParties), c.AnyParty, c.MissingParty}
 }
 
+// partyFault is what is wrong with a token's azp: nothing, or one or more of the
+// constants.
+type partyFault uint32
+
+const (
+	partyMissing partyFault = 1 << iota // there is none
+	partyScheme                         // an authorized party has another scheme,
+	partyWWW                            // or the same host but for www.,
+	partyPort                           // or another port
+	partyHost                           // no authorized party has that host
+	partyForm                           // it is not an origin
+)
+
+var partyFaultNames = []string{"missing", "scheme", "www.", "port", "host", "form"}
+
+// String names the faults in f.
+func (f partyFault) String() string {
+	var names []string
+	for i, name := range partyFaultNames {
+		if f&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// err returns f as the cause of a refusal, for logs.
+func (f partyFault) err() error {
+	if f == partyMissing {
+		return errNoParty
+	}
+	return fmt.Errorf("its azp is not an authorized party, and differs in: %v", f)
+}
+
+var errNoParty = errors.New("it carries no azp; Config.MissingParty says from where such tokens are accepted")
+
 // check compares azp with the parties, byte for byte (RFC 6454 section 6.1 gives
-// an origin one spelling).
-func (p parties) check(s *claims.Session, from carrier) bool {
+// an origin one spelling). It returns 0 if the token is accepted.
+func (p parties) check(s *claims.Session, from carrier) partyFault {
 	switch {
 	case p.any:
-		return true
+		return 0
 	case s.PartyIs == claims.Absent:
-		return p.missing.allows(from)
+		if p.missing.allows(from) {
+			return 0
+		}
+		return partyMissing
+	case s.PartyIs != claims.Present:
+		return partyForm
+	case slices.Contains(p.list, s.Party):
+		return 0
 	default:
-		return s.PartyIs == claims.Present && slices.Contains(p.list, s.Party)
+		return p.difference(s.Party)
 	}
+}
+
+// difference returns in what party differs from the authorized party that is most
+// like it.
+func (p parties) difference(party string) partyFault {
+	u, err := url.Parse(party)
+	if err != nil || u.Host == "" || party != u.Scheme+"://"+u.Host {
+		return partyForm
+	}
+	least := partyHost
+	for _, known := range p.list {
+		k, err := url.Parse(known)
+		if err != nil {
+			continue // New has parsed it
+		}
+		var faults partyFault
+		if host, own := k.Hostname(), u.Hostname(); host != own {
+			if strings.TrimPrefix(host, "www.") != strings.TrimPrefix(own, "www.") {
+				continue
+			}
+			faults |= partyWWW
+		}
+		if k.Scheme != u.Scheme {
+			faults |= partyScheme
+		}
+		if k.Port() != u.Port() {
+			faults |= partyPort
+		}
+		if least == partyHost || bits.OnesCount32(uint32(faults)) < bits.OnesCount32(uint32(least)) {
+			least = faults
+		}
+	}
+	if least == 0 {
+		return partyForm // the same origin in another spelling
+	}
+	return least
 }
 
 // checkAudience tells whether one of a token's audiences is one of ours, where
@@ -105,7 +191,7 @@ var schemePattern = regexp.MustCompile(`\A[a-z][a-z0-9+.-]*\z`)
 func checkOrigin(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || !schemePattern.MatchString(u.Scheme) {
-		return errors.New("it is not an origin such as https://app.example.com")
+		return fmt.Errorf("it is not an origin such as https://app.example.com%s", originHint(s))
 	}
 	if want := u.Scheme + "://" + u.Host; s != want {
 		return fmt.Errorf("an origin has no path, query or credentials: use %q", want)

@@ -23,14 +23,30 @@ const (
 // written.
 func (a *core) verifySession(ctx context.Context, u *unverified, from carrier) (Auth, error) {
 	if err := a.verifySignature(ctx, &u.token); err != nil {
+		if errors.Is(err, ErrUnknownKey) {
+			a.refused(ErrUnknownKey, "")
+		}
 		return Auth{}, err
 	}
 	s := u.claims.ReadSession()
-	reason := a.judge(&s.Registered, a.now(), func() bool { return a.parties.check(s, from) })
+	now := a.now()
+	var fault partyFault
+	reason := a.judge(&s.Registered, now, func() bool {
+		fault = a.parties.check(s, from)
+		return fault == 0
+	})
 	if reason == "" && (s.SessionID == "" || s.StatusIs == claims.Odd) {
 		reason = ErrTokenClaims
 	}
-	if reason != "" {
+	switch reason {
+	case "":
+		a.operator.sawVerified(now)
+		a.keys.Witness(u.token.Header.KeyID)
+	case ErrTokenParty:
+		a.refusedParty(fault)
+		return Auth{}, newError(reason, fault.err())
+	default:
+		a.refused(reason, u.token.Header.KeyID)
 		return Auth{}, newError(reason, nil)
 	}
 	p := newProof(facts{payload: u.token.Payload, claims: s, now: a.now})

@@ -146,7 +146,7 @@ func (cl *client) answer(of *reading) *answer {
 		return refused
 	}
 	cl.now.Store(c.Now)
-	cl.bapi.play(c.BAPI)
+	cl.bapi.play(of)
 	who, err := authenticate(cl.auth, r, c.accepted())
 	var e *clerkauth.Error
 	switch {

@@ -3,11 +3,17 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/rsa"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
+	"math/big"
 	"net/http"
 	"slices"
 	"strings"
@@ -114,26 +120,51 @@ func find(answers []bapiAnswer, method, path string) bapiAnswer {
 	return notFound
 }
 
-// fakeBAPI is a transport that plays a case's answers, and reaches nobody else.
+// fakeBAPI is a transport that plays a case's answers, and reaches nobody else. About
+// opaque credentials cases list no key sets, by which we find out that all keys are of
+// one instance: both sources hold that of the case then.
 type fakeBAPI struct {
 	mu      sync.Mutex
 	answers []bapiAnswer
+	keys    bapiAnswer // of the instance, where the credential is opaque
 }
 
-func (f *fakeBAPI) play(answers []bapiAnswer) {
+func (f *fakeBAPI) play(of *reading) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.answers = answers
+	f.answers, f.keys = of.BAPI, bapiAnswer{}
+	if of.kind != "" && !jwtFormat.MatchString(of.token) {
+		text, _ := of.Options["jwtKey"].(string)
+		f.keys = bapiAnswer{Status: http.StatusOK, ContentType: "application/json", Body: instanceKeys(text)}
+	}
 }
 
-// RoundTrip answers a request to the Backend API.
+// instanceKeys is the key set of an instance with that public key.
+func instanceKeys(text string) json.RawMessage {
+	n := new(big.Int).SetBit(big.NewInt(1), 2047, 1) // nothing is signed with it
+	n.SetBit(n, 0, 1)
+	if block, _ := pem.Decode([]byte(strings.ReplaceAll(text, `\n`, "\n"))); block != nil {
+		if public, err := x509.ParsePKIXPublicKey(block.Bytes); err == nil {
+			if key, ok := public.(*rsa.PublicKey); ok {
+				n = key.N
+			}
+		}
+	}
+	return json.RawMessage(fmt.Sprintf(`{"keys":[{"kty":"RSA","kid":"ins_case","n":%q,"e":"AQAB"}]}`,
+		base64.RawURLEncoding.EncodeToString(n.Bytes())))
+}
+
+// RoundTrip answers a request to the Backend API, or for the public keys.
 func (f *fakeBAPI) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.Scheme+"://"+r.URL.Host != backendOrigin {
+	f.mu.Lock()
+	a, keys := find(f.answers, r.Method, r.URL.Path), f.keys
+	f.mu.Unlock()
+	switch {
+	case keys.Status != 0 && (strings.HasSuffix(r.URL.Path, "/jwks") || strings.HasSuffix(r.URL.Path, "/jwks.json")):
+		a = keys
+	case r.URL.Scheme+"://"+r.URL.Host != backendOrigin:
 		return nil, errors.New("there is no such host")
 	}
-	f.mu.Lock()
-	a := find(f.answers, r.Method, r.URL.Path)
-	f.mu.Unlock()
 	if a.Status == 0 {
 		return nil, errors.New("connection closed")
 	}

@@ -337,7 +337,8 @@ func TestKeyRules(t *testing.T) {
 			{"k1", 2000, b.jwks("k2", ""), "refuse", "withdrawn-keys"},
 		},
 		"asked too often": {
-			{"k2", 0, b.jwks("k1", ""), "refuse", ""}, {"k2", 1000, b.jwks("k2", ""), "refuse", "fetch-limit"},
+			{"k2", 0, b.jwks("k1", ""), "refuse", ""}, {"k2", 1000, b.jwks("k1", ""), "refuse", ""},
+			{"k2", 2000, b.jwks("k2", ""), "refuse", "fetch-limit"},
 		},
 		// The refresh ahead of time is under way when its request is answered,
 		// and has landed before the next one.

@@ -77,7 +77,6 @@ type Set struct {
 	flight   *flight
 	failures int    // since the last good fetch
 	lastErr  error  // of the last fetch, if it failed
-	doubt    error  // why an id that was not found may still be one of the instance's
 	unknown  budget // for tokens that no key fits
 	proof    attempts
 }
@@ -279,14 +278,10 @@ func (s *Set) missing(f *flight, now time.Time) error {
 // unknownErr returns the error for an id that the set does not hold. The caller
 // holds mu.
 func (s *Set) unknownErr(now time.Time) error {
-	switch {
-	case s.failures > 0:
+	if s.failures > 0 {
 		return s.unavailable(now)
-	case s.doubt != nil:
-		return &UnavailableError{Cause: s.doubt, RetryAfter: time.Second, Public: true}
-	default:
-		return ErrUnknownKey
 	}
+	return ErrUnknownKey
 }
 
 // unknownFlight returns the fetch that a token without a fitting key may wait
@@ -409,12 +404,6 @@ func (s *Set) settle(f *flight, r result) (failures int, delay time.Duration) {
 	now := s.now()
 	if r.keys != nil {
 		s.publish(r.keys, f.began, r.err)
-	}
-	switch {
-	case s.pair.verdict() != undecided, r.publicRead:
-		s.doubt = nil
-	case r.publicErr != nil:
-		s.doubt = r.publicErr
 	}
 	if f.asks.compare {
 		s.proof.note(now, s.pair.verdict(), r)

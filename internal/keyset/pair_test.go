@@ -209,6 +209,9 @@ func TestSetsOfTwoInstances(t *testing.T) {
 				}
 				backend := at.backend.fetches.Load()
 				for range 1000 {
+					if !s.Foreign(t.Context()) {
+						t.Fatal("not called foreign")
+					}
 					if err := s.Prove(t.Context()); !errors.Is(err, ErrForeign) {
 						t.Fatal(err)
 					}
@@ -315,8 +318,11 @@ func TestProofWithoutThePublicSet(t *testing.T) {
 			fails()
 		}
 		at.public.want(t, 1) // until it is time to try again
+		if s.Foreign(t.Context()) {
+			t.Error("called foreign without a comparison")
+		}
 		mustKey(t, s, "a", public(0))
-		mustFail(t, s, "x", nil) // whose it is cannot be told
+		mustFail(t, s, "x", ErrUnknownKey) // the backend says so
 		fails()
 		s.Witness("x")
 		fails()

@@ -45,7 +45,17 @@ func (a *attempts) due(now time.Time) bool {
 // The first call waits for both sets to be compared, together with all others, and
 // no call causes a fetch once it is decided. While it cannot be, fetches are as far
 // apart as after other failures.
-func (s *Set) Prove(ctx context.Context) error {
+func (s *Set) Prove(ctx context.Context) error { return s.prove(ctx, false) }
+
+// Foreign reports whether the Backend API's set is known to be of another instance.
+// It waits as Prove does, but only for the first comparison: where that could not be
+// made, it does not say so.
+func (s *Set) Foreign(ctx context.Context) bool {
+	return errors.Is(s.prove(ctx, true), ErrForeign)
+}
+
+// prove is Prove. Who is lenient does not wait for more than one attempt.
+func (s *Set) prove(ctx context.Context, lenient bool) error {
 	for {
 		switch s.pair.verdict() {
 		case common:
@@ -54,7 +64,7 @@ func (s *Set) Prove(ctx context.Context) error {
 			s.refreshAhead(s.now()) // what was a mistake of the moment may be over
 			return ErrForeign
 		}
-		f, wait, err := s.proofFlight(s.now())
+		f, wait, err := s.proofFlight(s.now(), lenient)
 		if !wait {
 			return err
 		}
@@ -68,12 +78,12 @@ func (s *Set) Prove(ctx context.Context) error {
 
 // proofFlight returns the fetch that is to decide, or whether there is none to wait
 // for and the answer for now.
-func (s *Set) proofFlight(now time.Time) (f *flight, wait bool, err error) {
+func (s *Set) proofFlight(now time.Time, lenient bool) (f *flight, wait bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// A token of the issuer that a key of the Backend API has verified stands for
 	// the public set while that cannot be had.
-	stands := s.witnessed.Load() && s.proof.failures > 0
+	stands := (s.witnessed.Load() || lenient) && s.proof.failures > 0
 	switch {
 	case s.flight == nil && s.proof.failures > 0 && !s.proof.due(now):
 		err = s.proof.err

@@ -1,0 +1,129 @@
+package clerkauth
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// operator is told of lasting mistakes, which look like bad callers request by
+// request. It is safe for concurrent use.
+type operator struct {
+	*notices
+	verified     atomic.Int64  // the minute in which a token was verified last
+	partyFaults  atomic.Uint32 // of tokens since noticeParty was logged
+	clockLimit time.Duration // how far Clerk's clock may be from ours
+}
+
+// sawVerified notes that a token was verified.
+func (o *operator) sawVerified(now time.Time) {
+	// Stored once a minute: all processors read it with each request.
+	if minute := now.Unix() / 60; o.verified.Load() != minute {
+		o.verified.Store(minute)
+	}
+}
+
+// verifiedLately reports whether a token was verified within the last one or two
+// minutes.
+func (o *operator) verifiedLately(now time.Time) bool {
+	since := now.Unix()/60 - o.verified.Load()
+	return since >= 0 && since <= 1
+}
+
+// refused tells of a session token that is refused for a reason that may be a mistake
+// in the configuration. It is of no use for reasons that a stranger can bring about
+// with a token of their own making.
+func (a *core) refused(reason Reason, kid string) {
+	switch reason {
+	case ErrTokenFuture, ErrTokenEarly: // judged after the signature
+		a.operator.tell(noticeClock, slog.LevelWarn, "tokens are of the future: set this machine's clock by a time server",
+			"reason", reason)
+	case ErrTokenIssuer:
+		if a.jwtKey != nil || a.keys.Has(kid) {
+			a.operator.tell(noticeIssuer, slog.LevelWarn,
+				"tokens of this instance's keys name another issuer: if its Frontend API is behind a proxy or a domain of yours, set ProxyURL (CLERK_PROXY_URL) or name it in Issuers",
+				"reason", reason)
+		}
+	case ErrUnknownKey:
+		if !a.operator.verifiedLately(a.now()) {
+			a.operator.tell(noticeUnknownKey, slog.LevelWarn,
+				"no token is signed with a key of this instance: compare the publishable and secret keys with those of the front end",
+				"reason", reason)
+		}
+	}
+}
+
+// refusedParty tells of a verified token whose party is not accepted.
+func (a *core) refusedParty(fault partyFault) {
+	if fault == partyMissing {
+		a.operator.tell(noticeNoParty, slog.LevelWarn,
+			"tokens carry no azp and are refused: Config.MissingParty says from where they are accepted, such as native apps")
+		return
+	}
+	a.operator.partyFaults.Or(uint32(fault))
+	if count, due := a.operator.met(noticeParty); due {
+		differs := partyFault(a.operator.partyFaults.Swap(0))
+		a.log.Warn("clerkauth: tokens were issued to a party that AuthorizedParties does not list: add the origin of those pages, as their address bar shows it",
+			"differs_in", differs.String(), "count", count)
+	}
+}
+
+// errNoTokenYet is the cause of a refusal of what no front end means to send.
+var errNoTokenYet = errors.New("the front end asked before it had a token, and sent the text of a missing value")
+
+// notYetToken returns errNoTokenYet for the text that JavaScript makes of a value
+// that is not there, or not there yet, and nil for everything else.
+func notYetToken(credential string) error {
+	for _, text := range []string{"undefined", "null", "NaN", "None", "nil", "true", "false", "[object Object]", "[object Promise]"} {
+		if strings.EqualFold(credential, text) {
+			return errNoTokenYet
+		}
+	}
+	return nil
+}
+
+// tellNoToken tells of a refusal whose cause is errNoTokenYet.
+func (a *core) tellNoToken(err error) {
+	if errors.Is(err, errNoTokenYet) {
+		a.operator.tell(noticeNoToken, slog.LevelWarn,
+			"callers send undefined, null or the like in the place of a token: their front end has to wait for getToken before it asks")
+	}
+}
+
+// clockWatch is a transport that compares the Date of answers with our clock.
+type clockWatch struct {
+	next     http.RoundTripper
+	operator *operator
+}
+
+func (t clockWatch) RoundTrip(r *http.Request) (*http.Response, error) {
+	before := t.operator.now()
+	resp, err := t.next.RoundTrip(r)
+	if err == nil {
+		t.operator.compareClock(resp.Header, before, t.operator.now())
+	}
+	return resp, err
+}
+
+// compareClock tells if an answer's Date is too far from when it was asked for and
+// came. What a cache answers is as old as it is.
+func (o *operator) compareClock(h http.Header, before, after time.Time) {
+	date, err := http.ParseTime(h.Get("Date"))
+	if err != nil || h.Get("Age") != "" {
+		return
+	}
+	var off time.Duration
+	switch {
+	case date.Before(before.Add(-o.clockLimit)):
+		off = before.Sub(date)
+	case date.After(after.Add(o.clockLimit)):
+		off = after.Sub(date)
+	default:
+		return
+	}
+	o.tell(noticeClock, slog.LevelWarn, "this machine's clock and Clerk's differ, so that good tokens are refused: set it by a time server",
+		"ahead", off.Round(time.Second))
+}
