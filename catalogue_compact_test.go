@@ -52,7 +52,7 @@ func compactDots(t *testing.T) {
 func compactFourParts(t *testing.T) {
 	r := newTokenRow(t)
 	good := r.token()
-	encrypter, err := jose.NewEncrypter(jose.A256GCM, jose.Recipient{Algorithm: jose.RSA_OAEP_256, Key: &r.srv.Key().PublicKey, KeyID: r.srv.KeyID()},
+	encrypter, err := jose.NewEncrypter(jose.A256CBC_HS512, jose.Recipient{Algorithm: jose.RSA_OAEP_256, Key: &r.srv.Key().PublicKey, KeyID: r.srv.KeyID()},
 		(&jose.EncrypterOptions{}).WithType("JWT").WithContentType("JWT"))
 	if err != nil {
 		t.Fatal(err)

@@ -118,6 +118,7 @@ type flight struct {
 	began time.Time
 	asks  asks          // guarded by Set.mu
 	asked bool          // whether what is in asks has been read; guarded by Set.mu
+	read  bool          // whether the first source has answered; guarded by Set.mu
 	paid  bool          // by the budget for tokens that no key fits
 	early chan struct{} // closed when the first source has answered
 	done  chan struct{}
@@ -262,7 +263,7 @@ func (s *Set) join(kid string, now time.Time) (f *flight, late bool, known *rsa.
 	} else {
 		f.asks.many = true
 	}
-	return f, f.asked, known, nil
+	return f, f.read, known, nil
 }
 
 // missing returns the error for an id that is not there after f.
@@ -350,22 +351,30 @@ func (s *Set) start(now time.Time) *flight {
 		r := result{err: errors.New("fetching the key set ended early")}
 		defer func() { s.land(f, r) }() // also if a source ends its goroutine
 		r = s.pair.refresh(ctx, now, func() asks { return s.expected(f) }, func(keys map[string]held, err error) {
-			s.publish(keys, now, err)
-			close(f.early)
+			s.hear(f, keys, err)
 		})
 	}()
 	return f
+}
+
+// hear makes what f's first source has answered the set.
+func (s *Set) hear(f *flight, keys map[string]held, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.read = true
+	s.publish(keys, f.began, err)
+	close(f.early)
 }
 
 // expected returns what those who wait for f ask for. Who comes later is late.
 func (s *Set) expected(f *flight) asks {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f.asked = true
+	f.asked, f.read = true, true
 	return f.asks
 }
 
-// publish makes keys the set. After an error that says nothing about them they are
+// publish makes keys the set; the caller holds mu. After an error that says nothing about them they are
 // as old as they were; after errUnusable there is no good set.
 func (s *Set) publish(keys map[string]held, at time.Time, err error) {
 	switch before := s.current.Load(); {

@@ -3,6 +3,7 @@ package keyset
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/fips140"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -45,10 +46,7 @@ func encode(n *big.Int) string { return base64.RawURLEncoding.EncodeToString(n.B
 func TestOddKeysAreSkipped(t *testing.T) {
 	key := public(0)
 	n := encode(key.N)
-	short, err := rsa.GenerateKey(rand.Reader, 1024)
-	if err != nil {
-		t.Fatal(err)
-	}
+	short := shortKey(t)
 	for name, change := range map[string]map[string]any{
 		"use enc":             {"use": "enc"},
 		"use of another type": {"use": 7},
@@ -157,6 +155,32 @@ func TestSetsThatAreNone(t *testing.T) {
 	}
 }
 
+// shortKey returns a key of 1024 bits, which nobody may make in FIPS mode.
+func shortKey(t *testing.T) (key *rsa.PrivateKey) {
+	t.Helper()
+	fips140.WithoutEnforcement(func() {
+		var err error
+		if key, err = rsa.GenerateKey(rand.Reader, 1024); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return key
+}
+
+// bigKey returns a public key of that many bits. Nobody has its private half.
+func bigKey(bits int) *rsa.PublicKey {
+	n := new(big.Int).SetBit(big.NewInt(1), bits-1, 1)
+	return &rsa.PublicKey{N: n, E: 65537}
+}
+
+func bigDER(bits int) []byte {
+	der, err := x509.MarshalPKIXPublicKey(bigKey(bits))
+	if err != nil {
+		panic(err)
+	}
+	return der
+}
+
 func TestParsePEM(t *testing.T) {
 	key := public(0)
 	spki, err := x509.MarshalPKIXPublicKey(key)
@@ -188,14 +212,16 @@ func TestParsePEM(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	if got, err := ParsePEM(block("PUBLIC KEY", bigDER(8192))); err != nil || got.N.BitLen() != 8192 {
+		t.Errorf("8192 bits: %v", err)
+	}
 
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ecDER, _ := x509.MarshalPKIXPublicKey(&ec.PublicKey)
-	short, _ := rsa.GenerateKey(rand.Reader, 1024)
-	shortDER, _ := x509.MarshalPKIXPublicKey(&short.PublicKey)
+	shortDER, _ := x509.MarshalPKIXPublicKey(&shortKey(t).PublicKey)
 	private, _ := x509.MarshalPKCS8PrivateKey(testKeys()[0])
 	for name, c := range map[string]struct{ text, says string }{
 		"spaces":                  {"   ", "base64"},
@@ -212,6 +238,9 @@ func TestParsePEM(t *testing.T) {
 		"PKCS #1 called SPKI":     {block("PUBLIC KEY", x509.MarshalPKCS1PublicKey(key)), "no RSA public key"},
 		"bytes behind":            {block("PUBLIC KEY", append(append([]byte{}, spki...), 0)), "no RSA public key"},
 		"1024 bits":               {block("PUBLIC KEY", shortDER), "1024 bits"},
+		"8193 bits":               {block("PUBLIC KEY", bigDER(8193)), "8193 bits"},
+		"16384 bits, PKCS #1":     {block("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(bigKey(16384))), "16384 bits"},
+		"base64 of 8193 bits":     {base64.StdEncoding.EncodeToString(bigDER(8193)), "8193 bits"},
 		"in quotes":               {`"` + strings.TrimSpace(public) + `"`, "one PEM block"},
 		"cut":                     {public[:len(public)/2], "one PEM block"},
 		"not a key":               {"pk_test_abc", "base64"},
