@@ -72,7 +72,7 @@ func (a *core) watched(s keyset.Source) keyset.Source {
 func (a *core) secretForeign() {
 	message := "the secret key is of another instance than the publishable key, and is not used: copy both from the API keys page of one instance"
 	if a.jwtKey != nil {
-		message = "the instance of the secret key has no such key as JWTKey, and the secret key is not used: copy both from the API keys page of one instance"
+		message = "the secret key is of another instance than JWTKey, or that key was withdrawn; the secret key is not used: copy both from the API keys page of one instance"
 	}
 	a.notices.tell(noticeForeignSecret, slog.LevelError, message, "variable", "CLERK_SECRET_KEY", "reason", ErrSecretKeyInvalid)
 }

@@ -136,7 +136,7 @@ type Config struct {
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
 
-	frontEnd frontEndKey // as FromEnv found it
+	frontEnd *frontEndKey // as FromEnv found it; behind a pointer, so that it does not print
 }
 
 // AskEveryTime is the [Config.MachineTTL] of somebody for whom no revocation may

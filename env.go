@@ -1,6 +1,7 @@
 package clerkauth
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -61,8 +62,8 @@ type frontEndKey struct {
 	others []string // names of those that hold another
 }
 
-func findFrontEndKey(plain string) frontEndKey {
-	f := frontEndKey{plain: plain}
+func findFrontEndKey(plain string) *frontEndKey {
+	f := &frontEndKey{plain: plain}
 	for _, prefix := range publicPrefixes {
 		name := prefix + publishableVariable
 		switch key := os.Getenv(name); {
@@ -79,7 +80,7 @@ func findFrontEndKey(plain string) frontEndKey {
 // instance returns the instance that the publishable key names; nil if there is none
 // or it is wrong.
 func (c Config) instance(log *slog.Logger, wrong *mistakes) *instance {
-	f := c.frontEnd
+	f := cmp.Or(c.frontEnd, &frontEndKey{})
 	field, key := "PublishableKey", c.PublishableKey
 	fromFrontEnd := f.plain == "" && f.key != "" && key == f.key
 	switch {

@@ -13,9 +13,9 @@ import (
 // request. It is safe for concurrent use.
 type operator struct {
 	*notices
-	verified     atomic.Int64  // the minute in which a token was verified last
-	partyFaults  atomic.Uint32 // of tokens since noticeParty was logged
-	clockLimit time.Duration // how far Clerk's clock may be from ours
+	verified    atomic.Int64  // the minute in which a token was verified last
+	partyFaults atomic.Uint32 // of tokens since noticeParty was logged
+	clockLimit  time.Duration // how far Clerk's clock may be from ours
 }
 
 // sawVerified notes that a token was verified.

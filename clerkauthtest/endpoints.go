@@ -83,6 +83,7 @@ func (s *Server) answer(r *http.Request) *answer {
 			a.how = how
 		}
 	}
+	a.header.Set("Date", s.Now().UTC().Format(http.TimeFormat))
 	if retryAfter > 0 && a.status >= http.StatusBadRequest {
 		a.header.Set("Retry-After", strconv.Itoa(retryAfter))
 	}

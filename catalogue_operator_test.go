@@ -1,0 +1,501 @@
+package clerkauth_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/fips140"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/clerk/clerk-sdk-go/v2"
+	"github.com/clerk/clerk-sdk-go/v2/user"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+// These rows are about those who run a server: what they configure, and what they are
+// told of mistakes that look like bad callers.
+var _ = addRows(rows{
+	"254/what_ClerkConfig_returns": clerkConfigIsACopy,
+	"272/lasting_mistakes": func(t *testing.T) {
+		t.Run("public set in an outage", inBubble(publicSetInAnOutage))
+		t.Run("public set for an unknown id", inBubble(publicSetForAnUnknownID))
+		t.Run("public set out of reach", inBubble(publicSetOutOfReach))
+		t.Run("nothing to compare", inBubble(nothingToCompare))
+		t.Run("wrong clock", wrongClock)
+		t.Run("parties", inBubble(partiesThatNobodyConfigured))
+		t.Run("issuer", inBubble(proxiedIssuer))
+		t.Run("unknown keys for everybody", inBubble(unknownKeysForEverybody))
+		t.Run("no token yet", inBubble(noTokenYet))
+	},
+	"273/API_and_proxy_URLs":    apiAndProxyURLs,
+	"274/two_texts_for_parties": inBubble(twoTextsForParties),
+	"275/native_apps_alone":     inBubble(nativeAppsAlone),
+	"281/FIPS_mode":             fipsMode,
+})
+
+// logging makes an Authenticator log to b.
+func logging(b *bytes.Buffer) func(*clerkauth.Config) {
+	return func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(b, nil)) }
+}
+
+func clerkConfigIsACopy(t *testing.T) {
+	r := newRig(t)
+	who, err := r.auth.VerifyToken(t.Context(), r.jane.Token())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := r.auth.ClerkConfig()
+	c.HTTPClient.Timeout = 1
+	c.HTTPClient.Transport = roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("replaced") })
+	c.HTTPClient.CheckRedirect = nil
+	*c.URL, *c.Key = "https://evil.example", "sk_test_replaced"
+	c.URL, c.Key = clerk.String("https://evil.example"), nil
+	if _, err := user.NewClient(r.auth.ClerkConfig()).Get(t.Context(), who.UserID); err != nil {
+		t.Errorf("Get: %v", err)
+	}
+	if _, err := r.auth.GetToken(t.Context(), who, ""); err != nil {
+		t.Errorf("GetToken: %v", err)
+	}
+	again := r.auth.ClerkConfig()
+	if again.HTTPClient == r.auth.ClerkConfig().HTTPClient || again.URL == r.auth.ClerkConfig().URL || again.Key == r.auth.ClerkConfig().Key {
+		t.Error("something is shared")
+	}
+	if again.HTTPClient.Timeout != 5*time.Second || again.HTTPClient.CheckRedirect == nil {
+		t.Errorf("%+v", again.HTTPClient)
+	}
+}
+
+func publicSetInAnOutage(t *testing.T) {
+	for name, how := range outages {
+		r := newRig(t)
+		r.srv.Fail(clerkauthtest.BackendJWKS, how)
+		r.want(t, r.jane.Token(), 200, "")
+		r.want(t, r.jane.Token(clerkauthtest.WithKeyID("ins_nobody")), 401, clerkauth.ErrUnknownKey)
+		r.srv.AddKey()
+		if r.want(t, r.jane.Token(), 200, ""); t.Failed() {
+			t.Fatal(name)
+		}
+	}
+}
+
+func publicSetForAnUnknownID(t *testing.T) {
+	r := newRig(t)
+	r.want(t, r.jane.Token(), 200, "")
+	if n := r.srv.Requests(clerkauthtest.FrontendJWKS); n != 0 {
+		t.Errorf("%d public fetches for a key that the Backend API has", n)
+	}
+	r.serving(clerkauthtest.FrontendJWKS, publicKeys{rigKeyID: &rigKey().PublicKey, "ins_public": &strangeKey().PublicKey})
+	token := func() string {
+		return r.jane.Token(clerkauthtest.SignedBy(strangeKey()), clerkauthtest.WithKeyID("ins_public"))
+	}
+	for range 3 {
+		r.want(t, token(), 200, "")
+		r.want(t, r.jane.Token(), 200, "")
+	}
+	for range 3 {
+		r.want(t, r.jane.Token(clerkauthtest.WithKeyID("ins_nobody")), 401, clerkauth.ErrUnknownKey)
+		time.Sleep(30 * time.Second)
+	}
+	if n := r.srv.Requests(clerkauthtest.FrontendJWKS); n != 2 {
+		t.Errorf("%d public fetches, want one for each of two ids", n)
+	}
+	// A key that only the public set has is refreshed as well, and withdrawn.
+	r.srv.Answer(clerkauthtest.FrontendJWKS, 200, "application/json", string(keySet(jwk(rigKeyID, &rigKey().PublicKey, nil))))
+	time.Sleep(5 * time.Minute)
+	r.want(t, token(), 401, clerkauth.ErrUnknownKey)
+	r.want(t, r.jane.Token(), 200, "")
+}
+
+// publicSetOutOfReach: opaque credentials wait until the secret key is known to be of
+// this instance; sessions do not.
+func publicSetOutOfReach(t *testing.T) {
+	for _, how := range []int{500, clerkauthtest.Hang, clerkauthtest.Garbage} {
+		var logged bytes.Buffer
+		r := newMachineRig(t, logging(&logged))
+		r.srv.Fail(clerkauthtest.FrontendJWKS, how)
+		guard := r.auth.Require(forAll)
+		start := time.Now()
+		got := wantReply(t, ask(guard, bearer(r.key.Token)), 503, clerkauth.ErrKeysUnavailable)
+		if took := time.Since(start); took > 5*time.Second || got.header.Get("Retry-After") == "" {
+			t.Errorf("%d: %v after %v", how, got, took)
+		}
+		host := strings.TrimPrefix(r.srv.Issuer(), "https://")
+		if s := logged.String(); !strings.Contains(s, host) || !strings.Contains(s, "reachable") || strings.Contains(s, r.key.Token) {
+			t.Errorf("%d: log is %q", how, s)
+		}
+		var all sync.WaitGroup
+		for range 1000 {
+			all.Go(func() { wantReply(t, ask(guard, bearer(r.oauth.Token)), 503, clerkauth.ErrKeysUnavailable) })
+		}
+		all.Wait()
+		if n := r.srv.Requests(clerkauthtest.TokenVerify); n != 0 {
+			t.Errorf("%d: %d credentials were sent", how, n)
+		}
+		if n := r.srv.Requests(clerkauthtest.FrontendJWKS); n > 2 {
+			t.Errorf("%d: %d fetches", how, n)
+		}
+		// A made-up token proves nothing, and one that is not accepted neither.
+		r.want(t, r.jane.Token(clerkauthtest.SignedBy(strangeKey())), 401, clerkauth.ErrTokenSignature)
+		r.want(t, r.jane.Token(clerkauthtest.WithClaim("iss", "https://other.example")), 401, "")
+		wantReply(t, ask(guard, bearer(r.key.Token)), 503, clerkauth.ErrKeysUnavailable)
+		// A session of our issuer does.
+		start = time.Now()
+		r.want(t, r.jane.Token(), 200, "")
+		for _, token := range []string{r.key.Token, r.m2m.Token, r.oauth.Token} {
+			wantReply(t, ask(guard, bearer(token)), 200, "")
+		}
+		if took := time.Since(start); took != 0 {
+			t.Errorf("%d: they waited %v", how, took)
+		}
+		time.Sleep(10 * time.Second)
+	}
+	// Once it can be had, it is as good.
+	r := newMachineRig(t)
+	r.srv.Fail(clerkauthtest.FrontendJWKS, 500)
+	wantReply(t, ask(r.auth.Require(forAll), bearer(r.key.Token)), 503, "")
+	r.srv.Heal(clerkauthtest.FrontendJWKS)
+	time.Sleep(time.Second)
+	wantReply(t, ask(r.auth.Require(forAll), bearer(r.key.Token)), 200, "")
+	// While the Backend API is away there is nobody to ask in any case.
+	r = newMachineRig(t)
+	r.srv.Fail(clerkauthtest.Backend, 500)
+	wantReply(t, ask(r.auth.Require(forAll), bearer(r.key.Token)), 503, clerkauth.ErrBackendUnavailable)
+	r = newMachineRig(t)
+	r.srv.Fail(clerkauthtest.Backend, 401)
+	wantReply(t, ask(r.auth.Require(forAll), bearer(r.key.Token)), 503, clerkauth.ErrSecretKeyInvalid)
+}
+
+func nothingToCompare(t *testing.T) {
+	r := newMachineRig(t)
+	auth := newAuthFor(t, r.srv, func(c *clerkauth.Config) {
+		c.PublishableKey, c.FrontendURL, c.Issuers = "", "", []string{r.srv.Issuer()}
+		c.Accept = []clerkauth.TokenType{clerkauth.APIKey}
+	})
+	wantReply(t, ask(auth.Require(clerkauth.Token(clerkauth.APIKey)), bearer(r.key.Token)), 200, "")
+	if n := r.srv.Requests(clerkauthtest.JWKS); n != 0 {
+		t.Errorf("%d fetches", n)
+	}
+	// The machine's own key is not the secret key.
+	auth = newAuthFor(t, r.srv, func(c *clerkauth.Config) {
+		c.SecretKey, c.MachineSecretKey = clerkauth.Secret{}, clerkauth.NewSecret(r.here.SecretKey)
+		c.Accept = []clerkauth.TokenType{clerkauth.M2MToken}
+	})
+	wantReply(t, ask(auth.Require(clerkauth.Token(clerkauth.M2MToken)), bearer(r.m2m.Token)), 200, "")
+}
+
+// told returns how often a warning or error with that text was logged.
+func told(b *bytes.Buffer, text string) int {
+	n := 0
+	for line := range strings.Lines(b.String()) {
+		if (strings.Contains(line, "level=WARN") || strings.Contains(line, "level=ERROR")) && strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
+}
+
+func wrongClock(t *testing.T) {
+	for _, off := range []time.Duration{-time.Hour, -30 * time.Second, 30 * time.Second, time.Hour} {
+		t.Run(off.String(), inBubble(func(t *testing.T) {
+			var logged bytes.Buffer
+			r := newRig(t, logging(&logged), func(c *clerkauth.Config) {
+				clerk := c.Now
+				c.Now = func() time.Time { return clerk().Add(off) }
+			})
+			for range 30 {
+				r.want(t, r.jane.Token(clerkauthtest.WithoutClaim("nbf")), map[bool]int{true: 401, false: 200}[off < 0 || off > time.Minute], "")
+				time.Sleep(time.Second)
+			}
+			if n := told(&logged, "clock"); n != 1 {
+				t.Errorf("it was told %d times: %s", n, logged.String())
+			}
+		}))
+	}
+	t.Run("right", inBubble(func(t *testing.T) {
+		var logged bytes.Buffer
+		r := newRig(t, logging(&logged), func(c *clerkauth.Config) {
+			clerk := c.Now
+			c.Now = func() time.Time { return clerk().Add(3 * time.Second) }
+		})
+		r.want(t, r.jane.Token(), 200, "")
+		r.want(t, r.jane.Token(clerkauthtest.ExpiresIn(-time.Hour)), 401, clerkauth.ErrTokenExpired)
+		if logged.Len() > 0 {
+			t.Error(logged.String())
+		}
+	}))
+}
+
+func partiesThatNobodyConfigured(t *testing.T) {
+	var logged bytes.Buffer
+	r := newRig(t, logging(&logged), func(c *clerkauth.Config) {
+		c.AuthorizedParties = []string{"https://app.example.com", "http://localhost:3000", "https://www.shop.example"}
+	})
+	for range 60 { // a minute
+		for _, party := range []string{"http://app.example.com", "https://shop.example", "http://localhost:3001", "https://jane.evil.example"} {
+			r.want(t, r.jane.Token(clerkauthtest.WithClaim("azp", party)), 401, clerkauth.ErrTokenParty)
+		}
+		time.Sleep(time.Second)
+	}
+	r.want(t, r.jane.Token(clerkauthtest.WithClaim("azp", "https://jane.evil.example")), 401, clerkauth.ErrTokenParty)
+	s := logged.String()
+	if told(&logged, "AuthorizedParties") != 2 || !strings.Contains(s, `differs_in=scheme count=1`) || !strings.Contains(s, `differs_in="scheme, www., port, host" count=240`) {
+		t.Errorf("log is %q", s)
+	}
+	if strings.Contains(s, "jane.evil") || strings.Contains(s, r.jane.User.ID) {
+		t.Error("a claim is in the log")
+	}
+	// Nothing of it comes from those who sign for themselves.
+	logged.Reset()
+	time.Sleep(2 * time.Minute)
+	r.want(t, r.jane.Token(clerkauthtest.SignedBy(strangeKey()), clerkauthtest.WithClaim("azp", "https://evil.example")), 401, clerkauth.ErrTokenSignature)
+	if told(&logged, "AuthorizedParties") != 0 {
+		t.Error(logged.String())
+	}
+}
+
+func proxiedIssuer(t *testing.T) {
+	var logged bytes.Buffer
+	r := newRig(t, logging(&logged))
+	r.want(t, r.jane.Token(), 200, "")
+	for range 100 {
+		r.want(t, r.jane.Token(clerkauthtest.WithClaim("iss", "https://app.example.com/__clerk")), 401, clerkauth.ErrTokenIssuer)
+	}
+	if told(&logged, "ProxyURL") != 1 || strings.Contains(logged.String(), "__clerk") {
+		t.Errorf("log is %q", logged.String())
+	}
+}
+
+func unknownKeysForEverybody(t *testing.T) {
+	var logged bytes.Buffer
+	r := newRig(t, logging(&logged))
+	unknown := func() {
+		t.Helper()
+		r.want(t, r.jane.Token(clerkauthtest.WithKeyID("ins_nobody")), 401, clerkauth.ErrUnknownKey)
+	}
+	for range 100 {
+		unknown()
+	}
+	if told(&logged, "front end") != 1 || strings.Contains(logged.String(), "ins_nobody") {
+		t.Errorf("log is %q", logged.String())
+	}
+	// Where others are verified, it is a matter of that caller alone.
+	logged.Reset()
+	for range 300 {
+		r.want(t, r.jane.Token(), 200, "")
+		unknown()
+		time.Sleep(time.Second)
+	}
+	if told(&logged, "front end") != 0 {
+		t.Error(logged.String())
+	}
+}
+
+func noTokenYet(t *testing.T) {
+	var logged bytes.Buffer
+	r := newRig(t, logging(&logged))
+	for _, text := range []string{"undefined", "null", "NaN", "[object Promise]", "[object Object]", "Undefined"} {
+		got := r.want(t, text, 401, clerkauth.ErrTokenInvalid)
+		other := r.want(t, "x"+text, 401, clerkauth.ErrTokenInvalid)
+		if got.body != other.body || fmt.Sprint(got.header) != fmt.Sprint(other.header) {
+			t.Errorf("%s: a caller is told more: %s", text, got.body)
+		}
+		if strings.Contains(text, " ") {
+			continue
+		}
+		if _, err := r.auth.VerifyToken(t.Context(), text); err == nil || !strings.Contains(err.Error(), "before it had a token") {
+			t.Errorf("%s: %v", text, err)
+		}
+		if _, err := r.auth.VerifyToken(t.Context(), text+"x"); err == nil || strings.Contains(err.Error(), "before it had a token") {
+			t.Errorf("%sx: %v", text, err)
+		}
+	}
+	if told(&logged, "getToken") != 1 {
+		t.Errorf("log is %q", logged.String())
+	}
+}
+
+func apiAndProxyURLs(t *testing.T) {
+	build := func(change func(*clerkauth.Config)) error {
+		c := valid()
+		c.Logger = slog.New(slog.DiscardHandler)
+		change(&c)
+		_, err := clerkauth.New(c)
+		return err
+	}
+	for _, c := range []struct{ api, use string }{
+		{"https://api.clerk.com/v1", `"https://api.clerk.com"`}, {"https://api.clerk.com/v1/", `"https://api.clerk.com"`},
+		{"https://api.clerk.com/V1", `"https://api.clerk.com"`}, {"https://api.clerk.com//v1//", `"https://api.clerk.com"`},
+		{"https://proxy.example/clerk/v1", `"https://proxy.example/clerk"`}, {"http://127.0.0.1:8080/v1", `"http://127.0.0.1:8080"`},
+	} {
+		if err := build(func(f *clerkauth.Config) { f.BackendURL = c.api }); err == nil || !strings.Contains(err.Error(), c.use) || !strings.Contains(err.Error(), "/v1") {
+			t.Errorf("%s: %v", c.api, err)
+		}
+		t.Setenv("CLERK_API_URL", c.api)
+		if got := clerkauth.FromEnv().BackendURL; got != c.api {
+			t.Errorf("FromEnv: %s", got)
+		}
+	}
+	for _, api := range []string{"https://api.clerk.com", "https://api.clerk.com/", "https://proxy.example/clerk", "https://v1.example", "https://api.example/av1"} {
+		if err := build(func(f *clerkauth.Config) { f.BackendURL = api }); err != nil {
+			t.Errorf("%s: %v", api, err)
+		}
+	}
+	parties := func(list ...string) func(*clerkauth.Config) {
+		return func(c *clerkauth.Config) { c.AuthorizedParties = list }
+	}
+	for what, c := range map[string]struct {
+		proxy  string
+		change func(*clerkauth.Config)
+		says   string // "": it is accepted
+	}{
+		"absolute":                 {"https://app.example.com/__clerk", parties("https://app.example.com"), ""},
+		"absolute, another host":   {"https://clerk.example.org", parties("https://app.example.com"), ""},
+		"relative, one party":      {"/__clerk", parties("https://app.example.com"), ""},
+		"relative, one of the web": {"/__clerk", parties("https://app.example.com", "capacitor://localhost"), ""},
+		"relative, with an origin": {"/__clerk", func(c *clerkauth.Config) {
+			c.PublicOrigin = "https://www.example.com"
+			c.AuthorizedParties = append(c.AuthorizedParties, "https://b.example")
+		}, ""},
+		"relative, two parties":       {"/__clerk", parties("https://app.example.com", "https://b.example"), "PublicOrigin"},
+		"relative, no party":          {"/__clerk", func(c *clerkauth.Config) { c.AuthorizedParties, c.AnyParty = nil, true }, "PublicOrigin"},
+		"plain http":                  {"http://app.example.com/__clerk", parties("https://app.example.com"), "https"},
+		"another server by its path":  {"//evil.example/__clerk", parties("https://app.example.com"), "ProxyURL"},
+		"a host alone":                {"app.example.com/__clerk", parties("https://app.example.com"), `"https://app.example.com"`},
+		"credentials":                 {"https://a:b@app.example.com", parties("https://app.example.com"), "without credentials"},
+		"a query":                     {"/__clerk?x", parties("https://app.example.com"), "without credentials, query"},
+		"dots":                        {"/a/../__clerk", parties("https://app.example.com"), "clean"},
+		"capitals":                    {"https://APP.example.com/__clerk", parties("https://app.example.com"), "lower-case"},
+		"in quotes":                   {`"/__clerk"`, parties("https://app.example.com"), "quotation mark"},
+		"relative, origin that's not": {"/__clerk", func(c *clerkauth.Config) { c.PublicOrigin = "app.example.com" }, "ProxyURL"},
+	} {
+		err := build(func(f *clerkauth.Config) { c.change(f); f.ProxyURL = c.proxy })
+		if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "ProxyURL")) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	t.Setenv("CLERK_PROXY_URL", "/__clerk")
+	if got := clerkauth.FromEnv().ProxyURL; got != "/__clerk" {
+		t.Errorf("FromEnv: %q", got)
+	}
+	// An issuer beside the key's host; keys are fetched from there alone.
+	for _, proxy := range []string{"https://app.example.com/__clerk", "/__clerk", "/__clerk/"} {
+		r := newRig(t, func(c *clerkauth.Config) { c.SecretKey = clerkauth.Secret{}; c.ProxyURL = proxy })
+		issuer := func(iss string) string { return r.jane.Token(clerkauthtest.WithClaim("iss", iss)) }
+		r.want(t, r.jane.Token(), 200, "")
+		r.want(t, issuer("https://app.example.com/__clerk"), 200, "")
+		r.want(t, issuer("https://app.example.com/__clerk/"), 401, clerkauth.ErrTokenIssuer)
+		r.want(t, issuer("https://app.example.com"), 401, clerkauth.ErrTokenIssuer)
+	}
+}
+
+func twoTextsForParties(t *testing.T) {
+	r := newRig(t)
+	texts := map[string]string{}
+	for what, token := range map[string]string{
+		"missing": r.jane.Token(clerkauthtest.WithoutClaim("azp")), "wrong": r.jane.Token(clerkauthtest.WithClaim("azp", "https://evil.example")),
+	} {
+		_, err := r.auth.VerifyToken(t.Context(), token)
+		if !errors.Is(err, clerkauth.ErrTokenParty) || strings.Contains(err.Error(), "evil") {
+			t.Fatalf("%s: %v", what, err)
+		}
+		texts[what] = err.Error()
+		texts[what+" body"] = r.want(t, token, 401, clerkauth.ErrTokenParty).body
+	}
+	if texts["missing"] == texts["wrong"] || !strings.Contains(texts["missing"], "MissingParty") || strings.Contains(texts["wrong"], "MissingParty") {
+		t.Errorf("%q", texts)
+	}
+	if texts["missing body"] != texts["wrong body"] {
+		t.Errorf("a caller is told which: %q", texts)
+	}
+	var logged bytes.Buffer
+	r = newRig(t, logging(&logged))
+	for range 100 {
+		r.want(t, r.jane.Token(clerkauthtest.WithoutClaim("azp")), 401, clerkauth.ErrTokenParty)
+	}
+	if told(&logged, "MissingParty") != 1 || told(&logged, "AuthorizedParties") != 0 {
+		t.Errorf("log is %q", logged.String())
+	}
+	for azp, differs := range map[string]string{
+		"https://app.example.com:8443": "port", "http://app.example.com": "scheme", "https://www.app.example.com": "www.", "https://example.com": "host",
+		"http://www.app.example.com:1": "scheme, www., port", "https://app.example.com/": "form", "app.example.com": "form", "": "form", "https://app.example.com.": "host",
+	} {
+		_, err := r.auth.VerifyToken(t.Context(), r.jane.Token(clerkauthtest.WithClaim("azp", azp)))
+		if err == nil || !strings.HasSuffix(err.Error(), "differs in: "+differs) {
+			t.Errorf("%q: %v, want %s", azp, err, differs)
+		}
+	}
+}
+
+func nativeAppsAlone(t *testing.T) {
+	build := func(parties []string, missing clerkauth.MissingParty) error {
+		c := valid()
+		c.AuthorizedParties, c.MissingParty = parties, missing
+		_, err := clerkauth.New(c)
+		return err
+	}
+	for _, missing := range []clerkauth.MissingParty{clerkauth.RefuseMissing, clerkauth.AllowMissingFromCookie, clerkauth.AllowMissing, clerkauth.AllowMissingFromHeader} {
+		if err := build(nil, missing); (err == nil) != (missing == clerkauth.AllowMissingFromHeader) {
+			t.Errorf("nil, %d: %v", missing, err)
+		}
+		if err := build([]string{}, missing); err == nil || !strings.Contains(err.Error(), "AuthorizedParties") {
+			t.Errorf("empty, %d: %v", missing, err)
+		}
+	}
+	r := newRig(t, func(c *clerkauth.Config) {
+		c.AuthorizedParties, c.MissingParty = nil, clerkauth.AllowMissingFromHeader
+	})
+	r.want(t, r.jane.Token(clerkauthtest.WithoutClaim("azp")), 200, "")
+	for _, azp := range []any{"https://app.example.com", "", nil, 7, "capacitor://localhost"} {
+		r.want(t, r.jane.Token(clerkauthtest.WithClaim("azp", azp)), 401, clerkauth.ErrTokenParty)
+	}
+	for _, list := range []string{",", " ", " , "} {
+		t.Setenv("CLERK_AUTHORIZED_PARTIES", list)
+		c := valid()
+		c.AuthorizedParties, c.MissingParty = clerkauth.FromEnv().AuthorizedParties, clerkauth.AllowMissingFromHeader
+		if _, err := clerkauth.New(c); err == nil {
+			t.Errorf("%q is taken for no list at all", list)
+		}
+	}
+}
+
+// fipsMode runs this row again in a process in which nothing but what FIPS 140-3
+// approves of may be used.
+func fipsMode(t *testing.T) {
+	if !fips140.Enforced() {
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		again := exec.CommandContext(ctx, self, "-test.run", "^TestCatalogue$/^row=281$", "-test.v")
+		again.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GODEBUG=") }), "GODEBUG=fips140=only")
+		out, err := again.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "real keys verify in FIPS mode") {
+			t.Errorf("%v: %s", err, out)
+		}
+		return
+	}
+	r := newMachineRig(t)
+	r.want(t, r.jane.Token(), 200, "")
+	r.want(t, r.jane.Token(clerkauthtest.SignedBy(strangeKey())), 401, clerkauth.ErrTokenSignature)
+	for _, token := range []string{r.key.Token, r.m2m.Token, r.oauth.Token, r.key.JWT(), r.m2m.JWT(), r.oauth.JWT()} {
+		wantReply(t, ask(r.auth.Require(forAll), bearer(token)), 200, "")
+	}
+	static := newRig(t, func(c *clerkauth.Config) {
+		c.JWTKey, c.SecretKey = testPEM(), clerkauth.NewSecret("sk_test_1") // short
+	})
+	static.want(t, static.jane.Token(), 401, clerkauth.ErrTokenSignature)
+	t.Log("real keys verify in FIPS mode")
+}
