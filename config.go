@@ -170,7 +170,7 @@ func (c Config) summary() summary {
 	if !strings.HasPrefix(publishable, "pk_") {
 		publishable = "" // it may be the secret key, by mistake
 	}
-	return summary{publishable, c.SecretKey, c.MachineSecretKey, c.AuthorizedParties, c.AnyParty, c.Issuers, c.Audience, c.Accept}
+	return summary{publishable, c.SecretKey, c.MachineSecretKey, masked(c.AuthorizedParties), c.AnyParty, masked(c.Issuers), c.Audience, c.Accept}
 }
 
 // MarshalJSON shows which instance and callers c is for, and no secret.

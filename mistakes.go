@@ -6,8 +6,10 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // mistakes collects what is wrong with a configuration.
@@ -72,15 +74,32 @@ func explained(text, value, otherwise string) error {
 }
 
 // secretPattern is what a value looks like that may be a secret, wherever it stands.
-var secretPattern = regexp.MustCompile(`(?i)(sk|ak|mt|oat)_|whsec_|live_|test_|-----BEGIN|@|bearer|eyJ`)
+var secretPattern = regexp.MustCompile(`(?i)(sk|ak|mt|oat)_|whsec_|live_|test_|----|@|bearer|eyJ`)
 
-// shown returns a configured value quoted, for a message, unless it may be a secret
-// that stands in the wrong place.
+// maySecret reports whether a value may be a secret that stands in the wrong place.
+func maySecret(value string) bool {
+	return len(value) > 100 || secretPattern.MatchString(value) || strings.ContainsFunc(value, unicode.IsControl)
+}
+
+const notShown = "(not shown)"
+
+// shown returns a configured value quoted, for a message, unless it may be a secret.
 func shown(value string) string {
-	if len(value) > 100 || secretPattern.MatchString(value) {
-		return "(not shown)"
+	if maySecret(value) {
+		return notShown
 	}
 	return strconv.Quote(value)
+}
+
+// masked returns list with what may be a secret replaced.
+func masked(list []string) []string {
+	list = slices.Clone(list)
+	for i, value := range list {
+		if maySecret(value) {
+			list[i] = notShown
+		}
+	}
+	return list
 }
 
 // originHint returns what to do about a value that is not an origin, behind a colon;
@@ -95,7 +114,7 @@ func originHint(s string) string {
 		return ": it holds several; separate origins by commas, without anything else, or list them one by one"
 	case copied(s) != "":
 		return ": " + copied(s)
-	case secretPattern.MatchString(s):
+	case maySecret(s):
 		return ": it looks like a key"
 	case s == "*":
 		return ": there are no wildcards; list each origin"
@@ -142,7 +161,7 @@ func parseBaseURL(s string, anyScheme bool) (*url.URL, error) {
 // urlHint returns what to do about a value that is no URL because it has no scheme.
 func urlHint(s string) string {
 	host, _, _ := strings.Cut(s, "/")
-	if !validHost(strings.ToLower(host)) || secretPattern.MatchString(s) {
+	if !validHost(strings.ToLower(host)) || maySecret(s) {
 		return ""
 	}
 	return fmt.Sprintf("write it with its scheme, such as %q", schemeFor(host)+"://"+host)
@@ -156,7 +175,7 @@ func parseBackendURL(s string) (*url.URL, error) {
 	}
 	path := strings.TrimRight(u.Path, "/")
 	if len(path) >= 3 && strings.EqualFold(path[len(path)-3:], "/v1") {
-		return nil, fmt.Errorf("it must not end in /v1, which is added to it: use %q", u.Scheme+"://"+u.Host+strings.TrimRight(path[:len(path)-3], "/"))
+		return nil, fmt.Errorf("it must not end in /v1, which is added to it: use %s", shown(u.Scheme+"://"+u.Host+strings.TrimRight(path[:len(path)-3], "/")))
 	}
 	return u, nil
 }

@@ -190,11 +190,11 @@ var schemePattern = regexp.MustCompile(`\A[a-z][a-z0-9+.-]*\z`)
 // or would promise a pattern where a comparison is made.
 func checkOrigin(s string) error {
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || !schemePattern.MatchString(u.Scheme) {
+	if err != nil || u.Host == "" || !schemePattern.MatchString(u.Scheme) || strings.ContainsAny(s, ",;") {
 		return fmt.Errorf("it is not an origin such as https://app.example.com%s", originHint(s))
 	}
 	if want := u.Scheme + "://" + u.Host; s != want {
-		return fmt.Errorf("an origin has no path, query or credentials: use %q", want)
+		return fmt.Errorf("an origin has no path, query or credentials: use %s", shown(want))
 	}
 	host, port, err := net.SplitHostPort(u.Host)
 	if err != nil {
@@ -206,7 +206,7 @@ func checkOrigin(s string) error {
 	case port != "" && !validPort(port):
 		return errors.New("its port must be a number from 1 to 65535, without a zero in front")
 	case strings.HasSuffix(u.Host, ":"), u.Scheme == "https" && port == "443", u.Scheme == "http" && port == "80":
-		return fmt.Errorf("an origin leaves out its scheme's own port: use %q", u.Scheme+"://"+host)
+		return fmt.Errorf("an origin leaves out its scheme's own port: use %s", shown(u.Scheme+"://"+host))
 	}
 	return nil
 }
