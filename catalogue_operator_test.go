@@ -222,6 +222,24 @@ func wrongClock(t *testing.T) {
 			}
 		}))
 	}
+	t.Run("answer of a cache", inBubble(func(t *testing.T) {
+		var logged bytes.Buffer
+		r := newRig(t, logging(&logged), func(c *clerkauth.Config) {
+			next := c.Transport
+			c.Transport = roundTripper(func(req *http.Request) (*http.Response, error) {
+				resp, err := next.RoundTrip(req)
+				if err == nil {
+					resp.Header.Set("Age", "600")
+					resp.Header.Set("Date", time.Now().Add(-10*time.Minute).UTC().Format(http.TimeFormat))
+				}
+				return resp, err
+			})
+		})
+		r.want(t, r.jane.Token(), 200, "")
+		if logged.Len() > 0 {
+			t.Error(logged.String())
+		}
+	}))
 	t.Run("right", inBubble(func(t *testing.T) {
 		var logged bytes.Buffer
 		r := newRig(t, logging(&logged), func(c *clerkauth.Config) {

@@ -114,6 +114,49 @@ func TestHangingPublicSetHoldsNobodyUp(t *testing.T) {
 			t.Errorf("proof: %v", err)
 		}
 	})
+	pairBubble(t, a, a, func(t *testing.T, at *sites, s *Set) {
+		if err := s.Prove(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		at.public.stop(true)
+		for i, most := range []time.Duration{FetchTimeout, 50 * time.Millisecond, 50 * time.Millisecond} {
+			time.Sleep(TTL)
+			before := time.Now()
+			mustKey(t, s, "a", public(0)) // known
+			if took := time.Since(before); took > patience {
+				t.Errorf("a known key took %v", took)
+			}
+			time.Sleep(TTL)
+			before = time.Now()
+			kid := fmt.Sprint("rotated", i)
+			at.backend.serve(keysOf{"a": public(0), kid: public(1)})
+			mustKey(t, s, kid, public(1))
+			if took := time.Since(before); took > most {
+				t.Errorf("a rotated key took %v", took)
+			}
+			time.Sleep(FetchTimeout)
+		}
+	})
+}
+
+// TestKeyRotatedWhileTheOtherSourceHangs: a fetch whose first source was read before a
+// token came says nothing about its key.
+func TestKeyRotatedWhileTheOtherSourceHangs(t *testing.T) {
+	pairBubble(t, keysOf{"a": public(0)}, keysOf{"a": public(0)}, func(t *testing.T, at *sites, s *Set) {
+		mustKey(t, s, "a", public(0))
+		at.public.stop(true)
+		waiting := make(chan error)
+		go func() {
+			_, err := s.Key(t.Context(), "made up")
+			waiting <- err
+		}()
+		time.Sleep(time.Second)
+		at.backend.serve(keysOf{"a": public(0), "b": public(1)})
+		mustKey(t, s, "b", public(1))
+		if err := <-waiting; !errors.Is(err, ErrUnknownKey) {
+			t.Error(err)
+		}
+	})
 }
 
 // TestWithdrawnByEither: what one of both has dropped is not taken from the other.
