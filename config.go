@@ -22,7 +22,8 @@ type Config struct {
 
 	// SecretKey is the instance's sk_live_… or sk_test_… key. With it, keys are
 	// fetched from the Backend API, and the rest of that API can be called.
-	// Without it, sessions are verified all the same.
+	// Without it, sessions are verified all the same. It has to be of the instance
+	// that PublishableKey or JWTKey is of: one of another instance is not used.
 	SecretKey Secret
 
 	// MachineSecretKey is the ak_… key of the machine that this program is, with
@@ -238,7 +239,7 @@ func New(c Config) (*Authenticator, error) {
 		return nil, fmt.Errorf("clerkauth: configuration: %w", err)
 	}
 	a.tellOfOpaque(c)
-	a.tellOfPlainParties(of)
+	a.tellOfPlainParties(c, of)
 	return &Authenticator{a}, nil
 }
 
@@ -361,8 +362,12 @@ func (c Config) ownOrigin() (string, error) {
 }
 
 // tellOfPlainParties warns of parties that anybody on the network can speak for.
-func (a *core) tellOfPlainParties(of *instance) {
-	if of == nil || !of.production {
+func (a *core) tellOfPlainParties(c Config, of *instance) {
+	live := strings.HasPrefix(strings.TrimPrefix(c.SecretKey.reveal(), "sk_"), "live_")
+	if of != nil {
+		live = of.production
+	}
+	if !live {
 		return
 	}
 	for _, party := range a.parties.list {
