@@ -22,6 +22,7 @@ const (
 	noticeNoParty                     // tokens name no party
 	noticeParty                       // tokens name a party that nobody configured
 	noticeNoToken                     // callers send what is not even meant to be a token
+	noticeDelivery                    // deliveries of webhooks are not authentic
 	noticeCount
 )
 

@@ -38,7 +38,8 @@ type WebhookConfig struct {
 
 	// Logger gets the type and id of deliveries that fail, and the kind of error
 	// but not its text, which may quote a payload: see OnError. Refusals are
-	// logged at debug level. Nil means slog.Default().
+	// logged at debug level; of deliveries whose headers are well formed and current,
+	// a warning tells at most once a minute. Nil means slog.Default().
 	Logger *slog.Logger
 
 	// Now is the clock by which timestamps are judged. Nil means time.Now.
@@ -91,6 +92,7 @@ type webhook struct {
 	onError    func(context.Context, *event.Raw, error)
 	log        *slog.Logger
 	now        func() time.Time
+	notices    *notices
 
 	mu       sync.RWMutex // guards what follows
 	handlers map[string]eventHandler
@@ -108,6 +110,7 @@ func NewWebhook(c WebhookConfig) (*Webhook, error) {
 	if w.log == nil {
 		w.log = slog.Default()
 	}
+	w.notices = newNotices(w.log, w.now)
 	if w.onError == nil {
 		w.onError = func(context.Context, *event.Raw, error) {}
 	}
@@ -132,11 +135,11 @@ func NewWebhook(c WebhookConfig) (*Webhook, error) {
 func newVerifier(secret string) (*svix.Webhook, error) {
 	text, ok := strings.CutPrefix(secret, "whsec_")
 	if !ok {
-		return nil, errors.New("it must look like whsec_…")
+		return nil, explained("it must look like whsec_…", secret, "copy it from the endpoint's page")
 	}
 	key, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil || strings.ContainsAny(text, "\r\n") {
-		return nil, errors.New("what follows its prefix is not base64")
+		return nil, explained("what follows its prefix is not base64", secret, "copy it again, all of it")
 	}
 	if len(key) < minWebhookKey {
 		return nil, fmt.Errorf("its key is shorter than %d bytes", minWebhookKey)
@@ -203,6 +206,14 @@ func (w *webhook) verify(d delivery, body []byte) (why string) {
 		if verifier.VerifyIgnoringTimestamp(body, checked) == nil {
 			return ""
 		}
+	}
+	if d.signatures != "" {
+		look := "the signing secret is of another endpoint, or something changes the body on its way"
+		if len(body) == 0 {
+			look = "the body is empty: something has read it before"
+		}
+		w.notices.tell(noticeDelivery, slog.LevelWarn, "webhook deliveries are refused although their headers are well formed and current",
+			"look_at", look, "reason", ErrWebhook)
 	}
 	return "no signature matches: check the secret, and that nothing changes the body on its way"
 }
