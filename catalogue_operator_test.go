@@ -311,6 +311,20 @@ func unknownKeysForEverybody(t *testing.T) {
 	if told(&logged, "front end") != 1 || strings.Contains(logged.String(), "ins_nobody") {
 		t.Errorf("log is %q", logged.String())
 	}
+	// Machines are callers like others.
+	logged.Reset()
+	machines := newMachineRig(t, logging(&logged))
+	wantReply(t, ask(machines.auth.Require(forAll), bearer(withKeyID(machines.m2m.JWT(), "ins_nobody"))), 401, clerkauth.ErrUnknownKey)
+	if told(&logged, "front end") != 1 {
+		t.Errorf("log is %q", logged.String())
+	}
+	time.Sleep(time.Minute)
+	logged.Reset()
+	wantReply(t, ask(machines.auth.Require(forAll), bearer(machines.m2m.JWT())), 200, "")
+	wantReply(t, ask(machines.auth.Require(forAll), bearer(withKeyID(machines.m2m.JWT(), "ins_nobody"))), 401, clerkauth.ErrUnknownKey)
+	if told(&logged, "front end") != 0 {
+		t.Error(logged.String())
+	}
 	// Where others are verified, it is a matter of that caller alone.
 	logged.Reset()
 	for range 300 {

@@ -131,8 +131,10 @@ func (a *core) verifyMachineJWT(ctx context.Context, u *unverified) (*machine, e
 		reason = ErrTokenClaims
 	}
 	if reason != "" {
+		a.refused(reason, h.KeyID)
 		return nil, newError(reason, nil)
 	}
+	a.operator.sawVerified(a.now())
 	m := &machine{
 		Type:      u.kind.name(),
 		ID:        c.TokenID,

@@ -33,9 +33,9 @@ func (o *operator) verifiedLately(now time.Time) bool {
 	return since >= 0 && since <= 1
 }
 
-// refused tells of a session token that is refused for a reason that may be a mistake
-// in the configuration. It is of no use for reasons that a stranger can bring about
-// with a token of their own making.
+// refused tells of a token that is refused for a reason that may be a mistake in the
+// configuration. Reasons that a stranger can bring about with a token of their own
+// making are told only while nobody is verified, or not at all.
 func (a *core) refused(reason Reason, kid string) {
 	switch reason {
 	case ErrTokenFuture, ErrTokenEarly: // judged after the signature

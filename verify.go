@@ -23,9 +23,6 @@ const (
 // written.
 func (a *core) verifySession(ctx context.Context, u *unverified, from carrier) (Auth, error) {
 	if err := a.verifySignature(ctx, &u.token); err != nil {
-		if errors.Is(err, ErrUnknownKey) {
-			a.refused(ErrUnknownKey, "")
-		}
 		return Auth{}, err
 	}
 	s := u.claims.ReadSession()
@@ -78,7 +75,9 @@ func (a *core) verifySignature(ctx context.Context, t *compact.Token) error {
 		}
 		var err error
 		if key, err = a.keys.Key(ctx, t.Header.KeyID); err != nil {
-			return keyError(err)
+			refusal := keyError(err)
+			a.refused(refusal.Reason, t.Header.KeyID)
+			return refusal
 		}
 	}
 	err := t.Verify(key)
