@@ -77,7 +77,7 @@ func TestMachineCallCounts(t *testing.T) {
 			r.srv.RetryAfter(clerkauthtest.APIKeyVerify, 20)
 			guard := r.auth.Require(forAll)
 			for range 199 {
-				if got := ask(guard, bearer("ak_"+rand.Text())); got.status != 503 {
+				if got := ask(guard, bearer(madeUpKey())); got.status != 503 {
 					t.Error(got)
 				}
 				time.Sleep(100 * time.Millisecond)

@@ -1,7 +1,6 @@
 package clerkauthtest
 
 import (
-	"crypto/rand"
 	"maps"
 	"net/http"
 	"slices"
@@ -55,9 +54,9 @@ func (s *Server) newCredential(kind clerkauth.TokenType, subject string, scopes 
 	now := s.Now()
 	c := &Credential{
 		Kind:      kind,
-		ID:        prefixes[kind] + rand.Text(),
+		ID:        prefixes[kind] + randomText(),
 		Subject:   subject,
-		Token:     prefixes[kind] + rand.Text() + rand.Text(),
+		Token:     prefixes[kind] + randomText() + randomText(),
 		srv:       s,
 		scopes:    slices.Clone(scopes),
 		createdAt: now,

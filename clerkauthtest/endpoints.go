@@ -3,7 +3,6 @@ package clerkauthtest
 import (
 	"bytes"
 	"cmp"
-	"crypto/rand"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -236,7 +235,7 @@ func writeError(w http.ResponseWriter, status int) {
 	text := http.StatusText(status)
 	writeJSON(w, status, map[string]any{
 		"errors":         []clerk.Error{{Code: code, Message: text, LongMessage: text}},
-		"clerk_trace_id": rand.Text(),
+		"clerk_trace_id": randomText(),
 	})
 }
 

@@ -17,14 +17,16 @@ type signingKey struct {
 	private *rsa.PrivateKey
 }
 
-func newKey() signingKey { return signingKey{"ins_" + rand.Text(), newRSA()} }
+func newKey() signingKey { return signingKey{"ins_" + randomText(), newRSA()} }
 
 func newRSA() *rsa.PrivateKey {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err) // crypto/rand never fails, and the size is good
-	}
-	return key
+	return atRandom(func() *rsa.PrivateKey {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			panic(err) // crypto/rand never fails, and the size is good
+		}
+		return key
+	})
 }
 
 // SigningKey starts a Server with this key instead of a random one, for tests of

@@ -1,7 +1,6 @@
 package clerkauthtest
 
 import (
-	"crypto/rand"
 	"slices"
 	"time"
 
@@ -28,9 +27,9 @@ func (s *Server) CreateMachine(name string) *Machine { return s.createMachine(na
 
 func (s *Server) createMachine(name string, ttl time.Duration, scoped []string) *Machine {
 	m := &Machine{
-		ID:        "mch_" + rand.Text(),
+		ID:        "mch_" + randomText(),
 		Name:      name,
-		SecretKey: "ak_" + rand.Text() + rand.Text(),
+		SecretKey: "ak_" + randomText() + randomText(),
 		srv:       s,
 		createdAt: s.Now(),
 		ttl:       ttl,

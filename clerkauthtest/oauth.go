@@ -1,7 +1,6 @@
 package clerkauthtest
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -25,11 +24,11 @@ type OAuthApplication struct {
 // CreateOAuthApplication creates a confidential client, which may have its users
 // sent back to these URLs.
 func (s *Server) CreateOAuthApplication(redirectURIs ...string) *OAuthApplication {
-	return s.newApplication(rand.Text(), redirectURIs)
+	return s.newApplication(randomText(), redirectURIs)
 }
 
 func (s *Server) newApplication(secret string, redirects []string) *OAuthApplication {
-	a := &OAuthApplication{ClientID: "client_" + rand.Text(), ClientSecret: secret, redirects: slices.Clone(redirects)}
+	a := &OAuthApplication{ClientID: "client_" + randomText(), ClientSecret: secret, redirects: slices.Clone(redirects)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.oauth.applications[a.ClientID] = a
@@ -139,7 +138,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 		oauthError(w, "invalid_redirect_uri")
 		return
 	}
-	secret := rand.Text()
+	secret := randomText()
 	switch client.Method {
 	case "":
 		client.Method = "client_secret_basic" // RFC 7591 section 2
@@ -196,7 +195,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		if len(s.oauth.grants) > 0 {
 			scopes = slices.DeleteFunc(scopes, func(scope string) bool { return !slices.Contains(s.oauth.grants, scope) })
 		}
-		code := rand.Text()
+		code := randomText()
 		s.oauth.codes[code] = grant{a, s.oauth.user, scopes, q.Get("redirect_uri"), q.Get("code_challenge"), q.Get("resource"), now}
 		answer.Set("code", code)
 	}
@@ -260,7 +259,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	if g.resource != "" {
 		c.SetAudience(g.resource) // RFC 8707
 	}
-	access, refresh := c.Token, rand.Text()
+	access, refresh := c.Token, randomText()
 	if jwt {
 		access = c.JWT()
 	}

@@ -1,7 +1,6 @@
 package clerkauthtest
 
 import (
-	"crypto/rand"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,7 +17,7 @@ type User struct {
 
 // CreateUser creates a user.
 func (s *Server) CreateUser(email string) *User {
-	u := &User{ID: "user_" + rand.Text(), Email: email, createdAt: s.Now()}
+	u := &User{ID: "user_" + randomText(), Email: email, createdAt: s.Now()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.users[u.ID] = u
@@ -46,7 +45,7 @@ func (s *Server) CreateOrganization(slug string) *Organization {
 func (s *Server) organization(slug string) *Organization {
 	o, ok := s.organizations[slug]
 	if !ok {
-		o = &Organization{ID: "org_" + rand.Text(), Slug: slug, srv: s, roles: make(map[string][]string)}
+		o = &Organization{ID: "org_" + randomText(), Slug: slug, srv: s, roles: make(map[string][]string)}
 		s.organizations[slug] = o
 	}
 	return o
@@ -141,7 +140,7 @@ func FactorAges(first, second int) SessionOption {
 
 // SignIn begins a session of user.
 func (s *Server) SignIn(user *User, opts ...SessionOption) *Session {
-	session := &Session{ID: "sess_" + rand.Text(), User: user, srv: s, ages: [2]int{0, -1}, signedInAt: s.Now()}
+	session := &Session{ID: "sess_" + randomText(), User: user, srv: s, ages: [2]int{0, -1}, signedInAt: s.Now()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, option := range opts {

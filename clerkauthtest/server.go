@@ -102,7 +102,7 @@ func NewServer(tb TB, opts ...Option) *Server {
 func Start(opts ...Option) (*Server, error) {
 	s := &Server{
 		host:          randomHost(),
-		secret:        "sk_test_" + rand.Text() + rand.Text(),
+		secret:        "sk_test_" + randomText() + randomText(),
 		origin:        "https://app.example.com",
 		mux:           http.NewServeMux(),
 		close:         func() {},
@@ -207,9 +207,11 @@ var (
 func pick(words []string) string { return words[number(len(words))] }
 
 func number(below int) int64 {
-	n, err := rand.Int(rand.Reader, big.NewInt(int64(below)))
-	if err != nil {
-		panic(err) // crypto/rand never fails
-	}
-	return n.Int64()
+	return atRandom(func() int64 {
+		n, err := rand.Int(rand.Reader, big.NewInt(int64(below)))
+		if err != nil {
+			panic(err) // crypto/rand never fails
+		}
+		return n.Int64()
+	})
 }

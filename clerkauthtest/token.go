@@ -3,7 +3,6 @@ package clerkauthtest
 import (
 	"cmp"
 	"crypto"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
@@ -178,7 +177,7 @@ func (s *Server) registered(subject string, now time.Time, lifetime time.Duratio
 		"iat": now.Unix(),
 		"nbf": now.Add(-allowance).Unix(),
 		"exp": now.Unix() + int64(lifetime/time.Second),
-		"jti": rand.Text(),
+		"jti": randomText(),
 	}
 }
 

@@ -3,7 +3,6 @@ package clerkauthtest
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -63,7 +62,7 @@ func (s *Server) NewDelivery(eventType string, payload any) *Delivery {
 	}
 	request.Client.IP, request.Client.UserAgent = "203.0.113.9", "clerkauthtest"
 	instance := sha256.Sum256([]byte("instance " + s.secret))
-	return &Delivery{ID: "msg_" + rand.Text(), srv: s, Body: mustJSON(map[string]any{
+	return &Delivery{ID: "msg_" + randomText(), srv: s, Body: mustJSON(map[string]any{
 		"object":           "event",
 		"type":             eventType,
 		"data":             s.payload(eventType, payload),
