@@ -14,6 +14,8 @@ type notice int
 const (
 	noticeSecretKey    notice = iota // Clerk does not accept the secret key
 	noticeMachineCache               // the MachineCache fails
+	noticeNoAudience                 // OAuth tokens have no audience
+	noticeUndescribed                // a route takes OAuth tokens outside of every described resource
 	noticeCount
 )
 
