@@ -32,7 +32,7 @@ import (
 type MachineCache interface {
 	// Get returns the value that was put there under key, nil if there is none. No
 	// value that was put there is longer than 64 KiB: of one that is, Get need not read
-	// more. It and Put should return when ctx ends, after 100 milliseconds; they are
+	// more. It and Put should return when ctx ends, after 50 milliseconds; they are
 	// not waited for longer, and after some failures not used for 5 seconds.
 	Get(ctx context.Context, key string) ([]byte, error)
 	// Put keeps value under key, for that long at most.
@@ -90,11 +90,11 @@ func mac(key []byte, purpose string, parts ...[]byte) []byte {
 
 const (
 	// sharedTimeout bounds one use of the shared cache: Clerk is asked after it.
-	sharedTimeout = 100 * time.Millisecond
+	sharedTimeout = 50 * time.Millisecond
 	// sharedPlaces is how many uses there are at a time. Those beyond it do without.
 	sharedPlaces = 256
-	// sharedFailures is after how many failures in a row, sharedPause for how long, the
-	// cache is passed by.
+	// sharedFailures is after how many failures more than successes, and sharedPause for
+	// how long, the cache is passed by.
 	sharedFailures = 5
 	sharedPause    = 5 * time.Second
 )
@@ -109,7 +109,7 @@ type sharedCache struct {
 	places  chan struct{}
 
 	mu      sync.Mutex
-	failed  int       // in a row
+	failed  int       // more often than it worked
 	resting time.Time // it is passed by until then, and after it but for probes
 	probing bool
 }
@@ -185,7 +185,7 @@ func (c *sharedCache) use(do func(context.Context) error) <-chan error {
 	}
 	done := make(chan error, 1)
 	end := func(err error) {
-		c.note(err)
+		c.note(err, probe)
 		done <- err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), sharedTimeout)
@@ -235,13 +235,18 @@ func (c *sharedCache) probed(probe bool) {
 	}
 }
 
-// note counts failures, and tells of them.
-func (c *sharedCache) note(err error) {
+// note counts failures, less successes, and tells of them. Only a probe ends a rest.
+func (c *sharedCache) note(err error, probe bool) {
 	c.mu.Lock()
-	if err == nil {
+	switch {
+	case err == nil && probe:
 		c.failed, c.resting = 0, time.Time{}
-	} else if c.failed++; c.failed >= sharedFailures {
+	case err == nil:
+		c.failed = max(c.failed-1, 0)
+	case c.failed >= sharedFailures-1:
 		c.resting = time.Now().Add(sharedPause)
+	default:
+		c.failed++
 	}
 	c.mu.Unlock()
 	if err != nil {
