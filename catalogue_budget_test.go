@@ -235,7 +235,7 @@ func (c *tally) String() string {
 
 // budgets: while somebody tries out 100 made-up API keys a second, credentials that
 // were seen are never refused, and new ones of other kinds are let in, however many
-// replicas share Clerk's limit.
+// replicas share Clerk's limit; also where it is each replica that gets that many.
 func budgets(t *testing.T, replicas, each int) {
 	limit := &clerkLimit{takes: 20 * time.Millisecond, left: clerkCalls, at: time.Now()}
 	r := newMachineRig(t)
@@ -292,7 +292,8 @@ func budgets(t *testing.T, replicas, each int) {
 	if n := seen.busy.Load(); n != 0 {
 		t.Errorf("%d requests with credentials that were seen are put off", n)
 	}
-	if n := fresh.busy.Load(); n != 0 {
+	// Where it is ten times as bad, a few of those have to come again.
+	if n := fresh.busy.Load(); n != 0 && (each*replicas <= 100 || n > 15) {
 		t.Errorf("%d requests with new M2M tokens are put off", n)
 	}
 }

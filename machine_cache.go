@@ -143,7 +143,8 @@ func (c *sharedCache) get(by *seal, key introspect.Key, kind TokenType) (m *mach
 }
 
 // read returns what the store has under key, and waits for it unless it is passed by.
-func (c *sharedCache) read(key string) (value []byte) {
+func (c *sharedCache) read(key string) []byte {
+	var value []byte // not to be touched before done says that Get is
 	done := c.use(func(ctx context.Context) (err error) {
 		value, err = c.store.Get(ctx, key)
 		return err

@@ -23,7 +23,11 @@ const (
 	Remembered = 5 * time.Second
 	// patience is how long a call may wait for its turn: some time has to be left for
 	// the answer.
-	patience = 2 * time.Second
+	patience = 2500 * time.Millisecond
+	// firstRetry is after how long a call is made again for which there were too many,
+	// and half of how long after that once more. Of unseen credentials, it has its turn
+	// no earlier than all others.
+	firstRetry = 250 * time.Millisecond
 )
 
 // Key is a digest of a credential.
@@ -57,7 +61,7 @@ func (o *Outage) Unwrap() error { return o.Reason }
 
 // TooMany is the answer that there are too many calls. Unseen credentials are not
 // asked about for RetryAfter, and at half the pace after it. The call is made again
-// if there is time.
+// while there is time.
 type TooMany struct {
 	Reason     error
 	RetryAfter time.Duration
@@ -214,15 +218,15 @@ func (d *Desk[T]) run(c *call[T], l *lane, key Key, recall Recall[T], ask Ask[T]
 			return
 		}
 	}
-	for {
+	for again := firstRetry; ; again *= 2 {
 		if err := d.enter(l, latest); err != nil {
 			c.err = err
 			return
 		}
 		value, till, err := d.inTurn(ctx, l, ask)
 		var tooMany *TooMany
-		if errors.As(err, &tooMany) && time.Until(latest) > tooMany.RetryAfter {
-			time.Sleep(tooMany.RetryAfter)
+		if errors.As(err, &tooMany) && time.Until(latest) > again && (l == &d.seen || tooMany.RetryAfter <= patience) {
+			time.Sleep(again)
 			continue
 		}
 		if c.err = err; err == nil {

@@ -245,16 +245,17 @@ func TestPace(t *testing.T) {
 		no := func() error { return &Refusal{errors.New("no")} }
 		count := flood(t, d, 100, 20*time.Second, no)
 		for i, n := range count[:20] {
-			if n != 8+i {
+			if n < 7+i || n > 8+i {
 				t.Errorf("%d calls in second %d", n, i)
 			}
 		}
 		time.Sleep(time.Hour) // nobody asks: that says nothing about how much may be asked
-		if count := flood(t, d, 100, time.Second, no); count[0] > 30 {
-			t.Errorf("%d calls in the first second after an hour", count[0])
+		rate := d.unseen.pace.rate
+		if count := flood(t, d, 100, time.Second, no); count[0] > rate+2 || rate > 32 {
+			t.Errorf("%d calls in the first second after an hour, at a rate of %d", count[0], rate)
 		}
 		time.Sleep(time.Minute)
-		rate := d.unseen.pace.rate
+		rate = d.unseen.pace.rate
 		for range 5 { // of one moment
 			d.leave(d.entered(&d.unseen), &TooMany{errors.New("slow down"), 3 * time.Second})
 		}
@@ -262,8 +263,8 @@ func TestPace(t *testing.T) {
 			t.Errorf("%d a second were too many, now there are %d", rate, got)
 		}
 		count = flood(t, d, 100, 6*time.Second, no)
-		if count[0]+count[1]+count[2] != 0 || count[3] > rate/2 {
-			t.Errorf("%d and then %d calls", count[:3], count[3:6])
+		if count[0]+count[1]+count[2] != 0 || count[3] > rate/2+2 || count[3] < rate/2 {
+			t.Errorf("%d and then %d calls, at a rate that was %d", count[:3], count[3:6], rate)
 		}
 		for range 10 {
 			time.Sleep(2 * time.Second)
@@ -309,12 +310,23 @@ func TestTooMany(t *testing.T) {
 				return "jane", time.Now(), nil
 			}
 		}
-		for _, k := range []Key{key(1), key(2)} {
+		for k, least := range map[Key]time.Duration{key(1): firstRetry, key(2): time.Second} {
 			began := time.Now()
-			if v, err := d.Tell(t.Context(), k, nil, limited(time.Second)); v != "jane" || err != nil || calls.Load() != 2 || time.Since(began) < time.Second {
-				t.Errorf("%q, %v, %d calls", v, err, calls.Load())
+			if v, err := d.Tell(t.Context(), k, nil, limited(time.Second)); v != "jane" || err != nil || calls.Load() != 2 || time.Since(began) < least {
+				t.Errorf("%q, %v, %d calls in %v", v, err, calls.Load(), time.Since(began))
 			}
+			time.Sleep(2 * time.Second)
 		}
+		always := func(context.Context) (string, time.Time, error) {
+			calls.Add(1)
+			return "", time.Time{}, &TooMany{cause, time.Minute}
+		}
+		calls.Store(0)
+		began := time.Now()
+		if _, err := d.Tell(t.Context(), key(1), nil, always); !errors.Is(err, cause) || calls.Load() != 4 || time.Since(began) > Timeout {
+			t.Errorf("%v, %d calls in %v", err, calls.Load(), time.Since(began))
+		}
+		time.Sleep(2 * time.Minute)
 		var b *Busy
 		if _, err := d.Tell(t.Context(), key(3), nil, limited(10*time.Second)); !errors.Is(err, cause) || calls.Load() != 1 {
 			t.Error(err, calls.Load())

@@ -41,10 +41,10 @@ func (l *lane) room(now time.Time) time.Duration {
 	return 0
 }
 
-func (l *lane) take() {
+func (l *lane) take(now time.Time) {
 	l.taken++
 	if l.pace != nil {
-		l.pace.left--
+		l.pace.take(now)
 	}
 }
 
@@ -68,7 +68,7 @@ func (d *Desk[T]) enter(l *lane, latest time.Time) error {
 	d.mu.Lock()
 	now := time.Now()
 	if l.waiting.Len() == 0 && l.room(now) == 0 {
-		l.take()
+		l.take(now)
 		d.mu.Unlock()
 		return nil
 	}
@@ -138,7 +138,7 @@ func (d *Desk[T]) serve(l *lane) {
 		if after != 0 {
 			return
 		}
-		l.take()
+		l.take(now)
 		if turn, ok := l.waiting.Remove(l.waiting.Front()).(chan struct{}); ok {
 			close(turn)
 		}
