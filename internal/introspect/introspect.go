@@ -111,7 +111,7 @@ type Desk[T any] struct {
 	now  func() time.Time
 	size func(T) int
 
-	mu           sync.Mutex
+	mu           sync.RWMutex
 	good         *memory[good[T]]
 	bad          *memory[bad]
 	calls        map[Key]*call[T]
@@ -151,8 +151,8 @@ func New[T any](limits Limits, now func() time.Time, size func(T) int) *Desk[T] 
 // Known returns what is remembered about the credential with that digest, if
 // anything is that may still be repeated.
 func (d *Desk[T]) Known(key Key) (value T, known bool, err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.mu.RLock()
+	defer d.mu.RUnlock()
 	return d.known(key)
 }
 
