@@ -15,7 +15,7 @@ import (
 
 var _ = addRows(rows{
 	"262/subject_of_another_kind": subjectsAreOfTheKind,
-	"265/token_for_another_resource": func(t *testing.T) {
+	"265/token_naminganother_resource": func(t *testing.T) {
 		t.Run("audiences", audiencesInsideAndOutside)
 		t.Run("paths", resourcesByReadings)
 		t.Run("guards", audiencesAtEachGuard)
@@ -271,7 +271,7 @@ func is(a string) func(string) bool { return func(b string) bool { return a == b
 func audiencesAtEachGuard(t *testing.T) {
 	r, describe := described(t, nil, clerkauth.Resource{URL: mcp}, clerkauth.Resource{URL: notes})
 	token := clerkauth.Token(clerkauth.OAuthToken)
-	for_ := func(url string) clerkauth.Access {
+	naming := func(url string) clerkauth.Access {
 		return clerkauth.Token(clerkauth.OAuthToken, clerkauth.Audience(url))
 	}
 	strip := func(h http.Handler) http.Handler { return http.StripPrefix("/mcp", h) }
@@ -283,21 +283,22 @@ func audiencesAtEachGuard(t *testing.T) {
 		want     bool
 	}{
 		"described behind the guard":        {[]clerkauth.Middleware{require(token), describe}, "/mcp", mcp, false},
-		"described between two guards":      {[]clerkauth.Middleware{require(for_(mcp)), describe, require(token)}, "/mcp", mcp, true},
-		"between two guards, for another":   {[]clerkauth.Middleware{require(for_(notes)), describe, require(token)}, "/mcp", notes, false},
+		"described between two guards":      {[]clerkauth.Middleware{require(naming(mcp)), describe, require(token)}, "/mcp", mcp, true},
+		"between two guards, for another":   {[]clerkauth.Middleware{require(naming(notes)), describe, require(token)}, "/mcp", notes, false},
 		"the prefix is stripped":            {[]clerkauth.Middleware{describe, strip, require(token)}, "/mcp/x", mcp, true},
 		"it is stripped, for another":       {[]clerkauth.Middleware{describe, strip, require(token)}, "/mcp/notes", notes, false},
 		"described again when stripped":     {[]clerkauth.Middleware{describe, strip, describe, require(token)}, "/mcp/notes", mcp, false},
+		"described again, for the inner":    {[]clerkauth.Middleware{describe, strip, describe, require(token)}, "/mcp/notes", notes, false},
 		"described again, for both":         {[]clerkauth.Middleware{describe, strip, describe, require(token)}, "/mcp/notes", []string{mcp, notes}, true},
-		"the outer one names it":            {[]clerkauth.Middleware{describe, require(for_("urn:x")), require(token)}, "/other", "urn:x", false},
-		"the inner one names it":            {[]clerkauth.Middleware{describe, require(token), require(for_("urn:x"))}, "/other", "urn:x", false},
-		"both name it":                      {[]clerkauth.Middleware{describe, require(for_("urn:x")), require(for_("urn:x"))}, "/other", "urn:x", true},
-		"they name two":                     {[]clerkauth.Middleware{describe, require(for_("urn:x")), require(for_("urn:y"))}, "/other", "urn:x", false},
-		"they name two, and it is for both": {[]clerkauth.Middleware{describe, require(for_("urn:x")), require(for_("urn:y"))}, "/other", []string{"urn:x", "urn:y"}, true},
-		"public, then for it":               {[]clerkauth.Middleware{describe, require(clerkauth.Public), require(for_("urn:x"))}, "/other", "urn:x", true},
-		"for it, then for nobody's":         {[]clerkauth.Middleware{describe, require(for_("urn:x")), require(clerkauth.AnyOf(clerkauth.Public, token))}, "/other", "urn:x", false},
+		"the outer one names it":            {[]clerkauth.Middleware{describe, require(naming("urn:x")), require(token)}, "/other", "urn:x", false},
+		"the inner one names it":            {[]clerkauth.Middleware{describe, require(token), require(naming("urn:x"))}, "/other", "urn:x", false},
+		"both name it":                      {[]clerkauth.Middleware{describe, require(naming("urn:x")), require(naming("urn:x"))}, "/other", "urn:x", true},
+		"they name two":                     {[]clerkauth.Middleware{describe, require(naming("urn:x")), require(naming("urn:y"))}, "/other", "urn:x", false},
+		"they name two, and it is for both": {[]clerkauth.Middleware{describe, require(naming("urn:x")), require(naming("urn:y"))}, "/other", []string{"urn:x", "urn:y"}, true},
+		"public, then for it":               {[]clerkauth.Middleware{describe, require(clerkauth.Public), require(naming("urn:x"))}, "/other", "urn:x", true},
+		"for it, then for nobody's":         {[]clerkauth.Middleware{describe, require(naming("urn:x")), require(clerkauth.AnyOf(clerkauth.Public, token))}, "/other", "urn:x", false},
 		"not wrapped at all":                {[]clerkauth.Middleware{require(token)}, "/mcp", mcp, false},
-		"not wrapped, for it":               {[]clerkauth.Middleware{require(for_(mcp))}, "/mcp", mcp, true},
+		"not wrapped, for it":               {[]clerkauth.Middleware{require(naming(mcp))}, "/mcp", mcp, true},
 		"Protect":                           {[]clerkauth.Middleware{describe, protect(t, r, clerkauth.Rules{"/{rest...}": token})}, "/mcp", mcp, true},
 		"Protect, for another":              {[]clerkauth.Middleware{describe, protect(t, r, clerkauth.Rules{"/{rest...}": token})}, "/mcp", notes, false},
 		"Protect, outside":                  {[]clerkauth.Middleware{describe, protect(t, r, clerkauth.Rules{"/{rest...}": token})}, "/x", mcp, false},
