@@ -29,6 +29,7 @@ var _ = addRows(rows{
 		for _, replicas := range []int{1, 4, 10} {
 			t.Run(fmt.Sprintf("%d_replicas", replicas), inBubble(func(t *testing.T) { budgets(t, replicas, 100/replicas) }))
 		}
+		t.Run("pace", inBubble(eachKindHasItsPace))
 		t.Run("10_replicas_that_get_100_each", inBubble(func(t *testing.T) { budgets(t, 10, 100) }))
 	},
 	"291/cache_that_fails": func(t *testing.T) {
@@ -298,6 +299,48 @@ func budgets(t *testing.T, replicas, each int) {
 	if n := fresh.busy.Load(); n != 0 && (each*replicas <= 100 || n > 15) {
 		t.Errorf("%d requests with new M2M tokens are put off", n)
 	}
+}
+
+// eachKindHasItsPace: it is asked about 8 unseen credentials of a kind in the first
+// second and about one more in each that follows, not at all for as long as Clerk says,
+// and half as often then; of another kind, nothing changes.
+func eachKindHasItsPace(t *testing.T) {
+	r := newMachineRig(t)
+	guard := r.auth.Require(forAll)
+	var wg sync.WaitGroup
+	flood := func(seconds int) (calls []int) {
+		for range seconds {
+			before := r.srv.Requests(clerkauthtest.APIKeyVerify)
+			for range 100 {
+				wg.Go(func() { ask(guard, bearer("ak_"+rand.Text())) })
+				time.Sleep(10 * time.Millisecond)
+			}
+			calls = append(calls, r.srv.Requests(clerkauthtest.APIKeyVerify)-before)
+		}
+		return calls
+	}
+	for i, n := range flood(12) {
+		if n < 7+i || n > 9+i {
+			t.Errorf("%d calls in second %d", n, i)
+		}
+	}
+	r.srv.Fail(clerkauthtest.APIKeyVerify, 429)
+	r.srv.RetryAfter(clerkauthtest.APIKeyVerify, 5)
+	if n := flood(1)[0]; n > 1 {
+		t.Errorf("%d calls after too many", n)
+	}
+	r.srv.Heal(clerkauthtest.APIKeyVerify)
+	if got := ask(guard, bearer(r.m2m.Token)); !got.entered {
+		t.Errorf("a new token of another kind: %v", got)
+	}
+	calls := flood(6)
+	if n := calls[0] + calls[1] + calls[2]; n != 0 {
+		t.Errorf("%d calls while there are to be none", n)
+	}
+	if n := calls[5]; n < 7 || n > 13 {
+		t.Errorf("%d calls a second afterwards, about 20 were too many", n)
+	}
+	wg.Wait()
 }
 
 // faultyCache is a MachineCache whose methods do what a fault does first.
