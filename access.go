@@ -43,6 +43,7 @@ type verdict struct {
 	outcome  outcome
 	reverify *reverification // what is asked for, where outcome is stale
 	scopes   []string        // what a machine's token would have to have, and has not
+	audience bool            // a machine's token is for somebody else
 }
 
 type outcome int

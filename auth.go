@@ -83,6 +83,10 @@ type facts struct {
 	payload string          // the claims as they were written
 	claims  *claims.Session // nil for a machine
 	scopes  []string        // of a machine
+
+	// audience is whom a machine's credential is for, as far as it says so in a form
+	// that can be read.
+	audience []string
 	// since is when the ages in fva were counted; zero if the token does not say.
 	since time.Time
 	now   func() time.Time

@@ -149,3 +149,29 @@ func BenchmarkRefusedToken(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkRememberedCredential measures what an opaque credential costs of which
+// Clerk was asked before: alone, and on several processors at once.
+func BenchmarkRememberedCredential(b *testing.B) {
+	r := newMachineRig(b)
+	h := r.auth.Require(clerkauth.Token(clerkauth.APIKey)).Func(func(http.ResponseWriter, *http.Request) {})
+	serve := func(next func() bool) {
+		req := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.key.Authorize(req)
+		w := httptest.NewRecorder()
+		for next() {
+			h.ServeHTTP(w, req)
+		}
+		if w.Code != http.StatusOK {
+			b.Error(w.Code)
+		}
+	}
+	b.Run("one", func(b *testing.B) {
+		b.ReportAllocs()
+		serve(b.Loop)
+	})
+	b.Run("many", func(b *testing.B) {
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) { serve(pb.Next) })
+	})
+}

@@ -26,7 +26,7 @@ var machineRows = map[int]func(*testing.T){
 	233: endedCredentials,
 	234: func(t *testing.T) {
 		t.Run("revocation", inBubble(revocationIsSeen))
-		t.Run("keys", cachesHoldNoCredential)
+		t.Run("keys", inBubble(cachesHoldNoCredential))
 	},
 	235: credentialsTravelInBodies,
 }
@@ -205,7 +205,7 @@ func backendAnswers(t *testing.T) {
 		"not found, in another charset":    {status: 404, mediaType: "application/json; charset=utf-8", body: notFound, want: 401, reason: clerkauth.ErrTokenInvalid},
 		"another server's 404":             {status: 404, mediaType: "text/html", body: "<h1>404</h1>", want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"a 404 without a body":             {status: 404, want: 503, reason: clerkauth.ErrBackendUnavailable},
-		"a 404 without errors":             {status: 404, body: `{"errors":[]}`, want: 401, reason: clerkauth.ErrTokenInvalid},
+		"a 404 without errors":             {status: 404, body: `{"errors":[]}`, want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"a 404 in a list":                  {status: 404, body: `[]`, want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"bad request":                      {status: 400, body: notFound, want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"conflict":                         {status: 409, body: notFound, want: 503, reason: clerkauth.ErrBackendUnavailable},
@@ -340,7 +340,7 @@ func endedCredentials(t *testing.T) {
 	// Whom it is for is of the kind.
 	for prefix, subject := range map[string]string{"mt_": "user_1", "oat_": "mch_1"} {
 		r := newMachineRig(t)
-		r.srv.Answer(clerkauthtest.TokenVerify, 200, "application/json", mustJSON(map[string]any{"object": good[prefix]["object"], "id": "x_1", "subject": subject}))
+		r.srv.Answer(clerkauthtest.TokenVerify, 200, "application/json", mustJSON(map[string]any{"object": good[prefix]["object"], "id": "x_1", "subject": subject, "revoked": false, "expired": false}))
 		if got := ask(r.auth.Require(forAll), bearer(prefix+"x")); got.status != 401 {
 			t.Errorf("%s for %s: %v", prefix, subject, got)
 		}
@@ -395,7 +395,7 @@ func revocationIsSeen(t *testing.T) {
 		if got := ask(guard, bearer(late.Token)); got.status != 401 {
 			t.Error(got)
 		}
-		r.srv.Answer(clerkauthtest.APIKeyVerify, 200, "application/json", `{"object":"api_key","id":"ak_1","subject":"user_1"}`)
+		r.srv.Answer(clerkauthtest.APIKeyVerify, 200, "application/json", `{"object":"api_key","id":"ak_1","subject":"user_1","revoked":false,"expired":false}`)
 		time.Sleep(5 * time.Second)
 		if got := ask(guard, bearer(late.Token)); !got.entered {
 			t.Error(got)

@@ -58,7 +58,8 @@ type Config struct {
 
 	// Audience, if not empty, demands that a token's aud holds one of these. A
 	// token without aud is refused then. It is asked of JWTs of every kind and of
-	// opaque OAuth tokens; opaque API keys and machine-to-machine tokens have none.
+	// opaque OAuth tokens; opaque API keys and machine-to-machine tokens have none. Of
+	// OAuth tokens inside of a described [Resource] the resource's URL is asked instead.
 	Audience []string
 
 	// Accept names the kinds of credentials that the program accepts at all. It is
@@ -80,7 +81,8 @@ type Config struct {
 	MachineTTL time.Duration
 
 	// MachineCache shares what Clerk said about opaque credentials with other
-	// replicas of the program. Nil means that each keeps its own.
+	// replicas of the program. Nil means that each keeps its own. While it fails, it is
+	// passed by.
 	MachineCache MachineCache
 
 	// ClockSkew is how far our clock and Clerk's may be apart. 0 means 5 s;

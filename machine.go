@@ -24,11 +24,21 @@ type machine struct {
 	Audience  []string        `json:"audience,omitempty"`
 	IssuedAt  time.Time       `json:"issued_at,omitzero"`
 	ExpiresAt time.Time       `json:"expires_at,omitzero"`
+
+	who *Auth // who presents it, if that is kept
+}
+
+// remembered returns m with the identity of who presents it, which is the same each
+// time.
+func (m *machine) remembered(now func() time.Time) *machine {
+	who := m.auth(now)
+	m.who = &who
+	return m
 }
 
 // size is about how many bytes m takes.
 func (m *machine) size() int {
-	n := 512 + len(m.ID) + len(m.Subject) + len(m.Name) + len(m.ClientID) + len(m.Claims)
+	n := 1024 + len(m.ID) + len(m.Subject) + len(m.Name) + len(m.ClientID) + 2*len(m.Claims)
 	for _, list := range [][]string{m.Scopes, m.Audience} {
 		for _, s := range list {
 			n += 16 + len(s)
@@ -47,7 +57,7 @@ func (m *machine) auth(now func() time.Time) Auth {
 		ClientID:  m.ClientID,
 		IssuedAt:  m.IssuedAt,
 		ExpiresAt: m.ExpiresAt,
-		proof:     newProof(facts{payload: string(m.Claims), scopes: m.Scopes, now: now}),
+		proof:     newProof(facts{payload: string(m.Claims), scopes: m.Scopes, audience: m.Audience, now: now}),
 	}
 	if len(m.Claims) == 0 {
 		who.proof.payload = "null" // it was created without claims
@@ -76,6 +86,9 @@ func (a *core) verifyMachine(ctx context.Context, u *unverified) (Auth, error) {
 	if reason := a.judgeMachine(m); reason != "" {
 		return Auth{}, newError(reason, nil)
 	}
+	if m.who != nil {
+		return *m.who, nil
+	}
 	return m.auth(a.now), nil
 }
 
@@ -85,15 +98,24 @@ func (a *core) judgeMachine(m *machine) Reason {
 	switch {
 	case !claims.UsableID(m.ID) || !claims.UsableID(m.Subject):
 		return ErrTokenClaims
-	case m.Type == M2MToken && !strings.HasPrefix(m.Subject, "mch_"):
-		return ErrTokenClaims
-	case m.Type == OAuthToken && !strings.HasPrefix(m.Subject, "user_"):
+	case !ownedBy(m.Type, m.Subject):
 		return ErrTokenClaims
 	case m.Type == M2MToken && a.machineID != "" && !slices.Contains(m.Scopes, a.machineID):
 		return ErrTokenParty // it is for other machines
 	default:
 		return ""
 	}
+}
+
+// owners are what the ids begin with that credentials of a kind may be for.
+var owners = map[TokenType][]string{APIKey: {"user_", "org_"}, M2MToken: {"mch_"}, OAuthToken: {"user_"}}
+
+// ownedBy reports whether a credential of that kind may be for subject, whatever its
+// form.
+func ownedBy(kind TokenType, subject string) bool {
+	return slices.ContainsFunc(owners[kind], func(prefix string) bool {
+		return len(subject) > len(prefix) && strings.HasPrefix(subject, prefix)
+	})
 }
 
 // verifyMachineJWT verifies a JWT of a machine with the instance's keys. Who it
@@ -123,11 +145,12 @@ func (a *core) verifyMachineJWT(ctx context.Context, u *unverified) (*machine, e
 	if u.kind == kindOAuth && slices.Contains(c.Audience, "") {
 		c.AudienceIs = claims.Odd // not even in part
 	}
-	reason := a.judge(&c.Registered, a.now(), func() bool { return true })
-	if reason == "" && c.ScopesIs == claims.Odd {
-		reason = ErrTokenClaims
+	judged := c.Registered
+	if u.kind == kindOAuth { // which audience is demanded depends on the route: see judgeAudience
+		judged.AudienceIs, judged.Audience = claims.Present, a.audience
 	}
-	if reason == "" && u.kind == kindAPIKey && !strings.HasPrefix(c.Subject, "user_") && !strings.HasPrefix(c.Subject, "org_") {
+	reason := a.judge(&judged, a.now(), func() bool { return true })
+	if reason == "" && c.ScopesIs == claims.Odd {
 		reason = ErrTokenClaims
 	}
 	if reason != "" {
@@ -143,6 +166,9 @@ func (a *core) verifyMachineJWT(ctx context.Context, u *unverified) (*machine, e
 		Scopes:    c.Scopes,
 		Claims:    json.RawMessage(u.token.Payload),
 		ExpiresAt: time.Unix(c.ExpiresAt.Unix, 0),
+	}
+	if c.AudienceIs == claims.Present {
+		m.Audience = c.Audience
 	}
 	if c.IssuedAt.Is == claims.Present {
 		m.IssuedAt = time.Unix(c.IssuedAt.Unix, 0)

@@ -87,6 +87,7 @@ func TestSharedAnswersAreNoOlder(t *testing.T) {
 				if !admits(replica(0), credential) {
 					t.Errorf("a good %s is refused", credential.Kind)
 				}
+				synctest.Wait() // nobody waits for the store
 			}
 			if n := r.srv.Requests(clerkauthtest.TokenVerify) - before; n != 1 {
 				t.Fatalf("%s: %d calls", credential.Kind, n)
@@ -117,6 +118,7 @@ func TestSharedAnswersAreNoOlder(t *testing.T) {
 		if !admits(replica(0), key) {
 			t.Fatal("a good key is refused")
 		}
+		synctest.Wait()
 		r.srv.Revoke(key)
 		clock = 0
 		if admits(replica(0), key) {
@@ -140,6 +142,7 @@ func cachesHoldNoCredential(t *testing.T) {
 			t.Errorf("a credential of %d bytes passes for one of %d", len(other), len(key))
 		}
 	}
+	synctest.Wait()
 	if len(store.values) == 0 {
 		t.Fatal("nothing is kept")
 	}
@@ -222,6 +225,7 @@ func TestSharedAnswersComeBeforeThePlaces(t *testing.T) {
 		if got := ask(other.Require(forAll), bearer(r.key.Token)); !got.entered {
 			t.Fatal(got)
 		}
+		synctest.Wait()
 		guard := r.auth.Require(forAll)
 		var wg sync.WaitGroup
 		for i := range 100 {
@@ -236,6 +240,7 @@ func TestSharedAnswersComeBeforeThePlaces(t *testing.T) {
 		if got := ask(other.Require(forAll), bearer(second.Token)); !got.entered {
 			t.Fatal(got)
 		}
+		synctest.Wait()
 		r.srv.Fail(clerkauthtest.TokenVerify, 429)
 		ask(guard, bearer("ak_stranger"))
 		if got := ask(guard, bearer(second.Token)); !got.entered {

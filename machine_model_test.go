@@ -166,12 +166,13 @@ func FuzzAnswer(f *testing.F) {
 		got := ask(newAuthFor(t, srv, acceptAll).Require(clerkauth.Token(clerkauth.APIKey)), bearer("ak_fuzz"))
 		var said struct {
 			Object, ID, Subject string
-			Revoked, Expired    bool
+			Revoked, Expired    *bool
 			Expiration          *int64
 		}
+		is := func(b *bool, want bool) bool { return b != nil && *b == want }
 		// It may be let in only if another reader finds it good, too.
 		readable := json.Unmarshal([]byte(body), &said) == nil
-		ok := readable && status < 300 && said.Object == "api_key" && said.ID != "" && said.Subject != "" && !said.Revoked && !said.Expired &&
+		ok := readable && status < 300 && said.Object == "api_key" && said.ID != "" && said.Subject != "" && is(said.Revoked, false) && is(said.Expired, false) &&
 			(said.Expiration == nil || *said.Expiration > srv.Now().UnixMilli())
 		if got.entered && !ok || got.status != 200 && got.status != 401 && got.status != 503 || body == good && status == 200 && !got.entered {
 			t.Errorf("%d %q: %v", status, body, got)

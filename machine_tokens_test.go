@@ -262,7 +262,7 @@ func TestMachineAudience(t *testing.T) {
 				t.Errorf("%s for %v: %v", credential.Kind, c.audience, got)
 			}
 		}
-		r.srv.Answer(clerkauthtest.OAuthVerify, 200, "application/json", mustJSON(map[string]any{"object": "clerk_idp_oauth_access_token", "id": "oat_1", "subject": "user_1", "aud": c.audience}))
+		r.srv.Answer(clerkauthtest.OAuthVerify, 200, "application/json", mustJSON(map[string]any{"object": "clerk_idp_oauth_access_token", "id": "oat_1", "subject": "user_1", "aud": c.audience, "revoked": false, "expired": false}))
 		if got := ask(guard, bearer(fmt.Sprintf("oat_%p", &c))); got.entered != c.want {
 			t.Errorf("opaque, for %v: %v", c.audience, got)
 		}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/clerk/clerk-sdk-go/v2"
@@ -49,6 +50,8 @@ type core struct {
 	opaque       *opaque
 	// proxy is where browsers find the Frontend API, if not at its own host.
 	proxy string
+	// describes says that there are described resources: see ProtectedResource.
+	describes atomic.Bool
 	// authorizationServer is the issuer of OAuth tokens: the Frontend API.
 	authorizationServer string
 	// How to answer.
@@ -350,6 +353,11 @@ func (a *core) decide(s *State, access Access, r *http.Request) *Error {
 			s = &nobody
 		}
 	}
+	if s.who.machine() {
+		if err := a.judgeAudience(s, access, r); err != nil {
+			return err
+		}
+	}
 	return a.ask(s, access, r)
 }
 
@@ -372,6 +380,8 @@ func (a *core) ask(s *State, access Access, r *http.Request) *Error {
 		switch {
 		case s.err != nil:
 			return s.err
+		case v.audience:
+			return newError(ErrTokenClaims, nil)
 		case s.bearer:
 			return newError(ErrTokenType, nil) // a good one, of another kind
 		default:

@@ -23,6 +23,8 @@ const (
 	noticeParty                       // tokens name a party that nobody configured
 	noticeNoToken                     // callers send what is not even meant to be a token
 	noticeDelivery                    // deliveries of webhooks are not authentic
+	noticeNoAudience                  // OAuth tokens have no audience
+	noticeUndescribed                 // a route takes OAuth tokens outside of every described resource
 	noticeCount
 )
 

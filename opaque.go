@@ -3,72 +3,80 @@ package clerkauth
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
-	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/clerk/clerk-sdk-go/v2"
-	"github.com/clerk/clerk-sdk-go/v2/apikey"
-	"github.com/clerk/clerk-sdk-go/v2/m2m_token"
 
-	"github.com/clerkauth/clerkauth/internal/claims"
 	"github.com/clerkauth/clerkauth/internal/introspect"
-	"github.com/clerkauth/clerkauth/internal/strictjson"
-	"github.com/clerkauth/clerkauth/internal/unixtime"
 )
 
 const (
-	opaqueTimeout = 3 * time.Second
-	// maxAnswer is how much of an answer about a credential is read.
+	// maxAnswer is how much of an answer about a credential is read, and how long a
+	// value in a MachineCache may be.
 	maxAnswer = 64 << 10
 	// defaultMachineTTL is how late a revocation is seen.
 	defaultMachineTTL = 30 * time.Second
-	// pauseAfterRefusal is how long Clerk is not asked after it has refused our
-	// secret key, and pauseAfterLimit after it has said that we ask too much, if it
-	// has not said how long.
+	// pauseAfterRefusal is how long Clerk is not asked after it has refused our secret
+	// key; about credentials that were good before, for pauseSeen.
 	pauseAfterRefusal = 5 * time.Second
-	pauseAfterLimit   = time.Second
-	maxPause          = time.Minute
+	pauseSeen         = time.Second
+	// pauseAfterLimit is how long it is not asked after it has said that we ask too
+	// much, if it has not said how long, and maxPause at most.
+	pauseAfterLimit = time.Second
+	maxPause        = time.Minute
 )
 
-var opaqueLimits = introspect.Limits{
-	Calls:      32,
-	Strangers:  24,
-	Recalls:    256,
-	Timeout:    opaqueTimeout,
-	Remembered: 10_000,
-	Bytes:      32 << 20,
-	Refused:    5 * time.Second,
-	// Clerk's own limit is 1,000 requests in 10 s for all that an instance does.
-	RefusedPerSecond: 20,
-	RefusedAtOnce:    500,
-	Probe:            time.Second,
+// opaqueLimits are those of each kind of credentials.
+var opaqueLimits = introspect.Limits{Answers: 10_000, Bytes: 16 << 20}
+
+// maxSecret is how long an opaque credential may be behind its prefix.
+const maxSecret = 512
+
+// looksOpaque reports whether credential, which begins with a kind's prefix, looks
+// like an opaque one. What does not is never sent to anybody.
+func looksOpaque(credential string) bool {
+	_, secret, _ := strings.Cut(credential, "_")
+	if secret == "" || len(secret) > maxSecret {
+		return false
+	}
+	for i := range len(secret) {
+		if !opaqueCharacters[secret[i]] {
+			return false
+		}
+	}
+	return true
 }
 
-// opaquePattern is what opaque credentials look like. What does not is never
-// sent to anybody.
-var opaquePattern = regexp.MustCompile(`\A(ak|mt|oat)_[A-Za-z0-9_-]{1,512}\z`)
+var opaqueCharacters = func() (set [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") {
+		set[c] = true
+	}
+	return set
+}()
 
 // opaque verifies credentials that say nothing about themselves, by asking
 // Clerk's Backend API.
 type opaque struct {
-	now     func() time.Time
-	ttl     time.Duration // 0: an answer is not repeated
-	shared  *sharedCache  // nil: there is none
-	secret  *verifier     // nil: there is no secret key
-	machine *verifier     // for machine-to-machine tokens
+	now    func() time.Time
+	ttl    time.Duration // 0: an answer is not repeated
+	shared *sharedCache  // nil: there is none
+	by     [kindForeign]*verifier
 }
 
-// verifier is a secret key to ask with, and what was said to who asked with it.
+// verifier asks about credentials of one kind with a secret key, and remembers what
+// was said to whoever asked with it. Each kind has its own, so that those who make
+// up credentials of one kind use up nothing of another's.
 type verifier struct {
-	variable string // in the environment
-	config   *clerk.ClientConfig
-	seal     seal
+	variable string // of the secret key, in the environment
+	instance bool   // the key is the instance's, not a machine's
+	question question
+	backend  clerk.Backend
+	seal     *seal
 	desk     *introspect.Desk[*machine]
 }
 
@@ -84,20 +92,29 @@ func newOpaque(a *core, c Config) *opaque {
 	}
 	client := *a.client
 	client.Transport = recorder{client.Transport}
-	with := func(variable string, key Secret) *verifier {
-		if key.IsZero() {
-			return nil
+	for k, q := range questions {
+		variable, key := "CLERK_SECRET_KEY", c.SecretKey
+		if k == kindM2M && !c.MachineSecretKey.IsZero() {
+			variable, key = "CLERK_MACHINE_SECRET_KEY", c.MachineSecretKey
 		}
-		config := &clerk.ClientConfig{}
-		config.HTTPClient = &client
-		config.URL = clerk.String(a.backend.String()) // these paths have no version
-		config.Key = clerk.String(key.reveal())
-		return &verifier{variable, config, newSeal(key), introspect.New(opaqueLimits, o.now, (*machine).size)}
+		if key.IsZero() {
+			continue
+		}
+		o.by[k] = &verifier{
+			variable: variable,
+			instance: key == c.SecretKey,
+			question: q,
+			backend: clerk.NewBackend(&clerk.BackendConfig{
+				HTTPClient: &client,
+				URL:        clerk.String(a.backend.String()), // these paths have no version
+				Key:        clerk.String(key.reveal()),
+			}),
+			seal: newSeal(key),
+			desk: introspect.New(opaqueLimits, o.now, (*machine).size),
+		}
 	}
-	o.secret = with("CLERK_SECRET_KEY", c.SecretKey)
-	o.machine = cmp.Or(with("CLERK_MACHINE_SECRET_KEY", c.MachineSecretKey), o.secret)
 	if c.MachineCache != nil {
-		o.shared = &sharedCache{store: c.MachineCache, notices: a.notices, now: o.now, places: make(chan struct{}, sharedPlaces)}
+		o.shared = newSharedCache(c.MachineCache, a.notices, o.now)
 	}
 	return o
 }
@@ -105,37 +122,53 @@ func newOpaque(a *core, c Config) *opaque {
 // verifyOpaque verifies an opaque credential: by what Clerk said about it lately,
 // or says now.
 func (a *core) verifyOpaque(ctx context.Context, u *unverified) (*machine, error) {
-	o := a.opaque
-	by := o.secret
-	if u.kind == kindM2M {
-		by = o.machine
-	}
+	by := a.opaque.by[u.kind]
 	if by == nil {
 		return nil, newError(ErrTokenType, nil) // JWTs alone are accepted
 	}
-	if !opaquePattern.MatchString(u.raw) {
+	if !looksOpaque(u.raw) {
 		return nil, newError(ErrTokenInvalid, nil)
 	}
-	if by == o.secret {
+	if by.instance {
 		if err := a.provenSecret(ctx); err != nil {
 			return nil, err
 		}
 	}
 	key := by.seal.digest(u.raw)
+	m, known, err := by.desk.Known(key)
+	if !known {
+		m, err = a.tell(ctx, u, by, key)
+	}
+	if err != nil {
+		return nil, opaqueError(err)
+	}
+	if !m.ExpiresAt.IsZero() && !m.ExpiresAt.After(a.opaque.now()) {
+		return nil, newError(ErrTokenExpired, nil)
+	}
+	return m, nil
+}
+
+// tell finds out about a credential of which nothing is remembered.
+func (a *core) tell(ctx context.Context, u *unverified, by *verifier, key introspect.Key) (*machine, error) {
+	o := a.opaque
 	var recall introspect.Recall[*machine]
 	if o.shared != nil && o.ttl > 0 {
-		recall = func(ctx context.Context) (*machine, time.Time, bool) {
-			m, asked := o.shared.get(ctx, by.seal, key, u.kind.name())
+		recall = func() (*machine, time.Time, bool) {
+			m, asked := o.shared.get(by.seal, key, u.kind.name())
+			if m == nil {
+				return nil, time.Time{}, false
+			}
 			until := asked.Add(o.ttl)
-			return m, until, m != nil && until.After(o.now())
+			return m.remembered(a.now), until, until.After(o.now())
 		}
 	}
-	m, err := by.desk.Tell(ctx, key, recall, func(ctx context.Context) (*machine, time.Time, error) {
+	return by.desk.Tell(ctx, key, recall, func(ctx context.Context) (*machine, time.Time, error) {
 		asked := o.now()
 		m, err := a.askClerk(ctx, u.kind, u.raw, by)
 		if err != nil {
 			return nil, time.Time{}, err
 		}
+		m.remembered(a.now)
 		until := asked.Add(o.ttl)
 		if !m.ExpiresAt.IsZero() && m.ExpiresAt.Before(until) {
 			until = m.ExpiresAt
@@ -145,27 +178,10 @@ func (a *core) verifyOpaque(ctx context.Context, u *unverified) (*machine, error
 			return m, now, nil
 		}
 		if until.After(now) {
-			o.shared.put(ctx, by.seal, key, m, asked, until)
+			o.shared.put(by.seal, key, m, asked, until)
 		}
 		return m, until, nil
 	})
-	if err != nil {
-		return nil, opaqueError(err)
-	}
-	if !m.ExpiresAt.IsZero() && !m.ExpiresAt.After(o.now()) {
-		return nil, newError(ErrTokenExpired, nil)
-	}
-	if u.kind == kindOAuth {
-		// RFC 9068 section 4 for what is no JWT: Clerk tells the audience.
-		is := claims.Absent
-		if len(m.Audience) > 0 {
-			is = claims.Present
-		}
-		if !a.checkAudience(is, m.Audience) {
-			return nil, newError(ErrTokenClaims, nil)
-		}
-	}
-	return m, nil
 }
 
 // opaqueError puts the reason for which there is no answer into our words.
@@ -187,149 +203,43 @@ func opaqueError(err error) *Error {
 	}
 }
 
-// askClerk verifies a credential with the Backend API.
+// askClerk verifies a credential with the Backend API. An answer is about the
+// credential only if it says so in Clerk's own form; a 401 is about our secret key,
+// a 429 about how much we ask. A 5xx is about Clerk. Any other says nothing.
 func (a *core) askClerk(ctx context.Context, k kind, credential string, by *verifier) (*machine, error) {
 	seen := &exchange{}
 	ctx = context.WithValue(ctx, exchangeKey{}, seen)
-	var (
-		said said
-		raw  clerk.APIResource
-		err  error
-	)
-	// What these clients return as an error may quote the whole answer: it is only
-	// asked whether it is one of Clerk's.
-	switch k {
-	case kindAPIKey:
-		var key *clerk.APIKey
-		key, err = apikey.NewClient(by.config).Verify(ctx, &apikey.VerifyParams{Secret: credential})
-		if err == nil {
-			raw = key.APIResource
-			said = saidOf("api_key", key.Object, key.Revoked, key.Expired, key.Expiration, key.CreatedAt,
-				machine{ID: key.ID, Subject: key.Subject, Name: key.Name, Scopes: key.Scopes, Claims: key.Claims})
-		}
-	case kindM2M:
-		var token *clerk.M2MToken
-		token, err = m2m_token.NewClient(by.config).Verify(ctx, &m2m_token.VerifyParams{Token: credential})
-		if err == nil {
-			raw = token.APIResource
-			said = saidOf("machine_to_machine_token", token.Object, token.Revoked, token.Expired, token.Expiration, token.CreatedAt,
-				machine{ID: token.ID, Subject: token.Subject, Scopes: token.Scopes, Claims: token.Claims})
-		}
-	default:
-		token := &oauthAccessToken{}
-		request := clerk.NewAPIRequest(http.MethodPost, "/oauth_applications/access_tokens/verify")
-		request.SetParams(&oauthVerifyParams{AccessToken: credential})
-		err = clerk.NewBackend(&by.config.BackendConfig).Call(ctx, request, token)
-		if err == nil {
-			raw = token.APIResource
-			said = saidOf("clerk_idp_oauth_access_token", token.Object, token.Revoked, token.Expired, token.Expiration, token.CreatedAt,
-				machine{ID: token.ID, Subject: token.Subject, ClientID: token.ClientID, Scopes: token.Scopes, Audience: token.Audience})
-		}
-	}
+	request := clerk.NewAPIRequest(http.MethodPost, by.question.path)
+	request.SetParams(by.question.params(credential))
+	var answer clerk.APIResource
+	err := by.backend.Call(ctx, request, &answer)
+	// What it returns as an error may quote the whole answer, and is kept from everybody.
 	var theirs *clerk.APIErrorResponse
+	status := seen.status
 	switch {
-	case err == nil && seen.status < 300 && isObject(raw.Response):
-		said.machine.Type = k.name()
-		return said.judge(a.opaque.now())
-	case seen.status == http.StatusNotFound && errors.As(err, &theirs): // with Clerk's errors: not another server's
+	case status == 0:
+		return nil, newError(ErrBackendUnavailable, errors.New("backend api cannot be reached"))
+	case status/100 == 2 && err != nil && answer.Response == nil:
+		return nil, newError(ErrBackendUnavailable, errors.New("backend api did not finish its answer"))
+	case status/100 == 2:
+		if s, ok := readAnswer(k, string(answer.Response.RawJSON)); ok {
+			return s.judge(by.question.object, a.opaque.now())
+		}
+	case status == http.StatusNotFound && errors.As(err, &theirs) && saysNotFound(string(theirs.Response.RawJSON)):
 		return nil, &introspect.Refusal{Reason: newError(ErrTokenInvalid, nil)}
-	case seen.status == http.StatusUnauthorized:
+	case status == http.StatusUnauthorized:
 		a.secretRefused(by.variable)
-		why := newError(ErrSecretKeyInvalid, nil)
-		by.desk.Pause(pauseAfterRefusal, why)
-		return nil, why
-	case seen.status == http.StatusTooManyRequests:
+		return nil, &introspect.Closed{Reason: newError(ErrSecretKeyInvalid, nil), Unseen: pauseAfterRefusal, Seen: pauseSeen}
+	case status == http.StatusTooManyRequests:
 		why := newError(ErrBackendUnavailable, errors.New("backend api is asked too often"))
 		why.RetryAfter = min(max(seen.retryAfter, pauseAfterLimit), maxPause)
-		by.desk.Pause(why.RetryAfter, why)
-		return nil, why
-	case seen.status != 0:
-		return nil, newError(ErrBackendUnavailable, fmt.Errorf("backend api answered %d, which says nothing about the credential", seen.status))
-	default:
-		return nil, newError(ErrBackendUnavailable, errors.New("backend api cannot be reached"))
+		return nil, &introspect.TooMany{Reason: why, RetryAfter: why.RetryAfter}
+	case status >= http.StatusInternalServerError:
+		return nil, newError(ErrBackendUnavailable, fmt.Errorf("backend api answered %d", status))
 	}
-}
-
-// said is what Clerk says about a credential.
-type said struct {
-	object           string // what the answer has to be, and what it is
-	is               string
-	revoked, expired bool
-	machine          machine
-}
-
-func saidOf(object, is string, revoked, expired bool, expiration *int64, createdAt int64, m machine) said {
-	// In milliseconds; those of OAuth tokens are in seconds.
-	if expiration != nil {
-		m.ExpiresAt = unixtime.Read(max(*expiration, 0)) // Go's zero time would be never
-	}
-	if createdAt > 0 {
-		m.IssuedAt = unixtime.Read(createdAt)
-	}
-	m.Scopes = slices.DeleteFunc(m.Scopes, func(s string) bool { return s == "" }) // null in a list, too
-	return said{object, is, revoked, expired, m}
-}
-
-// judge refuses what Clerk says is no longer good, whatever the status with which
-// it says so, and what is not about such a credential.
-func (s said) judge(now time.Time) (*machine, error) {
-	var reason Reason
-	switch {
-	case s.is != s.object, s.revoked, !claims.UsableID(s.machine.ID), !claims.UsableID(s.machine.Subject):
-		reason = ErrTokenInvalid
-	case s.expired, !s.machine.ExpiresAt.IsZero() && !s.machine.ExpiresAt.After(now):
-		reason = ErrTokenExpired
-	default:
-		return &s.machine, nil
-	}
-	return nil, &introspect.Refusal{Reason: newError(reason, nil)}
-}
-
-// isObject tells whether an answer is a JSON object in which no name stands twice, in
-// whatever case, as encoding/json reads it: who read the first and who the last would
-// see two credentials.
-func isObject(r *clerk.APIResponse) bool {
-	if r == nil {
-		return false
-	}
-	members, err := strictjson.Object(string(r.RawJSON), nil)
-	return err == nil && !twins(members)
-}
-
-// oauthAccessToken is what the Backend API says about an OAuth access token, for
-// which clerk-sdk-go has no type.
-type oauthAccessToken struct {
-	clerk.APIResource
-	Object     string   `json:"object"`
-	ID         string   `json:"id"`
-	ClientID   string   `json:"client_id"`
-	Subject    string   `json:"subject"`
-	Scopes     []string `json:"scopes"`
-	Audience   audience `json:"aud"`
-	Revoked    bool     `json:"revoked"`
-	Expired    bool     `json:"expired"`
-	Expiration *int64   `json:"expiration"`
-	CreatedAt  int64    `json:"created_at"`
-}
-
-type oauthVerifyParams struct {
-	clerk.APIParams
-	AccessToken string `json:"access_token"`
-}
-
-// audience is a string or a list of strings; anything else is as good as none.
-type audience []string
-
-func (a *audience) UnmarshalJSON(data []byte) error {
-	var one string
-	var list []string
-	switch {
-	case json.Unmarshal(data, &one) == nil && one != "":
-		*a = audience{one}
-	case json.Unmarshal(data, &list) == nil && !slices.Contains(list, ""):
-		*a = list
-	}
-	return nil
+	why := newError(ErrBackendUnavailable, fmt.Errorf("backend api answered %d, which says nothing about the credential", status))
+	why.RetryAfter = introspect.Remembered
+	return nil, &introspect.Outage{Reason: why}
 }
 
 // exchange is what a call to Clerk came to.

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/clerkauth/clerkauth/internal/route"
 )
 
 // Resource is what clients learn about a protected resource before they ask
@@ -26,6 +29,11 @@ type Resource struct {
 	// AuthorizationServers are the issuers of tokens for the resource. Nil means the
 	// Clerk instance: [Config.FrontendURL], or the host in the publishable key.
 	AuthorizationServers []string
+	// InsecureAnyAudience accepts OAuth tokens whatever resource they were issued for,
+	// unless [Config.Audience] names one. Whoever holds a token for another server of
+	// the instance can then use it here, and that server is such a holder. Defaults to
+	// requiring URL as the audience.
+	InsecureAnyAudience bool
 }
 
 // metadata is the document that describes a resource (RFC 9728 section 3.2).
@@ -40,10 +48,11 @@ type metadata struct {
 
 // resource is a Resource that is served.
 type resource struct {
-	document metadata
-	path     string // of the resource, without a slash at the end
-	served   string // path of the document
-	metadata string // URL of the document
+	document    metadata
+	segments    []string // of the resource's path
+	served      string   // path of the document
+	metadata    string   // URL of the document
+	anyAudience bool
 }
 
 // wellKnown begins the path of a document (RFC 9728 section 3).
@@ -61,7 +70,17 @@ const wellKnown = "/.well-known/oauth-protected-resource"
 //	mux.Handle("/mcp", auth.Require(clerkauth.Token(clerkauth.OAuthToken, clerkauth.Scope("notes:read")))(handler))
 //	http.ListenAndServe(":8080", describe(mux))
 //
-// It protects nothing by itself, and belongs around everything that does. The error
+// A request is inside of a resource if any reading of its path is the resource's or
+// below it, in whatever case: as [Authenticator.Protect] reads paths. The host plays no
+// part. Of several resources that one reading is in, the one with the longest path
+// counts; where readings are in different ones, all of them do. Inside of a resource,
+// guards require its URL as the audience of OAuth tokens (RFC 8707), in the place of
+// [Config.Audience]; see [Resource.InsecureAnyAudience]. Outside of all resources,
+// guards of the same Authenticator accept an OAuth token only if the route requires
+// [Audience] of it: what is not described may be another resource.
+//
+// It belongs around everything that it describes, guards included: those that it is
+// not around are outside. Describe all resources of a server in one call. The error
 // joins every mistake in resources.
 func (a *Authenticator) ProtectedResource(resources ...Resource) (Middleware, error) {
 	var wrong mistakes
@@ -84,7 +103,8 @@ func (a *Authenticator) ProtectedResource(resources ...Resource) (Middleware, er
 		return nil, fmt.Errorf("clerkauth: protected resource: %w", err)
 	}
 	// The one whose path is the longest knows best about what is below it.
-	slices.SortStableFunc(described, func(x, y *resource) int { return len(y.path) - len(x.path) })
+	slices.SortStableFunc(described, func(x, y *resource) int { return len(y.segments) - len(x.segments) })
+	a.core.describes.Store(true)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			for _, d := range described {
@@ -93,24 +113,142 @@ func (a *Authenticator) ProtectedResource(resources ...Resource) (Middleware, er
 					return
 				}
 			}
-			for _, d := range described {
-				if below, ok := strings.CutPrefix(r.URL.Path, d.path); ok && (below == "" || below[0] == '/') {
-					r = r.WithContext(context.WithValue(r.Context(), resourceKey{}, d))
-					break
-				}
+			if at := placeAmong(described, r); at != nil {
+				r = r.WithContext(context.WithValue(r.Context(), placeKey{}, at))
 			}
 			next.ServeHTTP(w, r)
 		})
 	}, nil
 }
 
-// resourceKey is where the resource that a request is for is kept.
-type resourceKey struct{}
+// place is where a request goes among described resources.
+type place struct {
+	in []*resource // that some reading of its path is in, of u.Path first
+	// unreadable says that no two programs agree on its path.
+	unreadable bool
+}
+
+// placeKey is where the place of a request is kept.
+type placeKey struct{}
+
+// placeOf returns where r goes; the zero place is outside of all resources.
+func placeOf(r *http.Request) place {
+	if at, ok := r.Context().Value(placeKey{}).(*place); ok {
+		return *at
+	}
+	return place{}
+}
+
+// placeAmong returns where r goes among described, in addition to where it goes
+// already; nil if it is outside.
+func placeAmong(described []*resource, r *http.Request) *place {
+	at := place{}
+	readings, err := route.Readings(r.URL)
+	at.unreadable = err != nil
+	for _, reading := range readings {
+		i := slices.IndexFunc(described, func(d *resource) bool { return d.holds(reading) })
+		if i >= 0 && !slices.Contains(at.in, described[i]) {
+			at.in = append(at.in, described[i])
+		}
+	}
+	if len(at.in) == 0 && !at.unreadable {
+		return nil
+	}
+	outer := placeOf(r)
+	at.in, at.unreadable = append(at.in, outer.in...), at.unreadable || outer.unreadable
+	return &at
+}
+
+// holds reports whether a path is the resource's or below it. Letters are compared
+// without case, as guards compare them.
+func (d *resource) holds(path string) bool {
+	rest := strings.TrimPrefix(path, "/")
+	for _, want := range d.segments {
+		var segment string
+		if segment, rest, _ = strings.Cut(rest, "/"); !strings.EqualFold(segment, want) {
+			return false
+		}
+	}
+	return true
+}
 
 // resourceOf returns the resource that r is for, nil if it is for none.
 func resourceOf(r *http.Request) *resource {
-	of, _ := r.Context().Value(resourceKey{}).(*resource)
-	return of
+	if at := placeOf(r); len(at.in) > 0 {
+		return at.in[0]
+	}
+	return nil
+}
+
+// sameResource reports whether two URLs name one resource.
+func sameResource(a, b string) bool {
+	return strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/")
+}
+
+// isFor reports whether a machine's credential was issued for the resource with that
+// URL.
+func isFor(who Auth, url string) bool {
+	return who.proof != nil && slices.ContainsFunc(who.proof.audience, func(aud string) bool { return sameResource(aud, url) })
+}
+
+// judgeAudience tells why the machine in s, whose credential is verified, may not use
+// it for r on a route with access: because it was issued for another resource, nil if
+// not. Each guard asks, for each has its own route.
+func (a *core) judgeAudience(s *State, access Access, r *http.Request) *Error {
+	who, of := s.who, tokenTypes[s.who.TokenType]
+	at := placeOf(r)
+	outside := false
+	if of == kindOAuth {
+		if at.unreadable {
+			return newError(ErrRequestTarget, nil)
+		}
+		demanded := a.audience
+		for _, d := range at.in {
+			if d.anyAudience {
+				continue
+			}
+			demanded = nil
+			if !isFor(who, d.document.Resource) {
+				return a.wrongAudience(who)
+			}
+		}
+		held := who.proof.audience
+		if len(demanded) > 0 && !slices.ContainsFunc(held, func(aud string) bool { return slices.Contains(demanded, aud) }) {
+			return a.wrongAudience(who)
+		}
+		outside = len(at.in) == 0 && a.describes.Load()
+	}
+	// What the route itself requires is checked with its access; but where there is no
+	// other way in, it is wrong for everybody.
+	named, optional := audiencesOf(access, of)
+	switch {
+	case outside && len(named) == 0:
+		a.notices.tell(noticeUndescribed, slog.LevelWarn, "an OAuth token was refused on a route that is in no described resource: let the ProtectedResource middleware wrap the route and describe it, or require Audience(…) in its Token", "access", access.String())
+		return newError(ErrTokenClaims, nil)
+	case (outside || !optional && len(named) > 0) && !slices.ContainsFunc(named, func(url string) bool { return isFor(who, url) }):
+		return a.wrongAudience(who)
+	}
+	return nil
+}
+
+// wrongAudience is the refusal of a credential that is for another resource. That one
+// is for none at all is told, for so may all of them be.
+func (a *core) wrongAudience(who Auth) *Error {
+	if len(who.proof.audience) == 0 && who.TokenType == OAuthToken {
+		a.notices.tell(noticeNoAudience, slog.LevelWarn, "an OAuth token was refused because it has no audience: let clients name the resource when they ask for a token (RFC 8707), or, if Clerk tells none, set InsecureAnyAudience of the Resource, or no Config.Audience outside of resources")
+	}
+	return newError(ErrTokenClaims, nil)
+}
+
+// audiencesOf returns the audiences that access names for credentials of that kind,
+// and whether it takes some of them without.
+func audiencesOf(access Access, of kind) (named []string, optional bool) {
+	walk(access, func(part Access) {
+		if t, ok := part.(token); ok && t.kind == of {
+			named, optional = append(named, t.audiences...), optional || len(t.audiences) == 0
+		}
+	})
+	return named, optional
 }
 
 // plainPath is a path that nobody has a second way to write.
@@ -147,7 +285,10 @@ func (a *core) describe(r Resource) (*resource, error) {
 		}
 		servers = []string{a.authorizationServer}
 	}
-	d := &resource{path: strings.TrimRight(u.Path, "/")}
+	d := &resource{anyAudience: r.InsecureAnyAudience}
+	if path := strings.Trim(u.Path, "/"); path != "" {
+		d.segments = strings.Split(path, "/")
+	}
 	d.served = wellKnown
 	if u.Path != "/" {
 		d.served += u.Path

@@ -114,7 +114,7 @@ func TestChallenge(t *testing.T) {
 	}
 	oauth := func(claims map[string]any) string {
 		now := r.srv.Now().Unix()
-		all := map[string]any{"iss": r.srv.Issuer(), "sub": "user_1", "jti": "oat_1", "client_id": "client_1", "exp": now + 60, "iat": now, "scope": "notes:read"}
+		all := map[string]any{"iss": r.srv.Issuer(), "sub": "user_1", "jti": "oat_1", "client_id": "client_1", "exp": now + 60, "iat": now, "scope": "notes:read", "aud": "https://api.example.com/mcp"}
 		maps.Copy(all, claims)
 		return r.srv.Sign(map[string]any{"alg": "RS256", "kid": r.srv.KeyID(), "typ": "at+jwt"}, all)
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // Token asks for a machine credential of that kind, [APIKey], [M2MToken] or
-// [OAuthToken], for which every check holds: [Scope], [CheckFunc] and
+// [OAuthToken], for which every check holds: [Scope], [Audience], [CheckFunc] and
 // [OrganizationParam] (of an organization's API key), and what [AllOf] and [AnyOf]
 // make of them. Without checks, any good credential of the kind will do.
 //
@@ -20,8 +20,13 @@ func Token(kind TokenType, checks ...Access) Access {
 	t := token{name: kind, kind: tokenTypes[kind], checks: slices.Clone(checks)}
 	for _, check := range checks {
 		walk(check, func(part Access) {
-			if s, ok := part.(scope); ok && !slices.Contains(t.scopes, string(s)) {
-				t.scopes = append(t.scopes, string(s))
+			switch part := part.(type) {
+			case scope:
+				if !slices.Contains(t.scopes, string(part)) {
+					t.scopes = append(t.scopes, string(part))
+				}
+			case audience:
+				t.audiences = append(t.audiences, string(part))
 			}
 		})
 	}
@@ -30,11 +35,12 @@ func Token(kind TokenType, checks ...Access) Access {
 }
 
 type token struct {
-	name   TokenType
-	kind   kind
-	checks allOf
-	scopes []string // that the checks name
-	wrong  error    // why it can never be met
+	name      TokenType
+	kind      kind
+	checks    allOf
+	scopes    []string // that the checks name
+	audiences []string // that the checks name
+	wrong     error    // why it can never be met
 }
 
 // String returns the kind and what is asked of it, such as
@@ -113,6 +119,41 @@ func (s scope) callers(inToken bool) kinds {
 	return machines
 }
 
+// Audience requires that a machine credential was issued for the resource with that
+// URL (RFC 8707): that its audience holds the URL, one trailing slash aside. Like
+// [Scope], it stands in a [Token] and nowhere else. The audience of a JWT is its aud
+// claim; opaque OAuth tokens have one if Clerk tells it, other opaque credentials have
+// none.
+//
+// Inside of a resource that [Authenticator.ProtectedResource] describes, the
+// resource's own URL is required of OAuth tokens without it.
+func Audience(url string) Access { return audience(url) }
+
+type audience string
+
+// String returns "audience " and the URL.
+func (u audience) String() string { return "audience " + string(u) }
+
+func (u audience) verify() error {
+	if u == "" || strings.ContainsFunc(string(u), func(c rune) bool { return c <= ' ' || c == 0x7f }) {
+		return fmt.Errorf("audience %q is none: it must be a URL", string(u))
+	}
+	return nil
+}
+
+func (u audience) check(q query) verdict {
+	switch {
+	case !q.token || !q.who.machine():
+		return verdict{outcome: signedOut}
+	case u.verify() != nil || !isFor(q.who, string(u)):
+		return verdict{outcome: signedOut, audience: true}
+	default:
+		return verdict{outcome: allowed}
+	}
+}
+
+func (u audience) callers(inToken bool) kinds { return scope("").callers(inToken) }
+
 // reach returns the kinds of callers of whom somebody could meet a, or an error if a
 // part of it can be met by nobody. inToken is for what is asked about a machine.
 func reach(a Access, inToken bool) (kinds, error) {
@@ -157,7 +198,7 @@ func reach(a Access, inToken bool) (kinds, error) {
 }
 
 func errUnmeetable(a Access) error {
-	return fmt.Errorf("%s: no caller is all of this: a machine is no user, and a scope stands in a Token", a)
+	return fmt.Errorf("%s: no caller is all of this: a machine is no user, and a scope or an audience stands in a Token", a)
 }
 
 // named returns the kinds of machine credentials that a asks for by name.

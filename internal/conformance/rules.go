@@ -94,11 +94,11 @@ var rules = []rule{
 
 	{"token-id-required", "a machine's JWT has an id", refuses, claimOfMachine(noTokenID)},
 	{"scope-types", "scopes are a text or a list of texts", refuses, claimOfMachine(oddScopes)},
-	{"machine-subject", "a machine-to-machine token is of a machine, an OAuth token of a user", refuses, foreignSubject},
+	{"machine-subject", "a machine-to-machine token is of a machine, an OAuth token of a user, an API key of a user or an organization", refuses, foreignSubject},
 	{"precise-reason", "a machine's JWT is refused for the reasons for which a session's is", renames, preciseReason},
 
 	// What Clerk says about an opaque credential.
-	{"answer-form", "an answer is a JSON object of unique names and Clerk's types", refuses, told(noAnswer, clerkauth.ErrBackendUnavailable)},
+	{"answer-form", "an answer is a JSON object of unique names and Clerk's types that says whether it is revoked or expired", refuses, told(noAnswer, clerkauth.ErrBackendUnavailable)},
 	{"answer-object", "an answer is about the kind of credential that was asked about", refuses, told(otherObject, clerkauth.ErrTokenInvalid)},
 	{"answer-ids", "a credential has an id, and is somebody's", refuses, told(namesNobody, clerkauth.ErrTokenInvalid)},
 	{"answer-flags", "what is revoked or expired is refused, whatever the status", refuses, told(noLongerGood, clerkauth.ErrTokenInvalid, clerkauth.ErrTokenExpired)},

@@ -89,8 +89,11 @@ func foreignSubject(r *reading, a *answer) bool {
 		return false
 	}
 	s, _ := subject.(string)
-	prefix := map[clerkauth.TokenType]string{clerkauth.M2MToken: "mch_", clerkauth.OAuthToken: "user_"}[r.kind]
-	return a.Reason == nullable(clerkauth.ErrTokenClaims) && !strings.HasPrefix(s, prefix)
+	prefixes := map[clerkauth.TokenType][]string{
+		clerkauth.APIKey: {"user_", "org_"}, clerkauth.M2MToken: {"mch_"}, clerkauth.OAuthToken: {"user_"},
+	}[r.kind]
+	owned := slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(s, prefix) })
+	return a.Reason == nullable(clerkauth.ErrTokenClaims) && !owned
 }
 
 // preciseReason holds for a JWT of a machine of which the SDK says no more than
@@ -139,7 +142,8 @@ func isInteger(v any) bool {
 	return ok && f == math.Trunc(f) && math.Abs(f) < 1<<63
 }
 
-// noAnswer holds for an answer that is no object of Clerk's.
+// noAnswer holds for an answer that is no object of Clerk's, or does not say whether
+// the credential is revoked and whether it has expired.
 func noAnswer(r *reading, object map[string]any) bool {
 	for name, fits := range answerTypes {
 		if v := object[name]; v != nil && !fits(v) {
@@ -147,6 +151,11 @@ func noAnswer(r *reading, object map[string]any) bool {
 		}
 	}
 	text := r.said().body()
+	for _, name := range []string{"revoked", "expired"} {
+		if !isBool(object[name]) {
+			return true
+		}
+	}
 	return object == nil || hasTwins(text) || badJSON(text) || tooDeep(text) || len(text) > 64<<10
 }
 

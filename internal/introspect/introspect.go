@@ -1,10 +1,11 @@
-// Package introspect asks somebody else about credentials, and remembers for a
-// while what was said: what RFC 7662 calls introspection, kept affordable.
+// Package introspect asks an authorization server about credentials, and caches
+// what it said: what RFC 7662 calls introspection, kept affordable.
 //
-// One credential is asked about by one call at a time, whoever waits for it; the
-// number of calls at a time is bounded, and who comes beyond it is told so at
-// once; answers are kept by a digest of the credential, never by itself, for as
-// long as they may be believed, and their number is bounded.
+// There is one call at a time about one credential, whoever waits for it. Calls
+// about credentials that were found good before have places of their own, which
+// those about unseen ones never take; calls about unseen ones are paced as well.
+// Answers are kept by a digest of the credential, never by itself, for as long as
+// they may be repeated, and their number and size are bounded.
 package introspect
 
 import (
@@ -14,16 +15,32 @@ import (
 	"time"
 )
 
+const (
+	// Timeout is how long a call may take, with the time that it waits for its turn.
+	Timeout = 3 * time.Second
+	// Remembered is how long it is remembered that a credential is refused, or that
+	// nothing can be learned about it.
+	Remembered = 5 * time.Second
+	// patience is how long a call may wait for its turn: some time has to be left for
+	// the answer.
+	patience = 2500 * time.Millisecond
+	// firstRetry is after how long a call is made again for which there were too many,
+	// and half of how long after that once more. Of unseen credentials, it has its turn
+	// no earlier than all others.
+	firstRetry = 250 * time.Millisecond
+)
+
 // Key is a digest of a credential.
 type Key [32]byte
 
 // Ask asks about one credential. It returns what it is and until when that may be
-// repeated, or a [Refusal], or another error if nobody could tell.
+// repeated, or one of the errors [Refusal], [Outage], [TooMany] and [Closed], or
+// another error if there was no answer.
 type Ask[T any] func(ctx context.Context) (value T, until time.Time, err error)
 
-// Recall looks for an answer where others may have left one. It is cheap, and need
-// not know any.
-type Recall[T any] func(ctx context.Context) (value T, until time.Time, ok bool)
+// Recall looks for an answer where others may have left one. It bounds its own
+// time and work, and need not find any.
+type Recall[T any] func() (value T, until time.Time, ok bool)
 
 // Refusal is the answer that a credential is not good. It is remembered.
 type Refusal struct{ Reason error }
@@ -32,6 +49,40 @@ func (r *Refusal) Error() string { return "credential is refused: " + r.Reason.E
 
 // Unwrap returns the reason.
 func (r *Refusal) Unwrap() error { return r.Reason }
+
+// Outage is an answer that says nothing about the credential, nor about others. It
+// is remembered for that credential alone.
+type Outage struct{ Reason error }
+
+func (o *Outage) Error() string { return "nothing is known about the credential: " + o.Reason.Error() }
+
+// Unwrap returns the reason.
+func (o *Outage) Unwrap() error { return o.Reason }
+
+// TooMany is the answer that there are too many calls. Unseen credentials are not
+// asked about for RetryAfter, and at half the pace after it. The call is made again
+// while there is time.
+type TooMany struct {
+	Reason     error
+	RetryAfter time.Duration
+}
+
+func (t *TooMany) Error() string { return "too many calls: " + t.Reason.Error() }
+
+// Unwrap returns the reason.
+func (t *TooMany) Unwrap() error { return t.Reason }
+
+// Closed is the answer that whoever asks is not let in: it is of no use to go on
+// asking for a while, which may be shorter for credentials that were seen.
+type Closed struct {
+	Reason       error
+	Unseen, Seen time.Duration
+}
+
+func (c *Closed) Error() string { return "asking is refused: " + c.Reason.Error() }
+
+// Unwrap returns the reason.
+func (c *Closed) Unwrap() error { return c.Reason }
 
 // Busy says that nothing was asked, because too much is being asked already or
 // because asking is of no use before a while.
@@ -50,49 +101,21 @@ func (b *Busy) Error() string {
 // Unwrap returns the cause.
 func (b *Busy) Unwrap() error { return b.Cause }
 
-// Limits bound what a Desk does.
-type Limits struct {
-	// Calls is how many calls there are at a time, of which Strangers at most are
-	// about credentials that were never found good: who makes up credentials does
-	// not keep those out that have been let in before.
-	Calls, Strangers int
-	// Recalls is how many questions there are at a time to a [Recall]. Those beyond
-	// it do without.
-	Recalls int
-	// Timeout ends a call.
-	Timeout time.Duration
-	// Remembered is how many good credentials are remembered, and how many bad
-	// ones; Bytes how much the good ones may take.
-	Remembered, Bytes int
-	// Refused is how long a refusal is remembered.
-	Refused time.Duration
-	// RefusedPerSecond is how many strangers a second may be asked about in vain
-	// before others have to wait, after RefusedAtOnce of them: refused, or with no
-	// answer at all.
-	RefusedPerSecond, RefusedAtOnce float64
-	// Probe is how often a regular is asked about during a pause.
-	Probe time.Duration
-}
+// Limits bound the memory of a Desk: how many good answers it keeps, and how many
+// refusals, and how many bytes of good ones.
+type Limits struct{ Answers, Bytes int }
 
 // Desk is where questions are asked. It is safe for concurrent use; its calls end
 // with their timeout, and there is nothing to close.
 type Desk[T any] struct {
-	limits Limits
-	now    func() time.Time
-	size   func(T) int
+	now  func() time.Time
+	size func(T) int
 
-	mu        sync.Mutex
-	good      *memory[good[T]]
-	bad       *memory[bad]
-	calls     map[Key]*call[T]
-	asking    int     // calls that ask
-	strangers int     // of these, about strangers
-	recalling int     // calls that only recall
-	refusals  float64 // and failures about strangers, that are not made up for by time yet
-	refusedAt time.Time
-	paused    *Busy
-	pausedTo  time.Time
-	probedAt  time.Time
+	mu           sync.RWMutex
+	good         *memory[good[T]]
+	bad          *memory[bad]
+	calls        map[Key]*call[T]
+	unseen, seen lane // calls about credentials that were not, or were, found good before
 }
 
 type good[T any] struct {
@@ -106,23 +129,31 @@ type bad struct {
 }
 
 type call[T any] struct {
-	done     chan struct{}
-	asks     bool // it has one of the places of those who ask
-	stranger bool
-	value    T
-	err      error
+	done  chan struct{}
+	value T
+	err   error
 }
 
-// New returns a Desk; size tells how many bytes a value takes.
+// New returns a Desk; size tells how many bytes a value takes. now is the clock by
+// which answers grow old.
 func New[T any](limits Limits, now func() time.Time, size func(T) int) *Desk[T] {
 	return &Desk[T]{
-		limits: limits,
 		now:    now,
 		size:   size,
-		good:   newMemory[good[T]](limits.Remembered, limits.Bytes),
-		bad:    newMemory[bad](limits.Remembered, limits.Remembered),
+		good:   newMemory[good[T]](limits.Answers, limits.Bytes),
+		bad:    newMemory[bad](limits.Answers, limits.Answers),
 		calls:  make(map[Key]*call[T]),
+		unseen: lane{places: unseenPlaces, pace: &pace{rate: firstRate}},
+		seen:   lane{places: seenPlaces},
 	}
+}
+
+// Known returns what is remembered about the credential with that digest, if
+// anything is that may still be repeated.
+func (d *Desk[T]) Known(key Key) (value T, known bool, err error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.known(key)
 }
 
 // Tell returns what is known about the credential with that digest, recalls it, or
@@ -137,16 +168,13 @@ func (d *Desk[T]) Tell(ctx context.Context, key Key, recall Recall[T], ask Ask[T
 	}
 	c := d.calls[key]
 	if c == nil {
-		_, seen := d.good.get(key)
-		c = &call[T]{done: make(chan struct{}), stranger: !seen}
-		if recall != nil && d.recalling < d.limits.Recalls {
-			d.recalling++
-		} else if recall, err = nil, d.admit(c); err != nil {
-			d.mu.Unlock()
-			return value, err
+		l := &d.unseen
+		if _, seen := d.good.get(key); seen {
+			l = &d.seen
 		}
+		c = &call[T]{done: make(chan struct{})}
 		d.calls[key] = c
-		go d.run(c, key, recall, ask)
+		go d.run(c, l, key, recall, ask)
 	}
 	d.mu.Unlock()
 	select {
@@ -170,115 +198,68 @@ func (d *Desk[T]) known(key Key) (value T, known bool, err error) {
 	return value, false, nil
 }
 
-// admit lets c ask, if there may be one more. The caller holds mu.
-func (d *Desk[T]) admit(c *call[T]) error {
-	now := d.now()
-	if left := d.pausedTo.Sub(now); d.paused != nil && left > 0 && left <= d.paused.RetryAfter {
-		since := now.Sub(d.probedAt)
-		if c.stranger || since >= 0 && since < d.limits.Probe || d.asking >= d.limits.Calls {
-			return &Busy{Cause: d.paused.Cause, RetryAfter: left}
-		}
-		d.probedAt = now
-	}
-	if d.asking >= d.limits.Calls || c.stranger && (d.strangers >= d.limits.Strangers || d.floodedWith(now)) {
-		return &Busy{RetryAfter: time.Second}
-	}
-	c.asks = true
-	d.asking++
-	if c.stranger {
-		d.strangers++
-	}
-	return nil
-}
-
-// floodedWith tells whether there were more refusals than there may be. The caller
-// holds mu.
-func (d *Desk[T]) floodedWith(now time.Time) bool {
-	if passed := now.Sub(d.refusedAt); passed != 0 {
-		// A clock that went back makes up for everything.
-		if d.refusals -= passed.Seconds() * d.limits.RefusedPerSecond; d.refusals < 0 || passed < 0 {
-			d.refusals = 0
-		}
-		d.refusedAt = now
-	}
-	return d.refusals >= d.limits.RefusedAtOnce
-}
-
-// Pause keeps the Desk from asking about strangers for so long, because of cause, and
-// from asking more than a few times about others. A longer pause goes on.
-func (d *Desk[T]) Pause(after time.Duration, cause error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	now := d.now()
-	if left := d.pausedTo.Sub(now); d.paused != nil && left > after && left <= d.paused.RetryAfter {
-		return
-	}
-	d.paused, d.pausedTo = &Busy{Cause: cause, RetryAfter: after}, now.Add(after)
-}
-
 var errPanic = errors.New("asking about a credential panicked")
 
 // run recalls or asks, and remembers the answer. A panic on what came back is a
 // failure of that call, not the end of the server.
-func (d *Desk[T]) run(c *call[T], key Key, recall Recall[T], ask Ask[T]) {
+func (d *Desk[T]) run(c *call[T], l *lane, key Key, recall Recall[T], ask Ask[T]) {
 	var until time.Time
 	c.err = errPanic
 	defer func() {
 		_ = recover() //nolint:errcheck // what was panicked with may hold the credential
 		d.settle(c, key, until)
 	}()
+	latest := time.Now().Add(patience)
+	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
+	defer cancel()
 	if recall != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), d.limits.Timeout)
-		defer cancel()
-		value, till, ok := recall(ctx)
-		if ok {
+		if value, till, ok := recall(); ok {
 			c.value, until, c.err = value, till, nil
 			return
 		}
-		d.mu.Lock()
-		err := d.admit(c)
-		if err == nil {
-			d.recalling--
-		}
-		d.mu.Unlock()
-		if err != nil {
+	}
+	for again := firstRetry; ; again *= 2 {
+		if err := d.enter(l, latest); err != nil {
 			c.err = err
 			return
 		}
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), d.limits.Timeout)
-	defer cancel()
-	value, till, err := ask(ctx)
-	if c.err = err; err == nil {
-		c.value, until = value, till
+		value, till, err := d.inTurn(ctx, l, ask)
+		var tooMany *TooMany
+		if errors.As(err, &tooMany) && time.Until(latest) > again && (l == &d.seen || tooMany.RetryAfter <= patience) {
+			time.Sleep(again)
+			continue
+		}
+		if c.err = err; err == nil {
+			c.value, until = value, till
+		}
+		return
 	}
 }
 
+// inTurn asks, and leaves the place that was entered.
+func (d *Desk[T]) inTurn(ctx context.Context, l *lane, ask Ask[T]) (value T, till time.Time, err error) {
+	err = errPanic
+	defer func() { d.leave(l, err) }()
+	return ask(ctx)
+}
+
+// settle ends c for all who wait for it, and remembers what came of it.
 func (d *Desk[T]) settle(c *call[T], key Key, until time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	defer close(c.done)
 	delete(d.calls, key)
-	if c.asks {
-		d.asking--
-	} else {
-		d.recalling--
-	}
-	if c.asks && c.stranger {
-		d.strangers--
-	}
 	now := d.now()
 	var refusal *Refusal
+	var outage *Outage
 	switch {
 	case c.err == nil:
 		d.bad.drop(key)
 		d.good.put(key, good[T]{c.value, now, until}, d.size(c.value))
 	case errors.As(c.err, &refusal):
 		d.good.drop(key)
-		d.bad.put(key, bad{c.err, now, now.Add(d.limits.Refused)}, 1)
-	}
-	if c.err != nil && c.asks && c.stranger {
-		d.floodedWith(now)
-		d.refusals++
+		d.bad.put(key, bad{c.err, now, now.Add(Remembered)}, 1)
+	case errors.As(c.err, &outage):
+		d.bad.put(key, bad{c.err, now, now.Add(Remembered)}, 1)
 	}
 }

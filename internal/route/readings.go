@@ -38,8 +38,8 @@ const (
 // number of times. The first is u.Path. Query, fragment and host play no part.
 func Readings(u *url.URL) ([]string, error) {
 	s, err := seeds(u)
-	if err != nil {
-		return nil, err
+	if err != nil || ordinary(u) {
+		return s, err
 	}
 	return closed(s)
 }

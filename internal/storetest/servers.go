@@ -178,6 +178,19 @@ func (s *Server) Crash() {
 	}
 }
 
+// Suspend stops the server's process without ending it: it accepts and answers
+// nothing, until Resume.
+func (s *Server) Suspend() { s.signal(syscall.SIGSTOP) }
+
+// Resume lets a suspended server go on.
+func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(signal os.Signal) {
+	if s.running != nil {
+		_ = s.running.Process.Signal(signal)
+	}
+}
+
 // Close ends the server and removes its directory.
 func (s *Server) Close() {
 	s.Crash()

@@ -44,13 +44,17 @@ func NewMachineCache(client goredis.UniversalClient, o MachineOptions) (*Machine
 
 var errNoClient = errors.New("there is no client")
 
-// Get implements [clerkauth.MachineCache].
+// maxValue is how long a value is that a MachineCache is given, at most.
+const maxValue = 64 << 10
+
+// Get implements [clerkauth.MachineCache]. It reads no more of a value than one of
+// ours may have.
 func (c *MachineCache) Get(ctx context.Context, key string) ([]byte, error) {
-	value, err := c.client.Get(ctx, c.prefix+key).Bytes()
-	if errors.Is(err, goredis.Nil) {
-		return nil, nil
+	value, err := c.client.GetRange(ctx, c.prefix+key, 0, maxValue-1).Bytes()
+	if err != nil || len(value) == 0 {
+		return nil, err // Redis has no range of what it does not have
 	}
-	return value, err
+	return value, nil
 }
 
 // Put implements [clerkauth.MachineCache].

@@ -3,6 +3,7 @@ package redis
 import (
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,49 @@ func admits(auth *clerkauth.Authenticator, key *clerkauthtest.Credential) bool {
 	return err == nil
 }
 
+// kept returns the keys of the n values that Redis has, or will have soon: nobody
+// waits for them to be put there.
+func kept(t *testing.T, client goredis.UniversalClient, pattern string, n int) []string {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		keys, err := client.Keys(t.Context(), pattern).Result()
+		if err != nil || len(keys) > n || time.Now().After(deadline) {
+			t.Fatalf("%d values, want %d: %v", len(keys), n, err)
+		}
+		if len(keys) == n {
+			return keys
+		}
+		runtime.Gosched()
+	}
+}
+
+// TestMachineCacheReadsLittle: of a value that is no machine's, however large.
+func TestMachineCacheReadsLittle(t *testing.T) {
+	client := connect(server(t).Socket())
+	defer client.Close()
+	cache, err := NewMachineCache(client, MachineOptions{Prefix: "large:"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range map[int64]int{200 << 20: 64 << 10, 64<<10 + 1: 64 << 10, 64 << 10: 64 << 10, 7: 7, 0: 0} {
+		client.Del(t.Context(), "large:key")
+		if n > 0 {
+			if err := client.SetRange(t.Context(), "large:key", n-1, "x").Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if value, err := cache.Get(t.Context(), "key"); err != nil || len(value) != want {
+			t.Errorf("%d of %d bytes are read: %v", len(value), n, err)
+		}
+	}
+	client.Del(t.Context(), "large:key")
+	client.RPush(t.Context(), "large:key", "a list")
+	if _, err := cache.Get(t.Context(), "key"); err == nil {
+		t.Error("a list is a value")
+	}
+	client.Del(t.Context(), "large:key")
+}
+
 func TestMachineCacheAsksOnceForAll(t *testing.T) {
 	client := connect(server(t).Socket())
 	defer client.Close()
@@ -48,6 +92,7 @@ func TestMachineCacheAsksOnceForAll(t *testing.T) {
 		if !admits(replica(t, srv, client, o), key) {
 			t.Error("a good key is refused")
 		}
+		kept(t, client, "once:*", 1)
 	}
 	if n := srv.Requests(clerkauthtest.APIKeyVerify); n != 1 {
 		t.Errorf("%d calls", n)
@@ -83,15 +128,13 @@ func TestMachineCacheIsNotTrusted(t *testing.T) {
 	if !admits(replica(t, srv, client, o), key) || admits(replica(t, other, client, o), key) {
 		t.Error("a key of one instance is good in another, or in none")
 	}
+	kept(t, client, "shared:*", 1)
 
 	weak := srv.APIKey(srv.CreateUser("joe@example.com"))
 	if admits(replica(t, srv, client, o), weak) {
 		t.Fatal("a key without the scope is let in")
 	}
-	keys, err := client.Keys(t.Context(), "shared:*").Result()
-	if err != nil || len(keys) != 2 {
-		t.Fatal(keys, err)
-	}
+	keys := kept(t, client, "shared:*", 2)
 	a, b := client.Get(t.Context(), keys[0]).Val(), client.Get(t.Context(), keys[1]).Val()
 	for _, forged := range [][2]string{
 		{b, a}, // each other's

@@ -1,0 +1,554 @@
+package clerkauth_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+var _ = addRows(rows{
+	"260/no_that_is_none":  inBubble(answersThatSayNo),
+	"261/yes_that_is_none": answersThatSayYes,
+	"266/made_up_keys_beside_good_ones": func(t *testing.T) {
+		for _, replicas := range []int{1, 4, 10} {
+			t.Run(fmt.Sprintf("%d_replicas", replicas), inBubble(func(t *testing.T) { budgets(t, replicas, 100/replicas) }))
+		}
+		t.Run("pace", inBubble(eachKindHasItsPace))
+		t.Run("10_replicas_that_get_100_each", inBubble(func(t *testing.T) { budgets(t, 10, 100) }))
+	},
+	"291/cache_that_fails": func(t *testing.T) {
+		for name, store := range map[string]func() *faultyCache{
+			"none":            func() *faultyCache { return nil },
+			"hangs":           func() *faultyCache { return &faultyCache{gets: hangs, puts: hangs} },
+			"hangs for ever":  func() *faultyCache { return &faultyCache{gets: deaf, puts: deaf} },
+			"refuses":         func() *faultyCache { return &faultyCache{gets: refuses, puts: refuses} },
+			"is too slow":     func() *faultyCache { return &faultyCache{gets: slow(200), puts: slow(200)} },
+			"is slow":         func() *faultyCache { return &faultyCache{gets: slow(40), puts: slow(40)} },
+			"hangs on Put":    func() *faultyCache { return &faultyCache{puts: deaf} },
+			"works and fails": func() *faultyCache { return &faultyCache{gets: sometimes, puts: sometimes} },
+		} {
+			for _, rate := range []int{500, 1000} {
+				for _, fresh := range []int{100, 1500} {
+					t.Run(fmt.Sprintf("%s/%d_a_second/%d_new", name, rate, fresh), inBubble(func(t *testing.T) {
+						faultyCacheRefusesNobody(t, store(), rate, fresh, name == "is slow")
+					}))
+				}
+			}
+		}
+		t.Run("probes", inBubble(oneProbeAtATime))
+	},
+	"297/huge_value": inBubble(hugeValues),
+})
+
+// eachKind are opaque credentials of all kinds, which nobody has, and good answers
+// about them.
+var eachKind = map[string]map[string]any{
+	"ak_":  goodAnswer("api_key", "user_1"),
+	"mt_":  goodAnswer("machine_to_machine_token", "mch_1"),
+	"oat_": goodAnswer("clerk_idp_oauth_access_token", "user_1"),
+}
+
+func goodAnswer(object, subject string) map[string]any {
+	return map[string]any{
+		"object": object, "id": "x_1", "subject": subject, "scopes": []string{"a"},
+		"revoked": false, "expired": false, "expiration": nil, "created_at": 1, "updated_at": 1,
+	}
+}
+
+// answersThatSayNo: a credential is refused where Clerk says that there is none, in its
+// own form and words. Whatever says something else is an outage of that credential for
+// 5 s, and of no other; an outage of Clerk, or its word about us, is not remembered so.
+func answersThatSayNo(t *testing.T) {
+	const unknown = `{"errors":[{"code":"resource_not_found"}]}`
+	for _, c := range []struct {
+		status     int
+		body       string
+		want       int
+		remembered bool
+	}{
+		{404, `{"errors":[{"code":"resource_not_found","message":"not found"}]}`, 401, true},
+		{404, `{"errors":[{"code":"api_key_not_found"}],"clerk_trace_id":"x"}`, 401, true},
+		{404, `{"errors":[{"code":"not_found"}]}`, 401, true},
+		{404, `{"errors":[{"code":"x"},{"code":"resource_not_found"}]}`, 401, true},
+		{404, `{"errors":[]}`, 503, true}, {404, `{}`, 503, true}, {404, ``, 503, true}, {404, `null`, 503, true}, {404, `[]`, 503, true},
+		{404, `<h1>404</h1>`, 503, true}, {404, `"resource_not_found"`, 503, true}, {404, `{"errors":"resource_not_found"}`, 503, true},
+		{404, `{"errors":null}`, 503, true}, {404, `{"errors":{"code":"resource_not_found"}}`, 503, true}, {404, `{"errors":["resource_not_found"]}`, 503, true},
+		{404, `{"errors":[{"code":"x"}]}`, 503, true}, {404, `{"errors":[{"code":"host_unknown"}]}`, 503, true},
+		{404, `{"errors":[{"code":"resource_not_found_yet"}]}`, 503, true}, {404, `{"errors":[{"code":"RESOURCE_NOT_FOUND"}]}`, 503, true},
+		{404, `{"errors":[{"message":"resource_not_found"}]}`, 503, true}, {404, `{"errors":[{"code":null}]}`, 503, true}, {404, `{"errors":[{"code":404}]}`, 503, true},
+		{404, `{"Errors":[{"code":"resource_not_found"}]}`, 503, true}, {404, `{"errors":[{"Code":"resource_not_found"}]}`, 503, true},
+		{404, `{"error":{"code":"resource_not_found"}}`, 503, true}, {404, `{"code":"resource_not_found"}`, 503, true},
+		{404, `{"errors":[{"code":"resource_not_found"},7]}`, 503, true}, {404, `{"errors":[],"errors":[{"code":"resource_not_found"}]}`, 503, true},
+		{404, `{"errors":[{"code":"x","code":"resource_not_found"}]}`, 503, true}, {404, `{"errors":[{"code":"resource_not_found"}]}x`, 503, true},
+		{400, unknown, 503, true}, {403, unknown, 503, true}, {405, unknown, 503, true}, {409, unknown, 503, true}, {410, unknown, 503, true}, {422, unknown, 503, true},
+		{301, unknown, 503, true}, {304, unknown, 503, true}, {200, unknown, 503, true}, {204, ``, 503, true}, {200, `<h1>hotel</h1>`, 503, true},
+		{500, unknown, 503, false}, {502, `<h1>502</h1>`, 503, false}, {503, ``, 503, false},
+	} {
+		for prefix, good := range eachKind {
+			r := newMachineRig(t)
+			guard := r.auth.Require(forAll)
+			r.srv.Answer(clerkauthtest.TokenVerify, c.status, "application/json", c.body)
+			reason := map[int]clerkauth.Reason{401: clerkauth.ErrTokenInvalid, 503: clerkauth.ErrBackendUnavailable}[c.want]
+			calls := func(token string, status int) int {
+				before := r.srv.Requests(clerkauthtest.TokenVerify)
+				got := ask(guard, bearer(token))
+				if got.status != status || status == c.want && got.reason() != string(reason) || (got.header.Get("Retry-After") != "") != (got.status == 503) {
+					t.Errorf("%s: %d %s: %v", prefix, c.status, c.body, got)
+				}
+				return r.srv.Requests(clerkauthtest.TokenVerify) - before
+			}
+			first := calls(prefix+"first", c.want)
+			r.srv.Answer(clerkauthtest.TokenVerify, 200, "application/json", mustJSON(good))
+			if n := calls(prefix+"second", 200); first != 1 || n != 1 {
+				t.Errorf("%s: %d %s: %d calls, and %d for another", prefix, c.status, c.body, first, n)
+			}
+			if c.remembered {
+				time.Sleep(5*time.Second - time.Millisecond)
+				if n := calls(prefix+"first", c.want); n != 0 {
+					t.Errorf("%s: %d %s: %d calls within 5 s", prefix, c.status, c.body, n)
+				}
+				time.Sleep(time.Millisecond)
+			}
+			if n := calls(prefix+"first", 200); n != 1 {
+				t.Errorf("%s: %d %s: %d calls afterwards", prefix, c.status, c.body, n)
+			}
+		}
+	}
+}
+
+// answersThatSayYes: a credential is good where Clerk says so of all that matters, each
+// in its type.
+func answersThatSayYes(t *testing.T) {
+	r := newMachineRig(t)
+	now := r.srv.Now().UnixMilli()
+	absent := new(int)
+	for _, c := range []struct {
+		member string
+		values []any
+		want   int
+	}{
+		{"revoked", []any{absent, nil, "false", 0, []any{}, map[string]any{}, ""}, 503},
+		{"expired", []any{absent, nil, "false", 0, []any{}, map[string]any{}, ""}, 503},
+		{"revoked", []any{true}, 401},
+		{"expired", []any{true}, 401},
+		{"expired", []any{false}, 200},
+		{"object", []any{7, true, []any{"api_key"}, map[string]any{}}, 503},
+		{"id", []any{7, true, []any{"x_1"}, map[string]any{}}, 503},
+		{"subject", []any{7, true, []any{"user_1"}, map[string]any{}}, 503},
+		{"object", []any{absent, nil, "", "user", "API_KEY", "api_key "}, 401},
+		{"id", []any{absent, nil, "", "x 1", "x\u0000", strings.Repeat("x", 300)}, 401},
+		{"subject", []any{absent, nil, "", "user 1"}, 401},
+		{"expiration", []any{"never", "1", true, false, 1.5, 1e300, json.Number("99999999999999999999"), []any{}, map[string]any{"at": 1}}, 503},
+		{"expiration", []any{0, -1, now - 1, now}, 401},
+		{"expiration", []any{absent, nil, now + 60_000}, 200},
+		{"scopes", []any{"a", 7, true, map[string]any{"a": true}, []any{7}, []any{[]any{"a"}}}, 503},
+		{"scopes", []any{absent, nil, []any{}, []any{"a", "b"}}, 200},
+		{"created_at", []any{"1", true, 1.5, []any{}}, 503},
+		{"created_at", []any{absent, nil, 0, now}, 200},
+		{"type", []any{7}, 503}, {"name", []any{7}, 503}, {"client_id", []any{7}, 503}, {"updated_at", []any{"1"}, 503},
+		{"Revoked", []any{false, true, nil}, 503}, {"REVOKED", []any{false}, 503}, {"eXpired", []any{false}, 503}, {"expi\u0052ation", []any{nil}, 503}, {"\u017fubject", []any{"user_1"}, 503},
+		{"unheard_of", []any{7, nil, map[string]any{"revoked": true}}, 200},
+	} {
+		for prefix, good := range eachKind {
+			for i, value := range c.values {
+				answer := maps.Clone(good)
+				if value == absent {
+					delete(answer, c.member)
+				} else {
+					answer[c.member] = value
+				}
+				auth := newAuthFor(t, r.srv, acceptAll)
+				r.srv.Answer(clerkauthtest.TokenVerify, 200, "application/json", mustJSON(answer))
+				if got := ask(auth.Require(forAll), bearer(prefix+"x")); got.status != c.want || got.entered != (c.want == 200) {
+					t.Errorf("%s with %s %d, %v: %v", prefix, c.member, i, value, got)
+				}
+			}
+		}
+	}
+}
+
+// clerkLimit is Clerk's limit for an instance, in front of its Backend API: 1,000
+// calls in 10 s, for all who share the secret key.
+type clerkLimit struct {
+	http.RoundTripper
+	takes time.Duration
+
+	mu      sync.Mutex
+	left    float64
+	at      time.Time
+	calls   int
+	refused int
+}
+
+const clerkCalls, clerkPeriod = 1000, 10 * time.Second
+
+func (l *clerkLimit) RoundTrip(r *http.Request) (*http.Response, error) {
+	l.mu.Lock()
+	now := time.Now()
+	l.left = min(l.left+now.Sub(l.at).Seconds()*clerkCalls/clerkPeriod.Seconds(), clerkCalls)
+	l.at = now
+	l.calls++
+	limited := l.left < 1
+	if limited {
+		l.refused++
+	} else {
+		l.left--
+	}
+	l.mu.Unlock()
+	time.Sleep(l.takes)
+	if limited {
+		return answering(429, http.Header{"Retry-After": {"1"}}, strings.NewReader(`{"errors":[{"code":"too_many_requests"}]}`)).RoundTrip(r)
+	}
+	return l.RoundTripper.RoundTrip(r)
+}
+
+// tally counts what became of requests of one sort.
+type tally struct{ let, refused, busy atomic.Int64 }
+
+func (c *tally) count(got reply) {
+	switch {
+	case got.entered:
+		c.let.Add(1)
+	case got.status == 401:
+		c.refused.Add(1)
+	default:
+		c.busy.Add(1)
+	}
+}
+
+func (c *tally) String() string {
+	return fmt.Sprintf("%d let in, %d refused, %d put off", c.let.Load(), c.refused.Load(), c.busy.Load())
+}
+
+// budgets: while somebody tries out 100 made-up API keys a second, credentials that
+// were seen are never refused, and new ones of other kinds are let in, however many
+// replicas share Clerk's limit; also where it is each replica that gets that many.
+func budgets(t *testing.T, replicas, each int) {
+	limit := &clerkLimit{takes: 20 * time.Millisecond, left: clerkCalls, at: time.Now()}
+	r := newMachineRig(t)
+	var guards []clerkauth.Middleware
+	for range replicas {
+		auth := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) {
+			if limit.RoundTripper == nil {
+				limit.RoundTripper = c.Transport
+			}
+			c.Transport = limit
+		})
+		guards = append(guards, auth.Require(forAll))
+	}
+	var known []string
+	for range 20 {
+		known = append(known, r.srv.APIKey(r.user).Token, r.srv.APIKey(r.user).Token, r.srv.APIKey(r.user).Token,
+			r.peer.Token(r.here).Token, r.srv.OAuthToken(r.user, "client_1").Token)
+	}
+	for i, guard := range guards {
+		for _, token := range known {
+			if got := ask(guard, bearer(token)); !got.entered {
+				t.Fatal(i, got)
+			}
+			time.Sleep(5 * time.Millisecond) // a start of all at once would be another test
+		}
+	}
+	warm := limit.calls
+
+	var wg sync.WaitGroup
+	var made, seen, fresh tally
+	const lasts = 60
+	for second := range lasts {
+		for i := range 100 {
+			guard := guards[i%replicas]
+			for j := range each * replicas / 100 {
+				guard := guards[(i+j)%replicas]
+				wg.Go(func() { made.count(ask(guard, bearer("ak_"+rand.Text()))) })
+			}
+			token, at := known[(i*7+second)%100], guards[(i+second)%replicas]
+			wg.Go(func() { seen.count(ask(at, bearer(token))) })
+			if i%20 == 0 {
+				token := r.peer.Token(r.here).Token
+				wg.Go(func() { fresh.count(ask(guard, bearer(token))) })
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	wg.Wait()
+	t.Logf("%d s, %d replicas: made-up API keys, %d a second to each: %v; credentials that were seen: %v; new M2M tokens: %v; Clerk was asked %d times, %d of them too many",
+		lasts, replicas, each, &made, &seen, &fresh, limit.calls-warm, limit.refused)
+	if made.let.Load() != 0 || seen.refused.Load()+fresh.refused.Load() != 0 {
+		t.Error("a credential is taken for another")
+	}
+	if n := seen.busy.Load(); n != 0 {
+		t.Errorf("%d requests with credentials that were seen are put off", n)
+	}
+	// Where it is ten times as bad, a few of those have to come again.
+	if n := fresh.busy.Load(); n != 0 && (each*replicas <= 100 || n > 15) {
+		t.Errorf("%d requests with new M2M tokens are put off", n)
+	}
+}
+
+// eachKindHasItsPace: it is asked about 8 unseen credentials of a kind in the first
+// second and about one more in each that follows, not at all for as long as Clerk says,
+// and half as often then; of another kind, nothing changes.
+func eachKindHasItsPace(t *testing.T) {
+	r := newMachineRig(t)
+	guard := r.auth.Require(forAll)
+	var wg sync.WaitGroup
+	flood := func(seconds int) (calls []int) {
+		for range seconds {
+			before := r.srv.Requests(clerkauthtest.APIKeyVerify)
+			for range 100 {
+				wg.Go(func() { ask(guard, bearer("ak_"+rand.Text())) })
+				time.Sleep(10 * time.Millisecond)
+			}
+			calls = append(calls, r.srv.Requests(clerkauthtest.APIKeyVerify)-before)
+		}
+		return calls
+	}
+	for i, n := range flood(12) {
+		if n < 7+i || n > 9+i {
+			t.Errorf("%d calls in second %d", n, i)
+		}
+	}
+	r.srv.Fail(clerkauthtest.APIKeyVerify, 429)
+	r.srv.RetryAfter(clerkauthtest.APIKeyVerify, 5)
+	if n := flood(1)[0]; n > 1 {
+		t.Errorf("%d calls after too many", n)
+	}
+	r.srv.Heal(clerkauthtest.APIKeyVerify)
+	if got := ask(guard, bearer(r.m2m.Token)); !got.entered {
+		t.Errorf("a new token of another kind: %v", got)
+	}
+	calls := flood(6)
+	if n := calls[0] + calls[1] + calls[2]; n != 0 {
+		t.Errorf("%d calls while there are to be none", n)
+	}
+	if n := calls[5]; n < 7 || n > 13 {
+		t.Errorf("%d calls a second afterwards, about 20 were too many", n)
+	}
+	wg.Wait()
+}
+
+// faultyCache is a MachineCache whose methods do what a fault does first.
+type faultyCache struct {
+	gets, puts func(ctx context.Context, n int64) error
+	calls      atomic.Int64
+	now, most  atomic.Int64 // at a time
+	values     sync.Map
+}
+
+func (c *faultyCache) fault(ctx context.Context, fault func(context.Context, int64) error) error {
+	n := c.now.Add(1)
+	defer c.now.Add(-1)
+	for most := c.most.Load(); n > most && !c.most.CompareAndSwap(most, n); most = c.most.Load() {
+	}
+	if n := c.calls.Add(1); fault != nil {
+		return fault(ctx, n)
+	}
+	return nil
+}
+
+func (c *faultyCache) Get(ctx context.Context, key string) ([]byte, error) {
+	if err := c.fault(ctx, c.gets); err != nil {
+		return nil, err
+	}
+	value, _ := c.values.Load(key)
+	text, _ := value.([]byte)
+	return text, nil
+}
+
+func (c *faultyCache) Put(ctx context.Context, key string, value []byte, _ time.Duration) error {
+	err := c.fault(ctx, c.puts)
+	if err == nil {
+		c.values.Store(key, value)
+	}
+	return err
+}
+
+func hangs(ctx context.Context, _ int64) error { <-ctx.Done(); return ctx.Err() }
+
+// deaf hangs for longer than anybody looks, whatever becomes of the context.
+func deaf(context.Context, int64) error { time.Sleep(9 * time.Second); return errors.New("it hung") }
+
+func refuses(context.Context, int64) error { return errors.New("connection refused") }
+
+// slow takes so many milliseconds.
+func slow(takes time.Duration) func(context.Context, int64) error {
+	return func(ctx context.Context, _ int64) error {
+		select {
+		case <-time.After(takes * time.Millisecond):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func sometimes(ctx context.Context, n int64) error {
+	if n%3 == 0 {
+		return nil
+	}
+	return hangs(ctx, n)
+}
+
+// faultyCacheRefusesNobody: 1,500 good keys, of which so many are new, are used so
+// often, for 4 s; Clerk answers within 20 ms.
+func faultyCacheRefusesNobody(t *testing.T, store *faultyCache, rate, fresh int, patient bool) {
+	const keys, takes = 1500, 20 * time.Millisecond
+	network := &laggard{takes: takes}
+	r := newMachineRig(t, func(c *clerkauth.Config) {
+		network.RoundTripper = c.Transport
+		c.Transport = network
+		if store != nil {
+			c.MachineCache = store
+		}
+	})
+	guard := r.auth.Require(forAll)
+	var tokens []string
+	for i := range keys {
+		tokens = append(tokens, r.srv.APIKey(r.user).Token)
+		if i >= fresh {
+			if got := ask(guard, bearer(tokens[i])); !got.entered {
+				t.Fatal(i, got)
+			}
+		}
+	}
+	time.Sleep(31 * time.Second) // those that were seen have to be asked about again
+	var wg sync.WaitGroup
+	var let, refused, longest, late atomic.Int64
+	began := time.Now()
+	for i := range 4 * rate {
+		wg.Go(func() {
+			at := time.Now()
+			if got := ask(guard, bearer(tokens[i%keys])); got.entered {
+				let.Add(1)
+			} else {
+				refused.Add(1)
+				t.Logf("%v after %v", got.status, time.Since(at))
+			}
+			of := &longest
+			if at.Sub(began) > time.Second {
+				of = &late
+			}
+			for took, most := int64(time.Since(at)), of.Load(); took > most && !of.CompareAndSwap(most, took); most = of.Load() {
+			}
+		})
+		time.Sleep(time.Second / time.Duration(rate))
+	}
+	wg.Wait()
+	t.Logf("%d let in, %d refused; the longest took %v, %v after the first second; the store was used %d times",
+		let.Load(), refused.Load(), time.Duration(longest.Load()), time.Duration(late.Load()), calls(store))
+	if took := time.Duration(late.Load()); took > takes+5*time.Millisecond && !patient {
+		t.Errorf("a request took %v while the store was passed by", took)
+	}
+	if refused.Load() != 0 {
+		t.Errorf("%d good credentials are refused", refused.Load())
+	}
+}
+
+func calls(store *faultyCache) int64 {
+	if store == nil {
+		return 0
+	}
+	return store.calls.Load()
+}
+
+// oneProbeAtATime: while a store fails, one use every few seconds finds out whether it
+// works, and nobody waits for that; when it does, it is used again.
+func oneProbeAtATime(t *testing.T) {
+	network := &laggard{takes: 20 * time.Millisecond}
+	store := &faultyCache{gets: refuses, puts: refuses}
+	r := newMachineRig(t, func(c *clerkauth.Config) {
+		network.RoundTripper = c.Transport
+		c.Transport, c.MachineCache = network, store
+	})
+	use := func(guard clerkauth.Middleware, token string, most time.Duration) {
+		began := time.Now()
+		if got := ask(guard, bearer(token)); !got.entered || time.Since(began) > most {
+			t.Errorf("%v after %v", got, time.Since(began))
+		}
+	}
+	guard := r.auth.Require(forAll)
+	for range 10 {
+		use(guard, r.srv.APIKey(r.user).Token, time.Second)
+	}
+	store.gets, store.puts = deaf, deaf
+	before := store.calls.Load()
+	for range 200 { // in 20 s and more
+		use(guard, r.srv.APIKey(r.user).Token, 25*time.Millisecond)
+		time.Sleep(80 * time.Millisecond)
+	}
+	if n := store.calls.Load() - before; n < 1 || n > 4 || store.most.Load() > 1 {
+		t.Errorf("%d probes in 20 s, %d at a time", n, store.most.Load())
+	}
+	store.gets, store.puts = nil, nil
+	time.Sleep(20 * time.Second)
+	for range 20 {
+		use(guard, r.srv.APIKey(r.user).Token, 25*time.Millisecond)
+		time.Sleep(time.Second)
+	}
+	asked := network.all.Load()
+	use(guard, r.key.Token, 25*time.Millisecond)
+	synctest.Wait()
+	other := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.Transport, c.MachineCache = network, store })
+	use(other.Require(forAll), r.key.Token, 25*time.Millisecond)
+	if n := network.all.Load() - asked; n != 1 {
+		t.Errorf("%d calls for two replicas that share a store which works again", n)
+	}
+}
+
+// hugeValues: a value that is longer than any that was put there is not looked at,
+// not even if it is signed.
+func hugeValues(t *testing.T) {
+	store := &faultyCache{}
+	r := newMachineRig(t, func(c *clerkauth.Config) { c.MachineCache = store })
+	calls := func() int {
+		before := r.srv.Requests(clerkauthtest.APIKeyVerify)
+		auth := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.MachineCache = store })
+		if got := ask(auth.Require(forAll), bearer(r.key.Token)); !got.entered {
+			t.Error(got)
+		}
+		synctest.Wait()
+		return r.srv.Requests(clerkauthtest.APIKeyVerify) - before
+	}
+	mac := func(key []byte, parts ...string) []byte {
+		h := hmac.New(sha256.New, key)
+		h.Write([]byte(strings.Join(parts, "\x00")))
+		return h.Sum(nil)
+	}
+	seal := mac([]byte(r.srv.SecretKey()), "clerkauth machine credentials, version 1", "")
+	for _, c := range []struct{ length, calls int }{{0, 0}, {64 << 10, 0}, {64<<10 + 1, 1}, {200 << 20, 1}} {
+		store.values.Clear()
+		if n := calls(); n != 1 {
+			t.Fatalf("%d calls", n)
+		}
+		store.values.Range(func(key, value any) bool {
+			name, _ := key.(string)
+			text, _ := value.([]byte)
+			digest, err := hex.DecodeString(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			padded := string(text[sha256.Size:]) + strings.Repeat(" ", max(c.length-len(text), 0))
+			store.values.Store(key, append(mac(seal, "value", string(digest)+padded), padded...))
+			return true
+		})
+		if n := calls(); n != c.calls {
+			t.Errorf("of %d bytes: %d calls, want %d", c.length, n, c.calls)
+		}
+	}
+}
