@@ -14,6 +14,12 @@ type notice int
 const (
 	noticeSecretKey    notice = iota // Clerk does not accept the secret key
 	noticeMachineCache               // the MachineCache fails
+
+	noticeWebhookSignature // no signature of a webhook delivery matches
+	noticeWebhookBody      // the body of a webhook delivery was read or changed before
+	noticeWebhookClock     // the timestamp of a webhook delivery is far from now
+	noticeWebhookEndpoint  // two webhook endpoints share a store
+
 	noticeCount
 )
 
