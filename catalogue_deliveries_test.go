@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
@@ -19,6 +21,7 @@ import (
 	"github.com/clerk/clerk-sdk-go/v2"
 
 	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/deliveriestest"
 	"github.com/clerkauth/clerkauth/event"
 )
 
@@ -28,6 +31,7 @@ var _ = addRows(rows{
 	"292/store_full_while_handlers_run":  row292StoreIsFull,
 	"293/claim_after_the_deadline":       row293LateClaim,
 	"295/context_outlives_the_request":   row295ContextOutlivesRequest,
+	"296/suite_fails_broken_stores":      row296BrokenStores,
 	"298/two_endpoints_share_a_store":    row298SharedStore,
 	"299/codes_of_stores_and_databases":  row299Codes,
 	"300/one_goroutine_for_each_handler": row300CostOfAHandler,
@@ -319,6 +323,73 @@ func row295ContextOutlivesRequest(t *testing.T) {
 			t.Error(results)
 		}
 	})
+}
+
+// Package deliveriestest has the whole list of flaws; these are found without it, too.
+func row296BrokenStores(t *testing.T) {
+	for flaw, found := range map[string]string{
+		"":                  "",
+		"renews no lease":   "a_claim_lasts_as_long_as_its_handler",
+		"releases later":    "a_release_is_over_when_Once_returns",
+		"in flight, called": "a_delivery_is_handled_once",
+	} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestDeliveriesWithFlaw$/^"+found+"$", "-test.v") //nolint:gosec // this binary
+		cmd.Env = append(os.Environ(), hookFlaw+"="+flaw)
+		out, err := cmd.CombinedOutput()
+		if (err != nil) != (flaw != "") || flaw != "" && !strings.Contains(string(out), "--- FAIL: TestDeliveriesWithFlaw/"+found+" ") {
+			t.Errorf("%q: %v\n%s", flaw, err, out)
+		}
+	}
+}
+
+const hookFlaw = "CLERKAUTH_TEST_FLAW"
+
+// TestDeliveriesWithFlaw is run by row 296, in a process of its own.
+func TestDeliveriesWithFlaw(t *testing.T) {
+	flaw, given := os.LookupEnv(hookFlaw)
+	if !given {
+		return
+	}
+	const lease = 50 * time.Millisecond
+	memory := clerkauth.NewMemoryDeliveries(time.Now, 10_000)
+	var mu sync.Mutex
+	claims := map[string]time.Time{}
+	deliveriestest.Run(t, func(*testing.T) clerkauth.Deliveries {
+		return deliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
+			switch flaw {
+			case "renews no lease":
+				mu.Lock()
+				lapsed := claims[id].Before(time.Now())
+				claims[id] = time.Now().Add(lease)
+				mu.Unlock()
+				if !lapsed {
+					return clerkauth.ErrInFlight
+				}
+				return handle(ctx)
+			case "releases later":
+				result := make(chan error, 1)
+				go func() {
+					_ = memory.Once(ctx, id, func(ctx context.Context) error {
+						err := handle(ctx)
+						result <- err
+						runtime.Gosched()
+						return err
+					})
+					select {
+					case result <- clerkauth.ErrInFlight:
+					default:
+					}
+				}()
+				return <-result
+			case "in flight, called":
+				if err := memory.Once(ctx, id, handle); err != nil {
+					return err
+				}
+				return clerkauth.ErrInFlight
+			}
+			return memory.Once(ctx, id, handle)
+		})
+	}, deliveriestest.Lease(lease), deliveriestest.Copies(50))
 }
 
 // hookEndpoints is a store that endpoints are told apart in.

@@ -161,18 +161,18 @@ func lateSuccess(k *kit) {
 // them once more.
 func manyCopies(k *kit) {
 	id := newID()
-	var others sync.WaitGroup
-	var calls, completed, flown atomic.Int32
-	told := make(chan struct{})
-	others.Add(k.suite.copies - 1) // that many are told that one is in flight
-	go func() {
-		defer close(told)
-		others.Wait()
-	}()
-	wave := func(handle func(context.Context) error, answer func(error)) {
+	var calls, completed, flown, answered atomic.Int32
+	told := make(chan struct{}) // closed when all but one were told that one is in flight
+	answer := func() {
+		if int(answered.Add(1)) == k.suite.copies {
+			close(told)
+		}
+	}
+	answer() // the one that is handled
+	wave := func(handle func(context.Context) error, result func(error)) {
 		var copies sync.WaitGroup
 		for n := range k.suite.copies {
-			copies.Go(func() { answer(k.store(n).Once(k.ctx, id, handle)) })
+			copies.Go(func() { result(k.store(n).Once(k.ctx, id, handle)) })
 		}
 		copies.Wait()
 	}
@@ -189,10 +189,10 @@ func manyCopies(k *kit) {
 		switch {
 		case errors.Is(err, clerkauth.ErrInFlight):
 			flown.Add(1)
-			others.Done()
+			answer()
 		case err != nil:
 			k.Errorf("a copy in flight is told %v", err)
-			others.Done()
+			answer()
 		case completed.Load() != 1:
 			k.Error("a copy is told that it was handled before it is")
 		}
