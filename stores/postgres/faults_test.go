@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/clerkauth/clerkauth"
@@ -327,5 +328,82 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	}
 	if text := plain.Describe(away.Once(t.Context(), "x", nil)); !strings.Contains(text, "cannot be reached") || !strings.Contains(text, "no such file") {
 		t.Error(text)
+	}
+}
+
+// TestFaultPgBouncer has the store work through PgBouncer in transaction mode, with
+// the protocols that are documented for it, and say what to do with the default one.
+func TestFaultPgBouncer(t *testing.T) {
+	direct := newStore(t, Options{})
+	bouncer, err := storetest.NewPgBouncer(server(t), func(ctx context.Context, address string) error {
+		conn, err := pgx.Connect(ctx, address)
+		if err != nil {
+			return err
+		}
+		return conn.Close(ctx)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bouncer == nil {
+		t.Log("pgbouncer is not installed: only what is said of its errors is looked at")
+	} else {
+		defer bouncer.Close()
+		for _, mode := range []string{"exec", "simple_protocol"} {
+			pool, err := pgxpool.New(t.Context(), bouncer.Address()+" pool_max_conns=20 default_query_exec_mode="+mode)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := New(pool, Options{Lease: 2 * time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.CreateTable(t.Context()); err != nil {
+				t.Error(err)
+			}
+			of := s.ForEndpoint([]string{"aa"})
+			var all sync.WaitGroup
+			var ids []string
+			for n := range 200 {
+				id := fmt.Sprint("bounced_", mode, n/2)
+				if n%2 == 0 {
+					ids = append(ids, id)
+				}
+				all.Go(func() {
+					for t.Context().Err() == nil {
+						err := of.Once(t.Context(), id, func(ctx context.Context) error { return work(ctx, id) })
+						if err == nil || errors.Is(err, clerkauth.ErrHandled) {
+							return
+						}
+						if !errors.Is(err, clerkauth.ErrInFlight) {
+							t.Errorf("%s: %v", mode, err)
+							return
+						}
+					}
+				})
+			}
+			all.Wait()
+			exactlyOnce(t, ids)
+			err = s.Once(t.Context(), "bounced_lost", func(ctx context.Context) error {
+				var pid int32
+				if err := Tx(ctx).QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&pid); err != nil {
+					return err
+				}
+				exec(t, direct, "SELECT pg_terminate_backend($1)", pid)
+				<-ctx.Done()
+				return context.Cause(ctx)
+			})
+			if !errors.Is(err, ErrClaimLost) {
+				t.Errorf("%s: %v", mode, err)
+			}
+			pool.Close()
+			t.Logf("PgBouncer, %s: %d deliveries, two copies of each: lost 0, doubled 0", mode, len(ids))
+		}
+	}
+	for _, code := range []string{"42P05", "26000"} {
+		if text := plain.Describe(failure("claim a delivery", &pgconn.PgError{Code: code, Message: "msg_secret"})); !strings.Contains(text, "PgBouncer") ||
+			!strings.Contains(text, code) || strings.Contains(text, "msg_secret") {
+			t.Error(text)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package redis
 import (
 	"errors"
 	"net"
+	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -38,7 +39,11 @@ func failure(doing string, err error) error {
 	text := "redis: " + doing
 	var refused goredis.Error
 	if errors.As(err, &refused) {
-		if what := advice[plain.RedisCode(refused)]; what != "" {
+		code := plain.RedisCode(refused)
+		if strings.Contains(refused.Error(), "user executing the script can't") {
+			code = "NOPERM" // which scripts are not told in this way
+		}
+		if what := advice[code]; what != "" {
 			text += ": " + what
 		}
 	} else if network := net.Error(nil); errors.As(err, &network) {

@@ -20,6 +20,7 @@ import (
 	"github.com/clerkauth/clerkauth/clerkauthtest"
 	"github.com/clerkauth/clerkauth/deliveriestest"
 	"github.com/clerkauth/clerkauth/event"
+	"github.com/clerkauth/clerkauth/internal/plain"
 	"github.com/clerkauth/clerkauth/internal/storetest"
 )
 
@@ -305,5 +306,55 @@ func TestEndpointsAreToldApart(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestErrorsSayWhatToDo looks at what is logged of Redis's errors: the code and what
+// to do, and nothing that Redis quotes.
+func TestErrorsSayWhatToDo(t *testing.T) {
+	s := newStore(t, Options{})
+	ask := func(s *Store, id string) string {
+		return plain.Describe(s.Once(t.Context(), id, func(context.Context) error { t.Error("called"); return nil }))
+	}
+	if err := s.client.LPush(t.Context(), defaultPrefix+"msg_list", "x").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.client.Do(t.Context(), "ACL", "SETUSER", "poor", "on", "nopass", "+evalsha", "+eval", "+get", "~*").Err(); err != nil {
+		t.Fatal(err)
+	}
+	defer s.client.Do(context.WithoutCancel(t.Context()), "ACL", "DELUSER", "poor")
+	as := func(user, password string) *Store {
+		client := goredis.NewClient(&goredis.Options{Network: "unix", Addr: server(t).Socket(), Username: user, Password: password})
+		t.Cleanup(func() { _ = client.Close() })
+		other, err := New(client, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return other
+	}
+	nowhere := goredis.NewClient(&goredis.Options{Network: "unix", Addr: "/nowhere", DialerRetries: 1})
+	defer nowhere.Close()
+	away, err := New(nowhere, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		text string
+		want []string
+	}{
+		"another's key": {ask(s, "msg_list"), []string{"Redis error WRONGTYPE", "another prefix"}},
+		"no right":      {ask(as("poor", "x"), "msg_secret"), []string{"the user needs"}},
+		"no user":       {ask(as("nobody", "secret"), "msg_secret"), []string{"Redis error WRONGPASS", "password"}},
+		"away":          {ask(away, "msg_secret"), []string{"cannot be reached", "no such file"}},
+		"read-only":     {plain.Describe(failure("x", goredis.ErrClosed)), []string{"redis: x"}},
+	} {
+		for _, want := range test.want {
+			if !strings.Contains(test.text, want) {
+				t.Errorf("%s: %q does not say %q", name, test.text, want)
+			}
+		}
+		if strings.Contains(test.text, "secret") {
+			t.Error(test.text)
+		}
 	}
 }
