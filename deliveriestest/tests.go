@@ -24,7 +24,8 @@ func handledOnce(k *kit) {
 func idsApart(k *kit) {
 	id := newID()
 	for _, other := range []string{id, id + "0", id[:len(id)-1], strings.ToLower(id), id + "_", id + "-",
-		id + strings.Repeat("x", 128-len(id)), id + strings.Repeat("x", 127-len(id)) + "y"} {
+		id + strings.Repeat("x", 128-len(id)), id + strings.Repeat("x", 127-len(id)) + "y",
+		id + ".0123456789abcdef", id + ".0123456789abcdee", id + strings.Repeat("x", 128-len(id)) + ".0123456789abcdef"} {
 		k.runs(fmt.Sprintf("%d characters", len(other)), k.first, other, nil)
 		k.tells("its copy", other, clerkauth.ErrHandled)
 	}

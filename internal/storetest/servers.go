@@ -210,6 +210,9 @@ func (o *output) String() string {
 func NewPgBouncer(server *Server, ready func(ctx context.Context, address string) error) (*Server, error) {
 	program, err := exec.LookPath("pgbouncer")
 	if err != nil {
+		program, err = exec.LookPath("/usr/sbin/pgbouncer") // which is not in everybody's path
+	}
+	if err != nil {
 		return nil, nil
 	}
 	dir := filepath.Join(server.Dir, "b")

@@ -121,7 +121,12 @@ func TestFaultMemoryFull(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "raise maxmemory") {
 		t.Error(err)
 	}
+	relief := time.AfterFunc(handler+15*time.Second, func() {
+		t.Error("what was handled is not remembered while Redis is full")
+		full(false)
+	})
 	all.Wait()
+	relief.Stop()
 	lost := 0
 	for again := range 2 {
 		for n := range handlers {
