@@ -397,7 +397,6 @@ type hookEndpoints struct {
 	clerkauth.Deliveries
 	mu   sync.Mutex
 	done map[string][]string
-	mine []string
 }
 
 func (s *hookEndpoints) ForEndpoint(fingerprints []string) clerkauth.Deliveries {

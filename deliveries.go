@@ -67,8 +67,8 @@ type EndpointDeliveries interface {
 	ForEndpoint(fingerprints []string) Deliveries
 }
 
-// ErrOtherEndpoint: the delivery was handled, or is being handled, by an endpoint with
-// other secrets, which shares the store. See [EndpointDeliveries].
+// ErrOtherEndpoint indicates a delivery that was handled, or is being handled, by an
+// endpoint with other secrets, which shares the store. See [EndpointDeliveries].
 var ErrOtherEndpoint = errors.New("clerkauth: another endpoint remembers its deliveries in the same store: give each a table or prefix of its own")
 
 // What [Deliveries.Once] answers for copies of a delivery. They are no failures.

@@ -23,7 +23,9 @@ import (
 // becomes of them.
 type WebhookConfig struct {
 	// Secrets are the endpoint's signing secrets, whsec_…: one, or the new and
-	// the old while it is being rotated. Svix signs with both for 24 hours.
+	// the old while it is being rotated. Svix signs with both for 24 hours; keep
+	// both for 36, so that what was handled before is known for as long as it may
+	// come again.
 	Secrets WebhookSecrets
 
 	// Deliveries remembers which deliveries were handled. Nil remembers them in

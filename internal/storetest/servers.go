@@ -208,12 +208,12 @@ func (o *output) String() string {
 // NewPgBouncer starts PgBouncer in transaction mode before the PostgreSQL that server
 // is, on a socket in that one's directory. It returns nil if it is not installed.
 func NewPgBouncer(server *Server, ready func(ctx context.Context, address string) error) (*Server, error) {
-	program, err := exec.LookPath("pgbouncer")
-	if err != nil {
-		program, err = exec.LookPath("/usr/sbin/pgbouncer") // which is not in everybody's path
+	program, missing := exec.LookPath("pgbouncer")
+	if missing != nil {
+		program, missing = exec.LookPath("/usr/sbin/pgbouncer") // which is not in everybody's path
 	}
-	if err != nil {
-		return nil, nil
+	if missing != nil {
+		return nil, nil //nolint:nilerr // the caller does without
 	}
 	dir := filepath.Join(server.Dir, "b")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -221,6 +221,7 @@ func NewPgBouncer(server *Server, ready func(ctx context.Context, address string
 	}
 	as := ""
 	if os.Getuid() == 0 {
+		var err error
 		if as, err = giveAway(dir); err != nil {
 			return nil, err
 		}
