@@ -7,14 +7,17 @@ import (
 	"time"
 )
 
-// Deliveries remembers which webhook deliveries were handled, by the svix-id that
-// all copies of a delivery share. [NewWebhook] keeps them in memory if it is given
+// Deliveries remembers which webhook deliveries were handled, by an id that all
+// copies of a delivery share. [NewWebhook] keeps them in memory if it is given
 // none; several replicas of a program need a store that they share. Package
 // deliveriestest holds what every implementation has to pass.
 //
-// Svix gives a message the same id for every endpoint that it is sent to, so two
-// endpoints must not share what they remember: give each a prefix or a table of
-// its own.
+// Svix gives a message the same svix-id at every endpoint that it is sent to. So
+// that no endpoint takes what another handled for its own, a Webhook adds a dot and a
+// fingerprint of its secret to the svix-id, unless the store is an
+// [EndpointDeliveries]: ids are at most 160 letters, digits, dots, hyphens and
+// underscores. While there are two secrets, Once is called for each of them, one
+// inside the other.
 type Deliveries interface {
 	// Once calls handle unless id was handled before (ErrHandled) or is being
 	// handled (ErrInFlight). An error or panic of handle releases id. handle's
@@ -36,6 +39,8 @@ type Deliveries interface {
 	//     of 60 seconds if it has one; a store with leases renews them while handle
 	//     runs, or ends handle's context before the lease does. It ends that context,
 	//     too, when it finds that the claim was lost.
+	//   - A lease counts from before it was asked for. A store does not call handle
+	//     when it learns of its claim after that may have run out.
 	//   - ctx, or one derived from it, is handle's. That it ended keeps no store
 	//     from releasing or remembering.
 	//   - Any other error means that the store failed, either before handle was
@@ -43,6 +48,28 @@ type Deliveries interface {
 	//     store never calls handle without having claimed id.
 	Once(ctx context.Context, id string, handle func(context.Context) error) error
 }
+
+// EndpointDeliveries is a [Deliveries] that knows which endpoint handled what. Two
+// endpoints that are given one table or prefix by mistake find out: the second to
+// claim a delivery gets [ErrOtherEndpoint], its sender 503 until the mistake is
+// mended, and the operator a line in the log. The stores for PostgreSQL and Redis are
+// of this kind.
+type EndpointDeliveries interface {
+	Deliveries
+
+	// ForEndpoint returns the store as an endpoint uses it that has these
+	// fingerprints, one for each of its secrets. What it handles is remembered with
+	// all of them. Once with the svix-id of a delivery that was handled returns
+	// ErrHandled if it was remembered with one of them, or with none, and
+	// ErrOtherEndpoint otherwise: so an endpoint is known while its secret is
+	// rotated, as long as the old one stands beside the new. Fingerprints are made of
+	// letters and digits, and say nothing about the secret.
+	ForEndpoint(fingerprints []string) Deliveries
+}
+
+// ErrOtherEndpoint indicates a delivery that was handled, or is being handled, by an
+// endpoint with other secrets, which shares the store. See [EndpointDeliveries].
+var ErrOtherEndpoint = errors.New("clerkauth: another endpoint remembers its deliveries in the same store: give each a table or prefix of its own")
 
 // What [Deliveries.Once] answers for copies of a delivery. They are no failures.
 var (

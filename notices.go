@@ -12,19 +12,22 @@ import (
 type notice int
 
 const (
-	noticeSecretKey     notice = iota // Clerk does not accept the secret key
-	noticeMachineCache                // the MachineCache fails
-	noticeForeignSecret               // the secret key is of another instance
-	noticePublicKeySet                // it cannot be compared with the secret key's
-	noticeClock                       // our clock or Clerk's is wrong
-	noticeIssuer                      // tokens of the instance name another issuer
-	noticeUnknownKey                  // no token is of a key of the instance
-	noticeNoParty                     // tokens name no party
-	noticeParty                       // tokens name a party that nobody configured
-	noticeNoToken                     // callers send what is not even meant to be a token
-	noticeDelivery                    // deliveries of webhooks are not authentic
-	noticeNoAudience                  // OAuth tokens have no audience
-	noticeUndescribed                 // a route takes OAuth tokens outside of every described resource
+	noticeSecretKey        notice = iota // Clerk does not accept the secret key
+	noticeMachineCache                   // the MachineCache fails
+	noticeForeignSecret                  // the secret key is of another instance
+	noticePublicKeySet                   // it cannot be compared with the secret key's
+	noticeClock                          // our clock or Clerk's is wrong
+	noticeIssuer                         // tokens of the instance name another issuer
+	noticeUnknownKey                     // no token is of a key of the instance
+	noticeNoParty                        // tokens name no party
+	noticeParty                          // tokens name a party that nobody configured
+	noticeNoToken                        // callers send what is not even meant to be a token
+	noticeNoAudience                     // OAuth tokens have no audience
+	noticeUndescribed                    // a route takes OAuth tokens outside of every described resource
+	noticeWebhookSignature               // no signature of a webhook delivery matches
+	noticeWebhookBody                    // the body of a webhook delivery was read or changed before
+	noticeWebhookClock                   // the timestamp of a webhook delivery is far from now
+	noticeWebhookEndpoint                // two webhook endpoints share a store
 	noticeCount
 )
 

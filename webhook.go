@@ -23,23 +23,32 @@ import (
 // becomes of them.
 type WebhookConfig struct {
 	// Secrets are the endpoint's signing secrets, whsec_…: one, or the new and
-	// the old while it is being rotated. Svix signs with both for 24 hours.
+	// the old while it is being rotated. Svix signs with both for 24 hours; keep
+	// both for 36, so that what was handled before is known for as long as it may
+	// come again.
 	Secrets WebhookSecrets
 
 	// Deliveries remembers which deliveries were handled. Nil remembers them in
 	// memory, the last 100,000 for 36 hours: enough for a program of which one
-	// process runs. A store belongs to one endpoint.
+	// process runs. A store belongs to one endpoint; see [EndpointDeliveries] for
+	// what happens when two share one.
 	Deliveries Deliveries
 
-	// OnError is told what a handler returned or that it panicked, and what the
-	// store failed with, for your log and metrics. The delivery will come again.
-	// Nil is nobody.
+	// OnError is called with what a handler returned or that it panicked, and with
+	// what the store failed with. The delivery will come again. Nil ignores them.
 	OnError func(context.Context, *event.Raw, error)
 
+	// Observe is called once for every request with what became of it, for
+	// metrics, in the request's goroutine and with its context, just before the
+	// answer is sent: it must not block. Nil observes nothing.
+	Observe func(context.Context, WebhookOutcome)
+
 	// Logger gets the type and id of deliveries that fail, and the kind of error
-	// but not its text, which may quote a payload: see OnError. Refusals are
-	// logged at debug level; of deliveries whose headers are well formed and current,
-	// a warning tells at most once a minute. Nil means slog.Default().
+	// with its SQLSTATE or Redis error code, but not its text, which may quote a
+	// payload: see OnError. Each refusal is logged at debug level; refusals that
+	// look like a wrong secret, a wrong clock or a body that was read or changed
+	// before are logged as warnings, at most once a minute with a count. Nil means
+	// slog.Default().
 	Logger *slog.Logger
 
 	// Now is the clock by which timestamps are judged. Nil means time.Now.
@@ -89,10 +98,12 @@ type Webhook struct {
 type webhook struct {
 	verifiers  []*svix.Webhook
 	deliveries Deliveries
+	scopes     []string // suffixes of the ids that the store is given: see once
 	onError    func(context.Context, *event.Raw, error)
+	observe    func(context.Context, WebhookOutcome)
 	log        *slog.Logger
-	now        func() time.Time
 	notices    *notices
+	now        func() time.Time
 
 	mu       sync.RWMutex // guards what follows
 	handlers map[string]eventHandler
@@ -103,7 +114,7 @@ type eventHandler func(context.Context, *event.Raw) error
 
 // NewWebhook returns a Webhook for c, or every mistake in c joined in one error.
 func NewWebhook(c WebhookConfig) (*Webhook, error) {
-	w := &webhook{deliveries: c.Deliveries, onError: c.OnError, log: c.Logger, now: c.Now, handlers: make(map[string]eventHandler)}
+	w := &webhook{onError: c.OnError, observe: c.Observe, log: c.Logger, now: c.Now, handlers: make(map[string]eventHandler)}
 	if w.now == nil {
 		w.now = time.Now
 	}
@@ -114,25 +125,34 @@ func NewWebhook(c WebhookConfig) (*Webhook, error) {
 	if w.onError == nil {
 		w.onError = func(context.Context, *event.Raw, error) {}
 	}
-	if w.deliveries == nil {
-		w.deliveries = newMemoryDeliveries(w.now)
+	if w.observe == nil {
+		w.observe = func(context.Context, WebhookOutcome) {}
 	}
 	var wrong mistakes
 	if len(c.Secrets) == 0 {
 		wrong.add("Secrets", errors.New("there is none: set CLERK_WEBHOOK_SIGNING_SECRET"))
 	}
+	var fingerprints []string
 	for i, secret := range c.Secrets {
-		verifier, err := newVerifier(secret)
+		key, err := webhookKey(secret)
+		if err != nil {
+			wrong.add(fmt.Sprintf("Secrets[%d]", i), err)
+			continue
+		}
+		verifier, err := svix.NewWebhookRaw(key)
 		wrong.add(fmt.Sprintf("Secrets[%d]", i), err)
 		w.verifiers = append(w.verifiers, verifier)
+		fingerprints = append(fingerprints, endpointFingerprint(key))
 	}
 	if err := errors.Join(wrong...); err != nil {
 		return nil, fmt.Errorf("clerkauth: webhook configuration: %w", err)
 	}
+	w.remember(c.Deliveries, fingerprints)
 	return &Webhook{w}, nil
 }
 
-func newVerifier(secret string) (*svix.Webhook, error) {
+// webhookKey returns the key in a signing secret.
+func webhookKey(secret string) ([]byte, error) {
 	text, ok := strings.CutPrefix(secret, "whsec_")
 	if !ok {
 		return nil, explained("it must look like whsec_…", secret, "copy it from the endpoint's page")
@@ -144,7 +164,7 @@ func newVerifier(secret string) (*svix.Webhook, error) {
 	if len(key) < minWebhookKey {
 		return nil, fmt.Errorf("its key is shorter than %d bytes", minWebhookKey)
 	}
-	return svix.NewWebhookRaw(key)
+	return key, nil
 }
 
 // Verify tells whether body is a delivery that Svix signed for this endpoint
@@ -192,7 +212,7 @@ func (w *webhook) read(header http.Header) (d delivery, why string) {
 		return d, "a header is not as Svix writes it"
 	}
 	if age := w.now().Unix() - seconds; age > webhookTolerance || age < -webhookTolerance {
-		return d, "it is too old or from the future: check the clock"
+		return d, whyClock
 	}
 	return delivery{id, stamp, wellFormed(signatures)}, ""
 }
@@ -207,15 +227,7 @@ func (w *webhook) verify(d delivery, body []byte) (why string) {
 			return ""
 		}
 	}
-	if d.signatures != "" {
-		look := "the signing secret is of another endpoint, or something changes the body on its way"
-		if len(body) == 0 {
-			look = "the body is empty: something has read it before"
-		}
-		w.notices.tell(noticeDelivery, slog.LevelWarn, "webhook deliveries are refused although their headers are well formed and current",
-			"look_at", look, "reason", ErrWebhook)
-	}
-	return "no signature matches: check the secret, and that nothing changes the body on its way"
+	return whySignature
 }
 
 // wellFormed leaves only version 1 signatures of one spelling in a list.

@@ -1,6 +1,7 @@
 package clerkauth
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/clerkauth/clerkauth/event"
+	"github.com/clerkauth/clerkauth/internal/plain"
 )
 
 const (
@@ -39,7 +41,13 @@ const (
 // work. Its context ends after 14 s, or when Svix hangs up; a handler that goes on is
 // waited for by no one, but the delivery is in flight for as long as it runs, or as
 // the store's lease lasts, and handled if it returns nil. It is never called for one
-// delivery twice at a time, if it returns when its context ends.
+// delivery twice at a time, if it returns when its context ends: what a handler calls
+// should be given that context. Because a handler may outlive its request, its context
+// has none of the values that middleware put into the request's.
+//
+// A process that dies in a handler leaves behind what the handler did until then, and
+// another calls it again: only what is written in the transaction of a store that has
+// one is undone. Use e.DeliveryID as the idempotency key of what is done elsewhere.
 //
 // Events may overtake each other: what is written should be compared with what is
 // there, by the payload's updated_at.
@@ -53,7 +61,7 @@ func On[T any](w *Webhook, t event.Type[T], handle func(context.Context, *event.
 	w.core.on(t.Name(), func(ctx context.Context, raw *event.Raw) error {
 		e, err := t.Decode(raw)
 		if err != nil {
-			return plainError{err} // Clerk's mistake or ours: a later version may read it
+			return plain.New(err) // Clerk's mistake or ours: a later version may read it
 		}
 		return handle(ctx, e)
 	})
@@ -109,8 +117,9 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if r.Body != nil {
 		defer r.Body.Close()
 	}
-	status := w.core.receive(rw, r)
-	h := rw.Header()
+	o := w.core.receive(rw, r)
+	w.core.observed(r.Context(), o)
+	status, h := o.Status, rw.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	switch status {
@@ -128,88 +137,133 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// receive returns the status that answers r.
-func (w *webhook) receive(rw http.ResponseWriter, r *http.Request) int {
+// receive returns what became of r.
+func (w *webhook) receive(rw http.ResponseWriter, r *http.Request) WebhookOutcome {
+	refused := WebhookOutcome{Result: WebhookRefused, Status: http.StatusBadRequest}
 	if r.Method != http.MethodPost {
-		return http.StatusMethodNotAllowed
+		refused.Status = http.StatusMethodNotAllowed
+		return refused
 	}
 	deadline := time.Now().Add(handlerDeadline)
 	if r.ContentLength > maxDelivery {
-		return http.StatusRequestEntityTooLarge
+		refused.Status = http.StatusRequestEntityTooLarge
+		return refused
 	}
 	d, why := w.read(r.Header)
 	if why != "" {
-		return w.refuse(r.Context(), why)
+		w.refuse(r.Context(), why)
+		return refused
 	}
 	var body []byte
 	if r.Body != nil {
 		var err error
 		body, err = io.ReadAll(http.MaxBytesReader(rw, r.Body, maxDelivery))
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			return http.StatusRequestEntityTooLarge
+			refused.Status = http.StatusRequestEntityTooLarge
+			return refused
 		}
-		if err != nil {
-			return w.refuse(r.Context(), "the body ended early")
+		if err != nil && !errors.Is(err, http.ErrBodyReadAfterClose) {
+			w.refuse(r.Context(), whyCut)
+			return refused
 		}
 	}
 	if why := w.verify(d, body); why != "" {
-		return w.refuse(r.Context(), why)
+		if len(body) == 0 {
+			why = whyEmpty
+		}
+		w.refuse(r.Context(), why)
+		return refused
 	}
 	e, err := event.Parse(body)
 	if err != nil {
-		return w.refuse(r.Context(), "it is authentic, but no event")
+		w.refuse(r.Context(), whyNoEvent)
+		return refused
 	}
-	e.DeliveryID = d.id
+	e.DeliveryID = strings.Clone(d.id) // a server may use a request's memory again
 	handlers := w.handlersOf(e.Type)
 	if len(handlers) == 0 {
-		return http.StatusNoContent
+		return WebhookIgnored.of(e)
 	}
-	return w.deliver(r.Context(), deadline, e, handlers)
+	return w.deliver(r.Context(), deadline, e, handlers).of(e)
 }
 
-func (w *webhook) refuse(ctx context.Context, why string) int {
+// Why a delivery is refused, for the operator alone.
+const (
+	whyClock     = "it is too old or from the future: check the clock"
+	whySignature = "no signature matches: check the secret, and that nothing changes the body on its way"
+	whyEmpty     = "its body is empty: check that nothing reads it before"
+	whyCut       = "the body ended early"
+	whyNoEvent   = "it is authentic, but no event"
+)
+
+// refuse logs a refusal, and warns of what lasts if nobody does anything about it.
+func (w *webhook) refuse(ctx context.Context, why string) {
 	w.log.DebugContext(ctx, "clerkauth: webhook delivery refused", "why", why)
-	return http.StatusBadRequest
+	switch why {
+	case whyClock:
+		w.notices.tell(noticeWebhookClock, slog.LevelWarn, "webhook deliveries are refused because their timestamps are more than 5 minutes away: check this machine's clock")
+	case whySignature:
+		w.notices.tell(noticeWebhookSignature, slog.LevelWarn, "webhook deliveries are refused because no signature matches: check that WebhookConfig.Secrets holds the signing secret of this endpoint, whsec_…, and that nothing in front of the Webhook decodes, reformats or changes the body")
+	case whyEmpty:
+		w.notices.tell(noticeWebhookBody, slog.LevelWarn, "webhook deliveries are refused because their body is empty: check that no middleware reads or closes the body before the Webhook does")
+	case whyCut:
+		w.notices.tell(noticeWebhookBody, slog.LevelWarn, "webhook deliveries are refused because their body ends early: check http.Server.ReadTimeout, and proxies that cut or change bodies")
+	case whyNoEvent:
+		w.notices.tell(noticeWebhookBody, slog.LevelWarn, "webhook deliveries are refused because they are authentic, but not events of Clerk: check which application sends to this endpoint")
+	}
 }
 
-// deliver has e handled and returns the status that tells what came of it, or that
-// nothing did in time. What is begun goes on then, with its claim on the delivery,
-// in a goroutine of its own: it cannot be stopped, and must not be joined by another.
-func (w *webhook) deliver(ctx context.Context, deadline time.Time, e *event.Raw, handlers []eventHandler) int {
-	ctx, cancel := context.WithDeadline(ctx, deadline)
-	if ctx.Err() != nil {
-		cancel()
-		return http.StatusServiceUnavailable // nobody would hear what came of it
+// deliver has e handled and returns what came of it, or that nothing did in time.
+// What is begun goes on then, with its claim on the delivery, in a goroutine of its
+// own: it cannot be stopped, and must not be joined by another. Because it may
+// outlive the request, its context holds no values of the request's, which a server
+// may use again for another; it ends with the request's while that is answered.
+func (w *webhook) deliver(request context.Context, deadline time.Time, e *event.Raw, handlers []eventHandler) WebhookResult {
+	if request.Err() != nil || !time.Now().Before(deadline) {
+		return WebhookLate // nobody would hear what came of it
 	}
-	answer := make(chan int, 1)
+	limited, cancel := context.WithDeadline(context.Background(), deadline)
+	ctx, hangUp := context.WithCancelCause(limited)
+	answer := make(chan WebhookResult, 1)
 	go func() {
 		defer cancel()
-		status := http.StatusInternalServerError
-		defer func() { answer <- status }() // whatever a handler or store does
+		defer hangUp(nil)
+		result := WebhookHandlerFailed
+		defer func() { answer <- result }() // whatever a handler or store does
 		defer func() {
 			if v := recover(); v != nil {
 				w.logFailure(ctx, e, "store", newPanicError(v))
 			}
 		}()
-		status = w.once(ctx, e, handlers)
+		result = w.once(ctx, e, handlers)
 	}()
 	late := time.NewTimer(time.Until(deadline) + answerGrace)
 	defer late.Stop()
-	select {
-	case status := <-answer:
-		return status
-	case <-late.C:
-		w.log.WarnContext(ctx, "clerkauth: webhook handler or store runs past its deadline", "type", e.Type, "delivery", e.DeliveryID)
-		return http.StatusServiceUnavailable
+	gone := request.Done()
+	for {
+		select {
+		case result := <-answer:
+			return result
+		case <-gone:
+			hangUp(context.Cause(request))
+			gone = nil
+		case <-late.C:
+			w.log.WarnContext(ctx, "clerkauth: webhook handler or store runs past its deadline", "type", e.Type, "delivery", e.DeliveryID)
+			return WebhookLate
+		}
 	}
 }
 
 // once asks the store and judges by what was called, not only by what it returns:
 // nothing is acknowledged that no handler completed.
-func (w *webhook) once(ctx context.Context, e *event.Raw, handlers []eventHandler) int {
+func (w *webhook) once(ctx context.Context, e *event.Raw, handlers []eventHandler) WebhookResult {
 	var failure error
-	called, completed := false, false
-	err := w.deliveries.Once(ctx, e.DeliveryID, func(ctx context.Context) error {
+	called, completed, late := false, false, false
+	err := w.claim(ctx, e.DeliveryID, w.scopes, func(ctx context.Context) error {
+		if ctx.Err() != nil {
+			late = true // the claim may have run out, and nobody waits
+			return context.Cause(ctx)
+		}
 		called = true
 		failure = call(ctx, e, handlers)
 		completed = failure == nil
@@ -218,16 +272,27 @@ func (w *webhook) once(ctx context.Context, e *event.Raw, handlers []eventHandle
 	switch {
 	case failure != nil:
 		w.logFailure(ctx, e, "handler", failure)
-		return http.StatusInternalServerError
-	case completed && err == nil, !called && errors.Is(err, ErrHandled):
-		return http.StatusNoContent
-	case !called && errors.Is(err, ErrInFlight):
-		return http.StatusServiceUnavailable
+		return WebhookHandlerFailed
+	case completed && err == nil:
+		return WebhookHandled
+	case !called && !late && errors.Is(err, ErrHandled):
+		return WebhookDuplicate
+	case !called && !late && errors.Is(err, ErrInFlight):
+		return WebhookInFlight
+	case late:
+		w.log.WarnContext(ctx, "clerkauth: webhook store claimed a delivery too late to handle it", "type", e.Type, "delivery", e.DeliveryID)
+		return WebhookLate
+	case errors.Is(err, ErrOtherEndpoint):
+		w.notices.tell(noticeWebhookEndpoint, slog.LevelError, "webhook deliveries are refused because another endpoint with other secrets remembers its own in the same store: give each endpoint a table or prefix of its own, and keep the old secret beside the new for 36 hours when it is rotated")
+		w.tellError(ctx, e, err)
+		return WebhookStoreFailed
 	case err == nil:
-		err = plainError{errors.New("it neither called the handler nor said why")}
+		err = plain.New(errors.New("it neither called the handler nor said why"))
+	case called && (errors.Is(err, ErrHandled) || errors.Is(err, ErrInFlight)):
+		err = plain.Wrap("it called the handler, and said that it did not", err)
 	}
 	w.logFailure(ctx, e, "store", err)
-	return http.StatusServiceUnavailable
+	return WebhookStoreFailed
 }
 
 // call calls handlers until one fails. A panic becomes an error here, before it
@@ -239,45 +304,36 @@ func call(ctx context.Context, e *event.Raw, handlers []eventHandler) (err error
 		}
 	}()
 	for _, h := range handlers {
-		own := *e
-		if err := h(ctx, &own); err != nil {
+		if err := h(ctx, ownEvent(e)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// logFailure tells the operator which delivery failed and why, as far as that holds
-// nothing of the payload, and OnError the rest.
+// ownEvent returns a copy that shares no memory with e.
+func ownEvent(e *event.Raw) *event.Raw {
+	own := *e
+	own.Data, own.JSON = bytes.Clone(e.Data), bytes.Clone(e.JSON)
+	return &own
+}
+
+// logFailure logs which delivery failed and why, as far as that holds nothing of
+// the payload, and gives OnError the rest.
 func (w *webhook) logFailure(ctx context.Context, e *event.Raw, who string, err error) {
 	w.log.LogAttrs(ctx, slog.LevelError, "clerkauth: webhook "+who+" failed",
-		slog.String("type", e.Type), slog.String("delivery", e.DeliveryID), slog.String("error", describe(err)))
+		slog.String("type", e.Type), slog.String("delivery", e.DeliveryID), slog.String("error", plain.Describe(err)))
+	w.tellError(ctx, e, err)
+}
+
+func (w *webhook) tellError(ctx context.Context, e *event.Raw, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			w.log.ErrorContext(ctx, "clerkauth: webhook OnError failed", "error", describe(newPanicError(v)))
+			w.log.ErrorContext(ctx, "clerkauth: webhook OnError failed", "error", plain.Describe(newPanicError(v)))
 		}
 	}()
-	own := *e
-	w.onError(ctx, &own, err)
+	w.onError(ctx, ownEvent(e), err)
 }
-
-// describe returns the text of an error of ours, and the types of another: its text
-// may quote a payload.
-func describe(err error) string {
-	if plain, ok := err.(plainError); ok { //nolint:errorlint // a wrapped one has text that is not ours
-		return plain.Error()
-	}
-	var types []string
-	for ; err != nil; err = errors.Unwrap(err) {
-		types = append(types, fmt.Sprintf("%T", err))
-	}
-	return strings.Join(types, ": ")
-}
-
-// plainError is an error whose text holds no values.
-type plainError struct{ error }
-
-func (e plainError) Unwrap() error { return e.error }
 
 // newPanicError tells of a panic where it was and of what type, not with what value,
 // which may quote a payload.
@@ -295,7 +351,7 @@ func newPanicError(v any) error {
 			more = false
 		}
 		if !more {
-			return plainError{fmt.Errorf("panic of type %T at %s", v, where)}
+			return plain.New(fmt.Errorf("panic of type %T at %s", v, where))
 		}
 	}
 }

@@ -47,6 +47,26 @@ func Outage(cut func(t *testing.T, store clerkauth.Deliveries) (heal func())) Op
 	return func(s *suite) { s.cut = cut }
 }
 
+// Lease says that the stores which open returns have leases of d, a second unless
+// told, which handlers outlast in the tests of leases: these take a few times d. A
+// store without leases has no use for it.
+func Lease(d time.Duration) Option {
+	return func(s *suite) { s.lease, s.told = d, true }
+}
+
+// Forget tests what becomes of a delivery whose claim is lost while its handler runs.
+// It takes id's claim away, as if its lease had run out, and nothing else.
+func Forget(claim func(t *testing.T, store clerkauth.Deliveries, id string)) Option {
+	return func(s *suite) { s.forget = claim }
+}
+
+// Delay tests what becomes of a claim of which a store learns too late. It has what
+// store keeps its memory in do what it is asked, and holds its answers back until
+// resume is called. The store that it is given is used for nothing else.
+func Delay(hold func(t *testing.T, store clerkauth.Deliveries) (resume func())) Option {
+	return func(s *suite) { s.hold = hold }
+}
+
 // Copies sets how many copies of one delivery come at the same time in the tests
 // of concurrency. It is 1,000 unless told.
 func Copies(n int) Option {
@@ -58,7 +78,7 @@ func Copies(n int) Option {
 // less than patience, which is generous, and a store must be able to answer while
 // a handler of its runs: one with a pool needs two connections or more.
 func Run(t *testing.T, open func(t *testing.T) clerkauth.Deliveries, opts ...Option) {
-	s := suite{copies: 1000}
+	s := suite{copies: 1000, lease: time.Second}
 	for _, option := range opts {
 		option(&s)
 	}
@@ -86,8 +106,11 @@ type suite struct {
 	peer          func(*testing.T, clerkauth.Deliveries) clerkauth.Deliveries
 	leave, expire func(*testing.T, clerkauth.Deliveries, string)
 	pass          func(*testing.T, clerkauth.Deliveries, time.Duration)
-	cut           func(*testing.T, clerkauth.Deliveries) func()
+	cut, hold     func(*testing.T, clerkauth.Deliveries) func()
+	forget        func(*testing.T, clerkauth.Deliveries, string)
 	copies        int
+	lease         time.Duration
+	told          bool // the lease
 }
 
 var tests = []struct {
@@ -112,6 +135,11 @@ var tests = []struct {
 	{"the claim of a process that died runs out", crash, func(s *suite) bool { return s.leave != nil }},
 	{"what was handled is remembered for 36 hours", remembered, func(s *suite) bool { return s.pass != nil }},
 	{"nothing is handled that cannot be remembered", outage, func(s *suite) bool { return s.cut != nil }},
+	{"a release is over when Once returns", releasesAtOnce, nil},
+	{"a claim lasts as long as its handler", outlastsLease, nil},
+	{"an outage while a handler runs", outageInFlight, func(s *suite) bool { return s.cut != nil }},
+	{"a claim that is lost while its handler runs", lostInFlight, func(s *suite) bool { return s.forget != nil }},
+	{"a claim that comes too late", lateClaim, func(s *suite) bool { return s.hold != nil }},
 }
 
 // newID returns an id as Svix makes them.

@@ -40,6 +40,11 @@ func (k *kit) runs(what string, store clerkauth.Deliveries, id string, result er
 	if result == nil && err != nil || result != nil && !errors.Is(err, result) {
 		k.Fatalf("%s: Once returned %v, and the handler %v", what, err, result)
 	}
+	for _, untrue := range []error{clerkauth.ErrHandled, clerkauth.ErrInFlight} {
+		if errors.Is(err, untrue) && !errors.Is(result, untrue) {
+			k.Fatalf("%s: Once called the handler, and says %v", what, err)
+		}
+	}
 }
 
 // tells holds that a copy is answered without being handled, in both stores.

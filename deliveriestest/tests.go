@@ -24,7 +24,8 @@ func handledOnce(k *kit) {
 func idsApart(k *kit) {
 	id := newID()
 	for _, other := range []string{id, id + "0", id[:len(id)-1], strings.ToLower(id), id + "_", id + "-",
-		id + strings.Repeat("x", 128-len(id)), id + strings.Repeat("x", 127-len(id)) + "y"} {
+		id + strings.Repeat("x", 128-len(id)), id + strings.Repeat("x", 127-len(id)) + "y",
+		id + ".0123456789abcdef", id + ".0123456789abcdee", id + strings.Repeat("x", 128-len(id)) + ".0123456789abcdef"} {
 		k.runs(fmt.Sprintf("%d characters", len(other)), k.first, other, nil)
 		k.tells("its copy", other, clerkauth.ErrHandled)
 	}
@@ -161,18 +162,18 @@ func lateSuccess(k *kit) {
 // them once more.
 func manyCopies(k *kit) {
 	id := newID()
-	var others sync.WaitGroup
-	var calls, completed, flown atomic.Int32
-	told := make(chan struct{})
-	others.Add(k.suite.copies - 1) // that many are told that one is in flight
-	go func() {
-		defer close(told)
-		others.Wait()
-	}()
-	wave := func(handle func(context.Context) error, answer func(error)) {
+	var calls, completed, flown, answered atomic.Int32
+	told := make(chan struct{}) // closed when all but one were told that one is in flight
+	answer := func() {
+		if int(answered.Add(1)) == k.suite.copies {
+			close(told)
+		}
+	}
+	answer() // the one that is handled
+	wave := func(handle func(context.Context) error, result func(error)) {
 		var copies sync.WaitGroup
 		for n := range k.suite.copies {
-			copies.Go(func() { answer(k.store(n).Once(k.ctx, id, handle)) })
+			copies.Go(func() { result(k.store(n).Once(k.ctx, id, handle)) })
 		}
 		copies.Wait()
 	}
@@ -189,10 +190,10 @@ func manyCopies(k *kit) {
 		switch {
 		case errors.Is(err, clerkauth.ErrInFlight):
 			flown.Add(1)
-			others.Done()
+			answer()
 		case err != nil:
 			k.Errorf("a copy in flight is told %v", err)
-			others.Done()
+			answer()
 		case completed.Load() != 1:
 			k.Error("a copy is told that it was handled before it is")
 		}

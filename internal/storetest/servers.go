@@ -217,3 +217,36 @@ func (o *output) String() string {
 	defer o.mu.Unlock()
 	return o.buf.String()
 }
+
+// NewPgBouncer starts PgBouncer in transaction mode before the PostgreSQL that server
+// is, on a socket in that one's directory. It returns nil if it is not installed.
+func NewPgBouncer(server *Server, ready func(ctx context.Context, address string) error) (*Server, error) {
+	program, missing := exec.LookPath("pgbouncer")
+	if missing != nil {
+		program, missing = exec.LookPath("/usr/sbin/pgbouncer") // which is not in everybody's path
+	}
+	if missing != nil {
+		return nil, nil //nolint:nilerr // the caller does without
+	}
+	dir := filepath.Join(server.Dir, "b")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	as := ""
+	if os.Getuid() == 0 {
+		var err error
+		if as, err = giveAway(dir); err != nil {
+			return nil, err
+		}
+	}
+	config := fmt.Sprintf("[databases]\n* = host=%s user=postgres\n[pgbouncer]\nlisten_addr =\nunix_socket_dir = %s\nlisten_port = 5432\n"+
+		"auth_type = any\npool_mode = transaction\ndefault_pool_size = 50\nignore_startup_parameters = extra_float_digits\n", server.Dir, dir)
+	file := filepath.Join(dir, "ini")
+	if err := os.WriteFile(file, []byte(config), 0o644); err != nil { //nolint:gosec // for the user that runs it
+		return nil, err
+	}
+	s := &Server{Dir: dir, stopSignal: syscall.SIGQUIT}
+	s.start = func() *exec.Cmd { return command(as, program, "-q", file) }
+	s.ready = func(ctx context.Context) error { return ready(ctx, s.Address()) }
+	return s, s.begin()
+}

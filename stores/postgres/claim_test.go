@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -77,11 +78,13 @@ func TestClaimIsSeenByOthers(t *testing.T) {
 			negative++
 		}
 		var pid uint32
-		held := func() (is bool) {
-			if err := s.pool.QueryRow(t.Context(), heldSQL, pid, s.lock(id)).Scan(&is); err != nil {
-				t.Fatal(err)
+		held := func() bool {
+			var lost []int
+			err := s.pool.QueryRow(t.Context(), lostSQL, []int32{int32(pid), 0}, []int64{s.lock(id), 1}).Scan(&lost)
+			if err != nil || !slices.Contains(lost, 2) {
+				t.Fatal(lost, err)
 			}
-			return is
+			return !slices.Contains(lost, 1)
 		}
 		err := s.Once(t.Context(), id, func(ctx context.Context) error {
 			pid = Tx(ctx).Conn().PgConn().PID()

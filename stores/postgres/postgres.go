@@ -15,6 +15,13 @@
 //
 // What a handler does elsewhere, such as sending mail, happens again when its
 // process dies, or the commit fails, after it did that.
+//
+// A delivery waits for a connection of the pool while all are taken, for as long as
+// its sender does. Handlers that ignore the end of their context keep theirs.
+//
+// Behind PgBouncer in transaction mode, set the pool's DefaultQueryExecMode to
+// pgx.QueryExecModeExec or QueryExecModeSimpleProtocol: with the default, prepared
+// statements of one server are looked for at another (SQLSTATE 42P05 or 26000).
 package postgres
 
 import (
@@ -51,9 +58,10 @@ const (
 type Options struct {
 	// Table is where handled deliveries are remembered, perhaps with its schema:
 	// "hooks.deliveries". Svix gives a message the same id at every endpoint that
-	// it is sent to, so two endpoints that share a database need two tables, and all
-	// processes of one must write its table in one way, with its schema or without.
-	// Empty means "clerkauth_deliveries".
+	// it is sent to, so two endpoints that share a database need two tables: with one,
+	// the second is refused with clerkauth.ErrOtherEndpoint. All processes of one must
+	// write its table in one way, with its schema or without. Defaults to
+	// "clerkauth_deliveries".
 	Table string
 
 	// Lease is how long a handler may run. Its context ends then. A tenth later the
@@ -69,16 +77,23 @@ type Options struct {
 	Remember time.Duration
 }
 
-// Store is a [clerkauth.Deliveries] in PostgreSQL.
+// Store is a [clerkauth.EndpointDeliveries] in PostgreSQL. It is safe for concurrent
+// use.
 type Store struct {
 	pool                           *pgxpool.Pool
 	schema, claim, begin, remember string // SQL
 	table                          string // quoted
 	lockSpace                      string
 	lease                          time.Duration
+	endpoint                       string // fingerprints, separated by spaces
+	running                        *flights
+	watcher                        *watcher
+}
 
-	mu      sync.Mutex
-	running map[string]bool // ids whose handlers run in this process
+// flights are the deliveries that this process is handling.
+type flights struct {
+	mu  sync.Mutex
+	ids map[string]bool
 }
 
 var tableName = regexp.MustCompile(`\A(?:[a-z_][a-z0-9_]{0,49}\.)?[a-z_][a-z0-9_]{0,49}\z`)
@@ -127,14 +142,17 @@ func New(pool *pgxpool.Pool, o Options) (*Store, error) {
 		remember:  fmt.Sprintf(rememberSQL, table),
 		lockSpace: o.Table,
 		lease:     o.Lease,
-		running:   make(map[string]bool),
+		running:   &flights{ids: make(map[string]bool)},
+		watcher:   newWatcher(pool, o.Lease),
 	}, nil
 }
 
 const schemaSQL = `CREATE TABLE IF NOT EXISTS %[1]s (
 	id         text PRIMARY KEY,
-	handled_at timestamptz NOT NULL DEFAULT now() -- or -infinity: not yet
+	handled_at timestamptz NOT NULL DEFAULT now(), -- or -infinity: not yet
+	endpoint   text NOT NULL DEFAULT ''            -- fingerprints of its secrets
 );
+ALTER TABLE %[1]s ADD COLUMN IF NOT EXISTS endpoint text NOT NULL DEFAULT '';
 CREATE INDEX IF NOT EXISTS %[2]s ON %[1]s (handled_at);
 `
 
@@ -151,17 +169,20 @@ func (s *Store) CreateTable(ctx context.Context) error {
 		}
 		// Whoever may use a table need not have the right to make one.
 		var there bool
-		if err := tx.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", s.table).Scan(&there); err != nil || there {
+		if err := tx.QueryRow(ctx, completeSQL, s.table).Scan(&there); err != nil || there {
 			return err
 		}
 		_, err := tx.Exec(ctx, s.schema)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("postgres: create the table: %w", err)
+		return failure("create the table", err)
 	}
 	return nil
 }
+
+// completeSQL asks whether the table is there, with all its columns.
+const completeSQL = `SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = 'endpoint' AND NOT attisdropped)`
 
 // claimSQL tells whether the delivery is ours to handle. What claims it is a lock
 // that ends with the transaction, however that ends. Whoever asks for it does not
@@ -169,7 +190,9 @@ func (s *Store) CreateTable(ctx context.Context) error {
 // that is silent for longer than the lease and a tenth of it, the time that a handler
 // has to notice that its context ended before another begins.
 const claimSQL = `SELECT CASE
-	WHEN EXISTS (SELECT FROM %[1]s WHERE id = $1 AND handled_at > '-infinity') THEN 'handled'
+	WHEN EXISTS (SELECT FROM %[1]s WHERE id = $1 AND handled_at > '-infinity' AND (endpoint = '' OR $3 = ''
+		OR string_to_array(endpoint, ' ') && string_to_array($3, ' '))) THEN 'handled'
+	WHEN EXISTS (SELECT FROM %[1]s WHERE id = $1 AND handled_at > '-infinity') THEN 'of another endpoint'
 	WHEN pg_try_advisory_xact_lock($2) THEN 'claimed'
 	ELSE 'in flight' END, set_config('idle_in_transaction_session_timeout', '%[2]d', true)`
 
@@ -183,8 +206,8 @@ const beginSQL = `WITH forgotten AS (
 	DELETE FROM %[1]s WHERE id IN (
 		SELECT id FROM %[1]s WHERE handled_at < now() - interval '%[2]d seconds' AND id <> $1
 		ORDER BY handled_at LIMIT 10 FOR UPDATE SKIP LOCKED))
-INSERT INTO %[1]s AS row (id, handled_at) VALUES ($1, '-infinity')
-ON CONFLICT (id) DO UPDATE SET handled_at = '-infinity' WHERE row.handled_at = '-infinity'
+INSERT INTO %[1]s AS row (id, handled_at, endpoint) VALUES ($1, '-infinity', $2)
+ON CONFLICT (id) DO UPDATE SET handled_at = '-infinity', endpoint = $2 WHERE row.handled_at = '-infinity'
 RETURNING txid_current()::text, pg_backend_pid(), current_setting('role'), current_setting('search_path')`
 
 // restoreSQL takes back what a handler may have set for its work, or for good: the
@@ -193,6 +216,13 @@ const restoreSQL = `SELECT set_config('role', $1, false), set_config('search_pat
 
 // rememberSQL remembers the delivery, if this is the transaction that claimed it.
 const rememberSQL = `UPDATE %[1]s SET handled_at = now() WHERE id = $1 AND txid_current()::text = $2`
+
+// ForEndpoint implements [clerkauth.EndpointDeliveries].
+func (s *Store) ForEndpoint(fingerprints []string) clerkauth.Deliveries {
+	own := *s
+	own.endpoint = strings.Join(fingerprints, " ")
+	return &own
+}
 
 // Once implements [clerkauth.Deliveries]. The context of handle carries the
 // transaction, at READ COMMITTED, that [Tx] returns. It is committed when handle
@@ -205,7 +235,7 @@ func (s *Store) Once(ctx context.Context, id string, handle func(context.Context
 	}
 	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
 	if err != nil {
-		return fmt.Errorf("postgres: claim a delivery: %w", err)
+		return failure("claim a delivery", err)
 	}
 	defer func() { _ = settle(ctx, tx.Rollback) }() // after a commit there is nothing to roll back
 	// The lease counts from before the claim, so that it is over here first.
@@ -214,6 +244,13 @@ func (s *Store) Once(ctx context.Context, id string, handle func(context.Context
 	c, err := s.take(ctx, tx, id)
 	if err != nil {
 		return err
+	}
+	// The answer may have come, or this process gone on, after the lease.
+	if ctx.Err() != nil {
+		return failure("claim a delivery", context.Cause(ctx))
+	}
+	if over, _ := limited.Deadline(); !time.Now().Before(over) {
+		return errLate
 	}
 	// A handler whose connection is lost goes on without the lock, so this process
 	// keeps a claim of its own.
@@ -242,23 +279,23 @@ func (s *Store) lock(id string) int64 {
 }
 
 func (s *Store) runs(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.running[id]
+	s.running.mu.Lock()
+	defer s.running.mu.Unlock()
+	return s.running.ids[id]
 }
 
 func (s *Store) start(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.running[id] {
+	s.running.mu.Lock()
+	defer s.running.mu.Unlock()
+	if s.running.ids[id] {
 		return false
 	}
-	s.running[id] = true
+	s.running.ids[id] = true
 	return true
 }
 
 func (s *Store) end(id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.running, id)
+	s.running.mu.Lock()
+	defer s.running.mu.Unlock()
+	delete(s.running.ids, id)
 }

@@ -15,6 +15,13 @@
 // noeviction and turn the append-only file on. A crash of Redis forgets up to two
 // seconds nevertheless, unless appendfsync is set to always, and a failover to a
 // replica may forget the last moments in any case.
+//
+// While Redis takes no new keys, because its memory is full, it cannot save to disk
+// or the connection leads to a replica, deliveries are answered with 503 before any
+// handler is called. A handler that runs when the memory becomes full is remembered
+// nevertheless. What Redis refuses for other reasons is tried again until it is
+// remembered, somebody else claims the delivery, or 10 minutes have passed: only
+// then, or if the process ends before, a delivery may be handled a second time.
 package redis
 
 import (
@@ -22,6 +29,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,20 +46,19 @@ const (
 	// was away for days. Svix itself stops after 28 hours.
 	defaultRemember = 7 * 24 * time.Hour
 	minRemember     = 36 * time.Hour
-	// settleTime is how long releasing a claim may take, and remembering at least.
-	settleTime = 5 * time.Second
+	// releaseTime is how long releasing a claim may take.
+	releaseTime = 5 * time.Second
+	// rememberTime is for how long remembering is tried. While Redis takes no writes,
+	// nobody else can claim the delivery either.
+	rememberTime = 10 * time.Minute
 )
-
-// ErrLeaseLost says that the claim of a running handler ran out, because Redis
-// was away for too long or forgot it, and that another process may have begun to
-// handle the delivery. It ends the handler's context, as its cause.
-var ErrLeaseLost = errors.New("redis: the claim to the delivery was lost")
 
 // Options says how a Store works. The zero value is fine for one endpoint.
 type Options struct {
 	// Prefix begins every key. Svix gives a message the same id at every
 	// endpoint that it is sent to, so two endpoints that share a Redis need two
-	// prefixes. Empty means "clerkauth:delivery:".
+	// prefixes: with one, the second is refused with clerkauth.ErrOtherEndpoint.
+	// Defaults to "clerkauth:delivery:".
 	Prefix string
 
 	// Lease is how long a claim that nobody holds any more keeps the delivery from
@@ -65,18 +72,49 @@ type Options struct {
 	Remember time.Duration
 }
 
-// Store is a [clerkauth.Deliveries] in Redis.
+// Store is a [clerkauth.EndpointDeliveries] in Redis. It is safe for concurrent use.
 type Store struct {
 	client          goredis.UniversalClient
 	prefix          string
 	lease, remember time.Duration
+	endpoint        []string // fingerprints
+	running         *flights
+}
+
+// flights are the deliveries that this process is handling.
+type flights struct {
+	mu  sync.Mutex
+	ids map[string]bool
+}
+
+func (f *flights) has(id string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ids[id]
+}
+
+// start reports whether id was not running.
+func (f *flights) start(id string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ids[id] {
+		return false
+	}
+	f.ids[id] = true
+	return true
+}
+
+func (f *flights) end(id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.ids, id)
 }
 
 // New returns a Store that works through client, which remains the caller's to
 // close, after the last delivery. Do not give it a Ring: that looks in another
 // place when a server is away, and finds nothing there.
 func New(client goredis.UniversalClient, o Options) (*Store, error) {
-	s := &Store{client: client, prefix: o.Prefix, lease: o.Lease, remember: o.Remember}
+	s := &Store{client: client, prefix: o.Prefix, lease: o.Lease, remember: o.Remember, running: &flights{ids: make(map[string]bool)}}
 	if s.prefix == "" {
 		s.prefix = defaultPrefix
 	}
@@ -102,14 +140,30 @@ func New(client goredis.UniversalClient, o Options) (*Store, error) {
 	return s, nil
 }
 
+// ForEndpoint implements [clerkauth.EndpointDeliveries].
+func (s *Store) ForEndpoint(fingerprints []string) clerkauth.Deliveries {
+	own := *s
+	own.endpoint = slices.Clone(fingerprints)
+	return &own
+}
+
 // Once implements [clerkauth.Deliveries].
 func (s *Store) Once(ctx context.Context, id string, handle func(context.Context) error) error {
+	// While a claim is being made good its key may be gone: this process still knows.
+	if s.running.has(id) {
+		return clerkauth.ErrInFlight
+	}
 	c := &claim{Store: s, key: s.prefix + id, token: rand.Text()}
 	if err := c.take(ctx); err != nil {
 		return err
 	}
 	// Whatever becomes of ctx, the claim is kept, and released or made good.
 	settle := context.WithoutCancel(ctx)
+	if !s.running.start(id) {
+		c.release(settle)
+		return clerkauth.ErrInFlight
+	}
+	defer s.running.end(id)
 	handled := false
 	defer func() {
 		if !handled { // an error, a panic, or the end of the goroutine
@@ -121,123 +175,4 @@ func (s *Store) Once(ctx context.Context, id string, handle func(context.Context
 	}
 	handled = true
 	return c.done(settle)
-}
-
-// claim is the right to handle a delivery. Its key holds its token while it is
-// held, and "done" when the delivery was handled.
-type claim struct {
-	*Store
-	key, token string
-	until      time.Time // when the handler has to stop, unless the lease is renewed
-}
-
-// takeScript makes the claim or renews it. That a claim of ours which Redis forgot
-// is made again lets a handler survive the loss, and makes it safe that the client
-// repeats a command whose answer it missed.
-var takeScript = goredis.NewScript(`
-local held = redis.call('GET', KEYS[1])
-if held and held ~= ARGV[1] then return held end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return ARGV[1]`)
-
-func (c *claim) take(ctx context.Context) error {
-	began := time.Now()
-	held, err := takeScript.Run(ctx, c.client, []string{c.key}, c.token, c.lease.Milliseconds()).Text()
-	switch {
-	case err != nil:
-		return fmt.Errorf("redis: claim a delivery: %w", err)
-	case held == "done":
-		return clerkauth.ErrHandled
-	case held != c.token:
-		return clerkauth.ErrInFlight
-	}
-	// A tenth of the lease is left for the handler to notice that its context ended
-	// before another begins.
-	c.until = began.Add(c.lease - c.lease/10)
-	return nil
-}
-
-// run calls handle, and renews the claim meanwhile.
-func (c *claim) run(ctx context.Context, handle func(context.Context) error) error {
-	var renewing sync.WaitGroup
-	stop := make(chan struct{})
-	settle := context.WithoutCancel(ctx)
-	ctx, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	// A renewal that came after the release would be a claim that nobody holds.
-	defer renewing.Wait()
-	defer close(stop)
-	renewing.Go(func() { c.renew(settle, stop, end) })
-
-	err := handle(ctx)
-	if err != nil && errors.Is(context.Cause(ctx), ErrLeaseLost) {
-		return fmt.Errorf("%w: %w", ErrLeaseLost, err)
-	}
-	return err
-}
-
-// renew renews the claim until stop is closed, and calls end when it is lost or
-// nobody can tell any more.
-func (c *claim) renew(ctx context.Context, stop <-chan struct{}, end context.CancelCauseFunc) {
-	over := time.AfterFunc(time.Until(c.until), func() { end(ErrLeaseLost) })
-	defer over.Stop()
-	tick := time.NewTicker(c.lease / 3)
-	defer tick.Stop()
-	for {
-		select {
-		case <-stop:
-			return
-		case <-tick.C:
-		}
-		switch err := c.take(ctx); {
-		case err == nil:
-			over.Reset(time.Until(c.until))
-		case errors.Is(err, clerkauth.ErrHandled), errors.Is(err, clerkauth.ErrInFlight):
-			end(ErrLeaseLost)
-			return
-		}
-		// Otherwise Redis is away, and may be back before the lease is over.
-	}
-}
-
-// doneScript remembers that the delivery was handled, unless somebody else is
-// handling it.
-var doneScript = goredis.NewScript(`
-local held = redis.call('GET', KEYS[1])
-if held and held ~= ARGV[1] and held ~= 'done' then return 0 end
-redis.call('SET', KEYS[1], 'done', 'PX', ARGV[2])
-return 1`)
-
-// done makes the claim good. While Redis is away it tries again until the lease is
-// over, because what was handled and is not remembered is handled again.
-func (c *claim) done(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, max(settleTime, time.Until(c.until)))
-	defer cancel()
-	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		kept, err := doneScript.Run(ctx, c.client, []string{c.key}, c.token, c.remember.Milliseconds()).Bool()
-		switch {
-		case err == nil && kept:
-			return nil
-		case err == nil:
-			return ErrLeaseLost
-		case errors.Is(err, goredis.ErrClosed):
-			return fmt.Errorf("redis: remember a delivery: %w", err)
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return fmt.Errorf("redis: remember a delivery: %w", err)
-		}
-	}
-}
-
-var releaseScript = goredis.NewScript(`
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
-return 0`)
-
-// release gives the claim back. Where that fails it runs out by itself.
-func (c *claim) release(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, settleTime)
-	defer cancel()
-	_ = releaseScript.Run(ctx, c.client, []string{c.key}, c.token).Err()
 }

@@ -1,0 +1,647 @@
+package clerkauth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/clerk/clerk-sdk-go/v2"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/deliveriestest"
+	"github.com/clerkauth/clerkauth/event"
+)
+
+var _ = addRows(rows{
+	"259/handlers_that_overwrite":        row259OverwrittenEvent,
+	"272/webhook":                        row272WebhookMistakes,
+	"292/store_full_while_handlers_run":  row292StoreIsFull,
+	"293/claim_after_the_deadline":       row293LateClaim,
+	"295/context_outlives_the_request":   row295ContextOutlivesRequest,
+	"296/suite_fails_broken_stores":      row296BrokenStores,
+	"298/two_endpoints_share_a_store":    row298SharedStore,
+	"299/codes_of_stores_and_databases":  row299Codes,
+	"300/one_goroutine_for_each_handler": row300CostOfAHandler,
+})
+
+func row259OverwrittenEvent(t *testing.T) {
+	var atEnd string
+	h := newHooks(t, func(c *clerkauth.WebhookConfig) {
+		c.OnError = func(_ context.Context, e *event.Raw, _ error) { atEnd = string(e.JSON) + string(e.Data) }
+	})
+	clerkauth.On(h.Webhook, event.UserCreated, func(_ context.Context, e *event.Event[clerk.User]) error {
+		clear(e.JSON)
+		clear(e.Raw.Data)
+		e.Type = "x"
+		return nil
+	})
+	var seen string
+	h.OnAny(func(_ context.Context, e *event.Raw) error {
+		seen = e.Type + string(e.JSON) + string(e.Data)
+		clear(e.JSON)
+		clear(e.Data)
+		return errors.New("wrong")
+	})
+	d := h.userCreated()
+	h.want("a delivery", d, 500)
+	if want := "user.created" + string(d.Body); !strings.HasPrefix(seen, want) || !strings.Contains(seen[len(want):], "user_secret") {
+		t.Errorf("OnAny saw %q", seen)
+	}
+	if !strings.HasPrefix(atEnd, string(d.Body)) || !strings.Contains(atEnd[len(d.Body):], "user_secret") {
+		t.Errorf("OnError saw %q", atEnd)
+	}
+}
+
+// What is refused although its headers are well formed and current is told an
+// operator, once a minute with a count, and nobody else.
+func row272WebhookMistakes(t *testing.T) {
+	for name, test := range map[string]struct {
+		request func(h *hookTest) *http.Request
+		want    string
+	}{
+		"wrong secret": {func(h *hookTest) *http.Request {
+			return hookReceived(hookStranger().NewDelivery("user.created", `{"id":"user_secret"}`).Request(hooksURL))
+		}, "signing secret"},
+		"changed": {func(h *hookTest) *http.Request {
+			r := hookReceived(h.userCreated().Request(hooksURL))
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(strings.NewReader(string(body) + "\n"))
+			return r
+		}, "changes the body"},
+		"read before": {func(h *hookTest) *http.Request {
+			r := hookReceived(h.userCreated().Request(hooksURL))
+			_, _ = io.ReadAll(r.Body)
+			return r
+		}, "reads or closes the body"},
+		"closed before": {func(h *hookTest) *http.Request {
+			r := hookReceived(h.userCreated().Request(hooksURL))
+			r.Body = io.NopCloser(hookClosedBody{})
+			return r
+		}, "reads or closes the body"},
+		"cut": {func(h *hookTest) *http.Request {
+			r := hookReceived(h.userCreated().Request(hooksURL))
+			r.Body = io.NopCloser(io.MultiReader(strings.NewReader("{"), hookCutBody{}))
+			return r
+		}, "ReadTimeout"},
+		"no event": {func(h *hookTest) *http.Request {
+			d := h.userCreated()
+			r := d.Request(hooksURL)
+			r.Body = io.NopCloser(strings.NewReader("[]"))
+			signed := hookSignedBy(h.srv.WebhookSecret(), d.ID, "[]")
+			r.Header = signed
+			return hookReceived(r)
+		}, "not events of Clerk"},
+		"wrong clock": {func(h *hookTest) *http.Request {
+			r := hookReceived(h.userCreated().Request(hooksURL))
+			r.Header.Set("Svix-Timestamp", "1514265330")
+			return r
+		}, "clock"},
+	} {
+		now := time.Now()
+		if name == "no event" {
+			now = time.Unix(vectorTime, 0)
+		}
+		h := newHooks(t, func(c *clerkauth.WebhookConfig) { c.Now = func() time.Time { return now } })
+		h.OnAny(func(context.Context, *event.Raw) error { t.Error("it was handled"); return nil })
+		warnings := func() (lines []string) {
+			for line := range strings.Lines(h.log.String()) {
+				if strings.Contains(line, "level=WARN") {
+					lines = append(lines, line)
+				}
+			}
+			return lines
+		}
+		send := func() {
+			if w := h.serve(test.request(h)); w.Code != 400 || w.Body.String() != `{"status":400,"title":"Bad Request","type":"about:blank"}`+"\n" {
+				t.Errorf("%s: %d %s", name, w.Code, w.Body)
+			}
+		}
+		for range 3 {
+			send()
+		}
+		if lines := warnings(); len(lines) != 1 || !strings.Contains(lines[0], test.want) || !strings.Contains(lines[0], "count=1") {
+			t.Errorf("%s: %q", name, lines)
+		}
+		now = now.Add(time.Minute)
+		send()
+		if lines := warnings(); len(lines) != 2 || !strings.Contains(lines[1], "count=3") {
+			t.Errorf("%s, a minute later: %q", name, lines)
+		}
+		if log := h.log.String(); strings.Contains(log, "user_secret") || strings.Contains(log, "v1,") || strings.Contains(log, "whsec_"+h.srv.WebhookSecret()[6:]) {
+			t.Error(log)
+		}
+	}
+	// What is not well formed may come from anybody.
+	h := newHooks(t)
+	for _, name := range []string{"Svix-Id", "Svix-Timestamp", "Svix-Signature"} {
+		for _, value := range []string{"", "."} {
+			r := hookReceived(h.userCreated().Request(hooksURL))
+			r.Header.Set(name, value)
+			if value == "" {
+				r.Header.Del(name)
+			}
+			if name == "Svix-Signature" && value != "" {
+				r.Header.Add(name, value)
+			}
+			h.serve(r)
+		}
+	}
+	if log := h.log.String(); strings.Contains(log, "level=WARN") {
+		t.Error(log)
+	}
+}
+
+type hookClosedBody struct{}
+
+func (hookClosedBody) Read([]byte) (int, error) { return 0, http.ErrBodyReadAfterClose }
+
+type hookCutBody struct{}
+
+func (hookCutBody) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// A store that has no room, or cannot write any more when the handler is done, has
+// nothing acknowledged that it does not remember.
+func row292StoreIsFull(t *testing.T) {
+	full := errors.New("OOM user_secret")
+	var before, after bool
+	var results []clerkauth.WebhookResult
+	memory := clerkauth.NewMemoryDeliveries(time.Now, 10)
+	h := newHooks(t, func(c *clerkauth.WebhookConfig) {
+		c.Observe = func(_ context.Context, o clerkauth.WebhookOutcome) { results = append(results, o.Result) }
+		c.Deliveries = deliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
+			if before {
+				return full
+			}
+			return memory.Once(ctx, id, func(ctx context.Context) error {
+				if err := handle(ctx); err != nil || !after {
+					return err
+				}
+				return full
+			})
+		})
+	})
+	calls := 0
+	h.OnAny(func(context.Context, *event.Raw) error { calls++; return nil })
+	d := h.userCreated()
+	before = true
+	h.want("no room to claim", d, 503)
+	if calls != 0 {
+		t.Error("it was handled without a claim")
+	}
+	before, after = false, true
+	h.want("no room to remember", d, 503)
+	after = false
+	h.want("room", d, 204)
+	h.want("a copy", d, 204)
+	if want := []clerkauth.WebhookResult{clerkauth.WebhookStoreFailed, clerkauth.WebhookStoreFailed, clerkauth.WebhookHandled, clerkauth.WebhookDuplicate}; !slices.Equal(results, want) || calls != 2 {
+		t.Errorf("%v, %d calls", results, calls)
+	}
+}
+
+// A claim that comes when nobody waits any more, and may have run out, is not used.
+func row293LateClaim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := clerkauth.NewMemoryDeliveries(time.Now, 10)
+		late := true
+		h := newHooks(t, func(c *clerkauth.WebhookConfig) {
+			c.Deliveries = deliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
+				return memory.Once(ctx, id, func(ctx context.Context) error {
+					if late {
+						time.Sleep(time.Minute)
+					}
+					return handle(ctx)
+				})
+			})
+		})
+		calls := 0
+		h.OnAny(func(ctx context.Context, _ *event.Raw) error {
+			if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > 14*time.Second {
+				t.Errorf("the handler's context ends at %v", deadline)
+			}
+			calls++
+			return nil
+		})
+		d := h.userCreated()
+		h.want("a late claim", d, 503)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if calls != 0 {
+			t.Error("it was handled by a claim that came too late")
+		}
+		late = false
+		h.want("the next copy", d, 204)
+		if calls != 1 || !strings.Contains(h.log.String(), "too late") {
+			t.Errorf("%d calls; %s", calls, h.log)
+		}
+	})
+}
+
+// hookRequestContext is a request's context as servers have it that use their
+// memory again: nothing of it may be asked for after the request.
+type hookRequestContext struct {
+	context.Context
+	t    *testing.T
+	over bool // not guarded: the race detector is to see who reads it
+}
+
+func (c *hookRequestContext) use(what string) {
+	if c.over {
+		c.t.Errorf("%s after the request", what)
+	}
+}
+
+func (c *hookRequestContext) Deadline() (time.Time, bool) {
+	c.use("Deadline")
+	return c.Context.Deadline()
+}
+func (c *hookRequestContext) Done() <-chan struct{} { c.use("Done"); return c.Context.Done() }
+func (c *hookRequestContext) Err() error            { c.use("Err"); return c.Context.Err() }
+func (c *hookRequestContext) Value(key any) any     { c.use("Value"); return c.Context.Value(key) }
+
+func row295ContextOutlivesRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var results []clerkauth.WebhookResult
+		h := newHooks(t, func(c *clerkauth.WebhookConfig) {
+			c.OnError = func(ctx context.Context, _ *event.Raw, _ error) { _ = ctx.Value(hookKey{}) }
+			c.Observe = func(ctx context.Context, o clerkauth.WebhookOutcome) {
+				if ctx.Value(hookKey{}) != "of the request" {
+					t.Error("Observe has another context")
+				}
+				results = append(results, o.Result)
+			}
+		})
+		ended := make(chan error, 1)
+		h.OnAny(func(ctx context.Context, e *event.Raw) error {
+			if ctx.Value(hookKey{}) != nil {
+				t.Error("a handler sees a value of the request's context")
+			}
+			<-ctx.Done()
+			time.Sleep(time.Minute) // long after the request
+			derived, cancel := context.WithTimeout(context.WithValue(ctx, hookKey{}, 1), time.Hour)
+			defer cancel()
+			ended <- errors.Join(derived.Err(), context.Cause(ctx))
+			return errors.New("wrong")
+		})
+		serve := func(ctx context.Context) int {
+			request := &hookRequestContext{Context: context.WithValue(ctx, hookKey{}, "of the request"), t: t}
+			r := hookReceived(h.userCreated().Request(hooksURL))
+			w := h.serve(r.WithContext(request))
+			request.over = true
+			return w.Code
+		}
+		if got := serve(t.Context()); got != 503 {
+			t.Error(got)
+		}
+		if err := <-ended; !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		// The sender hangs up: the handler is told, also why.
+		wrong := errors.New("hung up")
+		ctx, hangUp := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { hangUp(wrong) })
+		if got := serve(ctx); got != 503 {
+			t.Error(got)
+		}
+		if err := <-ended; !errors.Is(err, wrong) {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if !slices.Equal(results, []clerkauth.WebhookResult{clerkauth.WebhookLate, clerkauth.WebhookLate}) {
+			t.Error(results)
+		}
+	})
+}
+
+// Package deliveriestest has the whole list of flaws; these are found without it, too.
+func row296BrokenStores(t *testing.T) {
+	for flaw, found := range map[string]string{
+		"":                  "",
+		"renews no lease":   "a_claim_lasts_as_long_as_its_handler",
+		"releases later":    "a_release_is_over_when_Once_returns",
+		"in flight, called": "a_delivery_is_handled_once",
+	} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestDeliveriesWithFlaw$/^"+found+"$", "-test.v") //nolint:gosec // this binary
+		cmd.Env = append(os.Environ(), hookFlaw+"="+flaw)
+		out, err := cmd.CombinedOutput()
+		if (err != nil) != (flaw != "") || flaw != "" && !strings.Contains(string(out), "--- FAIL: TestDeliveriesWithFlaw/"+found+" ") {
+			t.Errorf("%q: %v\n%s", flaw, err, out)
+		}
+	}
+}
+
+const hookFlaw = "CLERKAUTH_TEST_FLAW"
+
+// TestDeliveriesWithFlaw is run by row 296, in a process of its own.
+func TestDeliveriesWithFlaw(t *testing.T) {
+	flaw, given := os.LookupEnv(hookFlaw)
+	if !given {
+		return
+	}
+	const lease = 50 * time.Millisecond
+	memory := clerkauth.NewMemoryDeliveries(time.Now, 10_000)
+	var mu sync.Mutex
+	claims := map[string]time.Time{}
+	deliveriestest.Run(t, func(*testing.T) clerkauth.Deliveries {
+		return deliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
+			switch flaw {
+			case "renews no lease":
+				mu.Lock()
+				lapsed := claims[id].Before(time.Now())
+				claims[id] = time.Now().Add(lease)
+				mu.Unlock()
+				if !lapsed {
+					return clerkauth.ErrInFlight
+				}
+				return handle(ctx)
+			case "releases later":
+				result := make(chan error, 1)
+				go func() {
+					_ = memory.Once(ctx, id, func(ctx context.Context) error {
+						err := handle(ctx)
+						result <- err
+						runtime.Gosched()
+						return err
+					})
+					select {
+					case result <- clerkauth.ErrInFlight:
+					default:
+					}
+				}()
+				return <-result
+			case "in flight, called":
+				if err := memory.Once(ctx, id, handle); err != nil {
+					return err
+				}
+				return clerkauth.ErrInFlight
+			}
+			return memory.Once(ctx, id, handle)
+		})
+	}, deliveriestest.Lease(lease), deliveriestest.Copies(50))
+}
+
+// hookEndpoints is a store that endpoints are told apart in.
+type hookEndpoints struct {
+	clerkauth.Deliveries
+	mu   sync.Mutex
+	done map[string][]string
+}
+
+func (s *hookEndpoints) ForEndpoint(fingerprints []string) clerkauth.Deliveries {
+	return deliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if known, ok := s.done[id]; ok {
+			if slices.ContainsFunc(known, func(f string) bool { return slices.Contains(fingerprints, f) }) {
+				return clerkauth.ErrHandled
+			}
+			return fmt.Errorf("store: %w", clerkauth.ErrOtherEndpoint)
+		}
+		if err := handle(ctx); err != nil {
+			return err
+		}
+		s.done[id] = fingerprints
+		return nil
+	})
+}
+
+// Two endpoints that share a store: nothing is acknowledged that its own endpoint did
+// not handle, and nothing is handled twice while a secret is rotated.
+func row298SharedStore(t *testing.T) {
+	const older, newer, stranger = vectorSecret, "whsec_dmVjdG9yc19zaWduaW5nX3NlY3JldF8zMmJ5dGVzX18=", "whsec_c3RyYW5nZXJzX3NpZ25pbmdfc2VjcmV0XzMyYnl0ZXM="
+	for name, newStore := range map[string]func() clerkauth.Deliveries{
+		"a store that knows ids alone": func() clerkauth.Deliveries {
+			memory := clerkauth.NewMemoryDeliveries(time.Now, 100)
+			return deliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
+				if len(id) > 160 || strings.Trim(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") != "" {
+					t.Errorf("the id %q", id)
+				}
+				return memory.Once(ctx, id, handle)
+			})
+		},
+		"a store that tells endpoints apart": func() clerkauth.Deliveries { return &hookEndpoints{done: make(map[string][]string)} },
+	} {
+		store := newStore()
+		_, tells := store.(clerkauth.EndpointDeliveries)
+		share := func(c *clerkauth.WebhookConfig) {
+			c.Deliveries = store
+			c.Now = func() time.Time { return time.Unix(vectorTime, 0) }
+		}
+		calls := map[string]int{}
+		endpoint := func(endpoint string, secrets ...string) *hookTest {
+			h := newHooks(t, share, func(c *clerkauth.WebhookConfig) { c.Secrets = secrets })
+			h.OnAny(func(context.Context, *event.Raw) error { calls[endpoint]++; return nil })
+			return h
+		}
+		deliver := func(h *hookTest, id string, secrets ...string) int {
+			header := hookSignedBy(secrets[0], id, hookBody)
+			for _, s := range secrets[1:] {
+				header["Svix-Signature"][0] += " " + hookSignedBy(s, id, hookBody).Get("Svix-Signature")
+			}
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, hooksURL, strings.NewReader(hookBody))
+			r.Header = header
+			return h.serve(r).Code
+		}
+		long := strings.Repeat("m", 128)
+		for _, id := range []string{"msg_shared", long} {
+			clear(calls)
+			one, other := endpoint("one", older), endpoint("other", stranger)
+			if got := deliver(one, id, older); got != 204 || calls["one"] != 1 {
+				t.Errorf("%s: the first endpoint: %d, %v", name, got, calls)
+			}
+			for range 3 {
+				if got := deliver(other, id, stranger); got == 204 && calls["other"] != 1 || got != 204 && got != 503 {
+					t.Errorf("%s: the second endpoint: %d, %v", name, got, calls)
+				}
+			}
+			if log := other.log.String(); tells && (strings.Count(log, "level=ERROR") != 1 || !strings.Contains(log, "a table or prefix of its own") || calls["other"] != 0) {
+				t.Errorf("%s: %v %s", name, calls, log)
+			}
+		}
+		// Rotation, in steps, in any order of the list.
+		for n, both := range [][]string{{newer, older}, {older, newer}} {
+			clear(calls)
+			first, second, third := fmt.Sprint("msg_first", n), fmt.Sprint("msg_second", n), fmt.Sprint("msg_third", n)
+			for step, status := range []int{
+				deliver(endpoint("it", older), first, older),
+				deliver(endpoint("it", both...), first, newer, older),
+				deliver(endpoint("it", both...), second, newer, older),
+				deliver(endpoint("it", older), second, newer, older), // a replica that is still to be told
+				deliver(endpoint("it", newer), second, newer),
+				deliver(endpoint("it", newer), third, newer),
+				deliver(endpoint("it", both...), third, newer, older),
+			} {
+				if status != 204 {
+					t.Errorf("%s: %q, step %d: %d", name, both, step, status)
+				}
+			}
+			if calls["it"] != 3 {
+				t.Errorf("%s: rotation: %d calls for three deliveries", name, calls["it"])
+			}
+		}
+		// A secret that is replaced at once: what was handled is not lost, and at worst
+		// told about or handled again.
+		deliver(endpoint("x", older), "msg_swapped", older)
+		if got := deliver(endpoint("y", newer), "msg_swapped", newer); got == 204 && calls["y"] != 1 {
+			t.Errorf("%s: %d, %v", name, got, calls)
+		}
+	}
+	t.Run("fingerprints", func(t *testing.T) {
+		var ids []string
+		h := newHooks(t, func(c *clerkauth.WebhookConfig) {
+			c.Secrets = []string{older, older, newer}
+			c.Now = func() time.Time { return time.Unix(vectorTime, 0) }
+			c.Deliveries = deliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
+				ids = append(ids, id)
+				return handle(ctx)
+			})
+		})
+		h.OnAny(func(context.Context, *event.Raw) error { return nil })
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, hooksURL, strings.NewReader(hookBody))
+		r.Header = hookSignedBy(newer, "msg_1", hookBody)
+		if w := h.serve(r); w.Code != 204 || len(ids) != 2 {
+			t.Errorf("%d, %q", w.Code, ids)
+		}
+		for _, id := range ids {
+			if !strings.HasPrefix(id, "msg_1.") || strings.Contains(older+newer, id[6:]) {
+				t.Error(id)
+			}
+		}
+	})
+	t.Run("in flight and failing", row298NestedClaims)
+}
+
+// While a secret is rotated a delivery has two claims, which are released and kept
+// together.
+func row298NestedClaims(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := clerkauth.NewMemoryDeliveries(time.Now, 100)
+		secrets := []string{hookServer().WebhookSecret(), hookStranger().WebhookSecret()}
+		replica := func(secrets ...string) *hookTest {
+			return newHooks(t, func(c *clerkauth.WebhookConfig) { c.Deliveries, c.Secrets = memory, secrets })
+		}
+		before, between := replica(secrets[0]), replica(secrets...)
+		var running atomic.Int32
+		finish := make(chan error)
+		for _, h := range []*hookTest{before, between} {
+			h.OnAny(func(context.Context, *event.Raw) error {
+				if running.Add(1) != 1 {
+					t.Error("two at a time")
+				}
+				defer running.Add(-1)
+				return <-finish
+			})
+		}
+		d := before.userCreated()
+		for n, result := range []error{errors.New("wrong"), nil} {
+			first, second := before, between
+			if n == 0 {
+				first, second = between, before
+			}
+			answer := make(chan int)
+			go func() { answer <- first.deliver(d) }()
+			synctest.Wait()
+			second.want("a copy at another replica", d, 503)
+			finish <- result
+			if got := <-answer; got != map[bool]int{true: 204, false: 500}[result == nil] {
+				t.Error(got)
+			}
+		}
+		before.want("a copy", d, 204)
+		between.want("a copy", d, 204)
+	})
+}
+
+type hookSQLError struct{}
+
+func (hookSQLError) Error() string    { return `insert of "user_secret" failed` }
+func (hookSQLError) SQLState() string { return "23505" }
+
+type hookRedisError string
+
+func (e hookRedisError) Error() string { return string(e) }
+func (hookRedisError) RedisError()     {}
+
+// What a store or a handler's database fails with is named by its code, without the
+// text.
+func row299Codes(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("user_secret: %w", hookSQLError{}), "SQLSTATE 23505"},
+		{errors.Join(hookSQLError{}, errors.New("user_secret")), "SQLSTATE 23505"},
+		{hookRedisError("MISCONF cannot write user_secret"), "Redis error MISCONF"},
+		{fmt.Errorf("user_secret: %w", context.DeadlineExceeded), "context deadline exceeded"},
+	} {
+		for _, who := range []string{"store", "handler"} {
+			h := newHooks(t, func(c *clerkauth.WebhookConfig) {
+				c.Deliveries = deliveriesFunc(func(ctx context.Context, _ string, handle func(context.Context) error) error {
+					if who == "store" {
+						return test.err
+					}
+					return handle(ctx)
+				})
+			})
+			h.OnAny(func(context.Context, *event.Raw) error { return test.err })
+			h.want(who, h.userCreated(), map[string]int{"store": 503, "handler": 500}[who])
+			if log := h.log.String(); !strings.Contains(log, who+" failed") || !strings.Contains(log, test.want) || strings.Contains(log, "user_secret") {
+				t.Error(log)
+			}
+		}
+	}
+	// A store that called the handler and says that it did not has failed.
+	for _, lie := range []error{clerkauth.ErrHandled, clerkauth.ErrInFlight} {
+		h := newHooks(t, func(c *clerkauth.WebhookConfig) {
+			c.Deliveries = deliveriesFunc(func(ctx context.Context, _ string, handle func(context.Context) error) error {
+				_ = handle(ctx)
+				return lie
+			})
+		})
+		h.OnAny(func(context.Context, *event.Raw) error { return nil })
+		h.want("a store that lies", h.userCreated(), 503)
+		if log := h.log.String(); !strings.Contains(log, "store failed") || !strings.Contains(log, "said that it did not") {
+			t.Error(log)
+		}
+	}
+}
+
+// A handler costs its goroutine, and the store one question.
+func row300CostOfAHandler(t *testing.T) {
+	const handlers = 40
+	synctest.Test(t, func(t *testing.T) {
+		memory := clerkauth.NewMemoryDeliveries(time.Now, 100)
+		var asked atomic.Int32
+		h := newHooks(t, func(c *clerkauth.WebhookConfig) {
+			c.Deliveries = deliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
+				asked.Add(1)
+				return memory.Once(ctx, id, handle)
+			})
+		})
+		h.OnAny(func(context.Context, *event.Raw) error { time.Sleep(4500 * time.Millisecond); return nil })
+		before := runtime.NumGoroutine()
+		var all sync.WaitGroup
+		for range handlers {
+			d := h.userCreated()
+			all.Go(func() { h.want("a delivery", d, 204) })
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if n := runtime.NumGoroutine() - before; n > 2*handlers+8 || asked.Load() != handlers {
+			t.Errorf("%d handlers have %d goroutines, and asked the store %d times", handlers, n, asked.Load())
+		}
+		all.Wait()
+	})
+}

@@ -1,0 +1,124 @@
+// Package plain holds errors whose text may be logged, and says of any other error
+// what may be: its types and codes, but no text, which may quote a payload.
+package plain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// Error is an error with a text that holds no values.
+type Error struct {
+	text string
+	err  error
+}
+
+// New returns err as an Error, all of whose text may be logged.
+func New(err error) *Error { return &Error{err: err} }
+
+// Wrap returns an Error with a text of its own, before that of err, which is not
+// logged.
+func Wrap(text string, err error) *Error { return &Error{text, err} }
+
+func (e *Error) Error() string {
+	if e.text == "" {
+		return e.err.Error()
+	}
+	return e.text + ": " + e.err.Error()
+}
+
+func (e *Error) Unwrap() error { return e.err }
+
+// logged returns the part of the text that may be logged.
+func (e *Error) logged() string {
+	if e.text == "" {
+		return e.err.Error()
+	}
+	return e.text + ": " + Describe(e.err)
+}
+
+// Describe returns what may be logged of err: the text of an Error, and of others
+// their types, the SQLSTATE or Redis error code, and the text of the errors that
+// have one text.
+func Describe(err error) string {
+	if e, ok := err.(*Error); ok { //nolint:errorlint // one that is wrapped has text around it that is not ours
+		return e.logged()
+	}
+	var types, known []string
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		types = append(types, fmt.Sprintf("%T", e))
+	}
+	for _, e := range tree(err) {
+		if text := fixed(e); text != "" && !slices.Contains(known, text) {
+			known = append(known, text)
+		}
+	}
+	text := strings.Join(types, ": ")
+	if len(known) > 0 {
+		text += " (" + strings.Join(known, ", ") + ")"
+	}
+	return text
+}
+
+// tree returns err and all that it wraps.
+func tree(err error) []error {
+	if err == nil {
+		return nil
+	}
+	all := []error{err}
+	switch e := err.(type) { //nolint:errorlint // each level is looked at
+	case interface{ Unwrap() error }:
+		all = append(all, tree(e.Unwrap())...)
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			all = append(all, tree(inner)...)
+		}
+	}
+	return all
+}
+
+// fixed returns what err says that depends on no value, or "".
+func fixed(err error) string {
+	switch e := err.(type) { //nolint:errorlint // each level is looked at
+	case *Error:
+		return e.logged()
+	case interface{ SQLState() string }:
+		if code := e.SQLState(); sqlState.MatchString(code) {
+			return "SQLSTATE " + code
+		}
+	case interface {
+		error
+		RedisError()
+	}:
+		if code := RedisCode(e); code != "" {
+			return "Redis error " + code
+		}
+	case syscall.Errno:
+		return e.Error()
+	}
+	switch err { //nolint:errorlint // the errors themselves
+	case context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF:
+		return err.Error()
+	}
+	return ""
+}
+
+var (
+	sqlState  = regexp.MustCompile(`\A[0-9A-Z]{5}\z`)
+	redisCode = regexp.MustCompile(`\A[A-Z]{2,20}\z`)
+)
+
+// RedisCode returns the code that begins the text of an error of Redis, or "".
+func RedisCode(err error) string {
+	code, _, _ := strings.Cut(err.Error(), " ")
+	if redisCode.MatchString(code) {
+		return code
+	}
+	return ""
+}
