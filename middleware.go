@@ -14,6 +14,7 @@ import (
 
 	"github.com/clerk/clerk-sdk-go/v2"
 
+	"github.com/clerkauth/clerkauth/internal/compact"
 	"github.com/clerkauth/clerkauth/internal/keyset"
 )
 
@@ -149,11 +150,16 @@ func (a *core) authenticate(r *http.Request) State {
 	if token == "" {
 		return State{err: errMissing}
 	}
-	u, cerr := classify(token)
+	u, cerr := a.classify(token)
 	if cerr != nil {
 		return badToken(cerr)
 	}
 	switch {
+	case u.kind == kindUnrelated:
+		// It is for somebody else to judge: here, its bearer is anonymous.
+		s := badToken(newError(u.reason, nil))
+		s.bad = false
+		return s
 	case u.kind == kindForeign:
 		return badToken(newError(ErrTokenType, nil))
 	case u.kind != kindSession:
@@ -211,7 +217,8 @@ func badToken(err error) State {
 // bearerToken returns the token of an Authorization header, "" if it holds none
 // or another scheme. The scheme is case-insensitive (RFC 9110 section 11.1) and
 // followed by exactly one space; two headers are refused, because who reads the
-// first and who reads the last would see different callers.
+// first and who reads the last would see different callers. The characters of a
+// token that is too long are not looked at: its length is reason enough to refuse it.
 func bearerToken(lines []string) (string, *Error) {
 	if len(lines) == 0 {
 		return "", nil
@@ -232,10 +239,21 @@ func bearerToken(lines []string) (string, *Error) {
 		return "", nil // another scheme that begins with these letters
 	}
 	token := rest[1:]
-	if rest[0] == '\t' || strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' || c == ',' }) {
+	if rest[0] == '\t' || len(token) <= compact.MaxLen && !oneWord(token) {
 		return "", newError(ErrTokenInvalid, nil)
 	}
 	return token, nil
+}
+
+// oneWord reports whether token is of visible ASCII, without commas, which would
+// separate it from another one.
+func oneWord(token string) bool {
+	for i := range len(token) {
+		if c := token[i]; c <= ' ' || c > '~' || c == ',' {
+			return false
+		}
+	}
+	return true
 }
 
 // Handler identifies the callers of next: inside of it, [FromContext] tells who

@@ -13,7 +13,7 @@ import (
 
 func read(t *testing.T, payload string) *Session {
 	t.Helper()
-	p, err := Parse(payload)
+	p, err := Parse(payload, nil)
 	if err != nil {
 		t.Fatalf("%s: %v", payload, err)
 	}
@@ -22,7 +22,7 @@ func read(t *testing.T, payload string) *Session {
 
 func TestPayloadIsAnObject(t *testing.T) {
 	for _, in := range []string{`[]`, `null`, `"x"`, `{}x`, `{}{}`, "\ufeff{}", "{\"a\":\"\xff\"}", `{"a":"\ud800"}`, `{"sub":"a","sub":"b"}`, `{"sub":"a","su\u0062":"b"}`} {
-		if _, err := Parse(in); err == nil {
+		if _, err := Parse(in, nil); err == nil {
 			t.Errorf("%q passed", in)
 		}
 	}
@@ -135,6 +135,10 @@ func TestOrganization(t *testing.T) {
 		`{"v":2,"o":{"id":"org_1","rol":""}}`:                        {Org{ID: "org_1"}, nil},
 		`{"v":2,"o":{"id":"org_1"}}`:                                 {Org{ID: "org_1"}, nil},
 		`{"v":2,"o":{"id":"org_1","rol":"org:admin"}}`:               {Org{ID: "org_1", Role: "org:org:admin"}, nil},
+		`{"v":2,"o":{"id":"org_1","rol":"org:"}}`:                    {Org{ID: "org_1"}, nil},
+		`{"org_id":"org_1","org_role":"admin"}`:                      {Org{ID: "org_1", Role: "org:admin"}, nil},
+		`{"org_id":"org_1","org_role":"org:org:boss"}`:               {Org{ID: "org_1", Role: "org:boss"}, nil},
+		`{"org_id":"org_1","org_role":"org:"}`:                       {Org{ID: "org_1"}, nil},
 		`{"v":2,"o":{"rol":"admin"}}`:                                {},
 		`{"v":2,"o":{"id":7,"rol":"admin"}}`:                         {},
 		`{"v":2,"o":[]}`:                                             {},
@@ -248,7 +252,7 @@ func FuzzPermissions(f *testing.F) {
 		if err != nil {
 			return
 		}
-		p, err := Parse(string(payload))
+		p, err := Parse(string(payload), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -289,7 +293,7 @@ func FuzzSession(f *testing.F) {
 	f.Add(`{"v":2,"sub":"user_1","sid":"sess_1","exp":1790000000,"azp":"https://a.example","fva":[1,-1]}`)
 	f.Add(`{"sub":"user_1","SUB":"user_2","exp":1e400}`)
 	f.Fuzz(func(t *testing.T, data string) {
-		p, err := Parse(data)
+		p, err := Parse(data, nil)
 		if err != nil {
 			return
 		}
