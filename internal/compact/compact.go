@@ -64,7 +64,7 @@ type Header struct {
 	Category string  // cat
 	HasType  bool    // typ is present, of whatever kind; Type is "" if it is no string, or too long
 	HasCat   bool    // cat is present, of whatever kind; Category is "" if it is no string, or too long
-	OrigIAT  float64 // oiat: when the first token of this lineage was issued; 0 if absent or no number
+	OrigIAT  float64 // oiat: when the first token of this lineage was issued; 0 if absent, no number, or too long
 	alg      string
 }
 
@@ -169,7 +169,9 @@ func parseHeader(part string) (h Header, err error) {
 			h.HasCat = true
 			h.Category = word(value)
 		case "oiat":
-			h.OrigIAT, _ = strictjson.Number(string(value))
+			if len(value) <= maxWord {
+				h.OrigIAT, _ = strictjson.Number(string(value))
+			}
 		case "":
 		default:
 			// Extensions that must be understood (RFC 7515 section 4.1.11,
