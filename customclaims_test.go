@@ -20,16 +20,20 @@ type (
 	claimsTwice struct{ Deep string }
 	claimsLeft  struct{ claimsTwice }
 	claimsRight struct{ claimsTwice }
-	claimsOwn   struct{ got string }
+	claimsOwn   struct{ Team string }
 	claimsList  []claimsList
-	ClaimsTree  struct {
+	ClaimsLoop  struct {
+		Team string
+		*ClaimsLoop
+	}
+	ClaimsTree struct {
 		Team     string
 		Children []ClaimsTree
 	}
 )
 
 func (c *claimsOwn) UnmarshalJSON(data []byte) error {
-	c.got = fmt.Sprint(len(data))
+	c.Team = fmt.Sprint(len(data))
 	return nil
 }
 
@@ -96,6 +100,7 @@ func TestClaimsAsRefusesWhatItWouldMixUp(t *testing.T) {
 					Team string
 				}](t, who, one, other)
 			},
+			"embedded in itself": func() (error, bool) { return decodesAs[ClaimsLoop](t, who, one, other) },
 			"two embedded": func() (error, bool) {
 				return decodesAs[struct {
 					claimsLeft
@@ -143,7 +148,13 @@ func TestClaimsAsRefusesWhatItWouldMixUp(t *testing.T) {
 			}
 		}
 	}
-	who := r.static.accepts("recursive list", r.token())
+	who := r.static.accepts("left out", claimMembers(r, `"-":{"team":"a","TEAM":"b"},`, ""))
+	if _, err := clerkauth.ClaimsAs[struct {
+		Meta claimsEmbedded `json:"-"`
+	}](who); err != nil {
+		t.Errorf("a field that is left out: %v", err)
+	}
+	who = r.static.accepts("recursive list", r.token())
 	if _, err := clerkauth.ClaimsAs[claimsList](who); !errors.Is(err, clerkauth.ErrTokenClaims) {
 		t.Errorf("an object does not fit a list: %v", err)
 	}
