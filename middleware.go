@@ -249,12 +249,19 @@ func bearerToken(lines []string) (string, *Error) {
 // separate it from another one.
 func oneWord(token string) bool {
 	for i := range len(token) {
-		if c := token[i]; c <= ' ' || c > '~' || c == ',' {
+		if !wordCharacters[token[i]] {
 			return false
 		}
 	}
 	return true
 }
+
+var wordCharacters = func() (t [256]bool) {
+	for c := '!'; c <= '~'; c++ {
+		t[c] = c != ','
+	}
+	return t
+}()
 
 // Handler identifies the callers of next: inside of it, [FromContext] tells who
 // is calling. Callers without a credential pass as signed out, and so do machine
