@@ -1,7 +1,10 @@
 package strictjson
 
-// span is a part of the data.
-type span struct{ from, to int }
+// span is a part of the data: a name without its quotation marks.
+type span struct {
+	from, to int
+	escaped  bool // it holds an escape sequence, so that it can be written otherwise
+}
 
 // names is the set of names of one object. Objects are small, so a list is
 // searched; a large one gets a map, so that reading stays linear in the input.
@@ -11,13 +14,13 @@ type names struct {
 	many map[string]struct{}
 }
 
-// add adds a name, given without its quotation marks, and reports whether it was
-// not there.
+// add adds a name and reports whether it was not there.
 func add[T text](s *names, data T, name span) bool {
-	at := func(i span) T { return data[i.from:i.to] }
+	text := data[name.from:name.to]
 	if s.many == nil {
-		for _, seen := range s.few[:s.n] {
-			if same(at(seen), at(name)) {
+		for _, other := range s.few[:s.n] {
+			seen := data[other.from:other.to]
+			if string(seen) == string(text) || (name.escaped || other.escaped) && same(seen, text) {
 				return false
 			}
 		}
@@ -27,14 +30,14 @@ func add[T text](s *names, data T, name span) bool {
 			return true
 		}
 		s.many = make(map[string]struct{}, 2*len(s.few))
-		for _, seen := range s.few {
-			s.many[plainly(at(seen))] = struct{}{}
+		for _, other := range s.few {
+			s.many[plainly(data[other.from:other.to])] = struct{}{}
 		}
 	}
-	text := plainly(at(name))
-	if _, ok := s.many[text]; ok {
+	plain := plainly(text)
+	if _, ok := s.many[plain]; ok {
 		return false
 	}
-	s.many[text] = struct{}{}
+	s.many[plain] = struct{}{}
 	return true
 }

@@ -143,7 +143,8 @@ func (p *parser[T]) value(depth int) bool {
 		_, ok := p.array(depth, false)
 		return ok
 	case c == '"':
-		return p.str()
+		ok, _ := p.str()
+		return ok
 	case c == '-' || c >= '0' && c <= '9':
 		return p.number()
 	default:
@@ -199,12 +200,16 @@ func (p *parser[T]) object(depth int, members []Member, collect bool) ([]Member,
 func (p *parser[T]) name(seen *names) (quoted T, ok bool) {
 	p.space()
 	start := p.pos
-	if p.left--; p.left < 0 || !p.str() {
+	if p.left--; p.left < 0 {
+		return quoted, false
+	}
+	ok, escaped := p.str()
+	if !ok {
 		return quoted, false
 	}
 	end := p.pos
 	p.space()
-	if !p.take(':') || p.unique && !add(seen, p.data, span{start + 1, end - 1}) {
+	if !p.take(':') || p.unique && !add(seen, p.data, span{start + 1, end - 1, escaped}) {
 		return quoted, false
 	}
 	p.space()
@@ -240,9 +245,9 @@ func (p *parser[T]) array(depth int, collect bool) ([]string, bool) {
 }
 
 // str consumes a string and checks its escapes; what they mean is unquote's.
-func (p *parser[T]) str() bool {
+func (p *parser[T]) str() (ok, escaped bool) {
 	if !p.take('"') {
-		return false
+		return false, false
 	}
 	data, i := p.data, p.pos
 	for i < len(data) {
@@ -253,15 +258,16 @@ func (p *parser[T]) str() bool {
 		}
 		if c != '\\' {
 			p.pos = i + 1
-			return c == '"'
+			return c == '"', escaped
 		}
 		n := escape(data[i:])
 		if n == 0 {
-			return false
+			return false, false
 		}
 		i += n
+		escaped = true
 	}
-	return false
+	return false, false
 }
 
 // plain are the bytes that mean themselves in a string; whether they are UTF-8 has
