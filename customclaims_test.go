@@ -110,13 +110,13 @@ func TestClaimsAsRefusesWhatItWouldMixUp(t *testing.T) {
 			"dashed": func() (error, bool) {
 				return decodesAs[struct {
 					Team string `json:"-"`
-					Rank string `json:"-,"`
+					Rank string `json:"-,"` //nolint:staticcheck // encoding/json reads it as the name -
 				}](t, who, one, other)
 			},
 			"not exported": func() (error, bool) { return decodesAs[struct{ team, hidden string }](t, who, one, other) },
 			"odd tag": func() (error, bool) {
 				return decodesAs[struct {
-					Team string `json:"te\"am"`
+					Team string `json:"te\"am"` //nolint:staticcheck // encoding/json does not read it
 					Kind string `json:",omitempty"`
 					Sub  string `json:"sub "`
 				}](t, who, one, other)

@@ -10,6 +10,7 @@ import (
 // Issuer tells whose token a payload says it is.
 type Issuer uint8
 
+// A payload has no issuer, one of ours, or another.
 const (
 	NoIssuer    Issuer = iota // iss is absent, or not a string
 	OwnIssuer                 // iss is one of ours
@@ -34,18 +35,18 @@ var hintNames = []string{"sub", "iss", "jti", "sid"}
 // names are for Parse to find.
 func Scan(data []byte, issuers []string) (Hints, error) {
 	var h Hints
-	var seen [4]bool
+	var seen [4]bool // by place in hintNames
 	s := strictjson.Scan(data)
 	for name, value, ok := s.Next(); ok; name, value, ok = s.Next() {
 		claim := strictjson.AnyOf(name, hintNames)
 		if claim == "" {
 			continue
 		}
-		if twice := &seen[slices.Index(hintNames, claim)]; *twice {
+		i := slices.Index(hintNames, claim)
+		if seen[i] {
 			return Hints{}, ErrMalformed
-		} else {
-			*twice = true
 		}
+		seen[i] = true
 		switch claim {
 		case "sub":
 			h.Machine = strictjson.HasPrefix(value, "mch_")
