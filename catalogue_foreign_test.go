@@ -35,6 +35,12 @@ func foreignCredentials(t *testing.T) {
 		r.ignores(credential, credential, clerkauth.ErrTokenInvalid)
 	}
 
+	for credential, explained := range map[string]bool{"undefined": true, "null": true, "Undefined": false, "x": false} {
+		if err := r.static.auth.Authenticate(tokenRequest(credential)).Err(); strings.Contains(err.Error(), "before it had a token") != explained {
+			t.Errorf("%s: %v", credential, err)
+		}
+	}
+
 	// A JWT of another issuer, whatever it is signed with, and by whom.
 	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -70,7 +70,7 @@ const (
 type unverified struct {
 	kind   kind
 	raw    string
-	reason Reason // why it is refused, if it is unrelated
+	err    *Error // why it is refused, if it is unrelated
 	opaque bool   // it is no JWT; what follows is empty
 	token  compact.Token
 	hints  claims.Hints
@@ -102,7 +102,7 @@ func (a *core) classify(credential string) (unverified, error) {
 	token, err := compact.Parse(credential)
 	hasPrefix := func(prefix string) bool { return strings.HasPrefix(credential, prefix) }
 	if errors.Is(err, compact.ErrParts) && !slices.ContainsFunc(keyPrefixes, hasPrefix) {
-		return unverified{kind: kindUnrelated, reason: ErrTokenInvalid}, nil
+		return unverified{kind: kindUnrelated, err: newError(ErrTokenInvalid, unset(credential))}, nil
 	}
 	if err != nil {
 		return unverified{}, newError(ErrTokenInvalid, nil)
@@ -124,11 +124,21 @@ func (a *core) classify(credential string) (unverified, error) {
 	case !h.HasCat && u.hints.APIKey && !u.hints.Session:
 		u.kind = kindAPIKey
 	case u.hints.Issuer == claims.OtherIssuer:
-		u.kind, u.reason = kindUnrelated, ErrTokenIssuer
+		u.kind, u.err = kindUnrelated, newError(ErrTokenIssuer, nil)
 	default:
 		u.kind = kindSession
 	}
 	return u, nil
+}
+
+// unset explains what JavaScript makes of a token that is not there; nil for any other
+// credential.
+func unset(credential string) error {
+	switch credential {
+	case "undefined", "null":
+		return errors.New("the front end made the request before it had a token: wait for getToken()")
+	}
+	return nil
 }
 
 // scan reads the hints in a payload. What it is decoded into is on the stack, so

@@ -157,7 +157,7 @@ func (a *core) authenticate(r *http.Request) State {
 	switch {
 	case u.kind == kindUnrelated:
 		// It is for somebody else to judge: here, its bearer is anonymous.
-		s := badToken(newError(u.reason, nil))
+		s := badToken(u.err)
 		s.bad = false
 		return s
 	case u.kind == kindForeign:

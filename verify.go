@@ -165,7 +165,7 @@ func (a *Authenticator) VerifyToken(ctx context.Context, token string) (Auth, er
 		return Auth{}, err
 	}
 	if u.kind == kindUnrelated {
-		return Auth{}, newError(u.reason, nil)
+		return Auth{}, u.err
 	}
 	if u.kind != kindSession || !a.core.accept.has(kindSession) {
 		return Auth{}, newError(ErrTokenType, nil)
