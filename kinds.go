@@ -128,6 +128,9 @@ func (a *core) classify(credential string) (unverified, error) {
 	default:
 		u.kind = kindSession
 	}
+	if u.kind != kindUnrelated && u.token.CheckHeader() != nil {
+		return unverified{}, newError(ErrTokenInvalid, nil)
+	}
 	return u, nil
 }
 

@@ -50,8 +50,9 @@ func (a *core) verifySession(ctx context.Context, u *unverified, from carrier) (
 }
 
 // verifyJWT returns the payload of a JWT of this instance, and the claims in it,
-// appended to buf. The signature comes first: nothing is said about claims that anybody could have
-// written, but for an issuer that is not ours, for which no key is looked up.
+// appended to buf. The signature comes first: nothing is said about claims that
+// anybody could have written, but for an issuer that is not ours, for which no key is
+// looked up.
 func (a *core) verifyJWT(ctx context.Context, u *unverified, buf claims.Payload) (string, claims.Payload, error) {
 	if u.hints.Issuer == claims.OtherIssuer {
 		return "", nil, newError(ErrTokenIssuer, nil)

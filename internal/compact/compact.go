@@ -64,17 +64,18 @@ type Header struct {
 	Category string  // cat
 	HasType  bool    // typ is present, of whatever kind; Type is "" if it is no string, or too long
 	HasCat   bool    // cat is present, of whatever kind; Category is "" if it is no string, or too long
+	Extended bool    // there are members that would change how it is verified, or with which key
 	OrigIAT  float64 // oiat: when the first token of this lineage was issued; 0 if absent, no number, or too long
 	alg      string
 }
 
 // Parse reads token: three parts of canonical base64url without padding (RFC
 // 7515 section 2, RFC 4648 section 3.5), a header that is a JSON object with
-// unique names, none of the members that would change how it is verified. What is
-// not in three parts is ErrParts, anything else that is wrong ErrMalformed.
+// unique names. What is not in three parts is ErrParts, anything else that is wrong
+// ErrMalformed.
 //
-// The payload is for Payload to read, and the algorithm for CheckAlgorithm, so
-// that a caller can tell kinds of tokens apart first.
+// The payload is for Payload to read, and the header for CheckHeader and
+// CheckAlgorithm to judge, so that a caller can tell kinds of tokens apart first.
 func Parse(token string) (Token, error) {
 	if len(token) > MaxLen {
 		return Token{}, ErrMalformed
@@ -174,10 +175,7 @@ func parseHeader(part string) (h Header, err error) {
 			}
 		case "":
 		default:
-			// Extensions that must be understood (RFC 7515 section 4.1.11,
-			// RFC 7797), compression and encryption are not; a key or the
-			// place of one is never taken from a token (RFC 8725 section 3.10).
-			return Header{}, ErrMalformed
+			h.Extended = true
 		}
 	}
 	if s.Err() != nil {
@@ -186,8 +184,8 @@ func parseHeader(part string) (h Header, err error) {
 	return h, nil
 }
 
-// headerNames are of the members that a Header has, and of those that it must not
-// have.
+// headerNames are of the members that a Header has, and of those that make it
+// Extended.
 var headerNames = []string{
 	"alg", "kid", "typ", "cat", "oiat", "crit", "b64", "zip", "enc", "jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256",
 }
@@ -213,6 +211,16 @@ func word(value []byte) string {
 	return s
 }
 
+// CheckHeader returns ErrMalformed if the header is Extended. Extensions that must be
+// understood (RFC 7515 section 4.1.11, RFC 7797), compression and encryption are not;
+// a key or the place of one is never taken from a token (RFC 8725 section 3.10).
+func (t *Token) CheckHeader() error {
+	if t.Header.Extended {
+		return ErrMalformed
+	}
+	return nil
+}
+
 // CheckAlgorithm returns ErrAlgorithm unless the header says RS256, byte for
 // byte (RFC 8725 section 3.1).
 func (t *Token) CheckAlgorithm() error {
@@ -226,6 +234,9 @@ func (t *Token) CheckAlgorithm() error {
 // 7518 section 3.3), whatever the header says; a header that says something
 // else is refused.
 func (t *Token) Verify(key *rsa.PublicKey) error {
+	if err := t.CheckHeader(); err != nil {
+		return err
+	}
 	if err := t.CheckAlgorithm(); err != nil {
 		return err
 	}
