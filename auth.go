@@ -2,15 +2,10 @@ package clerkauth
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/clerkauth/clerkauth/internal/claims"
-	"github.com/clerkauth/clerkauth/internal/strictjson"
 )
 
 // TokenType is the kind of credential that a caller presented.
@@ -199,51 +194,6 @@ func (a Auth) session() *claims.Session {
 		return &claims.Session{}
 	}
 	return a.proof.claims
-}
-
-// ClaimsAs decodes the claims of the caller's verified token into a T, which is
-// how custom claims are read; of an opaque credential, the claims that it was
-// created with. It fails with [ErrUnauthenticated] for an Auth
-// without a verified token, and with [ErrTokenClaims] if the claims do not fit T,
-// or hold names that differ only in case, which encoding/json would mix up.
-func ClaimsAs[T any](who Auth) (T, error) {
-	var into T
-	if who.proof == nil {
-		return into, newError(ErrUnauthenticated, errors.New("there is no verified token"))
-	}
-	if foldedTwins(who.proof.payload) {
-		return into, newError(ErrTokenClaims, errors.New("two claims have names that differ only in case"))
-	}
-	if err := json.Unmarshal([]byte(who.proof.payload), &into); err != nil {
-		// The error would quote the claims.
-		return into, newError(ErrTokenClaims, fmt.Errorf("claims do not fit into %T", into))
-	}
-	return into, nil
-}
-
-// foldedTwins tells whether an object anywhere in data has two members whose
-// names fold to one.
-func foldedTwins(data string) bool {
-	if elements, err := strictjson.Array(data); err == nil {
-		return slices.ContainsFunc(elements, foldedTwins)
-	}
-	members, err := strictjson.Object(data, nil)
-	if err != nil {
-		return false
-	}
-	return twins(members) || slices.ContainsFunc(members, func(m strictjson.Member) bool { return foldedTwins(m.Value) })
-}
-
-// twins tells whether the names of two members fold to one.
-func twins(members []strictjson.Member) bool {
-	for i, m := range members {
-		for _, other := range members[:i] {
-			if strings.EqualFold(m.Name, other.Name) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // identityKey is where the identity of a request is kept; nobody else can name it.

@@ -78,7 +78,8 @@ var sdkFields = map[string]func(who clerkauth.Auth, token map[string]any) any{
 	},
 	"FactorVerificationAge": func(_ clerkauth.Auth, token map[string]any) any {
 		list, _ := token["fva"].([]any)
-		if len(list) != 2 {
+		v, versioned := token["v"]
+		if known := !versioned || v == 1.0 || v == 2.0; len(list) != 2 || !known {
 			return [2]int64{-1, -1}
 		}
 		if list[0].(float64) > math.MaxInt32 {

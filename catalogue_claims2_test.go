@@ -44,16 +44,21 @@ func claimMembers(r tokenRow, before, behind string) string {
 	return r.srv.SignRaw(r.header(""), []byte("{"+before+payload[1:len(payload)-1]+behind+"}"))
 }
 
+// claimDuplicates: those of the claims by which kinds and issuers are told apart are
+// found before a key is asked for, all others once the signature is known to be good.
 func claimDuplicates(t *testing.T) {
 	r := newTokenRow(t)
-	for _, member := range []string{
-		`"sub":"user_2"`, `"su\u0062":"user_2"`, `"\u0073\u0075\u0062":"user_2"`, `"sub":null`, `"exp":1`, `"sid":"sess_2"`, `"x":1,"x":1`,
-		`"x":{"y":1,"y":2}`, `"x":[{"y":1,"\u0079":2}]`, `"o":{"id":"org_1","id":"org_2"}`,
-	} {
-		r.refuses(member+" before", claimMembers(r, member+",", ""), clerkauth.ErrTokenInvalid)
-		r.refuses(member+" behind", claimMembers(r, "", ","+member), clerkauth.ErrTokenInvalid)
+	refuses := func(members ...string) {
+		for _, member := range members {
+			r.refuses(member+" before", claimMembers(r, member+",", ""), clerkauth.ErrTokenInvalid)
+			r.refuses(member+" behind", claimMembers(r, "", ","+member), clerkauth.ErrTokenInvalid)
+		}
 	}
+	refuses(`"sub":"user_2"`, `"su\u0062":"user_2"`, `"\u0073\u0075\u0062":"user_2"`, `"sub":null`, `"sid":"sess_2"`, `"iss":"https://clerk.evil.com"`,
+		`"\u0069ss":"`+r.srv.Issuer()+`"`, `"jti":1,"jti":"ak_1"`)
 	r.fetched(0)
+	refuses(`"exp":1`, `"x":1,"x":1`, `"x":{"y":1,"y":2}`, `"x":[{"y":1,"\u0079":2}]`, `"o":{"id":"org_1","id":"org_2"}`, `"o":{"id":"org_1","\u0069d":"org_2"}`)
+	r.fetched(1)
 	for _, member := range []string{`"SUB":"user_2"`, `"Sub":"user_2"`, `"ſub":"user_2"`, `"\u017fub":"user_2"`, `"sub ":"user_2"`,
 		`"sub\u0000":"user_2"`, `"x":{"sub":"user_2"}`} {
 		for _, token := range []string{claimMembers(r, member+",", ""), claimMembers(r, "", ","+member)} {

@@ -26,10 +26,10 @@ func headerNoKeyID(t *testing.T) {
 
 func headerLongKeyID(t *testing.T) {
 	r := newTokenRow(t)
-	for _, n := range []int{257, 4 << 10, 1 << 20} {
+	for _, n := range []int{257, 3 << 10, 4 << 10, 1 << 20} {
 		why := clerkauth.ErrUnknownKey
 		token := r.token(clerkauthtest.WithKeyID(strings.Repeat("k", n)))
-		if n > 16<<10 {
+		if n >= 4<<10 { // the header is too long
 			why = clerkauth.ErrTokenInvalid
 			r.static.refuses("kid", token, why)
 		} else {
@@ -188,8 +188,8 @@ func headerNotAnObject(t *testing.T) {
 	r.accepts("control", r.with(`,"x":"\ud83d\ude00"`))
 }
 
-// headerDeepAndWide: there is no bound for the header alone; that of the token
-// and that of depth do.
+// headerDeepAndWide: a header has at most 4 KiB and 32 members, wherever in it they
+// stand, and four of these have its own. Names that stand twice cost nothing to find.
 func headerDeepAndWide(t *testing.T) {
 	r := newTokenRow(t)
 	deep := func(n int) string { return `,"x":` + strings.Repeat("[", n) + strings.Repeat("]", n) }
@@ -203,10 +203,14 @@ func headerDeepAndWide(t *testing.T) {
 	for what, members := range map[string]string{
 		"deep": deep(20_000), "deep in a short token": deep(5_000), "a level too deep": deep(64),
 		"wide": strings.Repeat(`,"x":0`, 100_000), "wide and unique": wide(2_000),
+		"a member too wide": wide(29), "a member too wide, within": `,"x":{` + wide(28)[1:] + `}`, "too long": `,"x":"` + strings.Repeat("x", 4<<10) + `"`,
+		"twice within": `,"x":[{"y":0},{"y":0,"\u0079":0}]`,
 	} {
 		r.refuses(what, r.with(members), clerkauth.ErrTokenInvalid)
 	}
 	r.fetched(0)
 	r.accepts("deep enough", r.with(deep(63)))
-	r.accepts("wide enough", r.with(wide(200)))
+	r.accepts("wide enough", r.with(wide(28)))
+	r.accepts("wide enough, within", r.with(`,"x":{`+wide(27)[1:]+`}`))
+	r.accepts("long enough", r.with(`,"x":"`+strings.Repeat("x", 4<<10-len(r.header(`,"x":""`)))+`"`))
 }

@@ -135,11 +135,19 @@ func (r tokenRow) refusesAll(tokens map[string]string, why clerkauth.Reason) {
 	}
 }
 
-// ignores holds that a token is no credential of a session: it gets nobody in,
-// and who presents it is signed out.
+// ignores holds that a token is no credential of a session of this instance: it
+// gets nobody in, and who presents it is signed out.
 func (r tokenRow) ignores(what, token string, why clerkauth.Reason) {
 	r.t.Helper()
 	r.each(func(v tokenVerifier) { v.ignores(what, token, why) })
+}
+
+// ignoresAll is ignores for many.
+func (r tokenRow) ignoresAll(tokens map[string]string, why clerkauth.Reason) {
+	r.t.Helper()
+	for what, token := range tokens {
+		r.ignores(what, token, why)
+	}
 }
 
 // accepts holds that a token signs in, and returns whom.

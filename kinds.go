@@ -3,6 +3,7 @@ package clerkauth
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/clerkauth/clerkauth/internal/claims"
@@ -19,7 +20,8 @@ const (
 	kindAPIKey
 	kindM2M
 	kindOAuth
-	kindForeign // a JWT of the instance's key that is none of them: of a template, or of an unknown category
+	kindForeign   // a JWT of the instance's key that is none of them: of a template, or of an unknown category
+	kindUnrelated // a credential that is not of this instance: another issuer's JWT, or no token of Clerk's at all
 )
 
 // tokenTypes are what kinds are called.
@@ -27,7 +29,7 @@ var tokenTypes = map[TokenType]kind{
 	SessionToken: kindSession, APIKey: kindAPIKey, M2MToken: kindM2M, OAuthToken: kindOAuth,
 }
 
-// name returns what k is called, "" for the foreign kind.
+// name returns what k is called, "" for the last two.
 func (k kind) name() TokenType {
 	switch k {
 	case kindSession:
@@ -68,9 +70,10 @@ const (
 type unverified struct {
 	kind   kind
 	raw    string
-	opaque bool // it is no JWT; what follows is empty
+	err    *Error // why it is refused, if it is unrelated
+	opaque bool   // it is no JWT; what follows is empty
 	token  compact.Token
-	claims claims.Payload
+	hints  claims.Hints
 }
 
 // opaquePrefixes begin credentials that say nothing about themselves.
@@ -79,27 +82,38 @@ var opaquePrefixes = []struct {
 	kind   kind
 }{{"ak_", kindAPIKey}, {"mt_", kindM2M}, {"oat_", kindOAuth}}
 
+// keyPrefixes begin an instance's own keys. Who sends one as a credential has given
+// it away, and is not left to believe that it was accepted.
+var keyPrefixes = []string{"sk_", "pk_"}
+
 // classify tells what a credential claims to be: by its prefix, its typ, cat, sub,
 // jti and sid. Unknown categories are foreign, so that a kind of token that Clerk
-// will invent is not a session. An error is of what is no token at all.
-func classify(credential string) (unverified, error) {
+// will invent is not a session. An error is of what is no token at all, and not
+// unrelated.
+//
+// What a payload says counts before its signature has been checked, for nothing but
+// this; see verifyJWT.
+func (a *core) classify(credential string) (unverified, error) {
 	for _, opaque := range opaquePrefixes {
 		if strings.HasPrefix(credential, opaque.prefix) {
 			return unverified{kind: opaque.kind, raw: credential, opaque: true}, nil
 		}
 	}
 	token, err := compact.Parse(credential)
+	hasPrefix := func(prefix string) bool { return strings.HasPrefix(credential, prefix) }
+	if errors.Is(err, compact.ErrParts) && !slices.ContainsFunc(keyPrefixes, hasPrefix) {
+		return unverified{kind: kindUnrelated, err: newError(ErrTokenInvalid, notYetToken(credential))}, nil
+	}
 	if err != nil {
 		return unverified{}, newError(ErrTokenInvalid, notYetToken(credential))
 	}
-	payload, err := claims.Parse(token.Payload)
-	if err != nil {
+	u := unverified{raw: credential, token: token}
+	if u.hints, err = a.scan(&u.token); err != nil {
 		return unverified{}, newError(ErrTokenInvalid, nil)
 	}
-	u := unverified{raw: credential, token: token, claims: payload}
-	h := &token.Header
+	h := &u.token.Header
 	switch {
-	case strings.HasPrefix(payload.Subject(), "mch_"), h.Category == categoryM2M:
+	case u.hints.Machine, h.Category == categoryM2M:
 		u.kind = kindM2M
 	case h.Type == "at+jwt", h.Type == "application/at+jwt": // RFC 9068 section 4
 		u.kind = kindOAuth
@@ -107,12 +121,44 @@ func classify(credential string) (unverified, error) {
 		u.kind = kindForeign
 	case h.HasType && h.Type != "JWT":
 		return unverified{}, newError(ErrTokenInvalid, nil)
-	case !h.HasCat && strings.HasPrefix(payload.TokenID(), "ak_") && !payload.Has("sid"):
+	case !h.HasCat && u.hints.APIKey && !u.hints.Session:
 		u.kind = kindAPIKey
+	case u.hints.Issuer == claims.OtherIssuer:
+		u.kind, u.err = kindUnrelated, newError(ErrTokenIssuer, nil)
 	default:
 		u.kind = kindSession
 	}
+	if u.kind != kindUnrelated && u.token.CheckHeader() != nil {
+		return unverified{}, newError(ErrTokenInvalid, nil)
+	}
 	return u, nil
+}
+
+// scan reads the hints in a payload. What it is decoded into is on the stack, so
+// that a token that nobody signed costs no memory of its own size.
+func (a *core) scan(t *compact.Token) (claims.Hints, error) {
+	const usual = 2 << 10
+	if t.PayloadLen() > usual {
+		return a.scanLong(t)
+	}
+	var room [usual]byte
+	return a.scanInto(room[:0], t)
+}
+
+// scanLong is scan with more room, which only payloads that need it should take.
+//
+//go:noinline
+func (a *core) scanLong(t *compact.Token) (claims.Hints, error) {
+	var room [compact.MaxLen]byte
+	return a.scanInto(room[:0], t)
+}
+
+func (a *core) scanInto(room []byte, t *compact.Token) (claims.Hints, error) {
+	payload, err := t.Payload(room)
+	if err != nil {
+		return claims.Hints{}, err
+	}
+	return claims.Scan(payload, a.issuers)
 }
 
 // newAccept reads [Config.Accept].

@@ -138,10 +138,11 @@ func (a *core) verifyMachineJWT(ctx context.Context, u *unverified) (*machine, e
 	if !fits {
 		return nil, newError(ErrTokenInvalid, nil)
 	}
-	if err := a.verifySignature(ctx, &u.token); err != nil {
+	payload, list, err := a.verifyJWT(ctx, u, nil)
+	if err != nil {
 		return nil, err
 	}
-	c := u.claims.ReadMachine(scopes...)
+	c := list.ReadMachine(scopes...)
 	if u.kind == kindOAuth && slices.Contains(c.Audience, "") {
 		c.AudienceIs = claims.Odd // not even in part
 	}
@@ -164,7 +165,7 @@ func (a *core) verifyMachineJWT(ctx context.Context, u *unverified) (*machine, e
 		Subject:   c.Subject,
 		ClientID:  c.ClientID,
 		Scopes:    c.Scopes,
-		Claims:    json.RawMessage(u.token.Payload),
+		Claims:    json.RawMessage(payload),
 		ExpiresAt: time.Unix(c.ExpiresAt.Unix, 0),
 	}
 	if c.AudienceIs == claims.Present {

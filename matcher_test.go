@@ -159,7 +159,7 @@ func TestProtectIdentifies(t *testing.T) {
 		}
 	}
 	r := httptest.NewRequest("GET", "/", nil)
-	r.Header.Set("Authorization", "Bearer bad")
+	r.Header.Set("Authorization", "Bearer b.a.d")
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, r)
 	if rec.Code != 401 {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/clerk/clerk-sdk-go/v2"
 
+	"github.com/clerkauth/clerkauth/internal/compact"
 	"github.com/clerkauth/clerkauth/internal/keyset"
 )
 
@@ -159,12 +160,21 @@ func (a *core) authenticate(r *http.Request) State {
 	if token == "" {
 		return State{err: errMissing}
 	}
-	u, cerr := classify(token)
+	u, cerr := a.classify(token)
 	if cerr != nil {
 		a.tellNoToken(cerr)
 		return badToken(cerr)
 	}
 	switch {
+	case u.kind == kindUnrelated:
+		// It is for somebody else to judge: here, its bearer is anonymous.
+		a.tellNoToken(u.err)
+		if u.err.Reason == ErrTokenIssuer {
+			a.refused(ErrTokenIssuer, u.token.Header.KeyID)
+		}
+		s := badToken(u.err)
+		s.bad = false
+		return s
 	case u.kind == kindForeign:
 		return badToken(newError(ErrTokenType, nil))
 	case u.kind != kindSession:
@@ -222,7 +232,8 @@ func badToken(err error) State {
 // bearerToken returns the token of an Authorization header, "" if it holds none
 // or another scheme. The scheme is case-insensitive (RFC 9110 section 11.1) and
 // followed by exactly one space; two headers are refused, because who reads the
-// first and who reads the last would see different callers.
+// first and who reads the last would see different callers. The characters of a
+// token that is too long are not looked at: its length is reason enough to refuse it.
 func bearerToken(lines []string) (string, *Error) {
 	if len(lines) == 0 {
 		return "", nil
@@ -243,11 +254,29 @@ func bearerToken(lines []string) (string, *Error) {
 		return "", nil // another scheme that begins with these letters
 	}
 	token := rest[1:]
-	if rest[0] == '\t' || strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' || c == ',' }) {
+	if rest[0] == '\t' || len(token) <= compact.MaxLen && !oneWord(token) {
 		return "", newError(ErrTokenInvalid, notYetToken(token))
 	}
 	return token, nil
 }
+
+// oneWord reports whether token is of visible ASCII, without commas, which would
+// separate it from another one.
+func oneWord(token string) bool {
+	for i := range len(token) {
+		if !wordCharacters[token[i]] {
+			return false
+		}
+	}
+	return true
+}
+
+var wordCharacters = func() (t [256]bool) {
+	for c := '!'; c <= '~'; c++ {
+		t[c] = c != ','
+	}
+	return t
+}()
 
 // Handler identifies the callers of next: inside of it, [FromContext] tells who
 // is calling. Callers without a credential pass as signed out, and so do machine

@@ -102,7 +102,7 @@ func TestServeMuxKnowsCallersOnPublicRoutes(t *testing.T) {
 	if got != jane.ID {
 		t.Errorf("got %q", got)
 	}
-	r.Header.Set("Authorization", "Bearer bad")
+	r.Header.Set("Authorization", "Bearer b.a.d")
 	rec := httptest.NewRecorder()
 	mux.ServeHTTP(rec, r)
 	if rec.Code != 401 {

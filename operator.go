@@ -89,7 +89,7 @@ func notYetToken(credential string) error {
 func (a *core) tellNoToken(err error) {
 	if errors.Is(err, errNoTokenYet) {
 		a.operator.tell(noticeNoToken, slog.LevelWarn,
-			"callers send undefined, null or the like in the place of a token: their front end has to wait for getToken before it asks")
+			"callers send the text of a missing JavaScript value in the place of a token: their front end has to wait for getToken before it asks")
 	}
 }
 

@@ -149,7 +149,7 @@ func TestHiddenIsAsIfNotThere(t *testing.T) {
 	plain.HandleFunc("GET /open", entered)
 	plain.HandleFunc("GET /admin", entered)
 	for name, h := range map[string]http.Handler{"ServeMux": mux, "Protect": protect(plain)} {
-		for caller, token := range map[string]string{"nobody": "", "garbage": "x", "signed in": r.jane.Token()} {
+		for caller, token := range map[string]string{"nobody": "", "garbage": "x.y.z", "signed in": r.jane.Token()} {
 			to := func(path string) *httptest.ResponseRecorder {
 				w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
 				bearer(token)(req)

@@ -18,14 +18,13 @@ const (
 	fromCookie
 )
 
-// verifySession verifies a session token and returns who it is for. The
-// signature comes first: nothing is said about claims that anybody could have
-// written.
+// verifySession verifies a session token and returns who it is for.
 func (a *core) verifySession(ctx context.Context, u *unverified, from carrier) (Auth, error) {
-	if err := a.verifySignature(ctx, &u.token); err != nil {
+	payload, list, err := a.verifyJWT(ctx, u, make(claims.Payload, 0, 24))
+	if err != nil {
 		return Auth{}, err
 	}
-	s := u.claims.ReadSession()
+	s := list.ReadSession()
 	now := a.now()
 	var fault partyFault
 	reason := a.judge(&s.Registered, now, func() bool {
@@ -46,7 +45,7 @@ func (a *core) verifySession(ctx context.Context, u *unverified, from carrier) (
 		a.refused(reason, u.token.Header.KeyID)
 		return Auth{}, newError(reason, nil)
 	}
-	p := newProof(facts{payload: u.token.Payload, claims: s, now: a.now})
+	p := newProof(facts{payload: payload, claims: s, now: a.now})
 	// The ages of factors are those of when the first token of this lineage was
 	// minted, which its header tells where it differs from iat.
 	if s.IssuedAt.Is == claims.Present {
@@ -61,6 +60,29 @@ func (a *core) verifySession(ctx context.Context, u *unverified, from carrier) (
 		return Auth{SessionStatus: SessionPending, err: err}, err
 	}
 	return who, nil
+}
+
+// verifyJWT returns the payload of a JWT of this instance, and the claims in it,
+// appended to buf. The signature comes first: nothing is said about claims that
+// anybody could have written, but for an issuer that is not ours, for which no key is
+// looked up.
+func (a *core) verifyJWT(ctx context.Context, u *unverified, buf claims.Payload) (string, claims.Payload, error) {
+	if u.hints.Issuer == claims.OtherIssuer {
+		return "", nil, newError(ErrTokenIssuer, nil)
+	}
+	if err := a.verifySignature(ctx, &u.token); err != nil {
+		return "", nil, err
+	}
+	payload, err := u.token.Text()
+	if err != nil {
+		return "", nil, newError(ErrTokenInvalid, nil)
+	}
+	list, err := claims.Parse(payload, buf)
+	// What was decided by hints has to hold of the claims.
+	if err != nil || list.Hints(a.issuers) != u.hints {
+		return "", nil, newError(ErrTokenInvalid, nil)
+	}
+	return payload, list, nil
 }
 
 // verifySignature checks the algorithm, finds the key and verifies.
@@ -138,6 +160,8 @@ func (a *core) judge(r *claims.Registered, now time.Time, party func() bool) Rea
 		return ErrTokenFuture
 	case r.NotBefore.Unix > r.ExpiresAt.Unix || r.IssuedAt.Unix > r.ExpiresAt.Unix:
 		return ErrTokenClaims // it was never valid
+	case r.Bound:
+		return ErrTokenClaims // what it is bound to is not verified (RFC 8705 section 3, RFC 9449 section 6)
 	default:
 		return ""
 	}
@@ -152,9 +176,12 @@ func (a *Authenticator) VerifyToken(ctx context.Context, token string) (Auth, er
 	if token == "" {
 		return Auth{}, newError(ErrTokenMissing, nil)
 	}
-	u, err := classify(token)
+	u, err := a.core.classify(token)
 	if err != nil {
 		return Auth{}, err
+	}
+	if u.kind == kindUnrelated {
+		return Auth{}, u.err
 	}
 	if u.kind != kindSession || !a.core.accept.has(kindSession) {
 		return Auth{}, newError(ErrTokenType, nil)

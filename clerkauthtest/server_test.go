@@ -98,7 +98,8 @@ func TestServersDiffer(t *testing.T) {
 			t.Errorf("two servers have one %s", what)
 		}
 	}
-	refused(t, newAuth(t, a), signIn(b).Token(), clerkauth.ErrUnknownKey)
+	refused(t, newAuth(t, a), signIn(b).Token(), clerkauth.ErrTokenIssuer)
+	refused(t, newAuth(t, a), signIn(b).Token(clerkauthtest.WithClaim("iss", a.Issuer())), clerkauth.ErrUnknownKey)
 }
 
 func TestSigningKey(t *testing.T) {

@@ -169,7 +169,7 @@ func TestWhoReachesWhat(t *testing.T) {
 	guard := clerkconnect.Require(auth, rules)
 	plain, client := serve(t, newMux(w, guard))
 	inside, insideClient := serve(t, auth.Handler(newMux(w, guard))) // who is calling is known before Connect begins
-	const bad, key, basic = "Bearer e30", "Bearer ak_1", "Basic YTpi"
+	const bad, key, basic = "Bearer e30.e.e30", "Bearer ak_1", "Basic YTpi"
 	const ok = connect.Code(0)
 	for _, test := range []struct {
 		rule          string
@@ -182,7 +182,8 @@ func TestWhoReachesWhat(t *testing.T) {
 		{"who is signed in is known there", "Public", []string{admin}, ok, "user=" + jane.ID},
 		{"another scheme is no credential", "Public", []string{basic}, ok, "user= err=<nil>"},
 		{"a bad token is refused even there", "Public", []string{bad}, connect.CodeUnauthenticated, "(token-invalid)"},
-		{"and so are two", "Public", []string{admin, member}, connect.CodeUnauthenticated, "(token-invalid)"},
+		{"a credential of somebody else's is not", "Public", []string{"Bearer cron-secret"}, ok, "user= err=clerkauth: "},
+		{"but two are", "Public", []string{admin, member}, connect.CodeUnauthenticated, "(token-invalid)"},
 		{"without a rule nobody may call", "User", nil, connect.CodeUnauthenticated, "(session-token-missing)"},
 		{"but users", "User", []string{member}, ok, "user=" + jane.ID},
 		{"a bad token is refused", "User", []string{bad}, connect.CodeUnauthenticated, "(token-invalid)"},

@@ -173,7 +173,7 @@ func TestWhoReachesWhat(t *testing.T) {
 	expired := "Bearer " + session.Token(clerkauthtest.ExpiresIn(-time.Minute), clerkauthtest.WithoutClaim("iat"), clerkauthtest.WithoutClaim("nbf"))
 	w := &witness{}
 	conn := serve(t, w, guarded(newAuth(t, srv.Config()))...)
-	const bad, key, basic = "Bearer e30", "Bearer ak_1", "Basic YTpi"
+	const bad, key, basic = "Bearer e30.e.e30", "Bearer ak_1", "Basic YTpi"
 	for _, test := range []struct {
 		rule          string
 		method        string
@@ -185,7 +185,8 @@ func TestWhoReachesWhat(t *testing.T) {
 		{"who is signed in is known there", "Public", []string{admin}, codes.OK, "user=" + jane.ID},
 		{"another scheme is no credential", "Public", []string{basic}, codes.OK, "user= err=<nil>"},
 		{"a bad token is refused even there", "Public", []string{bad}, codes.Unauthenticated, "(token-invalid)"},
-		{"and so are two", "Public", []string{admin, member}, codes.Unauthenticated, "(token-invalid)"},
+		{"a credential of somebody else's is not", "Public", []string{"Bearer cron-secret"}, codes.OK, "user= err=clerkauth: "},
+		{"but two are", "Public", []string{admin, member}, codes.Unauthenticated, "(token-invalid)"},
 		{"without a rule nobody may call", "User", nil, codes.Unauthenticated, "(session-token-missing)"},
 		{"but users", "User", []string{member}, codes.OK, "user=" + jane.ID},
 		{"the scheme may be in any case", "User", []string{"bEARER" + member[6:]}, codes.OK, "user=" + jane.ID},

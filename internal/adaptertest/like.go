@@ -62,20 +62,22 @@ func requests(srv *clerkauthtest.Server) []request {
 	good, plain := Bearer(admin), Bearer(member)
 	expired := Bearer(admin, clerkauthtest.ExpiresIn(-time.Minute), clerkauthtest.WithoutClaim("iat"), clerkauthtest.WithoutClaim("nbf"))
 	machine := func(scope string) string { return "Authorization: Bearer " + srv.APIKey(jane, scope).Token }
-	const bad, key, basic = "Authorization: Bearer e30", "Authorization: Bearer ak_1", "Authorization: Basic YTpi"
-	const page = "Accept: text/html"
+	const bad, key, basic = "Authorization: Bearer e30.e.e30", "Authorization: Bearer ak_1", "Authorization: Basic YTpi"
+	const page, other = "Accept: text/html", "Authorization: Bearer cron-secret"
 	return []request{
 		{"anybody reaches what is public", "GET", "/", nil, 200},
 		{"who is signed in is known there", "GET", "/", []string{good}, 200},
 		{"another scheme is no credential", "GET", "/", []string{basic}, 200},
 		{"a bad token is refused even there", "GET", "/", []string{bad}, 401},
-		{"and so are two tokens", "GET", "/", []string{good, plain}, 401},
+		{"a credential of somebody else's is not", "GET", "/", []string{other}, 200},
+		{"but two tokens are", "GET", "/", []string{good, plain}, 401},
 		{"nobody reaches what is for users", "GET", "/dashboard", nil, 401},
 		{"a person is sent to sign in", "GET", "/dashboard", []string{page}, 307},
 		{"but not away from an API", "POST", "/invoices", []string{page}, 401},
 		{"users reach it", "GET", "/dashboard", []string{good}, 200},
 		{"in any case of the header's name", "GET", "/dashboard", []string{"aUTHORIZATION" + strings.TrimPrefix(good, "Authorization")}, 200},
-		{"bad tokens do not", "GET", "/dashboard", []string{bad}, 401},
+		{"credentials of somebody else's do not", "GET", "/dashboard", []string{other}, 401},
+		{"nor bad tokens", "GET", "/dashboard", []string{bad}, 401},
 		{"nor expired ones", "GET", "/dashboard", []string{expired}, 401},
 		{"nor of machines", "GET", "/dashboard", []string{key}, 401},
 		{"nor two tokens", "GET", "/dashboard", []string{good, plain}, 401},

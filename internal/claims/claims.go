@@ -1,6 +1,6 @@
-// Package claims reads the payload of Clerk's tokens: first who a token is for,
-// to tell kinds of tokens apart before anything is verified, then, once the
-// signature has been checked, the claims of a session.
+// Package claims reads the payload of Clerk's tokens: first hints, to tell kinds of
+// tokens apart before anything is verified, then, once the signature has been
+// checked, the claims.
 //
 // It judges form alone. Whether a session is current, and meant for us, is for
 // the caller, who has a clock and a configuration.
@@ -28,9 +28,9 @@ const maxID = 256
 // Payload is a payload that has been split into its claims.
 type Payload []strictjson.Member
 
-// Parse splits data into claims.
-func Parse(data string) (Payload, error) {
-	members, err := strictjson.Object(data, make([]strictjson.Member, 0, 16))
+// Parse splits data into claims, which are appended to buf.
+func Parse(data string, buf Payload) (Payload, error) {
+	members, err := strictjson.Object(data, buf)
 	if err != nil {
 		return nil, ErrMalformed
 	}
@@ -46,15 +46,6 @@ func (p Payload) get(name string) string {
 	}
 	return ""
 }
-
-// Subject returns the sub claim if it is a string.
-func (p Payload) Subject() string { return p.text("sub") }
-
-// TokenID returns the jti claim if it is a string.
-func (p Payload) TokenID() string { return p.text("jti") }
-
-// Has tells whether there is a claim of that name, whatever it is.
-func (p Payload) Has(name string) bool { return p.get(name) != "" }
 
 func (p Payload) text(name string) string {
 	s, _ := strictjson.String(p.get(name))
@@ -94,6 +85,10 @@ type Registered struct {
 	AudienceIs Presence
 
 	ExpiresAt, NotBefore, IssuedAt Time
+
+	// Bound says that cnf is present, whatever it is: whoever presents the token has
+	// to prove that they hold a key (RFC 7800 section 3.1).
+	Bound bool
 }
 
 // read reads a claim if it is one of these.
@@ -113,11 +108,15 @@ func (r *Registered) read(name, value string) {
 		r.NotBefore = readTime(value)
 	case "iat":
 		r.IssuedAt = readTime(value)
+	case "cnf":
+		r.Bound = true
 	}
 }
 
 // Session holds the claims of a session token in both of Clerk's versions, as
-// [Registered] does those that it shares with others.
+// [Registered] does those that it shares with others. Of a version that is not
+// known it has the claims that restrict, and none of those that grant: what they
+// mean there is not known.
 type Session struct {
 	Registered
 
@@ -127,7 +126,7 @@ type Session struct {
 	Status    string // sts: StatusActive, StatusPending, or "" if absent
 	StatusIs  Presence
 
-	Version int    // v: 1 or 2; 0 if it is something else
+	Version int    // v: 1, also where it is absent, or 2; 0 if it is something else
 	Acted   bool   // act is present, whatever it is
 	Actor   string // act as written, if it is an object
 	ActorID string // act.sub
@@ -186,6 +185,8 @@ func (p Payload) ReadSession() *Session {
 		s.readOrg(org)
 	case 1:
 		s.readOrgV1(p)
+	default:
+		s.grantNothing()
 	}
 	return s
 }
@@ -266,8 +267,7 @@ func readStrings(value string) ([]string, bool) {
 	return list, true
 }
 
-// readVersion returns 1 or 2, and 0 for a version that is not known: its
-// organization claims may mean something else, so they are not read.
+// readVersion returns 1 or 2, and 0 for a version that is not known.
 func readVersion(value string) int {
 	switch f, _ := strictjson.Number(value); f {
 	case 1:
@@ -285,7 +285,7 @@ func readActor(value string) (act, id string) {
 	if err != nil {
 		return "", ""
 	}
-	return value, Payload(members).Subject()
+	return value, Payload(members).text("sub")
 }
 
 func readAges(value string) Ages {

@@ -13,7 +13,7 @@ import (
 
 func read(t *testing.T, payload string) *Session {
 	t.Helper()
-	p, err := Parse(payload)
+	p, err := Parse(payload, nil)
 	if err != nil {
 		t.Fatalf("%s: %v", payload, err)
 	}
@@ -22,7 +22,7 @@ func read(t *testing.T, payload string) *Session {
 
 func TestPayloadIsAnObject(t *testing.T) {
 	for _, in := range []string{`[]`, `null`, `"x"`, `{}x`, `{}{}`, "\ufeff{}", "{\"a\":\"\xff\"}", `{"a":"\ud800"}`, `{"sub":"a","sub":"b"}`, `{"sub":"a","su\u0062":"b"}`} {
-		if _, err := Parse(in); err == nil {
+		if _, err := Parse(in, nil); err == nil {
 			t.Errorf("%q passed", in)
 		}
 	}
@@ -135,6 +135,10 @@ func TestOrganization(t *testing.T) {
 		`{"v":2,"o":{"id":"org_1","rol":""}}`:                        {Org{ID: "org_1"}, nil},
 		`{"v":2,"o":{"id":"org_1"}}`:                                 {Org{ID: "org_1"}, nil},
 		`{"v":2,"o":{"id":"org_1","rol":"org:admin"}}`:               {Org{ID: "org_1", Role: "org:org:admin"}, nil},
+		`{"v":2,"o":{"id":"org_1","rol":"org:"}}`:                    {Org{ID: "org_1"}, nil},
+		`{"org_id":"org_1","org_role":"admin"}`:                      {Org{ID: "org_1", Role: "org:admin"}, nil},
+		`{"org_id":"org_1","org_role":"org:org:boss"}`:               {Org{ID: "org_1", Role: "org:boss"}, nil},
+		`{"org_id":"org_1","org_role":"org:"}`:                       {Org{ID: "org_1"}, nil},
 		`{"v":2,"o":{"rol":"admin"}}`:                                {},
 		`{"v":2,"o":{"id":7,"rol":"admin"}}`:                         {},
 		`{"v":2,"o":[]}`:                                             {},
@@ -248,7 +252,7 @@ func FuzzPermissions(f *testing.F) {
 		if err != nil {
 			return
 		}
-		p, err := Parse(string(payload))
+		p, err := Parse(string(payload), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -289,7 +293,7 @@ func FuzzSession(f *testing.F) {
 	f.Add(`{"v":2,"sub":"user_1","sid":"sess_1","exp":1790000000,"azp":"https://a.example","fva":[1,-1]}`)
 	f.Add(`{"sub":"user_1","SUB":"user_2","exp":1e400}`)
 	f.Fuzz(func(t *testing.T, data string) {
-		p, err := Parse(data)
+		p, err := Parse(data, nil)
 		if err != nil {
 			return
 		}
@@ -305,4 +309,69 @@ func FuzzSession(f *testing.F) {
 			t.Fatalf("exp %d, want %v", s.ExpiresAt.Unix, want["exp"])
 		}
 	})
+}
+
+// FuzzScan holds the scan of hints against the claims, and both against encoding/json:
+// whenever a payload is read whole, all say the same of it.
+func FuzzScan(f *testing.F) {
+	issuers := []string{"https://clerk.example.com", "https://clerk.\u00e9\u20ac\U0001f600\"\\/example.com"}
+	for _, seed := range []string{
+		`{}`, `{"sub":"mch_1","iss":"https://clerk.example.com"}`, `{"s\u0075b":"\u006dch_1"}`, `{"jti":"ak_1","sid":null}`, `{"iss":"https:\/\/clerk.example.com"}`,
+		`{"iss":"https://clerk.\u00e9\u20ac\ud83d\ude00\"\\\/example.com"}`, `{"iss":"https://clerk.é€😀\"\\/example.com"}`, `{"iss":7,"sub":["mch_"]}`, `{"iss":""}`,
+		`{"iss":"https://clerk.example.com","iss":"x"}`, `{"x":{"iss":"https://clerk.example.com","sub":"mch_"}}`, `{"sub":"mch_","\u0073ub":"user_1"}`,
+		`{"sub":"mc","jti":"a\u006b_"}`, "{\"iss\":\"\xff\"}", `{"x":1,"x":2}`, `{"sub":"user_1"} `, ` {"a":[{"b":[0,-1.5e3,true,null]}]}x`, `{"sub":"\ud800"}`, `{"sub":"mch\u005f"}`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, data string) {
+		hints, err := Scan([]byte(data), issuers)
+		p, whole := Parse(data, nil)
+		if whole != nil {
+			return
+		}
+		if err != nil {
+			t.Fatalf("%q: the scan refuses what is read whole", data)
+		}
+		if got := p.Hints(issuers); got != hints {
+			t.Fatalf("%q: the scan says %+v, the claims %+v", data, hints, got)
+		}
+		var all map[string]any
+		if err := json.Unmarshal([]byte(data), &all); err != nil {
+			t.Fatal(err)
+		}
+		sub, _ := all["sub"].(string)
+		jti, _ := all["jti"].(string)
+		_, sid := all["sid"]
+		iss, isString := all["iss"].(string)
+		want := Hints{Machine: strings.HasPrefix(sub, "mch_"), APIKey: strings.HasPrefix(jti, "ak_"), Session: sid}
+		switch {
+		case slices.Contains(issuers, iss):
+			want.Issuer = OwnIssuer
+		case isString:
+			want.Issuer = OtherIssuer
+		}
+		if hints != want {
+			t.Fatalf("%q: the scan says %+v, encoding/json %+v", data, hints, want)
+		}
+	})
+}
+
+func TestScanRefuses(t *testing.T) {
+	for _, in := range []string{
+		``, `null`, `[]`, `{`, `{}x`, `{"sub":"a"`, `{"sub":"a","sub":"b"}`, `{"sid":1,"\u0073id":1}`, `{"iss":"a","x":0,"i\u0073s":"a"}`, `{"jti":null,"jti":null}`,
+		`{"x":{"y":}}`, "{\"x\":\"\xff\"}", `{"x":"\ud800"}`, `{"x":01}`, `{"x":` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + `}`, `{"x":1,}`, `{,}`,
+	} {
+		if h, err := Scan([]byte(in), nil); err == nil {
+			t.Errorf("%.60s: %+v", in, h)
+		}
+	}
+	// It is linear, and allocates nothing: other names are not compared.
+	large := []byte(`{"x":{` + strings.Repeat(`"y":0,`, 2000) + `"z":"` + strings.Repeat(`\u0061`, 2000) + `"}}`)
+	if n := testing.AllocsPerRun(10, func() {
+		if _, err := Scan(large, []string{"https://clerk.example.com"}); err != nil {
+			t.Error(err)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
 }

@@ -10,7 +10,7 @@ import (
 // Org is the active organization of a session. Without one, ID is "".
 type Org struct {
 	ID, Slug string
-	Role     string // with its prefix: "org:admin"; "" if the token names none
+	Role     string // with its prefix, whatever the token's spelling: "org:admin"; "" if it names none
 }
 
 // grants is what a session may use.
@@ -23,6 +23,10 @@ func (s *Session) granted() *grants {
 	s.once.Do(func() {
 		s.grants.features = readScoped(s.fea)
 		s.grants.plans = readScoped(s.pla)
+		if s.Version == 2 && s.Org.ID == "" {
+			// They are those of the organization in o, which is not known.
+			s.grants.features.Org, s.grants.plans.Org = nil, nil
+		}
 		if s.orgPermissions != "" {
 			s.grants.permissions, _ = readStrings(s.orgPermissions)
 		} else {
@@ -105,9 +109,7 @@ func (s *Session) readOrg(value string) {
 		case "slg":
 			org.Slug, _ = strictjson.String(m.Value)
 		case "rol":
-			if org.Role, _ = strictjson.String(m.Value); org.Role != "" {
-				org.Role = "org:" + org.Role
-			}
+			org.Role = readRole(m.Value)
 		case "per":
 			per = m.Value
 		case "fpm":
@@ -116,10 +118,47 @@ func (s *Session) readOrg(value string) {
 	}
 	switch {
 	case !textOrNothing(per) || !textOrNothing(fpm) || !nothing(s.fea) && scopedText(s.fea) == "":
-		s.fea, s.pla, s.Ages = "", "", Ages{}
+		s.grantNothing()
 	case org.ID != "":
 		s.Org, s.per, s.fpm = org, per, fpm
 	}
+}
+
+// grantNothing forgets what a session would be granted outside of an organization.
+func (s *Session) grantNothing() { s.fea, s.pla, s.Ages = "", "", Ages{} }
+
+// readRole reads a role as version 2 writes it, without the prefix that every role
+// has.
+func readRole(value string) string {
+	switch value {
+	case `"admin"`:
+		return "org:admin"
+	case `"member"`:
+		return "org:member"
+	}
+	role, _ := strictjson.String(value)
+	if withoutOrg(role) == "" {
+		return ""
+	}
+	return "org:" + role
+}
+
+// readRoleV1 reads a role as version 1 writes it, usually with its prefix. It gets
+// one in any case, so that a role has one spelling wherever it is compared.
+func readRoleV1(value string) string {
+	role, _ := strictjson.String(value)
+	if role = withoutOrg(role); role == "" {
+		return ""
+	}
+	return "org:" + role
+}
+
+// withoutOrg returns a role without its prefix, however often that is repeated.
+func withoutOrg(role string) string {
+	for strings.HasPrefix(role, "org:") {
+		role = role[len("org:"):]
+	}
+	return role
 }
 
 // nothing tells whether a claim is absent, null or empty.
@@ -183,6 +222,6 @@ func (s *Session) readOrgV1(p Payload) {
 	}
 	s.Org.ID = id
 	s.Org.Slug, _ = strictjson.String(p.get("org_slug"))
-	s.Org.Role, _ = strictjson.String(p.get("org_role"))
+	s.Org.Role = readRoleV1(p.get("org_role"))
 	s.orgPermissions = p.get("org_permissions")
 }

@@ -184,6 +184,7 @@ func (d hasDecision) rule() string {
 		Ages   []float64       `json:"fva"`
 		V      any             `json:"v"`
 		Status json.RawMessage `json:"sts"`
+		Org    any             `json:"o"`
 	}
 	_ = json.Unmarshal(d.asked.Claims, &claims) // what does not fit stays zero
 	passed := float64(d.now)/60_000 - claims.IAT/60
@@ -217,5 +218,13 @@ func (d hasDecision) rule() string {
 	if claims.V != nil && claims.V != 1.0 && claims.V != 2.0 {
 		return "known-version"
 	}
+	if org, _ := claims.Org.(map[string]any); claims.V == 2.0 && !isID(org["id"]) && d.asksOfPlans() {
+		return "organization-needed" // what an organization has is nobody's without it
+	}
 	return ""
+}
+
+// asksOfPlans tells whether a feature or plan is asked for.
+func (d hasDecision) asksOfPlans() bool {
+	return d.asked.Params["feature"] != nil || d.asked.Params["plan"] != nil
 }

@@ -110,7 +110,7 @@ var rules = []rule{
 	{"claim-types", "an organization without an id, or a claim of another type than Clerk's, grants nothing", grantsLess, oddOrganization},
 	{"scope-words", "nothing between two spaces is no scope", grantsLess, emptyScopes},
 	{"client-id", "a client is named by an id of visible ASCII", grantsLess, oddClient},
-	{"decodable-claims", "claims that encoding/json would mix up, or cannot hold, are not handed out", grantsLess, undecodable},
+	{"decodable-claims", "claims that encoding/json cannot hold are not handed out", grantsLess, undecodable},
 }
 
 // ruleFor names the rule by which we decide otherwise than the SDK, "" if we do

@@ -125,8 +125,8 @@ func notText(v any) bool {
 	return !isText
 }
 
-// undecodable holds for claims that ClaimsAs does not hand out: names in them
-// differ only in case, or a number is beyond float64.
+// undecodable holds for claims that encoding/json does not read: a number in them is
+// beyond float64.
 func undecodable(r *reading, a *answer) bool {
 	claims, name := r.payload, "sessionClaims"
 	if r.flow == flowOpaque {
@@ -135,23 +135,21 @@ func undecodable(r *reading, a *answer) bool {
 	if r.kind != "" {
 		name = "claims"
 	}
-	return a.Outcome == outcomeIn && r.kind != clerkauth.OAuthToken && a.Auth[name] == nil && ambiguous(claims)
+	return a.Outcome == outcomeIn && r.kind != clerkauth.OAuthToken && a.Auth[name] == nil && tooLarge(claims)
 }
 
-func ambiguous(v any) bool {
+func tooLarge(v any) bool {
 	switch v := v.(type) {
 	case json.Number:
 		_, err := v.Float64()
 		return err != nil
 	case []any:
-		return slices.ContainsFunc(v, ambiguous)
+		return slices.ContainsFunc(v, tooLarge)
 	case map[string]any:
-		seen := map[string]bool{}
-		for name, value := range v {
-			if name = strings.ToLower(name); seen[name] || ambiguous(value) {
+		for _, value := range v {
+			if tooLarge(value) {
 				return true
 			}
-			seen[name] = true
 		}
 	}
 	return false

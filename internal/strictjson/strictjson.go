@@ -12,8 +12,6 @@ package strictjson
 import (
 	"errors"
 	"strconv"
-	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -37,7 +35,7 @@ func Object(data string, buf []Member) ([]Member, error) {
 	if !utf8.ValidString(data) {
 		return nil, ErrSyntax
 	}
-	p := parser{data: data}
+	p := parser[string]{data: data, unique: true, left: len(data)}
 	p.space()
 	members, ok := p.object(0, buf, true)
 	if !ok || !p.end() {
@@ -51,7 +49,7 @@ func Array(data string) ([]string, error) {
 	if !utf8.ValidString(data) {
 		return nil, ErrSyntax
 	}
-	p := parser{data: data}
+	p := parser[string]{data: data, unique: true, left: len(data)}
 	p.space()
 	elements, ok := p.array(0, true)
 	if !ok || !p.end() {
@@ -69,6 +67,9 @@ func Number(value string) (float64, bool) {
 	if len(value) == 0 || (value[0] != '-' && (value[0] < '0' || value[0] > '9')) {
 		return 0, false
 	}
+	if n, ok := integer(value); ok {
+		return n, true
+	}
 	f, err := strconv.ParseFloat(value, 64)
 	if err != nil {
 		return 0, false // not the infinity that ParseFloat gives
@@ -76,15 +77,36 @@ func Number(value string) (float64, bool) {
 	return f, true
 }
 
+// integer reads a number of at most 15 digits, which a float64 holds exactly.
+func integer(value string) (float64, bool) {
+	if len(value) > 15 {
+		return 0, false
+	}
+	n := int64(0)
+	for i := range len(value) {
+		c := value[i]
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = 10*n + int64(c-'0')
+	}
+	return float64(n), true
+}
+
 // Null tells whether a value that Object or Array returned is null.
 func Null(value string) bool { return value == "null" }
 
-type parser struct {
-	data string
-	pos  int
+// text is JSON that is kept, or bytes of which nothing is.
+type text interface{ string | []byte }
+
+type parser[T text] struct {
+	data   T
+	pos    int
+	unique bool // whether names are compared with those before them
+	left   int  // how many members more there may be
 }
 
-func (p *parser) space() {
+func (p *parser[T]) space() {
 	for p.pos < len(p.data) {
 		switch p.data[p.pos] {
 		case ' ', '\t', '\n', '\r':
@@ -95,13 +117,13 @@ func (p *parser) space() {
 	}
 }
 
-func (p *parser) end() bool {
+func (p *parser[T]) end() bool {
 	p.space()
 	return p.pos == len(p.data)
 }
 
 // take consumes c if it is next.
-func (p *parser) take(c byte) bool {
+func (p *parser[T]) take(c byte) bool {
 	if p.pos < len(p.data) && p.data[p.pos] == c {
 		p.pos++
 		return true
@@ -109,7 +131,7 @@ func (p *parser) take(c byte) bool {
 	return false
 }
 
-func (p *parser) value(depth int) bool {
+func (p *parser[T]) value(depth int) bool {
 	if p.pos >= len(p.data) {
 		return false
 	}
@@ -121,7 +143,8 @@ func (p *parser) value(depth int) bool {
 		_, ok := p.array(depth, false)
 		return ok
 	case c == '"':
-		return p.str()
+		ok, _ := p.str()
+		return ok
 	case c == '-' || c >= '0' && c <= '9':
 		return p.number()
 	default:
@@ -129,8 +152,8 @@ func (p *parser) value(depth int) bool {
 	}
 }
 
-func (p *parser) word(w string) bool {
-	if !strings.HasPrefix(p.data[p.pos:], w) {
+func (p *parser[T]) word(w string) bool {
+	if len(p.data)-p.pos < len(w) || string(p.data[p.pos:p.pos+len(w)]) != w {
 		return false
 	}
 	p.pos += len(w)
@@ -138,8 +161,8 @@ func (p *parser) word(w string) bool {
 }
 
 // object reads an object. Members are collected only where the caller wants
-// them; names are checked for uniqueness in any case.
-func (p *parser) object(depth int, members []Member, collect bool) ([]Member, bool) {
+// them.
+func (p *parser[T]) object(depth int, members []Member, collect bool) ([]Member, bool) {
 	if depth >= MaxDepth || !p.take('{') {
 		return nil, false
 	}
@@ -149,26 +172,18 @@ func (p *parser) object(depth int, members []Member, collect bool) ([]Member, bo
 		return members, true
 	}
 	for {
-		p.space()
+		name, ok := p.name(&seen)
+		if !ok {
+			return nil, false
+		}
 		start := p.pos
-		if !p.str() {
-			return nil, false
-		}
-		name, ok := unquote(p.data[start:p.pos])
-		if !ok || !seen.add(name) {
-			return nil, false
-		}
-		p.space()
-		if !p.take(':') {
-			return nil, false
-		}
-		p.space()
-		start = p.pos
 		if !p.value(depth + 1) {
 			return nil, false
 		}
 		if collect {
-			members = append(members, Member{Name: name, Value: p.data[start:p.pos]})
+			m := Member{Value: string(p.data[start:p.pos])}
+			m.Name, _ = unquote(string(name))
+			members = append(members, m)
 		}
 		p.space()
 		if p.take('}') {
@@ -180,7 +195,28 @@ func (p *parser) object(depth int, members []Member, collect bool) ([]Member, bo
 	}
 }
 
-func (p *parser) array(depth int, collect bool) ([]string, bool) {
+// name consumes a member's name and what stands before its value, and returns it
+// as written. It fails for one that has been seen.
+func (p *parser[T]) name(seen *names) (quoted T, ok bool) {
+	p.space()
+	start := p.pos
+	if p.left--; p.left < 0 {
+		return quoted, false
+	}
+	ok, escaped := p.str()
+	if !ok {
+		return quoted, false
+	}
+	end := p.pos
+	p.space()
+	if !p.take(':') || p.unique && !add(seen, p.data, span{start + 1, end - 1, escaped}) {
+		return quoted, false
+	}
+	p.space()
+	return p.data[start:end], true
+}
+
+func (p *parser[T]) array(depth int, collect bool) ([]string, bool) {
 	if depth >= MaxDepth || !p.take('[') {
 		return nil, false
 	}
@@ -196,7 +232,7 @@ func (p *parser) array(depth int, collect bool) ([]string, bool) {
 			return nil, false
 		}
 		if collect {
-			elements = append(elements, p.data[start:p.pos])
+			elements = append(elements, string(p.data[start:p.pos]))
 		}
 		p.space()
 		if p.take(']') {
@@ -209,32 +245,42 @@ func (p *parser) array(depth int, collect bool) ([]string, bool) {
 }
 
 // str consumes a string and checks its escapes; what they mean is unquote's.
-func (p *parser) str() bool {
+func (p *parser[T]) str() (ok, escaped bool) {
 	if !p.take('"') {
-		return false
+		return false, false
 	}
-	for p.pos < len(p.data) {
-		switch c := p.data[p.pos]; {
-		case c == '"':
-			p.pos++
-			return true
-		case c < 0x20:
-			return false
-		case c == '\\':
-			n := escape(p.data[p.pos:])
-			if n == 0 {
-				return false
-			}
-			p.pos += n
-		default:
-			p.pos++
+	data, i := p.data, p.pos
+	for i < len(data) {
+		c := data[i]
+		if plain[c] {
+			i++
+			continue
 		}
+		if c != '\\' {
+			p.pos = i + 1
+			return c == '"', escaped
+		}
+		n := escape(data[i:])
+		if n == 0 {
+			return false, false
+		}
+		i += n
+		escaped = true
 	}
-	return false
+	return false, false
 }
 
+// plain are the bytes that mean themselves in a string; whether they are UTF-8 has
+// been checked.
+var plain = func() (t [256]bool) {
+	for c := 0x20; c < len(t); c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
 // number consumes a number in the grammar of RFC 8259 section 6.
-func (p *parser) number() bool {
+func (p *parser[T]) number() bool {
 	p.take('-')
 	if !p.take('0') && !p.digits() {
 		return false
@@ -251,130 +297,10 @@ func (p *parser) number() bool {
 	return true
 }
 
-func (p *parser) digits() bool {
+func (p *parser[T]) digits() bool {
 	start := p.pos
 	for p.pos < len(p.data) && p.data[p.pos] >= '0' && p.data[p.pos] <= '9' {
 		p.pos++
 	}
 	return p.pos > start
-}
-
-// escape returns the length of the escape sequence that b begins with, 0 if it
-// is none. A surrogate counts only together with its other half.
-func escape(b string) int {
-	if len(b) < 2 {
-		return 0
-	}
-	switch b[1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return 2
-	case 'u':
-		r, ok := hex4(b)
-		if !ok {
-			return 0
-		}
-		if !utf16.IsSurrogate(r) {
-			return 6
-		}
-		if low, ok := hex4(b[6:]); ok && utf16.DecodeRune(r, low) != utf8.RuneError {
-			return 12
-		}
-	}
-	return 0
-}
-
-// hex4 reads \uXXXX at the start of b.
-func hex4(b string) (rune, bool) {
-	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
-		return 0, false
-	}
-	var r rune
-	for _, c := range []byte(b[2:6]) {
-		switch {
-		case c >= '0' && c <= '9':
-			c -= '0'
-		case c >= 'a' && c <= 'f':
-			c -= 'a' - 10
-		case c >= 'A' && c <= 'F':
-			c -= 'A' - 10
-		default:
-			return 0, false
-		}
-		r = r<<4 | rune(c)
-	}
-	return r, true
-}
-
-// unquote returns what a string that str has accepted means, without copying
-// where there is no escape.
-func unquote(quoted string) (string, bool) {
-	if len(quoted) < 2 || quoted[0] != '"' {
-		return "", false
-	}
-	s := quoted[1 : len(quoted)-1]
-	i := strings.IndexByte(s, '\\')
-	if i < 0 {
-		return s, true
-	}
-	out := append(make([]byte, 0, len(s)), s[:i]...)
-	for i < len(s) {
-		if s[i] != '\\' {
-			out = append(out, s[i])
-			i++
-			continue
-		}
-		n := escape(s[i:])
-		switch n {
-		case 0:
-			return "", false
-		case 2:
-			out = append(out, unescaped[s[i+1]])
-		case 6:
-			r, _ := hex4(s[i:])
-			out = utf8.AppendRune(out, r)
-		default:
-			high, _ := hex4(s[i:])
-			low, _ := hex4(s[i+6:])
-			out = utf8.AppendRune(out, utf16.DecodeRune(high, low))
-		}
-		i += n
-	}
-	return string(out), true
-}
-
-var unescaped = [256]byte{
-	'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t',
-}
-
-// names is the set of names of one object. Objects are small, so a list is
-// searched; a large one, which only an attacker sends, gets a map, so that
-// reading stays linear in the input.
-type names struct {
-	few  [16]string
-	n    int
-	many map[string]struct{}
-}
-
-func (s *names) add(name string) bool {
-	if s.many == nil {
-		for _, seen := range s.few[:s.n] {
-			if seen == name {
-				return false
-			}
-		}
-		if s.n < len(s.few) {
-			s.few[s.n] = name
-			s.n++
-			return true
-		}
-		s.many = make(map[string]struct{}, 2*len(s.few))
-		for _, seen := range s.few {
-			s.many[seen] = struct{}{}
-		}
-	}
-	if _, ok := s.many[name]; ok {
-		return false
-	}
-	s.many[name] = struct{}{}
-	return true
 }

@@ -1,0 +1,86 @@
+package claims
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/clerkauth/clerkauth/internal/strictjson"
+)
+
+// Issuer tells whose token a payload says it is.
+type Issuer uint8
+
+// A payload has no issuer, one of ours, or another.
+const (
+	NoIssuer    Issuer = iota // iss is absent, or not a string
+	OwnIssuer                 // iss is one of ours
+	OtherIssuer               // iss is another string
+)
+
+// Hints are what a payload says before its signature has been checked: enough to
+// tell kinds of tokens apart, and which are not of this instance. Nothing else is
+// to be believed of them.
+type Hints struct {
+	Machine bool // sub begins with mch_
+	APIKey  bool // jti begins with ak_
+	Session bool // sid is present, whatever it is
+	Issuer  Issuer
+}
+
+// hintNames are of the claims that Hints are about.
+var hintNames = []string{"sub", "iss", "jti", "sid"}
+
+// Scan reads the hints in a payload. It allocates nothing. A payload that is not
+// strict JSON, or has one of these claims twice, is ErrMalformed; duplicates of other
+// names are for Parse to find.
+func Scan(data []byte, issuers []string) (Hints, error) {
+	var h Hints
+	var seen [4]bool // by place in hintNames
+	s := strictjson.Scan(data)
+	for name, value, ok := s.Next(); ok; name, value, ok = s.Next() {
+		claim := strictjson.AnyOf(name, hintNames)
+		if claim == "" {
+			continue
+		}
+		i := slices.Index(hintNames, claim)
+		if seen[i] {
+			return Hints{}, ErrMalformed
+		}
+		seen[i] = true
+		switch claim {
+		case "sub":
+			h.Machine = strictjson.HasPrefix(value, "mch_")
+		case "jti":
+			h.APIKey = strictjson.HasPrefix(value, "ak_")
+		case "sid":
+			h.Session = true
+		case "iss":
+			if strictjson.IsString(value) {
+				h.Issuer = OtherIssuer
+			}
+			if slices.ContainsFunc(issuers, func(own string) bool { return strictjson.Equal(value, own) }) {
+				h.Issuer = OwnIssuer
+			}
+		}
+	}
+	if s.Err() != nil {
+		return Hints{}, ErrMalformed
+	}
+	return h, nil
+}
+
+// Hints returns what Scan would, from claims that have been read.
+func (p Payload) Hints(issuers []string) Hints {
+	h := Hints{
+		Machine: strings.HasPrefix(p.text("sub"), "mch_"),
+		APIKey:  strings.HasPrefix(p.text("jti"), "ak_"),
+		Session: p.get("sid") != "",
+	}
+	if issuer, ok := strictjson.String(p.get("iss")); ok {
+		h.Issuer = OtherIssuer
+		if slices.Contains(issuers, issuer) {
+			h.Issuer = OwnIssuer
+		}
+	}
+	return h
+}
