@@ -135,9 +135,10 @@ type Error struct {
 	// RetryAfter tells when it is worth trying again, where Status is 503.
 	RetryAfter time.Duration
 
-	cause    error
-	reverify *reverification // what was asked for, where Reason is ErrReverification
-	scopes   []string        // what was asked for, where Reason is ErrScope
+	cause     error
+	challenge string          // see Challenge
+	reverify  *reverification // what was asked for, where Reason is ErrReverification
+	scopes    []string        // what was asked for, where Reason is ErrScope
 }
 
 func newError(reason Reason, cause error) *Error {
@@ -166,6 +167,10 @@ func (e *Error) Error() string {
 	}
 	return s
 }
+
+// Challenge returns the value of WWW-Authenticate that belongs to a refusal returned by
+// [Authenticator.Check], with the parameters of RFC 6750 section 3; "" if there is none.
+func (e *Error) Challenge() string { return e.challenge }
 
 // Unwrap returns what caused e, such as the error of a context; nil if nothing
 // else did.

@@ -339,6 +339,12 @@ func (a *Authenticator) guard(who string, access Access) Middleware {
 func (a *Authenticator) pass(w http.ResponseWriter, r *http.Request, access Access, next http.Handler) {
 	state := a.Authenticate(r)
 	err := a.core.decide(&state, access, r)
+	if err != nil && a.core.hides(err, access) {
+		if framework, ok := w.(notFounder); ok {
+			framework.NotFound()
+			return
+		}
+	}
 	state.write(w.Header())
 	if err != nil {
 		a.core.refuse(w, r, &state, err, access)
@@ -360,6 +366,9 @@ func (a *Authenticator) Check(r *http.Request, demands ...Access) (context.Conte
 	state := a.Authenticate(r)
 	if err := a.core.decide(&state, access, r); err != nil {
 		refusal := *err
+		if challenges(err) {
+			refusal.challenge = challenge(err, resourceOf(r), asked(access))
+		}
 		return r.Context(), &refusal
 	}
 	return a.core.with(r, &state).Context(), nil

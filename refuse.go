@@ -24,11 +24,11 @@ func (a *core) refuse(w http.ResponseWriter, r *http.Request, state *State, why 
 		http.Redirect(w, r, a.signInURL(r, err.Reason), http.StatusTemporaryRedirect) //nolint:gosec // the target is ours; r is in its query alone
 		return
 	}
-	if a.hide && access != nil && !open(access) && (err.Status == http.StatusUnauthorized || err.Reason == ErrForbidden || err.Reason == ErrScope) {
+	if a.hides(err, access) {
 		err.Status = http.StatusNotFound
 	}
 	switch {
-	case err.Status == http.StatusUnauthorized, err.Reason == ErrScope && err.Status == http.StatusForbidden:
+	case challenges(err):
 		h.Set("WWW-Authenticate", challenge(err, resourceOf(r), asked(access)))
 	case err.Status == http.StatusServiceUnavailable:
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(max(err.RetryAfter, time.Second).Seconds()))))
@@ -51,6 +51,17 @@ func (a *core) refuse(w http.ResponseWriter, r *http.Request, state *State, why 
 		})
 	}
 }
+
+// hides reports whether a refusal by a guard for access must not be told from a path
+// where nothing is.
+func (a *core) hides(err *Error, access Access) bool {
+	return a.hide && access != nil && !open(access) && (err.Status == http.StatusUnauthorized || err.Reason == ErrForbidden || err.Reason == ErrScope)
+}
+
+// notFounder is a ResponseWriter whose framework has a not-found answer of its own.
+// Hidden refusals are left to it, before anything of ours is written: no header, no
+// redirect, no ErrorHandler.
+type notFounder interface{ NotFound() }
 
 // refusalWriter is what an ErrorHandler writes to. One that does not say which
 // status it wants, or writes nothing, must not make a 200 of a refusal.
@@ -113,6 +124,11 @@ func writeJSON(w http.ResponseWriter, status int, mediaType string, body any) {
 	w.Header().Del("Content-Length")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(text, '\n'))
+}
+
+// challenges reports whether a refusal has a WWW-Authenticate.
+func challenges(err *Error) bool {
+	return err.Status == http.StatusUnauthorized || err.Reason == ErrScope && err.Status == http.StatusForbidden
 }
 
 // challenge is the WWW-Authenticate of a refusal (RFC 6750 section 3): the bare

@@ -17,11 +17,17 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/clerkauth/clerkauth"
 )
@@ -38,6 +44,10 @@ type Rules map[string]clerkauth.Access
 // PermissionDenied and Unavailable. A bad session token is refused for public
 // procedures, too. A stream is checked when it begins: the caller's
 // Auth.ExpiresAt tells for how long that holds.
+//
+// A refusal carries an [errdetails.ErrorInfo] of the domain [ErrorDomain], and an
+// [errdetails.RetryInfo] if its code is Unavailable. Unary calls of the Connect protocol
+// get WWW-Authenticate (RFC 6750) and Retry-After as well, as callers of net/http do.
 //
 // It is a request gate: nothing of a message is read, and no interceptor runs,
 // before the caller is let in. It panics on a name that is none and on an Access
@@ -65,7 +75,13 @@ func Require(auth *clerkauth.Authenticator, rules Rules) connect.HandlerOption {
 	})
 }
 
-// refuse returns what a caller is told: the reason, and nothing of its cause.
+// ErrorDomain is the domain of the ErrorInfo in refusals. Its reason is that of the
+// [clerkauth.Error] in upper snake case (TOKEN_EXPIRED); its metadata hold the reason as
+// it is ("reason": "token-expired").
+const ErrorDomain = "github.com/clerkauth/clerkauth"
+
+// refuse returns what a caller is told: the reason and when to retry, and nothing of the
+// cause.
 func refuse(err error, plainHTTP bool) error {
 	var refusal *clerkauth.Error
 	if !errors.As(err, &refusal) {
@@ -75,12 +91,31 @@ func refuse(err error, plainHTTP bool) error {
 		401: connect.CodeUnauthenticated, 403: connect.CodePermissionDenied, 503: connect.CodeUnavailable,
 	}[refusal.Status], connect.CodeInternal)
 	told := connect.NewError(code, &clerkauth.Error{Reason: refusal.Reason})
-	if plainHTTP {
-		told.Meta().Set("Cache-Control", "no-store")
-		told.Meta().Set("Vary", "Authorization")
+	detail(told, &errdetails.ErrorInfo{
+		Reason:   strings.ToUpper(strings.ReplaceAll(string(refusal.Reason), "-", "_")),
+		Domain:   ErrorDomain,
+		Metadata: map[string]string{"reason": string(refusal.Reason)},
+	})
+	wait := max(refusal.RetryAfter, time.Second)
+	if code == connect.CodeUnavailable {
+		detail(told, &errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
 	}
-	if plainHTTP && code == connect.CodeUnauthenticated {
-		told.Meta().Set("WWW-Authenticate", "Bearer") // RFC 9110 section 15.5.2
+	if !plainHTTP {
+		return told
+	}
+	told.Meta().Set("Cache-Control", "no-store")
+	told.Meta().Set("Vary", "Authorization")
+	if challenge := refusal.Challenge(); challenge != "" {
+		told.Meta().Set("WWW-Authenticate", challenge) // RFC 9110 section 15.5.2
+	}
+	if code == connect.CodeUnavailable {
+		told.Meta().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	}
 	return told
+}
+
+func detail(err *connect.Error, message proto.Message) {
+	if detail, wrong := connect.NewErrorDetail(message); wrong == nil {
+		err.AddDetail(detail)
+	}
 }

@@ -47,12 +47,13 @@ func Example() {
 			}
 			rec := httptest.NewRecorder()
 			mux.ServeHTTP(rec, req)
-			fmt.Println(procedure, rec.Code, rec.Body)
+			body, _, _ := strings.Cut(rec.Body.String(), `,"details"`) // an ErrorInfo, for programs
+			fmt.Println(procedure, rec.Code, body)
 		}
 	}
 	// Output:
-	// /shop.v1.Shop/WhoAmI 401 {"code":"unauthenticated","message":"clerkauth: send a token as Authorization: Bearer (session-token-missing)"}
-	// /shop.v1.Shop/Refund 401 {"code":"unauthenticated","message":"clerkauth: send a token as Authorization: Bearer (session-token-missing)"}
+	// /shop.v1.Shop/WhoAmI 401 {"code":"unauthenticated","message":"clerkauth: send a token as Authorization: Bearer (session-token-missing)"
+	// /shop.v1.Shop/Refund 401 {"code":"unauthenticated","message":"clerkauth: send a token as Authorization: Bearer (session-token-missing)"
 	// /shop.v1.Shop/WhoAmI 200 "org:member"
-	// /shop.v1.Shop/Refund 403 {"code":"permission_denied","message":"clerkauth: you are signed in, but not allowed to do this (forbidden)"}
+	// /shop.v1.Shop/Refund 403 {"code":"permission_denied","message":"clerkauth: you are signed in, but not allowed to do this (forbidden)"
 }

@@ -42,14 +42,32 @@ func adapt(m clerkauth.Middleware) echo.MiddlewareFunc {
 			for _, p := range c.PathValues() {
 				r.SetPathValue(p.Name, c.Param(p.Name)) // of two with one name, the one that handlers see
 			}
+			w := &writer{ResponseWriter: c.Response()}
 			m.Func(func(_ http.ResponseWriter, r *http.Request) {
 				c.SetRequest(r)
 				passed = true
-			}).ServeHTTP(c.Response(), r)
-			if !passed {
+			}).ServeHTTP(w, r)
+			switch {
+			case w.hidden:
+				return echo.ErrNotFound
+			case !passed:
 				return nil
+			default:
+				return next(c)
 			}
-			return next(c)
 		}
 	}
 }
+
+// writer is echo's. The library calls NotFound instead of writing a refusal that
+// [clerkauth.Config.HideUnauthorized] hides.
+type writer struct {
+	http.ResponseWriter
+	hidden bool
+}
+
+// NotFound leaves the answer to echo's error handler.
+func (w *writer) NotFound() { w.hidden = true }
+
+// Unwrap gives [http.ResponseController] what echo's can do.
+func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -42,14 +42,29 @@ func adapt(m clerkauth.Middleware) echo.MiddlewareFunc {
 			for _, name := range c.ParamNames() {
 				r.SetPathValue(name, c.Param(name)) // of two with one name, the one that handlers see
 			}
+			w := &writer{Response: c.Response()}
 			m.Func(func(_ http.ResponseWriter, r *http.Request) {
 				c.SetRequest(r)
 				passed = true
-			}).ServeHTTP(c.Response(), r)
-			if !passed {
+			}).ServeHTTP(w, r)
+			switch {
+			case w.hidden:
+				return echo.NotFoundHandler(c)
+			case !passed:
 				return nil
+			default:
+				return next(c)
 			}
-			return next(c)
 		}
 	}
 }
+
+// writer is echo's. The library calls NotFound instead of writing a refusal that
+// [clerkauth.Config.HideUnauthorized] hides.
+type writer struct {
+	*echo.Response
+	hidden bool
+}
+
+// NotFound leaves the answer to echo's error handler.
+func (w *writer) NotFound() { w.hidden = true }

@@ -10,6 +10,7 @@
 package clerkfiber
 
 import (
+	"bytes"
 	"cmp"
 	"net/http"
 	"net/url"
@@ -39,24 +40,16 @@ func adapt(m clerkauth.Middleware) fiber.Handler {
 		if err != nil {
 			return err
 		}
-		w, out := response{c, http.Header{}}, &c.Response().Header
+		w := &response{c: c, header: http.Header{}}
 		next := func() error { return nil }
 		m.Func(func(_ http.ResponseWriter, r *http.Request) {
 			c.SetContext(r.Context())
 			next = c.Next
 		}).ServeHTTP(w, r)
-		c.Vary(w.header["Vary"]...) // these two are added to, other headers are replaced
-		delete(w.header, "Vary")
-		for name := range w.header {
-			if name != "Set-Cookie" {
-				out.Del(name)
-			}
+		if w.hidden {
+			return fiber.ErrNotFound
 		}
-		for name, lines := range w.header {
-			for _, line := range lines {
-				out.Add(name, line)
-			}
-		}
+		w.send()
 		return next()
 	}
 }
@@ -76,24 +69,65 @@ func newRequest(c fiber.Ctx) (*http.Request, error) {
 		header.Add(string(name), string(value)) // every line, whatever case its name is in
 	}
 	header.Del("Host")
+	if manyHosts(in.RawHeaders()) || len(in.Host()) == 0 && target.Host == "" {
+		return nil, fiber.ErrBadRequest
+	}
 	r := &http.Request{
 		Method: string(in.Method()), URL: target, RequestURI: string(in.RequestURI()), Proto: string(in.Protocol()),
 		Host: cmp.Or(target.Host, string(in.Host())), Header: header, Body: http.NoBody,
 		RemoteAddr: c.RequestCtx().RemoteAddr().String(), TLS: c.RequestCtx().TLSConnectionState(),
 	}
-	r.ProtoMajor, r.ProtoMinor, _ = http.ParseHTTPVersion(r.Proto)
+	var ok bool
+	if r.ProtoMajor, r.ProtoMinor, ok = http.ParseHTTPVersion(r.Proto); !ok || r.ProtoMajor != 1 {
+		return nil, fiber.ErrBadRequest
+	}
 	for _, name := range c.Route().Params {
 		r.SetPathValue(name, strings.Clone(c.Params(name)))
 	}
 	return r.WithContext(c.Context()), nil
 }
 
-// response is fasthttp's, to write a refusal into; adapt sends the header.
+// manyHosts reports whether there is more than one Host line, of which fasthttp shows one.
+func manyHosts(headers []byte) bool {
+	n := 0
+	for line := range bytes.SplitSeq(headers, []byte("\n")) {
+		if name, _, ok := bytes.Cut(line, []byte(":")); ok && bytes.EqualFold(bytes.TrimSpace(name), []byte("Host")) {
+			n++
+		}
+	}
+	return n > 1
+}
+
+// response is fasthttp's, to write a refusal into; adapt sends the header. The library
+// calls NotFound instead of writing a refusal that [clerkauth.Config.HideUnauthorized]
+// hides.
 type response struct {
 	c      fiber.Ctx
 	header http.Header
+	hidden bool
 }
 
-func (w response) Header() http.Header         { return w.header }
-func (w response) WriteHeader(status int)      { w.c.Status(status) }
-func (w response) Write(p []byte) (int, error) { return w.c.Write(p) }
+func (w *response) Header() http.Header         { return w.header }
+func (w *response) WriteHeader(status int)      { w.c.Status(status) }
+func (w *response) Write(p []byte) (int, error) { return w.c.Write(p) }
+
+// send adds the header to the response: Vary and cookies to what is there, others instead
+// of it.
+func (w *response) send() {
+	out := &w.c.Response().Header
+	w.c.Vary(w.header["Vary"]...)
+	delete(w.header, "Vary")
+	for name := range w.header {
+		if name != "Set-Cookie" {
+			out.Del(name)
+		}
+	}
+	for name, lines := range w.header {
+		for _, line := range lines {
+			out.Add(name, line)
+		}
+	}
+}
+
+// NotFound leaves the answer to fiber's error handler.
+func (w *response) NotFound() { w.hidden = true }

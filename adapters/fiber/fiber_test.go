@@ -404,3 +404,40 @@ func TestContext(t *testing.T) {
 		t.Error(body)
 	}
 }
+
+// TestMalformedRequests shows which requests that net/http refuses fasthttp serves, and
+// that a guard refuses them.
+func TestMalformedRequests(t *testing.T) {
+	a, _ := adaptertest.NewApp(t)
+	f := fiber.New()
+	answer := func(c fiber.Ctx) error { return c.SendString(a.Witness.Say(c.Context(), "")) }
+	f.Get("/open", answer)
+	f.Get("/guarded", clerkfiber.Require(a.Auth, clerkauth.Public), answer)
+	address := listen(t, f, nil)
+	for rule, head := range map[string]string{
+		"two hosts":                 "HTTP/1.1\r\nHost: a\r\nhost: b\r\n",
+		"no host":                   "HTTP/1.1\r\n",
+		"a space in a name":         "HTTP/1.1\r\nHost: a\r\nX Y: 1\r\n",
+		"a version that is unheard": "HTTP/9.9\r\nHost: a\r\n",
+	} {
+		for path, status := range map[string]int{"/open": 200, "/guarded": 400} {
+			conn, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(conn, "GET %s %sConnection: close\r\n\r\n", path, head)
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatalf("%s: %v", rule, err)
+			}
+			resp.Body.Close()
+			conn.Close()
+			if resp.StatusCode != status {
+				t.Errorf("%s: %s answers %d", rule, path, resp.StatusCode)
+			}
+		}
+	}
+}

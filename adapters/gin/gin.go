@@ -49,8 +49,47 @@ func adapt(m clerkauth.Middleware) gin.HandlerFunc {
 				c.Abort()
 			}
 		}()
+		w := &writer{ResponseWriter: c.Writer}
 		m.Func(func(_ http.ResponseWriter, r *http.Request) {
 			c.Request, passed = r, true
-		}).ServeHTTP(c.Writer, c.Request)
+		}).ServeHTTP(w, c.Request)
+		if w.hidden {
+			notFound(c)
+		}
+	}
+}
+
+// writer is gin's. The library calls NotFound instead of writing a refusal that
+// [clerkauth.Config.HideUnauthorized] hides.
+type writer struct {
+	gin.ResponseWriter
+	hidden bool
+}
+
+// NotFound leaves the answer to the engine.
+func (w *writer) NotFound() { w.hidden = true }
+
+const noRouteKey = "clerkauth.NoRoute"
+
+// NoRoute is for engines with a NoRoute handler of their own: what
+// [clerkauth.Config.HideUnauthorized] hides is answered by it, too. Without it, hidden
+// refusals get gin's own 404, because no middleware can find the engine's handler.
+//
+//	r.NoRoute(notFound)
+//	r.Use(clerkgin.NoRoute(notFound))
+func NoRoute(handler gin.HandlerFunc) gin.HandlerFunc {
+	return func(c *gin.Context) { c.Set(noRouteKey, handler) }
+}
+
+// notFound answers as the engine does where there is no route.
+func notFound(c *gin.Context) {
+	c.Abort()
+	c.Status(http.StatusNotFound)
+	if handler, ok := c.Value(noRouteKey).(gin.HandlerFunc); ok {
+		handler(c)
+	}
+	if !c.Writer.Written() && c.Writer.Status() == http.StatusNotFound {
+		c.Header("Content-Type", gin.MIMEPlain)
+		_, _ = c.Writer.WriteString("404 page not found")
 	}
 }

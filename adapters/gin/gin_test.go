@@ -2,8 +2,10 @@ package clerkgin_test
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -146,5 +148,36 @@ func TestLoggersSeeTheCaller(t *testing.T) {
 	r.ServeHTTP(httptest.NewRecorder(), req)
 	if log.String() != session.User.ID {
 		t.Errorf("logged %q", log.String())
+	}
+}
+
+// TestNoRouteAnswersWhatIsHidden compares hidden refusals with an engine's own answer
+// for a path where nothing is.
+func TestNoRouteAnswersWhatIsHidden(t *testing.T) {
+	_, srv := adaptertest.NewApp(t)
+	config := srv.Config()
+	config.HideUnauthorized = true
+	auth := adaptertest.NewAuth(t, config)
+	for name, notFound := range map[string]gin.HandlerFunc{
+		"answers":           func(c *gin.Context) { c.Header("X-Nothing", "1"); c.JSON(404, gin.H{"nothing": "here"}) },
+		"has another mind":  func(c *gin.Context) { c.String(200, "an app of one page") },
+		"leaves it to gin":  func(*gin.Context) {},
+		"sets a status":     func(c *gin.Context) { c.Status(410) },
+		"aborts with error": func(c *gin.Context) { c.AbortWithStatusJSON(404, gin.H{"error": "nothing"}) },
+	} {
+		r := gin.New()
+		r.NoRoute(notFound)
+		r.Use(clerkgin.NoRoute(notFound))
+		reached := false
+		r.GET("/dashboard", clerkgin.Require(auth), func(*gin.Context) { reached = true })
+		ask := func(path string) *httptest.ResponseRecorder {
+			rec := httptest.NewRecorder()
+			r.ServeHTTP(rec, httptest.NewRequest("GET", path, nil))
+			return rec
+		}
+		there, nowhere := ask("/dashboard"), ask("/nowhere")
+		if reached || there.Code != nowhere.Code || there.Body.String() != nowhere.Body.String() || !maps.EqualFunc(there.Header(), nowhere.Header(), slices.Equal) {
+			t.Errorf("%s: %d %q %q instead of %d %q %q", name, there.Code, there.Header(), there.Body, nowhere.Code, nowhere.Header(), nowhere.Body)
+		}
 	}
 }

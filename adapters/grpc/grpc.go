@@ -20,11 +20,15 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/clerkauth/clerkauth"
 )
@@ -39,6 +43,9 @@ type Rules map[string]clerkauth.Access
 // does, with the codes Unauthenticated, PermissionDenied and Unavailable. A bad
 // session token is refused for public methods, too. A stream is checked when it
 // begins: the caller's Auth.ExpiresAt tells for how long that holds.
+//
+// A refusal carries an [errdetails.ErrorInfo] of the domain [ErrorDomain], and an
+// [errdetails.RetryInfo] if its code is Unavailable.
 //
 // It returns both kinds, so that neither is forgotten, and panics on a name that
 // is none and on an Access that is nil or that nobody could ever meet.
@@ -88,12 +95,30 @@ type identified struct {
 
 func (s identified) Context() context.Context { return s.ctx }
 
-// statusOf returns what a caller is told: the reason, and nothing of its cause.
+// ErrorDomain is the domain of the ErrorInfo in refusals. Its reason is that of the
+// [clerkauth.Error] in upper snake case (TOKEN_EXPIRED); its metadata hold the reason as
+// it is ("reason": "token-expired").
+const ErrorDomain = "github.com/clerkauth/clerkauth"
+
+// statusOf returns what a caller is told: the reason and when to retry, and nothing of
+// the cause.
 func statusOf(err error) error {
 	var refusal *clerkauth.Error
 	if !errors.As(err, &refusal) {
 		return err // nil
 	}
 	code := map[int]codes.Code{401: codes.Unauthenticated, 403: codes.PermissionDenied, 503: codes.Unavailable}[refusal.Status]
-	return status.Error(cmp.Or(code, codes.Internal), (&clerkauth.Error{Reason: refusal.Reason}).Error())
+	told := status.New(cmp.Or(code, codes.Internal), (&clerkauth.Error{Reason: refusal.Reason}).Error())
+	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{
+		Reason:   strings.ToUpper(strings.ReplaceAll(string(refusal.Reason), "-", "_")),
+		Domain:   ErrorDomain,
+		Metadata: map[string]string{"reason": string(refusal.Reason)},
+	}}
+	if code == codes.Unavailable {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(max(refusal.RetryAfter, time.Second))})
+	}
+	if detailed, err := told.WithDetails(details...); err == nil {
+		told = detailed
+	}
+	return told.Err()
 }

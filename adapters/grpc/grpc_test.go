@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -234,6 +235,52 @@ func TestKeysAreAway(t *testing.T) {
 			t.Errorf("a public method answers %q, %v", says, err)
 		}
 		w.take()
+	}
+}
+
+// TestDetails reads reason and retry from refusals.
+func TestDetails(t *testing.T) {
+	srv := clerkauthtest.NewServer(t)
+	jane := srv.CreateUser("jane@example.com")
+	member := "Bearer " + srv.SignIn(jane, clerkauthtest.InOrganization("acme", "org:member")).Token()
+	conn := serve(t, &witness{}, guarded(newAuth(t, srv.Config()))...)
+	away := clerkauthtest.NewServer(t)
+	away.Fail(clerkauthtest.JWKS, 503)
+	awayConn := serve(t, &witness{}, guarded(newAuth(t, away.Config()))...)
+	other := "Bearer " + away.SignIn(away.CreateUser("john@example.com")).Token()
+	for _, kind := range kinds {
+		for _, test := range []struct {
+			conn          *grpc.ClientConn
+			method        string
+			authorization []string
+			code          codes.Code
+			reason        clerkauth.Reason
+			says          string
+		}{
+			{conn, "User", nil, codes.Unauthenticated, clerkauth.ErrTokenMissing, "SESSION_TOKEN_MISSING"},
+			{conn, "User", []string{"Bearer e30"}, codes.Unauthenticated, clerkauth.ErrTokenInvalid, "TOKEN_INVALID"},
+			{conn, "Admin", []string{member}, codes.PermissionDenied, clerkauth.ErrForbidden, "FORBIDDEN"},
+			{awayConn, "User", []string{other}, codes.Unavailable, clerkauth.ErrKeysUnavailable, "JWK_REMOTE_FAILED_TO_LOAD"},
+		} {
+			_, err := call(t, test.conn, test.method+kind, test.authorization...)
+			s := status.Convert(err)
+			var info *errdetails.ErrorInfo
+			var retry *errdetails.RetryInfo
+			for _, detail := range s.Details() {
+				switch detail := detail.(type) {
+				case *errdetails.ErrorInfo:
+					info = detail
+				case *errdetails.RetryInfo:
+					retry = detail
+				}
+			}
+			if s.Code() != test.code || info.GetReason() != test.says || info.GetDomain() != clerkgrpc.ErrorDomain || info.GetMetadata()["reason"] != string(test.reason) {
+				t.Errorf("%s%s: %v: %v", test.method, kind, s, info)
+			}
+			if (retry.GetRetryDelay().AsDuration() >= time.Second) != (test.code == codes.Unavailable) || (retry != nil) != (test.code == codes.Unavailable) {
+				t.Errorf("%s%s: %v: %v", test.method, kind, s, retry)
+			}
+		}
 	}
 }
 

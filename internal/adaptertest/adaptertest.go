@@ -35,6 +35,7 @@ func Run(t *testing.T, f Framework) {
 		test func(*testing.T, Framework)
 	}{
 		{"LikeNetHTTP", likeNetHTTP},
+		{"HiddenIsTheFrameworksNotFound", hiddenIsTheFrameworksNotFound},
 		{"ImpossibleAccessPanicsAtRegistration", impossibleAccessPanicsAtRegistration},
 		{"PathsAreNotCompared", pathsAreNotCompared},
 		{"CORSLetsPreflightsAloneThrough", corsLetsPreflightsAloneThrough},

@@ -118,7 +118,6 @@ func send(t *testing.T, base string, r request) (*http.Response, string) {
 func likeNetHTTP(t *testing.T, f Framework) {
 	configs := map[string]func(*clerkauthtest.Server, *clerkauth.Config){
 		"plain":        func(*clerkauthtest.Server, *clerkauth.Config) {},
-		"hidden":       func(_ *clerkauthtest.Server, c *clerkauth.Config) { c.HideUnauthorized = true },
 		"sign-in page": func(_ *clerkauthtest.Server, c *clerkauth.Config) { c.SignInURL = "/sign-in" },
 		"keys are away": func(srv *clerkauthtest.Server, c *clerkauth.Config) {
 			srv.Fail(clerkauthtest.JWKS, 503)

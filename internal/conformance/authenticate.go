@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"runtime"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -57,7 +55,7 @@ type answer struct {
 	Location  nullable       `json:"location"`
 	Rule      string         `json:"rule,omitempty"`
 
-	config error // why there is no Authenticator
+	excuses effect // of the rule
 }
 
 // nullable is a string whose empty value is null in JSON.
@@ -73,14 +71,15 @@ func (s nullable) MarshalJSON() ([]byte, error) {
 
 // client is what cases of one scope share.
 type client struct {
+	product
 	auth   *clerkauth.Authenticator
 	config error
 	bapi   *fakeBAPI
 	now    atomic.Int64
 }
 
-func newClient(options map[string]any) *client {
-	c := &client{bapi: &fakeBAPI{}}
+func newClient(p product, options map[string]any) *client {
+	c := &client{product: p, bapi: &fakeBAPI{}}
 	config, err := configure(options)
 	if err != nil {
 		c.config = err
@@ -89,11 +88,11 @@ func newClient(options map[string]any) *client {
 	config.Now = func() time.Time { return time.UnixMilli(c.now.Load()) }
 	config.Transport = c.bapi
 	config.Logger = slog.New(slog.DiscardHandler)
-	c.auth, c.config = clerkauth.New(config)
+	c.auth, c.config = p.newAuth(config)
 	return c
 }
 
-func openAuthenticate(f corpusFile) func(json.RawMessage) (decision, error) {
+func openAuthenticate(p product, f corpusFile) func(json.RawMessage) (decision, error) {
 	clients := map[string]*client{}
 	caches := map[string]*sdkKeys{}
 	return func(raw json.RawMessage) (decision, error) {
@@ -101,11 +100,11 @@ func openAuthenticate(f corpusFile) func(json.RawMessage) (decision, error) {
 		if err := json.Unmarshal(raw, &c); err != nil {
 			return nil, err
 		}
-		cl, cache := clientFor(clients, caches, &c)
+		cl, cache := clientFor(p, clients, caches, &c)
 		r := newReading(&c, cache)
 		a := cl.answer(r)
 		a.File, a.ID = f.Name, c.ID
-		a.Rule = ruleFor(r, a)
+		a.Rule, a.excuses = ruleFor(r, a)
 		return a, nil
 	}
 }
@@ -113,9 +112,9 @@ func openAuthenticate(f corpusFile) func(json.RawMessage) (decision, error) {
 // clientFor returns our client for a case, and what the SDK's has cached. The
 // SDK keeps keys per scope; of ours, those with different options are different
 // Authenticators, and one that must not cache is made anew.
-func clientFor(clients map[string]*client, caches map[string]*sdkKeys, c *authCase) (*client, *sdkKeys) {
+func clientFor(p product, clients map[string]*client, caches map[string]*sdkKeys, c *authCase) (*client, *sdkKeys) {
 	if c.Scope == "" {
-		return newClient(c.Options), &sdkKeys{}
+		return newClient(p, c.Options), &sdkKeys{}
 	}
 	cache := caches[c.Scope]
 	if cache == nil {
@@ -123,11 +122,11 @@ func clientFor(clients map[string]*client, caches map[string]*sdkKeys, c *authCa
 		caches[c.Scope] = cache
 	}
 	if c.Options["skipJwksCache"] == true {
-		return newClient(c.Options), cache
+		return newClient(p, c.Options), cache
 	}
 	key := c.Scope + fmt.Sprint(c.Options) // fmt prints maps in the order of their keys
 	if clients[key] == nil {
-		clients[key] = newClient(c.Options)
+		clients[key] = newClient(p, c.Options)
 	}
 	return clients[key], cache
 }
@@ -137,7 +136,7 @@ func clientFor(clients map[string]*client, caches map[string]*sdkKeys, c *authCa
 func (cl *client) answer(of *reading) *answer {
 	c := of.authCase
 	if cl.config != nil {
-		return &answer{Outcome: outcomeRefuse, Reason: reasonConfiguration, SetCookie: []string{}, config: cl.config}
+		return &answer{Outcome: outcomeRefuse, Reason: reasonConfiguration, SetCookie: []string{}}
 	}
 	refused := &answer{Outcome: outcomeRefuse, TokenType: nullable(of.asked), Auth: signedOut(of.asked, ""), SetCookie: []string{}}
 	r, err := httpRequest(c)
@@ -146,8 +145,10 @@ func (cl *client) answer(of *reading) *answer {
 		return refused
 	}
 	cl.now.Store(c.Now)
-	cl.bapi.play(of)
-	who, err := authenticate(cl.auth, r, c.accepted())
+	cl.bapi.play(c.BAPI, of)
+	before := runtime.NumGoroutine()
+	who, err := cl.authenticate(cl.auth, r, c.accepted())
+	settle(before)
 	var e *clerkauth.Error
 	switch {
 	case errors.As(err, &e):
@@ -176,29 +177,4 @@ func settle(before int) {
 	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(deadline); {
 		time.Sleep(20 * time.Microsecond)
 	}
-}
-
-// authenticate asks the library who sent r: of sessions that is all, of machines
-// whether a route for these kinds lets them in. A panic in it is an answer, not the
-// end of the run.
-func authenticate(auth *clerkauth.Authenticator, r *http.Request, kinds []clerkauth.TokenType) (who clerkauth.Auth, err error) {
-	defer settle(runtime.NumGoroutine())
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
-	if slices.Equal(kinds, []clerkauth.TokenType{clerkauth.SessionToken}) {
-		state := auth.Authenticate(r)
-		return state.Auth(), state.Err()
-	}
-	demands := make([]clerkauth.Access, len(kinds))
-	for i, kind := range kinds {
-		demands[i] = clerkauth.Token(kind)
-		if kind == clerkauth.SessionToken {
-			demands[i] = clerkauth.SignedIn
-		}
-	}
-	ctx, err := auth.Check(r, clerkauth.AnyOf(demands...))
-	return clerkauth.FromContext(ctx), err
 }

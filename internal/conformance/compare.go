@@ -29,6 +29,8 @@ func (c class) String() string {
 type verdict struct {
 	class  class
 	rule   string // the rule that was named, whether it was needed or not
+	grants bool   // the SDK grants what is asked for
+	asWell bool   // and so do we
 	detail string // what differs, where nothing excuses it
 }
 
@@ -62,7 +64,10 @@ func (a *answer) compare(expect json.RawMessage) (verdict, error) {
 	if err := json.Unmarshal(expect, &sdk); err != nil {
 		return verdict{}, err
 	}
-	return a.judge(&sdk), nil
+	v := a.judge(&sdk)
+	v.grants = sdk.outcome() == outcomeIn && sdk.Auth["throws"] == nil
+	v.asWell = v.grants && a.Outcome == outcomeIn
+	return v, nil
 }
 
 // judge compares our answer with the SDK's.
@@ -96,7 +101,7 @@ func (a *answer) judge(sdk *expected) verdict {
 // was named excuses it.
 func (a *answer) excused(e effect, otherwise class) class {
 	switch {
-	case !may(a.Rule, e):
+	case a.excuses&e == 0:
 		return otherwise
 	case e == effectReason:
 		return sameRefusal
@@ -108,7 +113,7 @@ func (a *answer) excused(e effect, otherwise class) class {
 // judgeIdentity compares two answers that let somebody in.
 func (a *answer) judgeIdentity(sdk *expected) (class, string) {
 	ours := plain(a.Auth)
-	if may(a.Rule, effectMore) && empty(sdk.Auth["id"]) && empty(sdk.Auth["userId"]) {
+	if a.excuses&effectMore != 0 && empty(sdk.Auth["id"]) && empty(sdk.Auth["userId"]) {
 		return stricter, "" // it lets in, and does not know whom
 	}
 	if sdk.Auth["throws"] != nil {
@@ -137,7 +142,7 @@ func (a *answer) judgeIdentity(sdk *expected) (class, string) {
 		case !within(mine, theirs):
 			return laxer, "ours has more: " + name
 		default:
-			note(a.excused(effectLess, unexplained), name)
+			note(a.excused(lessOf(name), unexplained), name)
 		}
 	}
 	cookies := sdk.Headers["set-cookie"]
@@ -159,6 +164,20 @@ func sameType(theirs any, ours nullable) bool {
 // rights are the fields of an auth object of which less is stricter. Claims are
 // among them, because applications decide by them as well.
 var rights = []string{"orgId", "orgRole", "orgSlug", "orgPermissions", "scopes", "sessionClaims", "claims", "clientId"}
+
+// lessOf returns the effect of a rule that excuses less of a right.
+func lessOf(right string) effect {
+	switch right {
+	case "scopes":
+		return effectScopes
+	case "clientId":
+		return effectClient
+	case "sessionClaims", "claims":
+		return effectClaims
+	default:
+		return effectOrganization
+	}
+}
 
 // plain turns our answer into what it is as JSON.
 func plain(m map[string]any) map[string]any {

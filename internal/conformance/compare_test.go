@@ -22,17 +22,17 @@ func TestJudge(t *testing.T) {
 		pending    = `{"status":"signed-in","reason":null,"tokenType":"session_token","headers":{},"auth":{"isAuthenticated":false,"sessionStatus":"pending"}}`
 	)
 	in := func(rule, userID, role string, permissions ...string) *answer {
-		return &answer{Outcome: outcomeIn, TokenType: "session_token", Rule: rule, Auth: map[string]any{
+		return &answer{Outcome: outcomeIn, TokenType: "session_token", Rule: rule, excuses: effectsOf(rule), Auth: map[string]any{
 			"isAuthenticated": true, "userId": userID, "orgId": "org_1", "orgRole": role, "orgPermissions": permissions,
 		}}
 	}
 	all := []string{"org:a:b", "org:a:c"}
 	refuse := func(rule string, reason nullable) *answer {
-		return &answer{Outcome: outcomeRefuse, Reason: reason, TokenType: "session_token", Rule: rule}
+		return &answer{Outcome: outcomeRefuse, Reason: reason, TokenType: "session_token", Rule: rule, excuses: effectsOf(rule)}
 	}
 	to := func(rule, location string, cookies ...string) *answer {
 		return &answer{
-			Outcome: outcomeRedirect, Reason: "dev-browser-missing", TokenType: "session_token", Rule: rule,
+			Outcome: outcomeRedirect, Reason: "dev-browser-missing", TokenType: "session_token", Rule: rule, excuses: effectsOf(rule),
 			Location: nullable(location), SetCookie: cookies,
 		}
 	}
@@ -40,7 +40,7 @@ func TestJudge(t *testing.T) {
 	cookie := in("", "user_1", "org:admin", all...)
 	cookie.SetCookie = []string{"c=1"}
 	known := func(rule string) *answer {
-		return &answer{Outcome: outcomeIn, TokenType: "m2m_token", Rule: rule, Auth: map[string]any{
+		return &answer{Outcome: outcomeIn, TokenType: "m2m_token", Rule: rule, excuses: effectsOf(rule), Auth: map[string]any{
 			"isAuthenticated": true, "id": "mt_1", "subject": "mch_1", "scopes": []string{"mch_2"},
 		}}
 	}
@@ -73,6 +73,7 @@ func TestJudge(t *testing.T) {
 		{"refused instead of redirected by a rule", refuse("browser-later", "token-expired"), redirect, stricter},
 		{"refused instead of redirected", refuse("", "token-expired"), redirect, unexplained},
 		{"fewer permissions by a rule", in("claim-types", "user_1", "org:admin", "org:a:b"), signedInAs, stricter},
+		{"fewer permissions by a rule about claims", in("decodable-claims", "user_1", "org:admin", "org:a:b"), signedInAs, unexplained},
 		{"fewer permissions without a rule", in("", "user_1", "org:admin", "org:a:b"), signedInAs, unexplained},
 		{"no role by a rule", in("claim-types", "user_1", "", all...), signedInAs, stricter},
 
@@ -125,7 +126,7 @@ func TestHasJudge(t *testing.T) {
 		{true, "true", agree},
 		{false, "false", agree},
 		{false, `{"throws":{"name":"Error"}}`, agree},
-		{false, "true", stricter},
+		{false, "true", unexplained},
 		{true, "false", laxer},
 		{true, `{"throws":{"name":"Error"}}`, laxer},
 	} {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -13,7 +12,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/clerkauth/clerkauth"
@@ -40,7 +38,7 @@ type hasDecision struct {
 // openHas returns the judge of has.json. Each case's claims are put into a
 // session token, which a key pair of our own signs: what Has answers from is
 // what has been verified.
-func openHas(f corpusFile) func(json.RawMessage) (decision, error) {
+func openHas(p product, f corpusFile) func(json.RawMessage) (decision, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return func(json.RawMessage) (decision, error) { return nil, err }
@@ -55,20 +53,20 @@ func openHas(f corpusFile) func(json.RawMessage) (decision, error) {
 		session := fmt.Sprint(allowPending, string(c.Claims))
 		who, ok := known[session]
 		if !ok {
-			who, err = signIn(key, c.Claims, allowPending, f.Meta.Now)
+			who, err = signIn(p, key, c.Claims, allowPending, f.Meta.Now)
 			if err != nil {
 				return nil, err
 			}
 			known[session] = who
 		}
 		demands, ok := demandsOf(c.Params)
-		return hasDecision{f.Name, c.ID, ok && who.Has(demands...), &c, f.Meta.Now}, nil
+		return hasDecision{f.Name, c.ID, ok && p.has(who, demands), &c, f.Meta.Now}, nil
 	}
 }
 
 // signIn returns the identity in a token with these claims: nobody's, if the
 // token is not accepted.
-func signIn(key *rsa.PrivateKey, claims json.RawMessage, allowPending bool, now int64) (clerkauth.Auth, error) {
+func signIn(p product, key *rsa.PrivateKey, claims json.RawMessage, allowPending bool, now int64) (clerkauth.Auth, error) {
 	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
 	if err != nil {
 		return clerkauth.Auth{}, err
@@ -79,7 +77,7 @@ func signIn(key *rsa.PrivateKey, claims json.RawMessage, allowPending bool, now 
 	if err := json.Unmarshal(claims, &issuer); err != nil {
 		return clerkauth.Auth{}, err
 	}
-	auth, err := clerkauth.New(clerkauth.Config{
+	auth, err := p.newAuth(clerkauth.Config{
 		Issuers:      []string{cmp.Or(issuer.Iss, "https://issuer.test")},
 		JWTKey:       string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})),
 		AnyParty:     true,
@@ -93,7 +91,7 @@ func signIn(key *rsa.PrivateKey, claims json.RawMessage, allowPending bool, now 
 	if err != nil {
 		return clerkauth.Auth{}, err
 	}
-	who, _ := auth.VerifyToken(context.Background(), token) // on an error it is the zero Auth
+	who, _ := p.verify(auth, token) // on an error it is the zero Auth
 	return who, nil
 }
 
@@ -163,68 +161,20 @@ func reverification(value json.RawMessage) (clerkauth.Access, bool) {
 	return clerkauth.Reverified(asked.Level, age), true
 }
 
-// compare judges an answer of has(): throwing is a way to say no, and saying no
-// is never too much.
+// compare judges an answer of has(): throwing is a way to say no.
 func (d hasDecision) compare(expect json.RawMessage) (verdict, error) {
 	allow := string(expect) == "true"
+	v := verdict{grants: allow, asWell: allow && d.Allow}
 	switch {
 	case d.Allow == allow:
-		return verdict{class: agree}, nil
-	case allow:
-		return verdict{class: stricter, rule: d.rule()}, nil
+		v.class = agree
+	case d.Allow:
+		v.class, v.detail = laxer, "sdk false, ours true"
 	default:
-		return verdict{class: laxer, detail: "sdk false, ours true"}, nil
-	}
-}
-
-// rule names the property for which we say no and the SDK does not.
-func (d hasDecision) rule() string {
-	var claims struct {
-		IAT    float64         `json:"iat"`
-		Ages   []float64       `json:"fva"`
-		V      any             `json:"v"`
-		Status json.RawMessage `json:"sts"`
-		Org    any             `json:"o"`
-	}
-	_ = json.Unmarshal(d.asked.Claims, &claims) // what does not fit stays zero
-	passed := float64(d.now)/60_000 - claims.IAT/60
-	limits := map[string]float64{"strict_mfa": 10, "strict": 10, "moderate": 60, "lax": 1440}
-	var preset string
-	var custom struct {
-		AfterMinutes float64 `json:"afterMinutes"`
-	}
-	asked := d.asked.Params["reverification"]
-	limit := 0.0
-	if json.Unmarshal(asked, &preset) == nil {
-		limit = limits[preset]
-	} else if json.Unmarshal(asked, &custom) == nil {
-		limit = custom.AfterMinutes
-	}
-	for _, age := range claims.Ages {
-		if age < limit && age+passed >= limit {
-			return "fva-ageing" // the ages are those of the moment the token was minted
+		v.class, v.rule, v.detail = stricter, d.rule(), "sdk true, ours false"
+		if v.rule == "" {
+			v.class = unexplained
 		}
 	}
-	for _, name := range []string{"role", "permission", "feature", "plan"} {
-		value, ok := d.asked.Params[name]
-		var s string
-		if ok && json.Unmarshal(value, &s) == nil && (s == "" || s == "org:" || strings.Count(s, ":") > 1) {
-			return "whole-names" // a slug is compared as a whole, and nobody has what has no name
-		}
-	}
-	if status := string(claims.Status); status != "" && status != `"active"` && status != `"pending"` {
-		return "unknown-status"
-	}
-	if claims.V != nil && claims.V != 1.0 && claims.V != 2.0 {
-		return "known-version"
-	}
-	if org, _ := claims.Org.(map[string]any); claims.V == 2.0 && !isID(org["id"]) && d.asksOfPlans() {
-		return "organization-needed" // what an organization has is nobody's without it
-	}
-	return ""
-}
-
-// asksOfPlans tells whether a feature or plan is asked for.
-func (d hasDecision) asksOfPlans() bool {
-	return d.asked.Params["feature"] != nil || d.asked.Params["plan"] != nil
+	return v, nil
 }

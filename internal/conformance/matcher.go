@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"encoding/json"
 	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
-
-	"github.com/clerkauth/clerkauth"
 )
 
 // matcherCase is a case of createRouteMatcher.
@@ -25,7 +27,9 @@ type matched struct {
 	All     bool   `json:"all"`
 	Refused bool   `json:"refused"`
 
-	rule string // why we may answer otherwise than the SDK
+	rule   string // why we may answer otherwise than the SDK
+	opens  string // why All may hold where the SDK sees no match
+	oneWay bool   // the path can be read in one way: All is Any
 }
 
 // The rules by which our answers differ. Each names a property of the input.
@@ -35,9 +39,10 @@ const (
 	ruleEmptyMatcher  = "empty-matcher"          // a guard that matches nothing guards nothing
 	ruleStrictTarget  = "strict-target"          // net/http refuses the target, or it is no text
 	ruleAnyReading    = "any-reading"            // an odd path is matched in every way that it can be read, and always if it cannot
+	ruleWholeTarget   = "whole-target"           // of a target the path is matched, and a wildcard takes line separators as well
 )
 
-func openMatcher(f corpusFile) func(json.RawMessage) (decision, error) {
+func openMatcher(p product, f corpusFile) func(json.RawMessage) (decision, error) {
 	return func(raw json.RawMessage) (decision, error) {
 		var head caseHead
 		var c matcherCase
@@ -47,11 +52,11 @@ func openMatcher(f corpusFile) func(json.RawMessage) (decision, error) {
 		if err := json.Unmarshal(raw, &c); err != nil {
 			return nil, err
 		}
-		return c.decide(&matched{File: f.Name, ID: head.ID}), nil
+		return c.decide(p, &matched{File: f.Name, ID: head.ID}), nil
 	}
 }
 
-func (c *matcherCase) decide(d *matched) *matched {
+func (c *matcherCase) decide(p product, d *matched) *matched {
 	refuse := func(rule string) *matched {
 		d.Refused, d.rule = true, rule
 		return d
@@ -62,12 +67,14 @@ func (c *matcherCase) decide(d *matched) *matched {
 			return refuse(ruleNoExpressions)
 		}
 	}
-	if len(patterns) == 0 {
+	anyOf, allOf, err := p.newMatcher(patterns)
+	switch {
+	case err != nil && len(patterns) == 0:
 		return refuse(ruleEmptyMatcher)
-	}
-	m, err := clerkauth.NewMatcher(patterns...)
-	if err != nil {
+	case err != nil && slices.ContainsFunc(patterns, unusual):
 		return refuse(ruleGrammar)
+	case err != nil:
+		return refuse("")
 	}
 	target := c.Pathname
 	if c.RawPath != nil {
@@ -77,29 +84,83 @@ func (c *matcherCase) decide(d *matched) *matched {
 	if err != nil || r.RequestURI != target || !utf8.ValidString(r.URL.Path) {
 		return refuse(ruleStrictTarget)
 	}
-	d.Any, d.All = m.Any(r), m.All(r)
-	if r.URL.Path != target || strings.Trim(target, plainPath) != "" || strings.Contains(target, "//") {
+	d.Any, d.All = anyOf(r), allOf(r)
+	odd := r.URL.Path != target || strings.Trim(target, plainPath) != "" || strings.Contains(target, "//")
+	if odd && (unreadable(target) || slices.ContainsFunc(patterns, func(p string) bool { return near(p, target) })) {
 		d.rule = ruleAnyReading
 	}
+	if r.URL.RawQuery != "" || r.URL.Host != "" || strings.ContainsAny(r.URL.Path, "\u2028\u2029") {
+		d.opens = ruleWholeTarget
+	}
+	// All compares the case of letters.
+	d.oneWay = !odd && !strings.ContainsFunc(target+strings.Join(patterns, ""), unicode.IsUpper)
 	return d
+}
+
+// decoded returns a target without any escapes.
+func decoded(target string) string {
+	for {
+		next, err := url.PathUnescape(target)
+		if err != nil || next == target {
+			return target
+		}
+		target = next
+	}
+}
+
+// unreadable tells whether a target names no path: it is *, too long, or has control
+// characters.
+func unreadable(target string) bool {
+	return target == "*" || len(target) > 1<<10 || strings.ContainsFunc(decoded(target), unicode.IsControl)
+}
+
+// near tells whether the words that a pattern begins with stand in a target, however
+// they are written there.
+func near(pattern, target string) bool {
+	literal, _, _ := strings.Cut(strings.ToLower(pattern), "(")
+	literal, _, _ = strings.Cut(literal, ":")
+	target = strings.ToLower(decoded(target))
+	return !slices.ContainsFunc(strings.FieldsFunc(literal, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) }),
+		func(word string) bool { return !strings.Contains(target, word) })
 }
 
 // plainPath holds the characters of paths that can be read in one way.
 const plainPath = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_/"
 
+// usualPattern is a pattern that there is no reason to refuse: names and parameters,
+// one a segment, and a wildcard at the end.
+var usualPattern = regexp.MustCompile(`\A(/([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|:[A-Za-z_]+))*(/?\(\.\*\)|/:[A-Za-z_]+[?*+])?\z`)
+
+// unusual tells whether a pattern is one for whose form we may refuse it: it is another
+// than those, says nothing, or names two parameters alike.
+func unusual(pattern string) bool {
+	names := parameter.FindAllString(pattern, -1)
+	slices.Sort(names)
+	return pattern == "" || !usualPattern.MatchString(pattern) || len(slices.Compact(names)) < strings.Count(pattern, ":")
+}
+
+var parameter = regexp.MustCompile(`:[A-Za-z_]+`)
+
 // compare judges whether the path is matched: a refusal is stricter than either
-// answer, and a match, which guards, stricter than none.
+// answer, and a match, which guards, stricter than none. Of All, which opens, the SDK
+// knows nothing: it may hold only where the SDK sees a match, and Any holds, and has
+// to where the path can be read in one way.
 func (d *matched) compare(expect json.RawMessage) (verdict, error) {
 	var theirs any
 	if err := json.Unmarshal(expect, &theirs); err != nil {
 		return verdict{}, err
 	}
 	sdk, known := theirs.(bool)
-	if d.Refused != known && (d.Refused || d.Any == sdk) {
-		return verdict{class: agree}, nil
-	}
-	v := verdict{rule: d.rule, detail: "sdk " + string(expect)}
+	v := verdict{rule: d.rule, grants: sdk, asWell: sdk && d.Any, detail: "sdk " + string(expect)}
 	switch {
+	case d.All && !d.Any:
+		v.class, v.detail = unexplained, "All holds and Any does not"
+	case d.All && !sdk && d.opens == "":
+		v.class, v.detail = laxer, "All holds: sdk "+string(expect)
+	case d.oneWay && !d.Refused && d.All != d.Any:
+		v.class, v.detail = unexplained, "All does not hold for a path that can be read in one way"
+	case d.Refused != known && (d.Refused || d.Any == sdk):
+		return verdict{class: agree, grants: v.grants, asWell: v.asWell}, nil
 	case !known || !d.Refused && !d.Any:
 		v.class = laxer // it throws and we go on, or it guards and we do not
 	case d.rule == "":

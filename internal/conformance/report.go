@@ -23,13 +23,16 @@ func (t tally) String() string {
 type report struct {
 	files, groups map[string]*tally
 	rules         map[string]*tally // by rule, what it explained
-	needless      []string          // cases for which a rule was named although we agree
-	bad           []string          // lines about what is laxer or unexplained
+	parts         map[string]*tally // by floor
+	grants        map[string]granted
+	needless      []string // cases for which a rule was named although we agree
+	bad           []string // lines about what is laxer or unexplained
 }
 
 func newReport() *report {
 	return &report{
 		files: map[string]*tally{}, groups: map[string]*tally{}, rules: map[string]*tally{},
+		parts: map[string]*tally{}, grants: map[string]granted{},
 	}
 }
 
@@ -45,6 +48,16 @@ func (r *report) add(file string, head caseHead, v verdict) {
 	count(r.groups, head.Group, v.class)
 	if v.rule != "" {
 		count(r.rules, v.rule, v.class)
+	}
+	key := floorKey(file, head.Group)
+	count(r.parts, key, v.class)
+	if v.grants {
+		g := r.grants[key]
+		g.theirs++
+		if v.asWell {
+			g.ours++
+		}
+		r.grants[key] = g
 	}
 	switch {
 	case v.class == laxer || v.class == unexplained:
@@ -74,6 +87,10 @@ func (r *report) print(w io.Writer) {
 	section("files", r.files)
 	section("groups", r.groups)
 	section("rules", r.rules)
+	fmt.Fprintln(w, "granted by the SDK, and by us")
+	for _, name := range slices.Sorted(maps.Keys(r.grants)) {
+		fmt.Fprintf(w, "  %-36s %d, %d\n", name, r.grants[name].theirs, r.grants[name].ours)
+	}
 	for _, line := range r.bad {
 		fmt.Fprintln(w, line)
 	}

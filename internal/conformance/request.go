@@ -3,17 +3,11 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"crypto/rsa"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
-	"math/big"
 	"net/http"
 	"slices"
 	"strings"
@@ -120,51 +114,47 @@ func find(answers []bapiAnswer, method, path string) bapiAnswer {
 	return notFound
 }
 
-// fakeBAPI is a transport that plays a case's answers, and reaches nobody else. About
-// opaque credentials cases list no key sets, by which we find out that all keys are of
-// one instance: both sources hold that of the case then.
+// fakeBAPI is a transport that plays a case's answers, and reaches nobody else.
 type fakeBAPI struct {
 	mu      sync.Mutex
 	answers []bapiAnswer
-	keys    bapiAnswer // of the instance, where the credential is opaque
+	public  bool // the Frontend API can be reached
 }
 
-func (f *fakeBAPI) play(of *reading) {
+// play sets the answers to a case. About an opaque credential the SDK asks for no keys,
+// so that such cases mention none that matter; we may compare those of both APIs before we
+// believe the Backend API, and find one and the same set. Without a secret key there is no case in
+// which the SDK has keys, so that we have none either.
+func (f *fakeBAPI) play(answers []bapiAnswer, r *reading) {
+	if r.flow == flowOpaque {
+		answers = slices.Concat([]bapiAnswer{{
+			Method: http.MethodGet, Path: jwksPath, Status: http.StatusOK, ContentType: "application/json", Body: r.instanceKeys(),
+		}}, answers)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.answers, f.keys = of.BAPI, bapiAnswer{}
-	if of.kind != "" && !jwtFormat.MatchString(of.token) {
-		text, _ := of.Options["jwtKey"].(string)
-		f.keys = bapiAnswer{Status: http.StatusOK, ContentType: "application/json", Body: instanceKeys(text)}
-	}
+	f.answers, f.public = answers, r.text("secretKey") != ""
 }
 
-// instanceKeys is the key set of an instance with that public key.
-func instanceKeys(text string) json.RawMessage {
-	n := new(big.Int).SetBit(big.NewInt(1), 2047, 1) // nothing is signed with it
-	n.SetBit(n, 0, 1)
-	if block, _ := pem.Decode([]byte(strings.ReplaceAll(text, `\n`, "\n"))); block != nil {
-		if public, err := x509.ParsePKIXPublicKey(block.Bytes); err == nil {
-			if key, ok := public.(*rsa.PublicKey); ok {
-				n = key.N
-			}
-		}
-	}
-	return json.RawMessage(fmt.Sprintf(`{"keys":[{"kty":"RSA","kid":"ins_case","n":%q,"e":"AQAB"}]}`,
-		base64.RawURLEncoding.EncodeToString(n.Bytes())))
-}
+// Where keys are published: by the Backend API, and by the Frontend API.
+const (
+	jwksPath       = "/v1/jwks"
+	publicJWKSPath = "/.well-known/jwks.json"
+)
 
-// RoundTrip answers a request to the Backend API, or for the public keys.
+// RoundTrip answers a request to the Backend API, or for the keys of the Frontend API,
+// which are the same.
 func (f *fakeBAPI) RoundTrip(r *http.Request) (*http.Response, error) {
+	path := r.URL.Path
 	f.mu.Lock()
-	a, keys := find(f.answers, r.Method, r.URL.Path), f.keys
-	f.mu.Unlock()
-	switch {
-	case keys.Status != 0 && (strings.HasSuffix(r.URL.Path, "/jwks") || strings.HasSuffix(r.URL.Path, "/jwks.json")):
-		a = keys
-	case r.URL.Scheme+"://"+r.URL.Host != backendOrigin:
-		return nil, errors.New("there is no such host")
+	defer f.mu.Unlock()
+	if r.URL.Scheme+"://"+r.URL.Host != backendOrigin {
+		if !f.public || path != publicJWKSPath {
+			return nil, errors.New("there is no such host")
+		}
+		path = jwksPath
 	}
+	a := find(f.answers, r.Method, path)
 	if a.Status == 0 {
 		return nil, errors.New("connection closed")
 	}

@@ -8,12 +8,12 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// badClaim makes a rule of a property for which we refuse a payload with that
-// reason, and the SDK does not.
-func badClaim(reason clerkauth.Reason, property func(*reading) bool) func(*reading, *answer) bool {
-	return func(r *reading, a *answer) bool {
-		return a.Reason == nullable(reason) && r.decodes && r.sdkJudges() != reason && property(r)
-	}
+// badClaim makes a rule of a property for which we refuse a payload, whose signature
+// is good, with that reason, and the SDK does not.
+func badClaim(reason clerkauth.Reason, property func(*reading) bool) func(*reading) []clerkauth.Reason {
+	return when(func(r *reading) bool {
+		return r.signed() && (r.flow == flowSession || r.flow == flowJWT) && r.sdkJudges() != reason && property(r)
+	}, reason)
 }
 
 // isID tells whether a claim is an id of visible ASCII.
@@ -46,6 +46,24 @@ func foreignIssuer(r *reading) bool {
 		return r.flow == flowJWT && !slices.Contains(issuers, iss)
 	}
 	return iss != own
+}
+
+// foreignBearer holds for a session token that names an issuer which is none of ours:
+// whatever else is wrong with it, we say that first. One that is signed as ours are is
+// for issuer-enforced.
+func foreignBearer(r *reading) bool {
+	iss, isText := r.p["iss"].(string)
+	own, _ := keyIssuer(r.text("publishableKey"))
+	ours := r.list("issuer")
+	if len(ours) == 0 {
+		ours = []string{own}
+	}
+	return r.flow == flowSession && r.decodes && !r.signed() && isText && !slices.Contains(ours, iss)
+}
+
+func confirmed(r *reading) bool {
+	_, ok := r.p["cnf"]
+	return ok
 }
 
 func timesOutOfRange(r *reading) bool {
@@ -81,8 +99,8 @@ func (r *reading) version() any {
 
 var orgClaims = []string{"org_id", "org_role", "org_slug", "org_permissions"}
 
-func unknownVersion(r *reading, a *answer) bool {
-	if v := r.version(); a.Outcome != outcomeIn || v == 1.0 || v == 2.0 {
+func unknownVersion(r *reading) bool {
+	if v := r.version(); v == 1.0 || v == 2.0 {
 		return false
 	}
 	return slices.ContainsFunc(orgClaims, func(name string) bool { return r.p[name] != nil })
@@ -90,8 +108,8 @@ func unknownVersion(r *reading, a *answer) bool {
 
 // oddOrganization holds where claims would give an organization, or something in
 // one, and its id or they themselves are not of the type that they should be.
-func oddOrganization(r *reading, a *answer) bool {
-	if a.Outcome != outcomeIn || r.sdkThrows() {
+func oddOrganization(r *reading) bool {
+	if r.sdkThrows() {
 		return false
 	}
 	claims, names := r.p, orgClaims
@@ -125,31 +143,30 @@ func notText(v any) bool {
 	return !isText
 }
 
-// undecodable holds for claims that encoding/json does not read: a number in them is
-// beyond float64.
-func undecodable(r *reading, a *answer) bool {
-	claims, name := r.payload, "sessionClaims"
+// undecodable holds for claims that ClaimsAs does not hand out: names in them
+// differ only in case, or a number is beyond float64.
+func undecodable(r *reading) bool {
+	claims := r.payload
 	if r.flow == flowOpaque {
 		claims = r.saidObject()["claims"]
 	}
-	if r.kind != "" {
-		name = "claims"
-	}
-	return a.Outcome == outcomeIn && r.kind != clerkauth.OAuthToken && a.Auth[name] == nil && tooLarge(claims)
+	return r.kind != clerkauth.OAuthToken && ambiguous(claims)
 }
 
-func tooLarge(v any) bool {
+func ambiguous(v any) bool {
 	switch v := v.(type) {
 	case json.Number:
 		_, err := v.Float64()
 		return err != nil
 	case []any:
-		return slices.ContainsFunc(v, tooLarge)
+		return slices.ContainsFunc(v, ambiguous)
 	case map[string]any:
-		for _, value := range v {
-			if tooLarge(value) {
+		seen := map[string]bool{}
+		for name, value := range v {
+			if name = strings.ToLower(name); seen[name] || ambiguous(value) {
 				return true
 			}
+			seen[name] = true
 		}
 	}
 	return false

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"crypto/rsa"
-	"crypto/x509"
 	"encoding/pem"
-	"errors"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -14,10 +12,7 @@ import (
 )
 
 // refusedAtStart holds for mistakes that New finds and the SDK does not look for.
-func refusedAtStart(r *reading, a *answer) bool {
-	if a.config == nil {
-		return false
-	}
+func refusedAtStart(r *reading) bool {
 	key, secret, kind := r.text("publishableKey"), r.text("secretKey"), "test_"
 	if strings.HasPrefix(key, "pk_live_") {
 		kind = "live_"
@@ -41,10 +36,7 @@ func refusedAtStart(r *reading, a *answer) bool {
 var hostPattern = regexp.MustCompile(`(?i)\Ahttps://` + label + `(\.` + label + `)+(:[0-9]{1,5})?\z`)
 
 // unsaidOption holds where the option table has no way to say an option.
-func unsaidOption(_ *reading, a *answer) bool {
-	var u unsayable
-	return errors.As(a.config, &u)
-}
+func unsaidOption(r *reading) bool { return r.unsaid != "" }
 
 // partOfParty holds where the option is a text, in which the SDK finds azp.
 func partOfParty(r *reading) bool {
@@ -57,84 +49,82 @@ var origin = regexp.MustCompile(`\A([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|` + la
 
 const label = `[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?`
 
-func inexactOrigin(r *reading, a *answer) bool {
-	return a.config != nil && slices.ContainsFunc(r.list("authorizedParties"), func(party string) bool {
+func inexactOrigin(r *reading) bool {
+	return slices.ContainsFunc(r.list("authorizedParties"), func(party string) bool {
 		m := origin.FindStringSubmatch(party)
 		return m == nil || m[1] == "https" && m[3] == ":443" || m[1] == "http" && m[3] == ":80"
 	})
 }
 
-func skewOutOfRange(r *reading, a *answer) bool {
+func skewOutOfRange(r *reading) bool {
 	ms, ok := r.Options["clockSkewInMs"].(float64)
-	return a.config != nil && ok && (ms < 0 || ms > 5*60*1000)
+	return ok && (ms < 0 || ms > 5*60*1000)
 }
 
 // keyUnreadable holds where the text is not one PEM block of an RSA public key.
-func keyUnreadable(r *reading, a *answer) bool {
-	text := strings.TrimSpace(r.text("jwtKey"))
-	if a.config == nil || r.text("jwtKey") == "" {
+func keyUnreadable(r *reading) bool {
+	text := r.text("jwtKey")
+	if text == "" {
 		return false
 	}
+	text = strings.TrimSpace(strings.ReplaceAll(text, `\n`, "\n"))
 	block, rest := pem.Decode([]byte(text))
-	if block == nil || len(rest) > 0 || !strings.HasPrefix(text, "-----BEGIN") {
-		return true
-	}
-	var key any
-	var err error
-	switch block.Type {
-	case "PUBLIC KEY":
-		key, err = x509.ParsePKIXPublicKey(block.Bytes)
-	case "RSA PUBLIC KEY":
-		key, err = x509.ParsePKCS1PublicKey(block.Bytes)
-	}
-	public, isRSA := key.(*rsa.PublicKey)
-	return err != nil || !isRSA || public.N.BitLen() < 2048 || public.N.BitLen() > 8192
+	key, ok := pemKey(text)
+	return block == nil || len(rest) > 0 || !ok || key.N.BitLen() < 2048 || key.N.BitLen() > 8192
 }
 
-// keyReadableByUs holds where New has read a JWTKey that the SDK cannot: that one
-// takes what stands between two constants for the modulus, and finds no
+// keyReadableByUs returns what we answer where JWTKey is one that the SDK cannot read:
+// that one takes what stands between two constants for the modulus, and finds no
 // signature good.
-func keyReadableByUs(r *reading, a *answer) bool {
+func keyReadableByUs(r *reading) []clerkauth.Reason {
 	text := r.text("jwtKey")
-	if a.config != nil || text == "" || !r.decodes || signatureRefused(a) {
-		return false
+	if text == "" || !r.signed() {
+		return nil
 	}
 	for _, s := range []string{"-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"} {
 		text = strings.ReplaceAll(text, s, "")
 	}
 	text = strings.Join(strings.Fields(text), "")
 	const prefix, suffix = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA", "IDAQAB"
-	return !strings.HasPrefix(text, prefix) || !strings.HasSuffix(text, suffix)
+	if strings.HasPrefix(text, prefix) && strings.HasSuffix(text, suffix) {
+		return nil
+	}
+	return r.due()
 }
 
-// signatureRefused tells whether we refuse a token before its claims are looked
-// at.
-func signatureRefused(a *answer) bool {
-	return slices.Contains([]clerkauth.Reason{
-		clerkauth.ErrTokenInvalid, clerkauth.ErrTokenType, clerkauth.ErrTokenAlgorithm, clerkauth.ErrTokenSignature,
-	}, clerkauth.Reason(a.Reason))
+// withoutSecret holds where a secret key is all that the SDK misses.
+func withoutSecret(r *reading) bool {
+	if r.text("secretKey") != "" || !r.rejects() {
+		return false
+	}
+	with := r.with("secretKey", "sk_test_x")
+	return !with.rejects() && with.good()
 }
 
-func withoutSecret(r *reading, a *answer) bool {
-	return a.Outcome == outcomeIn && r.text("secretKey") == "" && r.rejects()
+func badRequest(r *reading) bool {
+	_, err := httpRequest(r.authCase)
+	return err != nil
 }
-
-func badRequest(_ *reading, a *answer) bool { return a.Reason == reasonRequest }
 
 // presented tells whether the SDK finds a token that it decodes; with any other
 // it goes to the cookies, or refuses as we do.
 func (r *reading) presented() bool { return r.decodes || r.opaque() }
 
-// invalid tells whether we call the token malformed. Where only machines are let
-// in, we do not tell that from a token of another kind.
-func (r *reading) invalid(a *answer) bool {
-	return a.Reason == nullable(clerkauth.ErrTokenInvalid) ||
-		a.Reason == nullable(clerkauth.ErrTokenType) && !slices.Contains(r.accepted(), clerkauth.SessionToken)
+// invalid returns what we call a malformed token. Where only machines are let in, we
+// do not tell that from a token of another kind.
+func (r *reading) invalid() []clerkauth.Reason {
+	if slices.Contains(r.accepted(), clerkauth.SessionToken) {
+		return []clerkauth.Reason{clerkauth.ErrTokenInvalid}
+	}
+	return []clerkauth.Reason{clerkauth.ErrTokenInvalid, clerkauth.ErrTokenType}
 }
 
-func twoLines(r *reading, a *answer) bool {
-	return len(r.lines) > 1 && r.invalid(a) && (r.token == "" || r.presented())
+// whenInvalid is when for a property for which we call the token malformed.
+func whenInvalid(property func(*reading) bool) func(*reading) []clerkauth.Reason {
+	return func(r *reading) []clerkauth.Reason { return when(property, r.invalid()...)(r) }
 }
+
+func twoLines(r *reading) bool { return len(r.lines) > 1 && (r.token == "" || r.presented()) }
 
 // bearer splits a single line that has a scheme which we take for Bearer.
 func (r *reading) bearer() (scheme, rest string) {
@@ -148,21 +138,26 @@ func (r *reading) bearer() (scheme, rest string) {
 	return "", ""
 }
 
-func bearerCase(r *reading, _ *answer) bool {
-	scheme, _ := r.bearer()
-	return scheme != "" && scheme != "Bearer" && r.token == ""
+// bearerCase returns what we answer where the SDK does not know the scheme: what is
+// due to the token behind it.
+func bearerCase(r *reading) []clerkauth.Reason {
+	scheme, rest := r.bearer()
+	if scheme == "" || scheme == "Bearer" || r.token != "" {
+		return nil
+	}
+	c := *r.authCase
+	c.Request.Headers = maps.Clone(c.Request.Headers)
+	c.Request.Headers["authorization"] = []string{"Bearer" + rest}
+	return newReading(&c, r.cache.clone()).due()
 }
 
-func schemeless(r *reading, a *answer) bool {
-	return len(r.lines) == 1 && r.token != "" && strings.HasPrefix(strings.Trim(r.lines[0], " \t"), r.token) &&
-		a.Reason == nullable(clerkauth.ErrTokenMissing)
+func schemeless(r *reading) bool {
+	return len(r.lines) == 1 && r.token != "" && strings.HasPrefix(strings.Trim(r.lines[0], " \t"), r.token)
 }
 
-func moreThanOneToken(r *reading, a *answer) bool {
+func moreThanOneToken(r *reading) bool {
 	_, rest := r.bearer()
-	return r.invalid(a) && r.presented() && rest != " "+r.token
+	return rest != "" && r.presented() && rest != " "+r.token
 }
 
-func opaqueKind(r *reading, a *answer) bool {
-	return r.flow == flowSession && r.opaque() && a.Reason == nullable(clerkauth.ErrTokenType)
-}
+func opaqueKind(r *reading) bool { return r.flow == flowSession && r.opaque() }

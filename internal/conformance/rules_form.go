@@ -15,8 +15,8 @@ import (
 
 // malformed makes a rule of a property for which we call a token malformed that
 // the SDK reads.
-func malformed(property func(*reading) bool) func(*reading, *answer) bool {
-	return func(r *reading, a *answer) bool { return r.invalid(a) && r.decodes && property(r) }
+func malformed(property func(*reading) bool) func(*reading) []clerkauth.Reason {
+	return whenInvalid(func(r *reading) bool { return r.decodes && property(r) })
 }
 
 func padded(r *reading) bool { return strings.Contains(r.token, "=") }
@@ -138,25 +138,24 @@ func hasMember(names ...string) func(*reading) bool {
 
 func unsigned(r *reading) bool { return strings.HasSuffix(r.token, ".") && r.h["alg"] == "RS256" }
 
-// formBeforeKeys holds where we refuse a token for its form, while the SDK has
+// formBeforeKeys returns how we refuse a token for its form, while the SDK has
 // already failed to find its key.
-func formBeforeKeys(r *reading, a *answer) bool {
+func formBeforeKeys(r *reading) (answers []clerkauth.Reason) {
 	if r.keys == keysNotAsked || r.keys == keyFound {
-		return false
+		return nil
 	}
 	typ, hasType := r.h["typ"]
 	kid, _ := r.h["kid"].(string)
-	switch clerkauth.Reason(a.Reason) {
-	case clerkauth.ErrTokenInvalid:
-		return hasType && typ != "JWT"
-	case clerkauth.ErrTokenAlgorithm:
-		return r.h["alg"] != "RS256"
-	case clerkauth.ErrUnknownKey:
-		return (kid == "" || len(kid) > 256) && r.keys != keyUnknown
+	if hasType && typ != "JWT" {
+		answers = append(answers, clerkauth.ErrTokenInvalid)
 	}
-	return false
+	if r.h["alg"] != "RS256" {
+		answers = append(answers, clerkauth.ErrTokenAlgorithm)
+	}
+	if (kid == "" || len(kid) > 256) && r.keys != keyUnknown {
+		answers = append(answers, clerkauth.ErrUnknownKey)
+	}
+	return answers
 }
 
-func otherRSA(r *reading, a *answer) bool {
-	return a.Reason == nullable(clerkauth.ErrTokenAlgorithm) && (r.h["alg"] == "RS384" || r.h["alg"] == "RS512")
-}
+func otherRSA(r *reading) bool { return r.decodes && (r.h["alg"] == "RS384" || r.h["alg"] == "RS512") }

@@ -4,25 +4,16 @@ import (
 	"encoding/base64"
 	"math/big"
 	"slices"
-
-	"github.com/clerkauth/clerkauth"
 )
 
 // prototypeID holds for ids that the SDK finds in any object.
-func prototypeID(r *reading, _ *answer) bool { return r.keys == keysPrototype }
-
-// keysRefused tells whether we refuse because there is no key.
-func keysRefused(a *answer) bool {
-	return slices.Contains([]clerkauth.Reason{
-		clerkauth.ErrUnknownKey, clerkauth.ErrKeysUnavailable, clerkauth.ErrSecretKeyInvalid,
-	}, clerkauth.Reason(a.Reason))
-}
+func prototypeID(r *reading) bool { return r.keys == keysPrototype }
 
 // unusableKey holds where the published set has a key of the token's id that
 // must not verify it, or no key that may verify anything.
-func unusableKey(r *reading, a *answer) bool {
+func unusableKey(r *reading) bool {
 	set, state := r.published()
-	if r.keys == keysNotAsked || state != keyFound || !keysRefused(a) {
+	if r.keys == keysNotAsked || state != keyFound {
 		return false
 	}
 	usable, named := 0, 0
@@ -69,40 +60,38 @@ func goodExponent(e []byte) bool {
 
 // otherStatus holds for keys, or an error, that come with another success than
 // 200.
-func otherStatus(r *reading, a *answer) bool {
+func otherStatus(r *reading) bool {
 	status := r.jwks().Status
-	return r.keys != keysNotAsked && keysRefused(a) && status/100 == 2 && status != 200
+	return r.keys != keysNotAsked && status/100 == 2 && status != 200
 }
 
 // staleKeys holds where the endpoint is down, or was when it was last asked: a
 // known key is not held up by the request that finds out that it is back.
-func staleKeys(r *reading, a *answer) bool {
-	return a.Outcome == outcomeIn && (r.keys == keysFailed || r.keys == keysBroken || r.keys == keyUnknown && r.wasDown)
+func staleKeys(r *reading) bool {
+	return (r.keys == keysFailed || r.keys == keysBroken || r.keys == keyUnknown && r.wasDown) && r.good()
 }
 
-// publishes tells whether the set that is published now has a key that we would
-// use for the token.
-func (r *reading) publishes() bool {
-	set, _ := r.published()
+// publishes tells whether a set has a key that we would use for the token.
+func (r *reading) publishes(set []map[string]any) bool {
 	return slices.ContainsFunc(set, func(key map[string]any) bool { return key["kid"] == r.kid && plainKey(key) })
 }
 
-// withdrawnKey holds where the SDK has kept a key that a later set lacks.
-func withdrawnKey(r *reading, a *answer) bool {
-	return r.keys == keyFound && keysRefused(a) && !r.publishes()
+// withdrawnKey holds where the SDK has kept a key that a later set lacks: the one that
+// is published now, or the last that was.
+func withdrawnKey(r *reading) bool {
+	set, state := r.published()
+	if state != keyFound {
+		set = r.before
+	}
+	return r.keys == keyFound && len(set) > 0 && !r.publishes(set)
 }
 
 // fetchLimited holds where an earlier case of the scope has made us ask, so that
 // we do not ask again although there would be an answer.
-func fetchLimited(r *reading, a *answer) bool {
-	if r.keys == keysNotAsked || r.Scope == "" || !keysRefused(a) {
-		return false
-	}
-	_, state := r.published()
-	return r.publishes() || state == keyFound && a.Reason == nullable(clerkauth.ErrKeysUnavailable)
+func fetchLimited(r *reading) bool {
+	set, state := r.published()
+	return r.keys != keysNotAsked && r.askedBefore && state == keyFound && (r.keys != keyFound || r.publishes(set))
 }
 
 // outage holds where the SDK did not get as far as an answer it knows.
-func outage(r *reading, a *answer) bool {
-	return r.keys == keysBroken && a.Reason == nullable(clerkauth.ErrKeysUnavailable)
-}
+func outage(r *reading) bool { return r.keys == keysBroken }

@@ -11,56 +11,49 @@ import (
 )
 
 // noInstance holds where nothing that can be read says whose tokens are accepted.
-func noInstance(r *reading, a *answer) bool {
+func noInstance(r *reading) bool {
 	_, ok := keyIssuer(r.text("publishableKey"))
-	return a.config != nil && !ok && (r.text("publishableKey") != "" || len(r.list("issuer")) == 0)
+	return !ok && (r.text("publishableKey") != "" || len(r.list("issuer")) == 0)
 }
 
 // missingToken holds where cookies would not do, so that a token is missing.
-func missingToken(r *reading, a *answer) bool {
-	return a.Reason == nullable(clerkauth.ErrTokenMissing) && r.token == "" && (r.flow == flowMissing || r.flow == flowMismatch)
+func missingToken(r *reading) bool {
+	return r.token == "" && (r.flow == flowMissing || r.flow == flowMismatch)
 }
 
 // opaqueForm is what opaque credentials look like.
 var opaqueForm = regexp.MustCompile(`\A(ak|mt|oat)_[A-Za-z0-9_-]{1,512}\z`)
 
-func oddOpaque(r *reading, a *answer) bool {
-	return r.opaque() && r.invalid(a) && !opaqueForm.MatchString(r.token)
+func oddOpaque(r *reading) bool {
+	return r.opaque() && !opaqueForm.MatchString(r.token)
 }
 
 // otherKind holds for JWTs that we take for a machine's and the SDK does not.
-func otherKind(r *reading, a *answer) bool {
+func otherKind(r *reading) bool {
 	sub, _ := r.p["sub"].(string)
 	machine := r.h["cat"] == "cl_B7d4PD333AAA" || strings.HasPrefix(sub, "mch_") || accessTokenType(r.h["typ"])
-	return a.Outcome == outcomeRefuse && r.decodes && r.kind == "" && machine
+	return r.decodes && r.kind == "" && machine
 }
 
 // apiKeyJWT holds for a session, to the SDK, with the id of an API key.
-func apiKeyJWT(r *reading, a *answer) bool {
+func apiKeyJWT(r *reading) bool {
 	jti, _ := r.p["jti"].(string)
 	_, hasCat := r.h["cat"]
 	_, hasSID := r.p["sid"]
-	return a.Reason == nullable(clerkauth.ErrTokenType) && r.flow == flowSession && strings.HasPrefix(jti, "ak_") && !hasCat && !hasSID
+	return r.flow == flowSession && strings.HasPrefix(jti, "ak_") && !hasCat && !hasSID
 }
 
-// ofKind makes a rule of a property for which we refuse a machine's JWT whose
-// signature the SDK goes on to check.
-func ofKind(kind clerkauth.TokenType, property func(*reading) bool) func(*reading, *answer) bool {
-	return func(r *reading, a *answer) bool {
-		return a.Outcome == outcomeRefuse && r.flow == flowJWT && r.kind == kind && property(r)
-	}
-}
-
+// categorised holds for an OAuth token whose category is Clerk's of something else; the
+// SDK goes on to check its signature.
 func categorised(r *reading) bool {
 	cat, ok := r.h["cat"]
-	return ok && cat != "cl_I7d4PD111III"
+	return r.flow == flowJWT && r.kind == clerkauth.OAuthToken && ok && cat != "cl_I7d4PD111III"
 }
 
 // claimOfMachine makes a rule of a property for which we refuse the claims of a
 // machine's JWT, and the SDK does not.
-func claimOfMachine(property func(*reading) bool) func(*reading, *answer) bool {
-	rule := badClaim(clerkauth.ErrTokenClaims, property)
-	return func(r *reading, a *answer) bool { return r.flow == flowJWT && rule(r, a) }
+func claimOfMachine(property func(*reading) bool) func(*reading) []clerkauth.Reason {
+	return badClaim(clerkauth.ErrTokenClaims, func(r *reading) bool { return r.flow == flowJWT && property(r) })
 }
 
 func noTokenID(r *reading) bool { return !isID(r.p["jti"]) }
@@ -81,25 +74,51 @@ func oddScopes(r *reading) bool {
 }
 
 // foreignSubject holds for a subject that cannot be whom such a credential is of.
-func foreignSubject(r *reading, a *answer) bool {
+func foreignSubject(r *reading) bool {
 	subject := r.p["sub"]
-	if r.flow == flowOpaque {
+	switch {
+	case r.flow == flowOpaque && r.said().Status/100 == 2:
 		subject = r.saidObject()["subject"]
-	} else if r.flow != flowJWT || r.sdkJudges() != "" {
+	case r.flow != flowJWT || !r.signed() || r.sdkJudges() != "":
 		return false
 	}
 	s, _ := subject.(string)
-	prefixes := map[clerkauth.TokenType][]string{
-		clerkauth.APIKey: {"user_", "org_"}, clerkauth.M2MToken: {"mch_"}, clerkauth.OAuthToken: {"user_"},
-	}[r.kind]
-	owned := slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(s, prefix) })
-	return a.Reason == nullable(clerkauth.ErrTokenClaims) && !owned
+	return !ownedBy(r.kind, s)
 }
 
-// preciseReason holds for a JWT of a machine of which the SDK says no more than
-// that it is not good.
-func preciseReason(r *reading, a *answer) bool {
-	return a.Outcome == outcomeRefuse && r.flow == flowJWT
+// owners are what the ids begin with that credentials of a kind may be for.
+var owners = map[clerkauth.TokenType][]string{
+	clerkauth.APIKey: {"user_", "org_"}, clerkauth.M2MToken: {"mch_"}, clerkauth.OAuthToken: {"user_"},
+}
+
+func ownedBy(kind clerkauth.TokenType, subject string) bool {
+	return slices.ContainsFunc(owners[kind], func(prefix string) bool {
+		return strings.HasPrefix(subject, prefix) && subject != prefix
+	})
+}
+
+// preciseReason returns what is wrong with a JWT of a machine of which the SDK says no
+// more than that it is not good.
+func preciseReason(r *reading) (answers []clerkauth.Reason) {
+	if r.flow != flowJWT {
+		return nil
+	}
+	if typ, hasType := r.h["typ"]; hasType && typ != "JWT" && r.kind == clerkauth.M2MToken {
+		answers = append(answers, r.invalid()...)
+	}
+	switch {
+	case r.h["alg"] != "RS256":
+		answers = append(answers, clerkauth.ErrTokenAlgorithm)
+	case r.keys == keyUnknown:
+		answers = append(answers, clerkauth.ErrUnknownKey)
+	case r.keys == keysFailed, r.keys == keysBroken:
+		answers = append(answers, clerkauth.ErrKeysUnavailable, clerkauth.ErrSecretKeyInvalid)
+	case !r.signed():
+		answers = append(answers, clerkauth.ErrTokenSignature)
+	default:
+		answers = append(answers, r.sdkJudgesTimes())
+	}
+	return answers
 }
 
 // saidObject is what the Backend API says about the credential, empty if that is
@@ -114,11 +133,10 @@ func (r *reading) saidObject() map[string]any {
 
 // told makes a rule of a property of a success of the Backend API for which we
 // refuse with one of the given reasons.
-func told(property func(r *reading, object map[string]any) bool, reasons ...clerkauth.Reason) func(*reading, *answer) bool {
-	return func(r *reading, a *answer) bool {
-		return r.flow == flowOpaque && r.said().Status/100 == 2 && slices.Contains(reasons, clerkauth.Reason(a.Reason)) &&
-			property(r, r.saidObject())
-	}
+func told(property func(r *reading, object map[string]any) bool, reasons ...clerkauth.Reason) func(*reading) []clerkauth.Reason {
+	return when(func(r *reading) bool {
+		return r.flow == flowOpaque && r.said().Status/100 == 2 && property(r, r.saidObject())
+	}, reasons...)
 }
 
 // answerTypes are the types of what we read in an answer, all of which may be null.
@@ -149,14 +167,14 @@ func noAnswer(r *reading, object map[string]any) bool {
 		if v := object[name]; v != nil && !fits(v) {
 			return true
 		}
-	}
-	text := r.said().body()
-	for _, name := range []string{"revoked", "expired"} {
-		if !isBool(object[name]) {
-			return true
+		for other := range object {
+			if other != name && strings.EqualFold(other, name) {
+				return true // it is one or the other, by who reads it
+			}
 		}
 	}
-	return object == nil || hasTwins(text) || badJSON(text) || tooDeep(text) || len(text) > 64<<10
+	text := r.said().body()
+	return object == nil || !isBool(object["revoked"]) || !isBool(object["expired"]) || hasTwins(text) || badJSON(text) || tooDeep(text) || len(text) > 64<<10
 }
 
 func otherObject(r *reading, object map[string]any) bool {
@@ -169,35 +187,80 @@ func namesNobody(_ *reading, object map[string]any) bool {
 	return !isID(object["id"]) || !isID(object["subject"])
 }
 
+// bound holds for a credential that is bound to a key.
+func bound(_ *reading, object map[string]any) bool {
+	_, said := object["cnf"]
+	custom, _ := object["claims"].(map[string]any)
+	_, claimed := custom["cnf"]
+	return said || claimed
+}
+
 func noLongerGood(r *reading, object map[string]any) bool {
 	expiration, ok := object["expiration"].(float64)
 	return object["revoked"] == true || object["expired"] == true || ok && expiration <= float64(r.Now)
 }
 
-// otherMeaning holds for errors of the Backend API: 401 is about our key whatever
-// comes with it, and 404 about the credential only if Clerk says so.
-func otherMeaning(r *reading, a *answer) bool {
+// goodAnswer tells whether the Backend API says that the credential is good.
+func (r *reading) goodAnswer() bool {
+	if r.flow != flowOpaque || r.said().Status/100 != 2 {
+		return false
+	}
+	object := r.saidObject()
+	for _, wrong := range []func(*reading, map[string]any) bool{noAnswer, otherObject, namesNobody, noLongerGood, bound} {
+		if wrong(r, object) {
+			return false
+		}
+	}
+	return !foreignSubject(r)
+}
+
+// otherMeaning returns what we make of errors of the Backend API: 401 is about our key
+// whatever comes with it, and 404 about the credential only if Clerk says so.
+func otherMeaning(r *reading) []clerkauth.Reason {
 	status := r.said().Status
-	return a.Outcome == outcomeRefuse && r.flow == flowOpaque && (status == 401 || status == 404)
+	switch {
+	case r.flow != flowOpaque:
+		return nil
+	case status == 401:
+		return []clerkauth.Reason{clerkauth.ErrSecretKeyInvalid}
+	case status == 404 && saysNotFound(r.saidObject()):
+		return []clerkauth.Reason{clerkauth.ErrTokenInvalid}
+	case status == 404:
+		return []clerkauth.Reason{clerkauth.ErrBackendUnavailable}
+	default:
+		return nil
+	}
+}
+
+// saysNotFound tells whether an answer is Clerk's error that what was asked for is not
+// there.
+func saysNotFound(object map[string]any) bool {
+	list, _ := object["errors"].([]any)
+	return slices.ContainsFunc(list, func(e any) bool {
+		err, _ := e.(map[string]any)
+		code, _ := err["code"].(string)
+		return strings.HasSuffix(code, "not_found")
+	})
 }
 
 // charset holds for JSON that the SDK takes for a text, because its type has a
 // parameter.
-func charset(r *reading, a *answer) bool {
-	return a.Outcome == outcomeIn && r.flow == flowOpaque && r.said().ContentType != "application/json"
+func charset(r *reading) bool {
+	kind, _, _ := strings.Cut(r.said().ContentType, ";")
+	return kind == "application/json" && r.said().ContentType != kind && r.goodAnswer()
 }
 
 // emptyScopes holds where the SDK takes nothing, between spaces, for a scope.
-func emptyScopes(r *reading, a *answer) bool {
+func emptyScopes(r *reading) bool {
 	text, isText := r.p["scopes"].(string)
 	if r.kind == clerkauth.OAuthToken {
 		text, isText = r.p["scope"].(string)
 	}
-	return a.Outcome == outcomeIn && r.flow == flowJWT && isText && slices.Contains(strings.Split(text, " "), "")
+	return r.flow == flowJWT && isText && slices.Contains(strings.Split(text, " "), "")
 }
 
 // oddClient holds for a client that is named by what is no id.
-func oddClient(r *reading, a *answer) bool {
+func oddClient(r *reading) bool {
 	client := r.p["client_id"]
-	return a.Outcome == outcomeIn && r.flow == flowJWT && r.kind == clerkauth.OAuthToken && truthy(client) && !isID(client)
+	return r.flow == flowJWT && r.kind == clerkauth.OAuthToken && truthy(client) && !isID(client)
 }

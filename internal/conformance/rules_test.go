@@ -72,7 +72,7 @@ func (b *bench) newCase(authorization string, options map[string]any) *authCase 
 // decideAll answers cases in their order.
 func decideAll(t *testing.T, cases ...*authCase) []*answer {
 	t.Helper()
-	decide := openAuthenticate(corpusFile{Name: "authenticate.json"})
+	decide := openAuthenticate(library, corpusFile{Name: "authenticate.json"})
 	answers := make([]*answer, len(cases))
 	for i, c := range cases {
 		raw, err := json.Marshal(map[string]any{
@@ -154,8 +154,7 @@ func TestRules(t *testing.T) {
 		{"unknown version", "Bearer " + with(`"v":3,"org_id":"org_1"`), nil, "in", "known-version"},
 		{"role of another type", "Bearer " + with(`"org_id":"org_1","org_role":7`), nil, "in", "claim-types"},
 		{"an organization", "Bearer " + with(`"org_id":"org_1","org_role":"org:x"`), nil, "in", ""},
-		{"names that differ in case", "Bearer " + with(`"Sub":"x"`), nil, "in", ""},
-		{"number beyond float64", "Bearer " + with(`"x":1e400`), nil, "in", "decodable-claims"},
+		{"names that differ in case", "Bearer " + with(`"Sub":"x"`), nil, "in", "decodable-claims"},
 
 		{"no secret key", "Bearer " + good, map[string]any{"secretKey": ""}, "in", "no-secret-needed"},
 		{"no secret key, no token", "Bearer x", map[string]any{"secretKey": ""}, "refuse", ""},
@@ -234,6 +233,7 @@ func TestMachineRules(t *testing.T) {
 		{"another object", "Bearer ak_1", "api_key", said(`"api_key"`, `"x"`), "refuse", "answer-object", "api_key"},
 		{"no id", "Bearer ak_1", "api_key", said(`"ak_1"`, "null"), "refuse", "answer-ids", "api_key"},
 		{"no subject", "Bearer ak_1", "api_key", said(`"user_1"`, "null"), "refuse", "", "api_key"},
+		{"not found, by an unknown code", "Bearer ak_1", "api_key", failed(404, `{"errors":[{"code":"x"}]}`), "refuse", "answer-status", "api_key"},
 		{"scopes of another type", "Bearer ak_1", "api_key", said(`["a"]`, `"a"`), "refuse", "answer-form", "api_key"},
 		{"no scopes", "Bearer ak_1", "api_key", said(`["a"]`, `null`), "in", "", "api_key"},
 		{"one name twice", "Bearer ak_1", "api_key", said(`{`, `{"id":"ak_2",`), "refuse", "answer-form", "api_key"},
@@ -246,7 +246,6 @@ func TestMachineRules(t *testing.T) {
 		{"our key is bad", "Bearer ak_1", "api_key", failed(401, `{"errors":[]}`), "refuse", "", "api_key"},
 		{"our key is bad, without a body", "Bearer ak_1", "api_key", failed(401, ""), "refuse", "answer-status", "api_key"},
 		{"not found", "Bearer ak_1", "api_key", failed(404, `{"errors":[{"code":"resource_not_found"}]}`), "refuse", "", "api_key"},
-		{"not found, by an unknown code", "Bearer ak_1", "api_key", failed(404, `{"errors":[{"code":"x"}]}`), "refuse", "answer-status", "api_key"},
 		{"not found, and no error", "Bearer ak_1", "api_key", failed(404, `{}`), "refuse", "answer-status", "api_key"},
 		{"limited", "Bearer ak_1", "api_key", failed(429, `{}`), "refuse", "", "api_key"},
 		{"down", "Bearer ak_1", "api_key", bapiAnswer{}, "refuse", "", "api_key"},
@@ -370,19 +369,19 @@ func TestKeyRules(t *testing.T) {
 func TestRuleTable(t *testing.T) {
 	seen := map[string]bool{}
 	for _, r := range rules {
-		if r.name == "" || r.why == "" || r.effects == 0 || r.holds == nil || seen[r.name] {
+		if r.name == "" || r.why == "" || r.effects == 0 || r.answers == nil || seen[r.name] {
 			t.Errorf("rule %q is not whole, or not the only one of its name", r.name)
 		}
 		seen[r.name] = true
 	}
 	for _, name := range []string{"bearer-case", "json-charset", "stale-keys", "jwt-key-forms", "no-secret-needed"} {
-		if !may(name, effectMore) {
+		if effectsOf(name)&effectMore == 0 {
 			t.Errorf("rule %q does not allow more", name)
 		}
 		delete(seen, name)
 	}
 	for name := range seen {
-		if may(name, effectMore) {
+		if effectsOf(name)&effectMore != 0 {
 			t.Errorf("rule %q allows more, which is not for it", name)
 		}
 	}

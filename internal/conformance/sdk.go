@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/url"
 	"regexp"
 	"strings"
@@ -31,16 +32,30 @@ type reading struct {
 	keys    keyState // what comes of looking for the token's key
 	kid     string
 	wasDown bool // there was no answer when keys were asked for before
+
+	cache        *sdkKeys         // as it was before
+	seen, before []map[string]any // keys that have been published, and the last set before this case
+	askedBefore  bool             // an earlier case of the scope has asked for a key in vain
+
+	genuine *bool // what signed found out
+
+	unsaid string // the option that Config has no way to say
 }
 
 func newReading(c *authCase, cache *sdkKeys) *reading {
-	r := &reading{authCase: c, lines: c.Request.Headers["authorization"]}
+	r := &reading{authCase: c, lines: c.Request.Headers["authorization"], cache: cache.clone()}
+	var u unsayable
+	if _, err := configure(c.Options); errors.As(err, &u) {
+		r.unsaid = u.option
+	}
 	r.token = sdkToken(r.lines)
 	r.decode()
 	r.readFlow()
 	if r.fetchesKeys() {
 		r.kid, _ = r.h["kid"].(string)
+		cache.remember(r)
 		r.keys = cache.lookUp(r)
+		cache.failed = cache.failed || r.keys != keyFound
 	}
 	return r
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 )
 
@@ -29,6 +30,29 @@ type sdkKeys struct {
 	known map[string]bool
 	at    int64
 	down  bool // the last time it asked there was no answer
+
+	// For rules about our own cache: what has been published while the scope lasted,
+	// the last set of it, and whether a search for a key has failed.
+	seen, last []map[string]any
+	failed     bool
+}
+
+// clone returns a cache that changes on its own.
+func (k *sdkKeys) clone() *sdkKeys {
+	c := *k
+	c.known = maps.Clone(k.known)
+	c.seen = slices.Clone(k.seen)
+	return &c
+}
+
+// remember notes what is published in a case before it is looked up.
+func (k *sdkKeys) remember(r *reading) {
+	r.before, r.askedBefore = k.last, k.failed
+	if set, state := r.published(); state == keyFound {
+		k.seen = append(k.seen, set...)
+		k.last = set
+	}
+	r.seen = k.seen
 }
 
 func (k *sdkKeys) lookUp(r *reading) keyState {

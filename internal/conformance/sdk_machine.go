@@ -157,9 +157,9 @@ func (r *reading) sdkRefusesJWT() clerkauth.Reason {
 }
 
 // sdkCrashes tells whether the SDK throws at what a machine presents, or at what
-// it is told about it. At the scopes of a JWT it does so last, so that our reason
-// has to show that the signature is good.
-func (r *reading) sdkCrashes(a *answer) bool {
+// it is told about it. At the scopes of a JWT it does so last, when its signature has
+// been found good.
+func (r *reading) sdkCrashes() bool {
 	switch r.flow {
 	case flowOpaque:
 		_, crash := r.sdkAsks()
@@ -168,7 +168,7 @@ func (r *reading) sdkCrashes(a *answer) bool {
 		if r.header == nil || r.payload == nil {
 			return true
 		}
-		late := a.Reason == nullable(clerkauth.ErrTokenClaims) || a.Reason == nullable(clerkauth.ErrTokenIssuer)
+		late := r.signed()
 		text := r.p["scopes"]
 		if r.kind == clerkauth.OAuthToken {
 			text = r.p["scope"]

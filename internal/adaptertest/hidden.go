@@ -1,0 +1,69 @@
+package adaptertest
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"testing"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+// hiddenIsTheFrameworksNotFound compares what is refused, where that is hidden, with the
+// framework's own answer for a path where nothing is: the whole response to the same
+// request.
+func hiddenIsTheFrameworksNotFound(t *testing.T, f Framework) {
+	for _, identify := range []bool{true, false} {
+		t.Run(fmt.Sprintf("identify=%v", identify), func(t *testing.T) {
+			srv := clerkauthtest.NewServer(t)
+			config := srv.Config()
+			config.Accept = []clerkauth.TokenType{clerkauth.SessionToken, clerkauth.APIKey}
+			config.HideUnauthorized = true
+			config.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err *clerkauth.Error) {
+				if !identify { // elsewhere a bad token is refused before any route is known
+					t.Errorf("%s %s: the ErrorHandler is called", r.Method, r.URL)
+				}
+				w.WriteHeader(err.Status)
+			}
+			a := App{Auth: NewAuth(t, config), Witness: &Witness{}, Identify: identify}
+			base := f.Serve(t, a)
+			hidden := 0
+			for _, r := range requests(srv) {
+				if r.path == "/" {
+					continue
+				}
+				for _, accept := range []string{"", "Accept: text/html", "Accept: application/json", "Sec-Fetch-Dest: document"} {
+					asked := r
+					if accept != "" {
+						asked.header = append(slices.Clone(r.header), accept)
+					}
+					there, body := send(t, base, asked)
+					reached := len(a.Witness.Take()) > 0
+					if r.status == http.StatusOK {
+						if !reached {
+							t.Errorf("%s: status %d", r.rule, there.StatusCode)
+						}
+						continue
+					}
+					asked.path = "/nowhere"
+					nowhere, nothing := send(t, base, asked)
+					for _, header := range []http.Header{there.Header, nowhere.Header} {
+						header.Del("Date")
+					}
+					if reached || there.StatusCode != nowhere.StatusCode || body != nothing ||
+						!maps.EqualFunc(there.Header, nowhere.Header, slices.Equal) {
+						t.Errorf("%s: %d %q %q\ninstead of %d %q %q", r.rule, there.StatusCode, there.Header, body, nowhere.StatusCode, nowhere.Header, nothing)
+					}
+					if there.StatusCode == http.StatusNotFound {
+						hidden++
+					}
+				}
+			}
+			if hidden < 30 {
+				t.Errorf("%d refusals were hidden: this shows little", hidden)
+			}
+		})
+	}
+}

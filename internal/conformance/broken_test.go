@@ -1,0 +1,262 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/clerkauth/clerkauth"
+)
+
+// TestBrokenProducts judges libraries that have been broken: each is cried out upon, and
+// none is taken for one that is stricter.
+func TestBrokenProducts(t *testing.T) {
+	refusing := func(reason clerkauth.Reason) func(*product) {
+		return func(p *product) {
+			refused := &clerkauth.Error{Reason: reason, Status: http.StatusUnauthorized}
+			p.authenticate = func(*clerkauth.Authenticator, *http.Request, []clerkauth.TokenType) (clerkauth.Auth, error) {
+				return clerkauth.Auth{}, refused
+			}
+			p.verify = func(*clerkauth.Authenticator, string) (clerkauth.Auth, error) { return clerkauth.Auth{}, refused }
+		}
+	}
+	machinesAre := func(change func(clerkauth.Auth, error) (clerkauth.Auth, error)) func(*product) {
+		return func(p *product) {
+			p.authenticate = func(a *clerkauth.Authenticator, r *http.Request, kinds []clerkauth.TokenType) (clerkauth.Auth, error) {
+				who, err := authenticate(a, r, kinds)
+				if who.TokenType != "" && who.TokenType != clerkauth.SessionToken {
+					return change(who, err)
+				}
+				return who, err
+			}
+		}
+	}
+	identities := func(change func(clerkauth.Auth) clerkauth.Auth) func(*product) {
+		return func(p *product) {
+			p.authenticate = func(a *clerkauth.Authenticator, r *http.Request, kinds []clerkauth.TokenType) (clerkauth.Auth, error) {
+				who, err := authenticate(a, r, kinds)
+				return change(who), err
+			}
+			p.verify = func(a *clerkauth.Authenticator, token string) (clerkauth.Auth, error) {
+				who, err := library.verify(a, token)
+				return change(who), err
+			}
+		}
+	}
+	has := func(answer func(clerkauth.Auth, []clerkauth.Access) bool) func(*product) {
+		return func(p *product) { p.has = answer }
+	}
+	matcher := func(change func(anyOf, allOf func(*http.Request) bool) (func(*http.Request) bool, func(*http.Request) bool)) func(*product) {
+		return func(p *product) {
+			p.newMatcher = func(patterns []string) (anyOf, allOf func(*http.Request) bool, err error) {
+				anyOf, allOf, err = library.newMatcher(patterns)
+				if err != nil {
+					return nil, nil, err
+				}
+				anyOf, allOf = change(anyOf, allOf)
+				return anyOf, allOf, nil
+			}
+		}
+	}
+	always := func(answer bool) func(*http.Request) bool { return func(*http.Request) bool { return answer } }
+	errBroken := errors.New("broken")
+
+	reasons := map[string]func(*product){}
+	for _, reason := range []clerkauth.Reason{
+		clerkauth.ErrTokenMissing, clerkauth.ErrTokenInvalid, clerkauth.ErrTokenType, clerkauth.ErrTokenAlgorithm,
+		clerkauth.ErrTokenSignature, clerkauth.ErrTokenClaims, clerkauth.ErrTokenIssuer, clerkauth.ErrTokenExpired,
+		clerkauth.ErrTokenFuture, clerkauth.ErrUnknownKey, clerkauth.ErrKeysUnavailable, clerkauth.ErrBackendUnavailable,
+		reasonConfiguration,
+	} {
+		reasons["every answer is "+string(reason)] = refusing(reason)
+	}
+	for _, file := range []struct {
+		name   string
+		wrecks map[string]func(*product)
+		// slack is how many cases more a rule may explain when everything is refused, or
+		// matched: those that the property is about, whatever the library answers.
+		slack int
+	}{
+		{"authenticate.json", reasons, 0},
+		{"authenticate.json", map[string]func(*product){
+			"New always refuses": func(p *product) {
+				p.newAuth = func(clerkauth.Config) (*clerkauth.Authenticator, error) { return nil, errBroken }
+			},
+			"machines are always refused": machinesAre(func(clerkauth.Auth, error) (clerkauth.Auth, error) {
+				return clerkauth.Auth{}, &clerkauth.Error{Reason: clerkauth.ErrTokenInvalid}
+			}),
+			"machines are always unavailable": machinesAre(func(clerkauth.Auth, error) (clerkauth.Auth, error) {
+				return clerkauth.Auth{}, &clerkauth.Error{Reason: clerkauth.ErrBackendUnavailable}
+			}),
+			"every claim is empty": identities(func(who clerkauth.Auth) clerkauth.Auth {
+				return clerkauth.Auth{TokenType: who.TokenType, Subject: who.Subject, UserID: who.UserID, SessionID: who.SessionID, TokenID: who.TokenID}
+			}),
+			"organizations are dropped": identities(func(who clerkauth.Auth) clerkauth.Auth {
+				who.OrgID, who.OrgRole, who.OrgSlug = "", "", ""
+				return who
+			}),
+			"everybody is user_x": identities(func(who clerkauth.Auth) clerkauth.Auth {
+				if who.UserID != "" {
+					who.UserID, who.Subject = "user_x", "user_x"
+				}
+				return who
+			}),
+			"everybody is let in": func(p *product) {
+				p.authenticate = func(a *clerkauth.Authenticator, r *http.Request, kinds []clerkauth.TokenType) (clerkauth.Auth, error) {
+					if who, err := authenticate(a, r, kinds); err == nil {
+						return who, nil
+					}
+					return clerkauth.Auth{TokenType: clerkauth.SessionToken, UserID: "user_1", Subject: "user_1", SessionID: "sess_1"}, nil
+				}
+			},
+			"everything panics": func(p *product) {
+				p.authenticate = func(*clerkauth.Authenticator, *http.Request, []clerkauth.TokenType) (clerkauth.Auth, error) {
+					return clerkauth.Auth{}, errBroken
+				}
+			},
+		}, 0},
+		{"has.json", map[string]func(*product){
+			"Has is always false":        has(func(clerkauth.Auth, []clerkauth.Access) bool { return false }),
+			"Has is always true":         has(func(clerkauth.Auth, []clerkauth.Access) bool { return true }),
+			"Has asks for the first":     has(func(who clerkauth.Auth, of []clerkauth.Access) bool { return len(of) > 0 && who.Has(of[0]) }),
+			"Has forgets permissions":    has(forgetting("permission ")),
+			"Has forgets roles":          has(forgetting("role ")),
+			"Has forgets features":       has(forgetting("feature ")),
+			"Has forgets plans":          has(forgetting("plan ")),
+			"Has forgets reverification": has(forgetting("reverified")),
+			"nobody is signed in":        refusing(clerkauth.ErrTokenClaims),
+			"New always refuses": func(p *product) {
+				p.verify = func(*clerkauth.Authenticator, string) (clerkauth.Auth, error) { return clerkauth.Auth{}, errBroken }
+			},
+		}, 12}, // of organization-needed, of which there may be 4 %
+		{"matcher.json", map[string]func(*product){
+			"every pattern is refused": func(p *product) {
+				p.newMatcher = func([]string) (anyOf, allOf func(*http.Request) bool, err error) { return nil, nil, errBroken }
+			},
+			"Any is always true": matcher(func(_, allOf func(*http.Request) bool) (func(*http.Request) bool, func(*http.Request) bool) {
+				return always(true), allOf
+			}),
+			"Any is always false": matcher(func(_, allOf func(*http.Request) bool) (func(*http.Request) bool, func(*http.Request) bool) {
+				return always(false), allOf
+			}),
+			"All is always true": matcher(func(anyOf, _ func(*http.Request) bool) (func(*http.Request) bool, func(*http.Request) bool) {
+				return anyOf, always(true)
+			}),
+			"All is always false": matcher(func(anyOf, _ func(*http.Request) bool) (func(*http.Request) bool, func(*http.Request) bool) {
+				return anyOf, always(false)
+			}),
+			"All is Any": matcher(func(anyOf, _ func(*http.Request) bool) (func(*http.Request) bool, func(*http.Request) bool) {
+				return anyOf, anyOf
+			}),
+			"Any is All": matcher(func(_, allOf func(*http.Request) bool) (func(*http.Request) bool, func(*http.Request) bool) {
+				return allOf, allOf
+			}),
+		}, 20}, // odd paths with the words of the pattern in them
+		{"webhook.json", map[string]func(*product){
+			"no event can be read": func(p *product) {
+				p.deliver = func(clerkauth.WebhookConfig, *http.Request) (bool, string, error) { return false, "", nil }
+			},
+			"every delivery is accepted": func(p *product) {
+				p.deliver = func(clerkauth.WebhookConfig, *http.Request) (bool, string, error) { return true, "user.created", nil }
+			},
+			"events have no type": func(p *product) {
+				p.deliver = func(c clerkauth.WebhookConfig, r *http.Request) (bool, string, error) {
+					ok, _, err := deliver(c, r)
+					return ok, "", err
+				}
+			},
+			"every secret is refused": func(p *product) {
+				p.deliver = func(clerkauth.WebhookConfig, *http.Request) (bool, string, error) { return false, "", errBroken }
+			},
+		}, 0},
+	} {
+		files := only(t, file.name)
+		whole := compareQuickly(t, library, files)
+		for name, wreck := range file.wrecks {
+			t.Run(file.name+"/"+name, func(t *testing.T) {
+				p := library
+				wreck(&p)
+				r := compareQuickly(t, p, files)
+				if total := r.total(); total[laxer]+total[unexplained] < 3 {
+					t.Errorf("hardly anything is laxer or unexplained: %v", total)
+				}
+				if was, is := whole.total()[stricter], r.total()[stricter]; is > was+file.slack {
+					t.Errorf("%d cases look stricter, %d did before it was broken: %v", is, was, r.rules)
+				}
+				r.holdToFloors()
+				if len(r.bad) == 0 {
+					t.Error("nothing is cried out upon")
+				}
+			})
+		}
+	}
+}
+
+// compareQuickly compares in virtual time: where the Backend API is asked too much, the
+// library waits before it asks again.
+func compareQuickly(t *testing.T, p product, files []corpusFile) (r *report) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		var err error
+		if r, err = compareAll(p, files, nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return r
+}
+
+// forgetting answers as Has does, but for what an Access of that kind asks: no.
+func forgetting(kind string) func(clerkauth.Auth, []clerkauth.Access) bool {
+	return func(who clerkauth.Auth, demands []clerkauth.Access) bool {
+		for _, demand := range demands {
+			if strings.HasPrefix(demand.String(), kind) {
+				return false
+			}
+		}
+		return who.Has(demands...)
+	}
+}
+
+// only returns the one file of that name.
+func only(t *testing.T, name string) []corpusFile {
+	t.Helper()
+	for _, f := range corpus(t) {
+		if f.Name == name {
+			return []corpusFile{f}
+		}
+	}
+	t.Fatalf("there is no %s", name)
+	return nil
+}
+
+// TestFloors holds reports in which everything is explained to the floors.
+func TestFloors(t *testing.T) {
+	for _, c := range []struct {
+		name                   string
+		agrees, strict, grants int
+		below                  bool
+	}{
+		{"all alike", 20, 0, 20, false},
+		{"all stricter", 0, 20, 0, true},
+		{"a little stricter", 97, 3, 97, false},
+		{"alike, and nothing granted", 20, 0, 0, true},
+		{"too few to say", 0, 5, 0, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newReport()
+			for i := range c.agrees + c.strict {
+				v := verdict{class: stricter, rule: "organization-needed", grants: true, asWell: i < c.grants}
+				if i < c.agrees {
+					v.class = agree
+				}
+				r.add("has.json", caseHead{ID: "x", Group: "has.org"}, v)
+			}
+			r.holdToFloors()
+			if below := len(r.bad) > 0; below != c.below {
+				t.Errorf("%v", r.bad)
+			}
+		})
+	}
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// floor is how much of a part of the corpus has to be alike, whatever rules explain the
+// rest: a library that refuses everything is stricter, and no good.
+type floor struct {
+	file, part string
+	groups     []string // prefixes; none: all that no other floor of the file is about
+	alike      float64  // the least share of cases that agree, or refuse the same
+	granted    float64  // of what the SDK grants, the least share that we grant as well
+}
+
+// floors are a few percent below what the corpus under testdata comes to, because other
+// samples of the same groups are replayed as well.
+var floors = []floor{
+	{"authenticate.json", "sessions", []string{"header.", "config", "claims."}, 0.75, 0.65},
+	{"authenticate.json", "machine kinds", []string{"machine.accepts"}, 0.8, 0.7},
+	{"authenticate.json", "machine answers", []string{"machine.bapi"}, 0.7, 0.4},
+	{"authenticate.json", "machine tokens", []string{"machine.jwt"}, 0.8, 0.7},
+	{"authenticate.json", "machine audiences", []string{"machine.audience"}, 0.8, 0.8},
+	{"authenticate.json", "browsers", nil, 0.2, 0},
+	{"has.json", "all", nil, 0.96, 0.8},
+	{"matcher.json", "all", nil, 0.6, 0.75},
+	{"webhook.json", "all", nil, 0.75, 0.5},
+}
+
+// leastCases is how many cases of a part there have to be before shares say something.
+const leastCases = 10
+
+// floorKey names the floor that a group is under.
+func floorKey(file, group string) string {
+	for _, f := range floors {
+		if f.file != file {
+			continue
+		}
+		if len(f.groups) == 0 {
+			return file + " " + f.part
+		}
+		for _, prefix := range f.groups {
+			if strings.HasPrefix(group, prefix) {
+				return file + " " + f.part
+			}
+		}
+	}
+	return file
+}
+
+// granted counts what the SDK grants, and how much of it we grant as well.
+type granted struct{ theirs, ours int }
+
+// holdToFloors adds a line for each part of which too little is alike.
+func (r *report) holdToFloors() {
+	for _, f := range floors {
+		key := f.file + " " + f.part
+		total, grants := tally{}, r.grants[key]
+		if r.parts[key] != nil {
+			total = *r.parts[key]
+		}
+		cases := 0
+		for _, n := range total {
+			cases += n
+		}
+		if cases >= leastCases && float64(total[agree]+total[sameRefusal]) < f.alike*float64(cases) {
+			r.bad = append(r.bad, fmt.Sprintf("below floor %s: %d of %d are alike, want %.0f %%",
+				key, total[agree]+total[sameRefusal], cases, 100*f.alike))
+		}
+		if grants.theirs >= leastCases && float64(grants.ours) < f.granted*float64(grants.theirs) {
+			r.bad = append(r.bad, fmt.Sprintf("below floor %s: %d of %d are granted as well, want %.0f %%",
+				key, grants.ours, grants.theirs, 100*f.granted))
+		}
+	}
+}
