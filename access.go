@@ -3,9 +3,7 @@ package clerkauth
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -33,9 +31,12 @@ type query struct {
 	who Auth
 	// request is nil outside of HTTP, as in [Auth.Has].
 	request *http.Request
-	log     *slog.Logger
 	// token says that a [Token] asks about a machine.
 	token bool
+	// checks are the answers of the application's checks so far; assume is the
+	// outcome of those that have not been asked, forbidden or allowed.
+	checks map[*check]bool
+	assume outcome
 }
 
 // verdict is the answer of one Access about one caller.
@@ -221,17 +222,22 @@ func newBilling(what, asked string, claim func(*claims.Session) claims.Scoped) A
 	return d
 }
 
-// OrganizationParam asks that the organization named in the path, by its slug or
-// its id, is the active one; so a role in one organization opens nothing of
-// another. The parameter is the wildcard of that name as [http.Request.PathValue]
+// OrganizationParam asks that the organization named in the path is the active one;
+// so a role in one organization opens nothing of another. A value that begins with
+// org_ is compared with its id, any other with its slug, both case-sensitively. The
+// parameter is the wildcard of that name as [http.Request.PathValue]
 // gives it, so this is for guards behind routing, not for [Authenticator.Protect].
 func OrganizationParam(name string) Access {
 	d := newDemand("organization in path parameter", name, func(q query) bool {
 		if q.request == nil || q.who.OrgID == "" {
 			return false
 		}
+		// Ids and slugs are two name spaces: what looks like an id is never a slug.
 		named := q.request.PathValue(name)
-		return named != "" && (named == q.who.OrgID || named == q.who.OrgSlug)
+		if strings.HasPrefix(named, "org_") {
+			return named == q.who.OrgID
+		}
+		return named != "" && named == q.who.OrgSlug
 	})
 	d.inToken = true
 	return organizationParam{d, name}
@@ -242,30 +248,4 @@ func OrganizationParam(name string) Access {
 type organizationParam struct {
 	demand
 	param string
-}
-
-// CheckFunc asks that holds returns true for the caller, who is signed in. It
-// prints as name. A panic in holds is a refusal, and logged. In a [Token] it asks
-// that of the machine instead.
-func CheckFunc(name string, holds func(Auth) bool) Access {
-	d := newDemand("check", name, func(q query) (ok bool) {
-		defer func() {
-			if p := recover(); p != nil {
-				ok = false
-				log := q.log
-				if log == nil {
-					log = slog.Default() // Has is asked without an Authenticator
-				}
-				// What was panicked with may hold what it was about.
-				log.Error("clerkauth: a check panicked; the caller was refused",
-					"check", name, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
-			}
-		}()
-		return holds(q.who)
-	})
-	d.inToken = true
-	if d.wrong == nil && holds == nil {
-		d.wrong = fmt.Errorf("check %s has no function", name)
-	}
-	return d
 }

@@ -158,7 +158,9 @@ var pathWord = regexp.MustCompile(`\A[A-Za-z0-9_-]+\z`)
 // secret key or with a name that no template has, [ErrUnavailable] if the Backend API cannot be reached or fails,
 // and the SDK's [clerk.APIErrorResponse] where it refuses.
 func (a *Authenticator) GetToken(ctx context.Context, who Auth, template string) (string, error) {
-	if !who.SignedIn() || who.SessionID == "" {
+	// Whose token it is decides what was verified, not what a handler wrote into who.
+	verified := who.session()
+	if !who.SignedIn() || verified.SessionID == "" || verified.SessionID != who.SessionID || verified.Subject != who.UserID {
 		return "", newError(ErrUnauthenticated, nil)
 	}
 	if a.core.secret.IsZero() {

@@ -193,7 +193,7 @@ func noDemandAtAll(t *testing.T) {
 	}
 }
 
-// predicatesThatPanic: a panic is a refusal, logged once without what it was about.
+// predicatesThatPanic: a panic says nothing about the caller, and is logged once without what it was about.
 func predicatesThatPanic(t *testing.T) {
 	var logged bytes.Buffer
 	r := newRig(t)
@@ -204,28 +204,28 @@ func predicatesThatPanic(t *testing.T) {
 		status int
 		logs   int
 	}{
-		"holds":                {clerkauth.CheckFunc("x", yes), 200, 0},
-		"does not":             {clerkauth.CheckFunc("x", func(clerkauth.Auth) bool { return false }), 403, 0},
-		"panics":               {clerkauth.CheckFunc("x", func(who clerkauth.Auth) bool { panic(who.UserID) }), 403, 1},
-		"panics by an error":   {clerkauth.CheckFunc("x", func(who clerkauth.Auth) bool { panic(errors.New(who.UserID)) }), 403, 1},
-		"panics on an index":   {clerkauth.CheckFunc("x", func(who clerkauth.Auth) bool { return who.Permissions()[99] == "" }), 403, 1},
-		"aborts":               {clerkauth.CheckFunc("x", func(clerkauth.Auth) bool { panic(http.ErrAbortHandler) }), 403, 1},
-		"panics, all of":       {clerkauth.AllOf(clerkauth.SignedIn, clerkauth.CheckFunc("x", func(clerkauth.Auth) bool { panic(0) })), 403, 1},
-		"panics, another does": {clerkauth.AnyOf(clerkauth.CheckFunc("x", func(clerkauth.Auth) bool { panic(0) }), clerkauth.SignedIn), 200, 1},
+		"holds":                {clerkauth.CheckFunc("x", holding(yes)), 200, 0},
+		"does not":             {clerkauth.CheckFunc("x", holding(func(clerkauth.Auth) bool { return false })), 403, 0},
+		"panics":               {clerkauth.CheckFunc("x", holding(func(who clerkauth.Auth) bool { panic(who.UserID) })), 503, 1},
+		"panics by an error":   {clerkauth.CheckFunc("x", holding(func(who clerkauth.Auth) bool { panic(errors.New(who.UserID)) })), 503, 1},
+		"panics on an index":   {clerkauth.CheckFunc("x", holding(func(who clerkauth.Auth) bool { return who.Permissions()[99] == "" })), 503, 1},
+		"aborts":               {clerkauth.CheckFunc("x", holding(func(clerkauth.Auth) bool { panic(http.ErrAbortHandler) })), 503, 1},
+		"panics, all of":       {clerkauth.AllOf(clerkauth.SignedIn, clerkauth.CheckFunc("x", holding(func(clerkauth.Auth) bool { panic(0) }))), 503, 1},
+		"panics, another does": {clerkauth.AnyOf(clerkauth.CheckFunc("x", holding(func(clerkauth.Auth) bool { panic(0) })), clerkauth.CheckFunc("y", holding(yes))), 200, 1},
 	} {
 		logged.Reset()
 		r.want(t, r.jane.Token(), c.status, "", c.demand)
 		if n := strings.Count(logged.String(), "level=ERROR"); n != c.logs || strings.Contains(logged.String(), r.jane.User.ID) {
 			t.Errorf("%s: %d errors were logged:\n%s", what, n, &logged)
 		}
-		r.want(t, "", 401, clerkauth.ErrTokenMissing, clerkauth.AllOf(clerkauth.SignedIn, clerkauth.CheckFunc("x", yes)))
+		r.want(t, "", 401, clerkauth.ErrTokenMissing, clerkauth.AllOf(clerkauth.SignedIn, clerkauth.CheckFunc("x", holding(yes))))
 	}
 	logged.Reset()
 	before := slog.Default()
 	defer slog.SetDefault(before)
 	slog.SetDefault(slog.New(slog.NewTextHandler(&logged, nil)))
 	who, err := r.auth.VerifyToken(t.Context(), r.jane.Token())
-	if err != nil || who.Has(clerkauth.CheckFunc("x", func(clerkauth.Auth) bool { panic(0) })) || strings.Count(logged.String(), "level=ERROR") != 1 || !who.Has(clerkauth.CheckFunc("x", yes)) {
+	if err != nil || who.Has(clerkauth.CheckFunc("x", holding(func(clerkauth.Auth) bool { panic(0) }))) || strings.Count(logged.String(), "level=ERROR") != 1 || !who.Has(clerkauth.CheckFunc("x", holding(yes))) {
 		t.Error("a panic is granted by Has, or nothing is", err)
 	}
 }

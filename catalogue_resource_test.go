@@ -67,7 +67,11 @@ func secretStaysIn(t *testing.T) {
 	}
 	// Everything that sends the secret, redirected.
 	_, err1 := auth.VerifyToken(t.Context(), r.jane.Token())
-	_, err2 := auth.GetToken(t.Context(), clerkauth.Auth{UserID: "user_1", SessionID: "sess_1"}, "")
+	jane, err := r.auth.VerifyToken(t.Context(), r.jane.Token())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err2 := auth.GetToken(t.Context(), jane, "")
 	_, err3 := user.NewClient(auth.ClerkConfig()).Get(t.Context(), "user_1")
 	bad := config
 	bad.PublishableKey = "pk_live_" + config.PublishableKey[len("pk_test_"):]

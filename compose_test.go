@@ -1,6 +1,7 @@
 package clerkauth_test
 
 import (
+	"context"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -50,7 +51,7 @@ func TestAccessPrintsWhatItAsksFor(t *testing.T) {
 		"reverified lax":                          clerkauth.ReverifiedLax,
 		"reverified first_factor within 5m0s":     clerkauth.Reverified(clerkauth.FirstFactor, 5*time.Minute),
 		"organization in path parameter slug":     clerkauth.OrganizationParam("slug"),
-		"check owner":                             clerkauth.CheckFunc("owner", func(clerkauth.Auth) bool { return true }),
+		"check owner":                             clerkauth.CheckFunc("owner", holding(func(clerkauth.Auth) bool { return true })),
 		"role a and (plan b or plan c)":           clerkauth.AllOf(clerkauth.Role("a"), clerkauth.AnyOf(clerkauth.Plan("b"), clerkauth.Plan("c"))),
 		"(role a and plan b) or not impersonated": clerkauth.AnyOf(clerkauth.AllOf(clerkauth.Role("a"), clerkauth.Plan("b")), clerkauth.NotImpersonated),
 	} {
@@ -80,7 +81,7 @@ func TestImpossibleAccessPanics(t *testing.T) {
 		"age zero":             clerkauth.Reverified(clerkauth.FirstFactor, 0),
 		"age negative":         clerkauth.Reverified(clerkauth.FirstFactor, -time.Minute),
 		"empty parameter":      clerkauth.OrganizationParam(""),
-		"nameless check":       clerkauth.CheckFunc("", func(clerkauth.Auth) bool { return true }),
+		"nameless check":       clerkauth.CheckFunc("", holding(func(clerkauth.Auth) bool { return true })),
 		"check without func":   clerkauth.CheckFunc("x", nil),
 		"all of nothing":       clerkauth.AllOf(),
 		"any of nothing":       clerkauth.AnyOf(),
@@ -217,7 +218,7 @@ func TestAskingMoreNeverAllowsMore(t *testing.T) {
 	single := []clerkauth.Access{
 		clerkauth.SignedIn, clerkauth.NotImpersonated, clerkauth.Role("org:admin"), clerkauth.Role("member"), clerkauth.Permission("org:a:read"),
 		clerkauth.Permission("org:a:write"), clerkauth.Plan("pro"), clerkauth.Plan("user:free"), clerkauth.ReverifiedStrict, clerkauth.ReverifiedModerate,
-		clerkauth.CheckFunc("never", func(clerkauth.Auth) bool { return false }),
+		clerkauth.CheckFunc("never", holding(func(clerkauth.Auth) bool { return false })),
 	}
 	guard := func(access clerkauth.Access, who clerkauth.Auth) bool { return who.Has(access) }
 	passes := 0
@@ -308,6 +309,11 @@ func TestOrganizationParam(t *testing.T) {
 	}
 }
 
+// holding is a check that cannot fail.
+func holding(f func(clerkauth.Auth) bool) func(context.Context, clerkauth.Auth) (bool, error) {
+	return func(_ context.Context, who clerkauth.Auth) (bool, error) { return f(who), nil }
+}
+
 func TestCheckFunc(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
 	var logged strings.Builder
@@ -316,7 +322,7 @@ func TestCheckFunc(t *testing.T) {
 	session := srv.SignIn(jane)
 	asked := 0
 	check := func(result func(clerkauth.Auth) bool) clerkauth.Access {
-		return clerkauth.CheckFunc("mine", func(who clerkauth.Auth) bool { asked++; return result(who) })
+		return clerkauth.CheckFunc("mine", holding(func(who clerkauth.Auth) bool { asked++; return result(who) }))
 	}
 	r := httptest.NewRequest("GET", "/", nil)
 	if got := status(t, a.Require(check(func(clerkauth.Auth) bool { return true })), r); got != 401 || asked != 0 {
@@ -331,7 +337,7 @@ func TestCheckFunc(t *testing.T) {
 			t.Errorf("%d, want %d", got, want)
 		}
 	}
-	if got := status(t, a.Require(check(func(who clerkauth.Auth) bool { panic("secret of " + who.UserID) })), r); got != 403 {
+	if got := status(t, a.Require(check(func(who clerkauth.Auth) bool { panic("secret of " + who.UserID) })), r); got != 503 {
 		t.Errorf("a check that panics: %d", got)
 	}
 	if log := logged.String(); !strings.Contains(log, "check panicked") || strings.Contains(log, jane.ID) {

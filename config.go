@@ -110,12 +110,23 @@ type Config struct {
 	// Defaults to none.
 	ProxyURL string
 
-	// HideUnauthorized answers 404 where 401 or 403 would tell a caller that
-	// something is there. Such a 404 forbids caching and says what it varies on,
-	// as those of [ServeMux] then do as well; where another router answers for
-	// what is not there, let its NotFound handler set both headers. That a caller
-	// cannot be told, 503, is not hidden, nor how long an answer takes.
+	// HideUnauthorized makes guarded routes look like paths where nothing is to
+	// callers who may not use them: instead of 401, 403, a redirect, a challenge or
+	// the 400 for CONNECT they get what NotFound answers, and ErrorHandler is not
+	// called. With [ServeMux], which answers 404 instead of 405 and redirects below
+	// the prefixes of guarded patterns then, and with [Authenticator.Protect], if
+	// NotFound is the router's own handler, the whole response is that of a path
+	// where nothing is. Adapters answer with their framework's own.
+	//
+	// It does not hide a reverification, whose caller meets everything else, 503, how
+	// long an answer takes, the 401 for a bad token on public routes, and what a
+	// router answers by itself around [Authenticator.Require], such as 405. Defaults
+	// to false.
 	HideUnauthorized bool
+
+	// NotFound answers what HideUnauthorized hides. Its status is 404 unless it says
+	// otherwise. Defaults to http.NotFound.
+	NotFound http.Handler
 
 	// ErrorHandler writes refusals in your own way. Redirects do not come here.
 	// Status-independent security headers, WWW-Authenticate and Retry-After are
@@ -194,10 +205,14 @@ func New(c Config) (*Authenticator, error) {
 		audience:     slices.Clone(c.Audience),
 		allowPending: c.AllowPending,
 		hide:         c.HideUnauthorized,
+		notFound:     c.NotFound,
 		errorHandler: c.ErrorHandler,
 		log:          c.Logger,
 		now:          c.Now,
 		secret:       c.SecretKey,
+	}
+	if a.notFound == nil {
+		a.notFound = http.HandlerFunc(http.NotFound)
 	}
 	if a.log == nil {
 		a.log = slog.Default()

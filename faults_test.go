@@ -309,15 +309,25 @@ func TestBackendFaults(t *testing.T) {
 
 func TestGetTokenWithoutMeans(t *testing.T) {
 	r := newRig(t)
+	withoutKey := newAuthFor(t, r.srv, func(c *clerkauth.Config) { c.SecretKey = clerkauth.Secret{} })
+	jane, err := withoutKey.VerifyToken(t.Context(), r.jane.Token())
+	if err != nil {
+		t.Fatal(err)
+	}
+	another, unnamed := jane, jane
+	another.SessionID, unnamed.UserID = "sess_1", "user_1"
 	for what, c := range map[string]struct {
 		auth *clerkauth.Authenticator
 		who  clerkauth.Auth
 		is   error
 	}{
-		"signed out":    {r.auth, clerkauth.Auth{}, clerkauth.ErrUnauthenticated},
-		"no session":    {r.auth, clerkauth.Auth{UserID: "user_1"}, clerkauth.ErrUnauthenticated},
-		"a machine":     {r.auth, clerkauth.Auth{UserID: "user_1", SessionID: "sess_1", TokenType: "api_key"}, clerkauth.ErrUnauthenticated},
-		"no secret key": {newAuthFor(t, r.srv, func(c *clerkauth.Config) { c.SecretKey = clerkauth.Secret{} }), clerkauth.Auth{UserID: "user_1", SessionID: "sess_1"}, clerkauth.ErrConfiguration},
+		"signed out":      {r.auth, clerkauth.Auth{}, clerkauth.ErrUnauthenticated},
+		"no session":      {r.auth, clerkauth.Auth{UserID: "user_1"}, clerkauth.ErrUnauthenticated},
+		"a machine":       {r.auth, clerkauth.Auth{UserID: "user_1", SessionID: "sess_1", TokenType: "api_key"}, clerkauth.ErrUnauthenticated},
+		"by hand":         {r.auth, clerkauth.Auth{UserID: jane.UserID, SessionID: jane.SessionID}, clerkauth.ErrUnauthenticated},
+		"another session": {r.auth, another, clerkauth.ErrUnauthenticated},
+		"another user":    {r.auth, unnamed, clerkauth.ErrUnauthenticated},
+		"no secret key":   {withoutKey, jane, clerkauth.ErrConfiguration},
 	} {
 		if token, err := c.auth.GetToken(t.Context(), c.who, ""); token != "" || !errors.Is(err, c.is) {
 			t.Errorf("%s: %q, %v", what, token, err)
@@ -346,8 +356,12 @@ func TestSecretIsForOneHost(t *testing.T) {
 		auth := newAuthFor(t, r.srv, func(c *clerkauth.Config) {
 			c.BackendURL, c.FrontendURL, c.Transport = backend.URL, backend.URL, transport
 		})
+		jane, err := r.auth.VerifyToken(t.Context(), r.jane.Token())
+		if err != nil {
+			t.Fatal(err)
+		}
 		_, err1 := auth.VerifyToken(t.Context(), r.jane.Token())
-		_, err2 := auth.GetToken(t.Context(), clerkauth.Auth{UserID: "user_1", SessionID: "sess_1"}, "")
+		_, err2 := auth.GetToken(t.Context(), jane, "")
 		_, err3 := user.NewClient(auth.ClerkConfig()).Get(t.Context(), "user_1")
 		_, err4 := user.NewClient(auth.ClerkConfig()).Create(t.Context(), &user.CreateParams{})
 		if err1 == nil || err2 == nil || err3 == nil || err4 == nil || asked.Load() != 4 || reached.Load() != 0 {

@@ -208,7 +208,7 @@ func drive(t *testing.T, out *captured, auth *clerkauth.Authenticator, token str
 	out.error(err)
 	_, err = clerkauth.ClaimsAs[struct{ Email, Metadata int }](who)
 	out.error(err)
-	if !who.SignedIn() { // the Backend API does not care
+	if !who.SignedIn() {
 		who = clerkauth.Auth{UserID: "user_" + mark, SessionID: "sess_" + mark}
 	}
 	_, err = auth.GetToken(t.Context(), who, "")
@@ -244,8 +244,16 @@ func driveNew(out *captured, r *rig) {
 	config.SecretKey = clerkauth.Secret{}
 	auth, err := clerkauth.New(config)
 	out.error(err)
-	_, err = auth.GetToken(context.Background(), clerkauth.Auth{UserID: "user_1", SessionID: "sess_1"}, "")
+	who, err := auth.VerifyToken(context.Background(), r.jane.Token())
 	out.error(err)
+	_, err = auth.GetToken(context.Background(), who, "")
+	out.error(err)
+	_, err = r.auth.GetToken(context.Background(), who, "a template of nobody")
+	out.error(err)
+	r.srv.Fail(clerkauthtest.Backend, 503)
+	_, err = r.auth.GetToken(context.Background(), who, "")
+	out.error(err)
+	r.srv.Heal(clerkauthtest.Backend)
 }
 
 // scan looks for what must not be there, as it is and in the forms that it is

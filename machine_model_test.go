@@ -68,7 +68,7 @@ func randomLeaf(r *rand.Rand, of clerkauth.TokenType) model {
 		{clerkauth.SignedIn, func(c caller) bool { return c.kind == clerkauth.SessionToken }, nil, false},
 		{clerkauth.Role("admin"), func(c caller) bool { return c.admin }, nil, false},
 		{clerkauth.Public, func(caller) bool { return true }, nil, true},
-		{clerkauth.CheckFunc("kind", func(who clerkauth.Auth) bool { return who.TokenType != "" }), func(c caller) bool {
+		{clerkauth.CheckFunc("kind", holding(func(who clerkauth.Auth) bool { return who.TokenType != "" })), func(c caller) bool {
 			if of != "" {
 				return c.kind == of
 			}

@@ -248,7 +248,7 @@ func TestMachineIdentity(t *testing.T) {
 func TestTokenAccess(t *testing.T) {
 	r := newMachineRig(t)
 	write := clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:write"))
-	owns := clerkauth.CheckFunc("owner", func(who clerkauth.Auth) bool { return who.UserID == r.user.ID })
+	owns := clerkauth.CheckFunc("owner", holding(func(who clerkauth.Auth) bool { return who.UserID == r.user.ID }))
 	acmeKey := r.srv.APIKey(r.srv.CreateOrganization("acme"), "reports:write")
 	weak := r.srv.APIKey(r.user, "reports:writes", "Reports:Write", "reports")
 	jane := r.jane.Token()
@@ -417,7 +417,7 @@ func TestMachinesAndWhatIsHidden(t *testing.T) {
 	}
 	before := r.srv.Requests(clerkauthtest.TokenVerify)
 	got := ask(guard, bearer("ak_first"), func(req *http.Request) { req.Method = http.MethodConnect })
-	if got.status != 400 || r.srv.Requests(clerkauthtest.TokenVerify) != before {
+	if got.status != 404 || r.srv.Requests(clerkauthtest.TokenVerify) != before {
 		t.Error(got)
 	}
 }

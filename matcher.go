@@ -114,6 +114,11 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			found, err := table.Lookup(r.Method, r.Host, r.URL)
 			if err != nil {
+				if a.core.hide && r.Method == http.MethodConnect {
+					state := a.Authenticate(r)
+					a.core.hideFrom(w, r, &state)
+					return
+				}
 				a.core.refuse(w, r, &State{}, newError(ErrRequestTarget, nil), nil)
 				return
 			}

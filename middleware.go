@@ -58,6 +58,7 @@ type core struct {
 	// How to answer.
 	pages        pages
 	hide         bool
+	notFound     http.Handler
 	errorHandler func(http.ResponseWriter, *http.Request, *Error)
 	log          *slog.Logger
 	now          func() time.Time
@@ -80,16 +81,20 @@ type State struct {
 	// wants to be known.
 	bad    bool
 	bearer bool // there is a bearer credential: this is a program, not a page
-	// machine is the credential of a machine, not verified, until a route takes its
-	// kind.
-	machine *waiting
-	// verified tells that such a route was met.
-	verified bool
+	// machine is the credential of a machine. It waits for a route that takes its
+	// kind; on all others its bearer is anonymous.
+	machine *machineCredential
 }
 
-// waiting is a credential behind one pointer more, because fmt follows the first
-// where a verb does not fit.
-type waiting struct{ *unverified }
+// machineCredential is a machine's credential, and what came of verifying it. It
+// does not change. The credential is behind one pointer more, because fmt follows
+// the first where a verb does not fit.
+type machineCredential struct {
+	*unverified
+	verified bool
+	who      Auth
+	err      *Error
+}
 
 // Auth returns who is calling; the zero Auth for who is not signed in.
 func (s State) Auth() Auth { return s.who }
@@ -117,9 +122,50 @@ type identity struct {
 	context.Context
 	state State
 	by    *core
+	of    *authorization // the credential that state is about
 
 	sdkOnce sync.Once
 	sdk     *clerk.SessionClaims
+}
+
+// authorization is the Authorization header of a request: an identity belongs to a
+// credential, and is not believed beside another one. The line is behind two
+// pointers, so that fmt does not print it.
+type authorization struct {
+	lines int
+	line  *string // the first
+}
+
+// identify returns an identity for r, in one piece of memory.
+func (a *core) identify(r *http.Request, state *State) *identity {
+	all := &struct {
+		identity
+		of   authorization
+		line string
+	}{identity: identity{Context: r.Context(), state: *state, by: a}}
+	lines := r.Header["Authorization"]
+	if len(lines) > 0 {
+		all.line = lines[0]
+	}
+	all.of = authorization{len(lines), &all.line}
+	all.identity.of = &all.of
+	return &all.identity
+}
+
+// is reports whether r carries the credential of c. Of two lines, which are refused
+// in any case, it is not told which one was meant.
+func (c *identity) is(r *http.Request) bool {
+	lines := r.Header["Authorization"]
+	return len(lines) == c.of.lines && (len(lines) == 0 || len(lines) == 1 && lines[0] == *c.of.line)
+}
+
+// identityOf returns the identity that a gave to r, nil if it gave none, or to a
+// request with another credential.
+func (a *core) identityOf(r *http.Request) *identity {
+	if id, ok := r.Context().Value(identityKey{}).(*identity); ok && id.by == a && id.is(r) {
+		return id
+	}
+	return nil
 }
 
 // Value finds the identity itself, and the session claims that handlers written
@@ -137,10 +183,10 @@ func (c *identity) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// Authenticate tells who sent r, and writes nothing. Inside of [Authenticator.Handler]
-// or a guard it returns what they found.
+// Authenticate returns who sent r, and writes nothing. Inside of [Authenticator.Handler]
+// or a guard it returns what they found, if r carries the same credential.
 func (a *Authenticator) Authenticate(r *http.Request) State {
-	if id, ok := r.Context().Value(identityKey{}).(*identity); ok && id.by == a.core {
+	if id := a.core.identityOf(r); id != nil {
 		return id.state
 	}
 	return a.core.authenticate(r)
@@ -182,7 +228,7 @@ func (a *core) authenticate(r *http.Request) State {
 		s := otherType()
 		if a.accept.has(u.kind) {
 			own := u // so that session tokens need not be on the heap
-			s.machine = &waiting{&own}
+			s.machine = &machineCredential{unverified: &own}
 		}
 		return s
 	case !a.accept.has(kindSession):
@@ -201,24 +247,41 @@ func (a *core) authenticate(r *http.Request) State {
 	return badToken(verr)
 }
 
-// otherType is the State of who presents a credential of a kind that is not, or not
-// yet, of use. He is nobody.
+// errOtherType is the error of the bearer of a credential of another kind.
+var errOtherType = newError(ErrTokenType, nil)
+
+// otherType is the State of the bearer of a credential of a kind that is not, or not
+// yet, of use: an anonymous caller.
 func otherType() State {
-	err := newError(ErrTokenType, nil)
-	return State{who: Auth{err: err}, err: err, bearer: true}
+	return State{who: Auth{err: errOtherType}, err: errOtherType, bearer: true}
 }
 
-// admit verifies the machine credential in s, for a route that takes its kind.
-func (a *core) admit(ctx context.Context, s *State) {
+// choose makes s what a route is to decide about that takes credentials of the given
+// kinds: the machine whose credential is in s, verified if it was not yet, or an
+// anonymous caller, whatever a route around this one has taken it for.
+func (a *core) choose(ctx context.Context, s *State, takes kinds) {
 	credential := s.machine
-	who, err := a.verifyMachine(ctx, credential.unverified)
-	if err == nil {
-		*s = State{who: who, bearer: true}
-	} else {
-		*s = badToken(err)
-		s.bad = !errors.Is(err, ErrUnavailable)
+	switch {
+	case credential == nil:
+		return
+	case !takes.has(credential.kind):
+		*s = otherType()
+		s.machine = credential
+		return
+	case !credential.verified:
+		who, err := a.verifyMachine(ctx, credential.unverified)
+		credential = &machineCredential{unverified: credential.unverified, verified: true, who: who}
+		if err != nil {
+			credential.err = badToken(err).err
+		}
 	}
-	s.machine, s.verified = credential, true
+	if credential.err == nil {
+		*s = State{who: credential.who, bearer: true}
+	} else {
+		*s = badToken(credential.err)
+		s.bad = !errors.Is(credential.err, ErrUnavailable)
+	}
+	s.machine = credential
 }
 
 func badToken(err error) State {
@@ -340,10 +403,8 @@ func (a *Authenticator) pass(w http.ResponseWriter, r *http.Request, access Acce
 	state := a.Authenticate(r)
 	err := a.core.decide(&state, access, r)
 	if err != nil && a.core.hides(err, access) {
-		if framework, ok := w.(notFounder); ok {
-			framework.NotFound()
-			return
-		}
+		a.core.hideFrom(w, r, &state)
+		return
 	}
 	state.write(w.Header())
 	if err != nil {
@@ -356,8 +417,8 @@ func (a *Authenticator) pass(w http.ResponseWriter, r *http.Request, access Acce
 // Check asks the question of [Authenticator.Require] about r and writes nothing:
 // for frameworks whose handlers are no http.Handlers. If r may pass it returns a
 // context of r in which [FromContext] finds the caller. Otherwise it returns the
-// context of r and an *[Error]; an Access that nobody could ever meet refuses
-// everybody.
+// context of r and an *[Error], whose Status is 404 if [Config.HideUnauthorized] hides
+// it; an Access that nobody could ever meet refuses everybody.
 func (a *Authenticator) Check(r *http.Request, demands ...Access) (context.Context, error) {
 	access := required(demands)
 	if possible(access) != nil {
@@ -366,7 +427,9 @@ func (a *Authenticator) Check(r *http.Request, demands ...Access) (context.Conte
 	state := a.Authenticate(r)
 	if err := a.core.decide(&state, access, r); err != nil {
 		refusal := *err
-		if challenges(err) {
+		if a.core.hides(err, access) {
+			refusal.Status = http.StatusNotFound
+		} else if challenges(err) {
 			refusal.challenge = challenge(err, resourceOf(r), asked(access))
 		}
 		return r.Context(), &refusal
@@ -374,8 +437,9 @@ func (a *Authenticator) Check(r *http.Request, demands ...Access) (context.Conte
 	return a.core.with(r, &state).Context(), nil
 }
 
-// decide tells why access is refused, nil if it is not. A machine's credential in s is
-// verified first, if access has a use for it. Every guard asks it.
+// decide tells why access is refused, nil if it is not. Afterwards s is what it was
+// decided about: a machine's credential is verified first if access has a use for it,
+// and its bearer is anonymous if not. Every guard asks it.
 func (a *core) decide(s *State, access Access, r *http.Request) *Error {
 	if r.Method == http.MethodConnect {
 		// http.ServeMux does not clean its target, and what a wildcard of its
@@ -383,13 +447,7 @@ func (a *core) decide(s *State, access Access, r *http.Request) *Error {
 		return newError(ErrRequestTarget, nil)
 	}
 	if s.machine != nil {
-		switch useful := a.takes(access).has(s.machine.kind); {
-		case useful && !s.verified:
-			a.admit(r.Context(), s)
-		case !useful && s.verified: // a guard around this one had a use for it
-			nobody := otherType()
-			s = &nobody
-		}
+		a.choose(r.Context(), s, a.takes(access))
 	}
 	if s.who.machine() {
 		if err := a.judgeAudience(s, access, r); err != nil {
@@ -407,7 +465,11 @@ func (a *core) ask(s *State, access Access, r *http.Request) *Error {
 	if s.bad {
 		return s.err
 	}
-	switch v := access.check(query{who: s.who, request: r, log: a.log}); v.outcome {
+	v, failed := examine(r.Context(), a.log, access, query{who: s.who, request: r})
+	if failed != nil {
+		return newError(ErrUnavailable, checkError{failed})
+	}
+	switch v.outcome {
 	case allowed:
 		return nil
 	case stale:
@@ -439,11 +501,18 @@ func (a *core) ask(s *State, access Access, r *http.Request) *Error {
 // no place there, unless somebody else's identity has to be hidden.
 func (a *core) with(r *http.Request, state *State) *http.Request {
 	ctx := r.Context()
-	id, known := ctx.Value(identityKey{}).(*identity)
-	if known && id.by == a && id.state.verified == state.verified || !known && state.err == errMissing && ctx.Value(sdkClaimsKey) == nil {
+	if id := a.identityOf(r); id != nil && id.state.same(state) {
 		return r
 	}
-	return r.WithContext(&identity{Context: ctx, state: *state, by: a})
+	if state.err == errMissing && ctx.Value(identityKey{}) == nil && ctx.Value(sdkClaimsKey) == nil {
+		return r
+	}
+	return r.WithContext(a.identify(r, state))
+}
+
+// same reports whether s and other were decided about as one caller.
+func (s *State) same(other *State) bool {
+	return s.who.proof == other.who.proof && s.err == other.err && s.machine == other.machine
 }
 
 // write adds the headers of s to a response, each once.

@@ -104,21 +104,29 @@ func (m *ServeMux) HandleFunc(pattern string, access Access, h func(http.Respons
 // answer. CONNECT is refused with 400.
 func (m *ServeMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h, _ := m.mux.Handler(r)
-	if _, ours := h.(muxHandler); ours {
+	if _, ours := h.(muxHandler); ours && !(m.auth.core.hide && r.Method == http.MethodConnect) {
 		m.mux.ServeHTTP(w, r)
 		return
 	}
-	if m.auth.core.hide {
-		// What is not there must look like what is hidden.
-		w.Header().Set("Cache-Control", "no-store")
-		new(State).write(w.Header())
-	}
 	kinds, below := m.belowGuarded(r)
+	if m.auth.core.hide && (r.Method == http.MethodConnect || below || isNotFound(h)) {
+		// What is not there must look like what is hidden, to everybody.
+		state := m.auth.Authenticate(r)
+		m.auth.core.hideFrom(w, r, &state)
+		return
+	}
 	if r.Method != http.MethodConnect && !below {
 		m.mux.ServeHTTP(w, r)
 		return
 	}
 	m.auth.pass(w, r, somebody(kinds), m.mux)
+}
+
+// isNotFound reports whether h is what [http.ServeMux] answers with where there is no
+// pattern at all.
+func isNotFound(h http.Handler) bool {
+	f, ok := h.(http.HandlerFunc)
+	return ok && reflect.ValueOf(f).Pointer() == reflect.ValueOf(http.NotFound).Pointer()
 }
 
 // belowGuarded tells whether r, in any way that its path can be read, is for

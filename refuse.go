@@ -24,9 +24,6 @@ func (a *core) refuse(w http.ResponseWriter, r *http.Request, state *State, why 
 		http.Redirect(w, r, a.signInURL(r, err.Reason), http.StatusTemporaryRedirect) //nolint:gosec // the target is ours; r is in its query alone
 		return
 	}
-	if a.hides(err, access) {
-		err.Status = http.StatusNotFound
-	}
 	switch {
 	case challenges(err):
 		h.Set("WWW-Authenticate", challenge(err, resourceOf(r), asked(access)))
@@ -39,12 +36,9 @@ func (a *core) refuse(w http.ResponseWriter, r *http.Request, state *State, why 
 		own.begin()
 		return
 	}
-	switch {
-	case err.Status == http.StatusNotFound:
-		http.NotFound(w, r)
-	case err.Reason == ErrReverification:
+	if err.Reason == ErrReverification {
 		writeJSON(w, err.Status, "application/json", reverificationBody(err.reverify))
-	default:
+	} else {
 		writeJSON(w, err.Status, "application/problem+json", problem{
 			Type: "about:blank", Title: http.StatusText(err.Status), Status: err.Status,
 			Detail: details[err.Reason], Reason: string(err.Reason),
@@ -55,13 +49,34 @@ func (a *core) refuse(w http.ResponseWriter, r *http.Request, state *State, why 
 // hides reports whether a refusal by a guard for access must not be told from a path
 // where nothing is.
 func (a *core) hides(err *Error, access Access) bool {
-	return a.hide && access != nil && !open(access) && (err.Status == http.StatusUnauthorized || err.Reason == ErrForbidden || err.Reason == ErrScope)
+	if !a.hide || open(access) {
+		return false
+	}
+	switch err.Reason.kind() {
+	case ErrUnauthenticated, ErrRequestTarget:
+		return true
+	default:
+		return err.Reason == ErrForbidden || err.Reason == ErrScope
+	}
 }
 
 // notFounder is a ResponseWriter whose framework has a not-found answer of its own.
-// Hidden refusals are left to it, before anything of ours is written: no header, no
-// redirect, no ErrorHandler.
+// Hidden refusals are left to it, before anything of ours is written.
 type notFounder interface{ NotFound() }
+
+// hideFrom answers as if nothing were there. Nothing is written that a path where
+// nothing is would not get from a public route.
+func (a *core) hideFrom(w http.ResponseWriter, r *http.Request, s *State) {
+	if framework, ok := w.(notFounder); ok {
+		framework.NotFound()
+		return
+	}
+	a.choose(r.Context(), s, kindSession.set()) // as on a public route
+	s.write(w.Header())
+	own := &refusalWriter{ResponseWriter: w, status: http.StatusNotFound}
+	a.notFound.ServeHTTP(own, a.with(r, s))
+	own.begin()
+}
 
 // refusalWriter is what an ErrorHandler writes to. One that does not say which
 // status it wants, or writes nothing, must not make a 200 of a refusal.

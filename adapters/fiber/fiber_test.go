@@ -119,7 +119,7 @@ func TestRequestIsAsInNetHTTP(t *testing.T) {
 		fmt.Fprint(w, dump(r))
 	}
 	auth := adaptertest.NewAuth(t, config)
-	nobody := clerkauth.CheckFunc("nobody", func(clerkauth.Auth) bool { return false })
+	nobody := clerkauth.CheckFunc("nobody", func(context.Context, clerkauth.Auth) (bool, error) { return false, nil })
 	netHTTP := httptest.NewServer(auth.Require(nobody).Func(func(http.ResponseWriter, *http.Request) {}))
 	defer netHTTP.Close()
 	for name, config := range map[string]fiber.Config{

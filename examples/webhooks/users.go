@@ -101,17 +101,16 @@ func (u users) endSession(ctx context.Context, e *event.Event[event.Session]) er
 	return u.db.exec(ctx, "INSERT INTO ended_sessions (id, ended_at) VALUES ($1, $2) ON CONFLICT DO NOTHING", e.Data.ID, now.Unix())
 }
 
-// sessionLives is for clerkauth.CheckFunc: it lets nobody in whose session was
-// ended, although the tokens of it are good for a minute more. The database knows,
-// because a delivery reaches one process alone. If it does not answer, nobody is let
-// in.
-func (u users) sessionLives(who clerkauth.Auth) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+// sessionLives is for clerkauth.CheckFunc: it refuses sessions that were ended,
+// although their tokens are good for a minute more. The database knows, because a
+// delivery reaches one process alone. While it does not answer, callers get 503.
+func (u users) sessionLives(ctx context.Context, who clerkauth.Auth) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	ended := false
 	err := u.db.query(ctx, func(func(...any) error) error {
 		ended = true
 		return nil
 	}, "SELECT 1 FROM ended_sessions WHERE id = $1", who.SessionID)
-	return err == nil && !ended
+	return !ended, err
 }
