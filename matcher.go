@@ -3,8 +3,10 @@ package clerkauth
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/clerkauth/clerkauth/internal/route"
@@ -103,13 +105,14 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 		wrong = append(wrong, err)
 	} else if page, err := url.Parse(a.core.pages.signIn); err == nil && page.Host == "" && page.Path != "" {
 		// Who is sent there would be sent there again.
-		if found, err := table.Lookup(http.MethodGet, "", page); err != nil || !route.Open(found) {
+		if found, err := table.Lookup(http.MethodGet, hostOf(a.core.pages.origin), page); err != nil || !route.Open(found) {
 			wrong.add("SignInURL "+page.Path, errors.New("the rules guard it: make it Public"))
 		}
 	}
 	if err := errors.Join(wrong...); err != nil {
 		return nil, fmt.Errorf("clerkauth: rules: %w", err)
 	}
+	a.core.warnOfPorts(table)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			found, err := table.Lookup(r.Method, r.Host, r.URL)
@@ -130,6 +133,26 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 	}, nil
 }
 
+// warnOfPorts logs open rules that name a host without the port that an origin of
+// ours has: they open nothing there.
+func (a *core) warnOfPorts(table *route.Table[Access]) {
+	hosts := []string{hostOf(a.pages.origin)}
+	for _, party := range a.parties.list {
+		hosts = append(hosts, hostOf(party))
+	}
+	better := table.MissingPorts(hosts)
+	for _, rule := range slices.Sorted(maps.Keys(better)) {
+		a.log.Warn("clerkauth: a rule that opens a host without its port opens no request whose Host has one: write the port",
+			"rule", rule, "write", better[rule])
+	}
+}
+
+// hostOf returns the host of an origin, with its port if it has one.
+func hostOf(origin string) string {
+	_, host, _ := strings.Cut(origin, "://")
+	return host
+}
+
 // prefixes are the first segments of patterns, up to the first wildcard, and the
 // kinds of machines that are asked for below them.
 type prefixes struct {
@@ -145,7 +168,7 @@ func (p *prefixes) add(pattern string, asked kinds) {
 	if decoded, err := url.PathUnescape(path); err == nil {
 		path = decoded
 	}
-	path = strings.ToLower(strings.TrimRight(path, "/"))
+	path = route.Fold(strings.TrimRight(path, "/"))
 	p.kinds[path] |= asked
 	p.longest = max(p.longest, len(path))
 }
@@ -153,7 +176,7 @@ func (p *prefixes) add(pattern string, asked kinds) {
 // holds tells whether a path is below one of the prefixes, and which kinds of
 // machines are asked for below those.
 func (p *prefixes) holds(path string) (all kinds, below bool) {
-	path = strings.ToLower(path)
+	path = route.Fold(path)
 	for i := 0; i <= min(len(path), p.longest); i++ {
 		if i == len(path) || path[i] == '/' {
 			some, ok := p.kinds[path[:i]]

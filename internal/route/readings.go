@@ -44,6 +44,15 @@ func Readings(u *url.URL) ([]string, error) {
 	return closed(s)
 }
 
+// Refuse reports why a request is refused before any rule is looked at: its
+// target is no path, or names another host than host. The error is a *[Refusal].
+func Refuse(method, host string, u *url.URL) error {
+	if err := refuse(method, u); err != nil {
+		return err
+	}
+	return checkHosts(host, u)
+}
+
 // refuse reports why a method or target is no request for a path.
 func refuse(method string, u *url.URL) error {
 	switch {
@@ -115,6 +124,7 @@ var steps = [...]func(string) string{
 	clean,
 	goClean,
 	collapse,
+	dropEmpty,
 	func(s string) string { return strings.ReplaceAll(s, `\`, "/") }, // Windows, browsers
 	func(s string) string { return eachSegment(s, stripParameters) }, // servlet containers
 	func(s string) string { return eachSegment(s, stripDots) },       // Windows
@@ -228,6 +238,64 @@ func collapse(s string) string {
 		s = strings.ReplaceAll(s, "//", "/")
 	}
 	return s
+}
+
+// dropEmpty removes all before an empty segment: some routers take what is behind
+// it for the whole path.
+func dropEmpty(s string) string {
+	if i := strings.Index(s, "//"); i >= 0 {
+		return s[i+1:]
+	}
+	return s
+}
+
+// maxTails is how many ends of a path with an empty segment are looked at. A route
+// of more wildcards is nothing that people write.
+const maxTails = 16
+
+// tails returns the ends of a path that has an empty segment: some routers take
+// as many of its last segments as a route has wildcards for those, and nothing
+// of what is before them counts. Rules that guard are looked up for each.
+func tails(s string) []string {
+	if !strings.Contains(s, "//") {
+		return nil
+	}
+	var list []string
+	for i := len(s) - 1; i > 0 && len(list) < maxTails; i-- {
+		if s[i] == '/' {
+			list = append(list, s[i:])
+		}
+	}
+	return list
+}
+
+// extension returns where the last name of a path is to be cut to be without an
+// extension, at its last and at its first dot, and what comes behind it then: a
+// slash, if the path ends in one. 0 is nowhere. Some routers drop what is behind
+// a dot, so rules that guard are looked up without it.
+func extension(s string) (cuts [2]int, end string) {
+	name := strings.TrimSuffix(s, "/")
+	end = s[len(name):]
+	start := strings.LastIndexByte(name, '/') + 1
+	first := strings.IndexByte(name[start:], '.')
+	if first < 0 {
+		return cuts, end
+	}
+	// What is left may end in more of what stripDots cuts off.
+	trim := func(i int) int { return max(start, len(strings.TrimRight(name[:i], ". "))) }
+	cuts[0], cuts[1] = trim(strings.LastIndexByte(name, '.')), trim(start+first)
+	if cuts[0] == cuts[1] {
+		cuts[1] = 0
+	}
+	return cuts, end
+}
+
+// without appends s, cut there, to b.
+func without(b []byte, s string, cut int, end string) []byte {
+	if b = append(b, s[:cut]...); s[cut-1] == '/' {
+		return b // nothing is left of the name, and its slash is that of the end
+	}
+	return append(b, end...)
 }
 
 func eachSegment(s string, f func(string) string) string {
