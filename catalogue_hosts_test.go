@@ -401,6 +401,8 @@ func extensions(t *testing.T) {
 		"/favicon.ico":      clerkauth.Public,
 		"/docs/{page}":      clerkauth.Role("org:owner"),
 		"/docs/:page.html":  clerkauth.Public,
+		"/file":             clerkauth.Role("org:owner"),
+		"/file.:ext":        clerkauth.Public,
 		"/assets/{rest...}": clerkauth.Public,
 		"/assets/app":       clerkauth.Role("org:owner"),
 	})
@@ -415,7 +417,7 @@ func extensions(t *testing.T) {
 		"/robots.txt": 204, "/favicon.ico": 204, "/docs/intro.html": 204, "/assets/main.min.js": 204, "/assets/app.d/x.js": 204, "/assets/css/app.css": 204,
 		"/robots.json": 403, "/favicon.png": 403, "/docs/intro.txt": 403,
 		// A rule in between that names no extension opens no guarded name.
-		"/assets/app.min.js": 403,
+		"/assets/app.min.js": 403, "/file.js": 403,
 	} {
 		if got := g.ask("example.com", path, true); got != want {
 			t.Errorf("%s: %d, want %d", path, got, want)
@@ -438,13 +440,15 @@ func emptySegments(t *testing.T) {
 		"/admin/users":       clerkauth.Role("org:owner"),
 		"/x/{a}/{b}/{c}":     clerkauth.Role("org:owner"),
 		"/secret/{a}/{b...}": clerkauth.Role("org:owner"),
+		"/orgs/acme/{user}":  clerkauth.Role("org:owner"),
+		"/teams/{team}":      clerkauth.Role("org:owner"),
 	})
 	for path, want := range map[string]int{
 		// A router of /:a/:b takes the last two segments, or some of those in
 		// front of the empty one.
 		"/public//x/admin/users": 403, "/public//admin/users": 403, "/public//x/y/z/admin/users": 403, "/public//x/admin/users/": 403, "/public//x/ADMIN/users": 403,
 		"//x/admin/users": 403, "/public/%2Fx/admin/users": 403, "/public%2F%2Fx/admin/users": 403, `/public/%5Cx/admin/users`: 403, "/public/.//x/admin/users": 403,
-		"/q/x/a//c": 403, "/public/y//secret/1/2": 403,
+		"/q/x/a//c": 403, "/orgs/other//x/acme/1": 403, "/teams//x/y": 403, "/public/y//secret/1/2": 403,
 		"/public/x/admin/users": 204, "/public//y": 204, "/public/x//": 204,
 	} {
 		if got := g.ask("example.com", path, true); got != want {

@@ -157,7 +157,7 @@ func cutMount(path, mount string) (string, bool) {
 }
 
 // read appends the rules for one reading of the path, and the guarding ones for
-// what some routers serve by it: see extension and tails.
+// what some routers serve by it: see extension and shortened.
 func (ix *index) read(q *query, path string, ids []int32) []int32 {
 	var room [16]hit
 	var text [128]byte
@@ -178,13 +178,13 @@ func (ix *index) readMore(q *query, path string, hits []hit, ids []int32) []int3
 		}
 		var room [16]hit
 		there := ix.find(q, without(text[:0], path, cut, end), room[:0])
-		if !ix.byName(q, hits, there) {
+		if !ix.byName(q, path, cut, hits, there) {
 			ids = ix.addGuards(q, there, hits, ids)
 		}
 	}
-	for _, tail := range tails(path) {
+	for _, short := range shortened(path) {
 		var room [16]hit
-		ids = ix.addGuards(q, ix.find(q, append(text[:0], tail...), room[:0]), nil, ids)
+		ids = ix.addGuards(q, ix.find(q, append(text[:0], short...), room[:0]), nil, ids)
 	}
 	return ids
 }
@@ -201,12 +201,15 @@ func (ix *index) addGuards(q *query, hits, known []hit, ids []int32) []int32 {
 	return ids
 }
 
-// byName reports whether a path is opened by a rule that does not match it without
-// its extension, so that the rule means this very name: /robots.txt.
-func (ix *index) byName(q *query, hits, without []hit) bool {
+// byName reports whether a path is opened by a rule that matches it neither
+// without its extension nor with any other, so that the rule means this very name:
+// /robots.txt.
+func (ix *index) byName(q *query, path string, cut int, hits, without []hit) bool {
 	for _, h := range hits {
 		if ix.open[h.id] && ix.takes(q, h.id) && !matches(without, h.id) && !ix.beaten(q, h, hits) {
-			return true
+			var room [16]hit
+			other := ix.find(q, append([]byte(path[:cut]), ".\U000FFFFD"...), room[:0])
+			return !matches(other, h.id)
 		}
 	}
 	return false

@@ -62,8 +62,8 @@ func (m *Matcher) Any(method, host string, u *url.URL) (bool, error) {
 		if m.some(path, method, &q, emptySegment) {
 			return true, nil
 		}
-		for _, tail := range tails(path) {
-			if m.some(tail, method, &q, emptySegment) {
+		for _, short := range shortened(path) {
+			if m.some(short, method, &q, emptySegment) {
 				return true, nil
 			}
 		}

@@ -249,21 +249,34 @@ func dropEmpty(s string) string {
 	return s
 }
 
-// maxTails is how many ends of a path with an empty segment are looked at. A route
-// of more wildcards is nothing that people write.
-const maxTails = 16
+// maxShort is how many segments of either end of a path with an empty segment are
+// looked at. A route of more is nothing that people write.
+const maxShort = 16
 
-// tails returns the ends of a path that has an empty segment: some routers take
-// as many of its last segments as a route has wildcards for those, and nothing
-// of what is before them counts. Rules that guard are looked up for each.
-func tails(s string) []string {
-	if !strings.Contains(s, "//") {
+// shortened returns what some routers serve for a path that has an empty segment:
+// a wildcard that meets it ends the match, and wildcards get the last segments of
+// the path, whatever is in between. Rules that guard are looked up for what is in
+// front of the empty segment, for every end of the path, and for the beginning
+// and the end that are together as long as the match.
+func shortened(s string) []string {
+	empty := strings.Index(s, "//")
+	if empty < 0 {
 		return nil
 	}
-	var list []string
-	for i := len(s) - 1; i > 0 && len(list) < maxTails; i-- {
+	var ends []string // ends[i] has i+1 segments
+	for i := len(s) - 1; i > 0 && len(ends) < maxShort; i-- {
 		if s[i] == '/' {
-			list = append(list, s[i:])
+			ends = append(ends, s[i:])
+		}
+	}
+	list := append(ends, s[:empty+1])
+	front := strings.Count(s[:empty], "/") // segments before the empty one
+	for i, n := 1, 1; i <= empty && n <= maxShort; i++ {
+		if s[i] == '/' {
+			if rest := front + 1 - n; rest <= len(ends) {
+				list = append(list, s[:i]+ends[rest-1])
+			}
+			n++
 		}
 	}
 	return list
