@@ -149,7 +149,9 @@ var pathRows = map[int]func(*testing.T){
 			if _, err := a.Protect(clerkauth.Rules{pattern: clerkauth.SignedIn}); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", pattern)) {
 				t.Errorf("rule %q: %v", pattern, err)
 			}
-			if _, err := clerkauth.NewMatcher(pattern); err == nil {
+			// A matcher takes createRouteMatcher's place, where a slash at the end is
+			// a part of the path.
+			if _, err := clerkauth.NewMatcher(pattern); err == nil && !strings.HasSuffix(pattern, "/") {
 				t.Errorf("matcher %q was accepted", pattern)
 			}
 		}

@@ -244,7 +244,8 @@ func driveNew(out *captured, r *rig) {
 	config.SecretKey = clerkauth.Secret{}
 	auth, err := clerkauth.New(config)
 	out.error(err)
-	who, err := auth.VerifyToken(context.Background(), r.jane.Token())
+	r.srv.Heal(clerkauthtest.Backend | clerkauthtest.Frontend)
+	who, err := auth.VerifyToken(context.Background(), r.jane.Token(clerkauthtest.WithKeyID(mark+"_kid")))
 	out.error(err)
 	_, err = auth.GetToken(context.Background(), who, "")
 	out.error(err)

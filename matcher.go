@@ -3,20 +3,26 @@ package clerkauth
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/clerkauth/clerkauth/internal/route"
 )
 
-// Matcher tells whether a request's path matches one of a list of patterns, in
-// the grammar of [http.ServeMux] or of Clerk's createRouteMatcher; see [Rules]
-// for both. On ordinary paths it answers as that one does. It does not change,
-// and is safe for concurrent use.
+// Matcher reports whether a request's path matches one of a list of patterns, in
+// the grammar of [http.ServeMux] or of Clerk's createRouteMatcher; see [Rules] for
+// both. On ordinary paths it answers as that one does: a pattern that ends in / is
+// for this path alone, and a path is matched with its extension, so that a guard
+// for /admin is none for /admin.json. It does not change, and is safe for
+// concurrent use.
 //
-// A path can be read in more than one way: encoded or not, cleaned or not. Any
-// and All say which of them count.
+// A path can be read in more than one way: encoded or not, cleaned or not; and so
+// can a host, for patterns that name one: with its port or without, in other case,
+// with a dot at its end. Any and All say which of the readings count, and what a
+// Matcher does not see is what [Authenticator.Protect] does not see.
 type Matcher struct{ routes *route.Matcher }
 
 // NewMatcher returns a Matcher, or every mistake in patterns joined in one error.
@@ -28,15 +34,17 @@ func NewMatcher(patterns ...string) (*Matcher, error) {
 	return &Matcher{m}, nil
 }
 
-// Any tells whether some reading of the path of r matches, in either case of
-// letters. Guard with it: it is also true for requests that name no path.
+// Any reports whether some reading of the path and host of r matches, in either
+// case of letters. Guard with it: whatever All matches, Any does, and it is also
+// true for requests that [Authenticator.Protect] refuses with 400.
 func (m *Matcher) Any(r *http.Request) bool {
 	matched, err := m.routes.Any(r.Method, r.Host, r.URL)
 	return matched || err != nil
 }
 
-// All tells whether every reading of the path of r matches, exactly. Open with
-// it: it is false for requests that name no path.
+// All reports whether every reading of the path and host of r matches, exactly.
+// Open with it: it is false for requests that [Authenticator.Protect] refuses with
+// 400, and for a Host with a port where the pattern names it without.
 func (m *Matcher) All(r *http.Request) bool {
 	matched, err := m.routes.All(r.Method, r.Host, r.URL)
 	return matched && err == nil
@@ -45,10 +53,21 @@ func (m *Matcher) All(r *http.Request) bool {
 // Rules says who may call which paths. What no rule is about is for [SignedIn].
 //
 // A pattern is one of [http.ServeMux] ("POST /api/{name}", "/files/{rest...}",
-// "/{$}"), or, if it holds one of the characters ( : *, one of Clerk's
+// "/{$}"), or, if its path holds one of the characters ( : *, one of Clerk's
 // ("/dashboard(.*)", "/orgs/:slug", "/docs/:path*"). The most specific rule
 // counts. A GET rule is for HEAD, too; a method that no rule about a path is for
 // has to meet all of them.
+//
+// A pattern may name a host, with its port where that is not its scheme's own:
+// "www.example.com/{rest...}", "localhost:8080/{$}", "[::1]:8080/{$}". Without a
+// port, a rule that guards is for every port, and a Public one for none: it opens
+// no request whose Host has one.
+//
+// Rules that guard match letters in either case (simple folding, as
+// [strings.EqualFold]), one slash more or less at the end, and a last segment
+// without what is behind one of its dots: /admin/users is also /Admin/users/ and
+// /admin/users.json. A Public rule opens what it says and nothing else. One that
+// names an extension, /robots.txt, stays open whatever guards /robots.
 type Rules map[string]Access
 
 // ProtectOption says more about how rules are meant.
@@ -65,16 +84,25 @@ func Mount(prefix string) ProtectOption {
 // Protect returns a middleware that guards a router of any kind by rules. It
 // identifies callers as [Authenticator.Handler] does.
 //
-// Routers, and handlers behind them, read paths in different ways, so every
-// reading of a path is looked up, and a caller has to meet the rules of all of
-// them: a path is public only if it is so however it is read. Of a request, only
-// the method and the target count, and the host for patterns that name one;
-// never a query or another header. Requests that name no path, or none that two
-// programs would agree on, are refused with 400.
+// Routers, and handlers behind them, read paths and hosts in different ways, so
+// every reading is looked up, and a caller has to meet the rules of all of them: a
+// path is public only if it is so however it is read. Of a request, only the method
+// and the target count, and the host for patterns that name one; never a query or
+// another header. Requests that name no path, or none that two programs would agree
+// on, are refused with 400; so is a URL that names another host than Host, and,
+// where a rule names a host, a Host that is more than a name or an address with a
+// port.
 //
-// A rewrite of the path behind the middleware is not seen by it. Where handlers
-// can be guarded one by one, [Authenticator.Require] and
-// [Authenticator.NewServeMux] leave nothing to compare.
+// The readings are tested against [http.ServeMux], chi, gin, echo v4 and v5, fiber,
+// gorilla/mux and bunrouter, in their settings that change paths. What is behind an
+// empty segment is one of them, so /img/https://host/x meets the rules for /host/x,
+// too. Whatever rewrites path, host or method behind the middleware, and a router
+// that reads a request in a way of its own, is not seen. There, and wherever
+// handlers can be guarded one by one, use [Authenticator.Require] or
+// [Authenticator.NewServeMux], which leave nothing to compare.
+//
+// It logs a warning for a Public rule that names a host without the port that
+// [Config.PublicOrigin] or an authorized party has there.
 //
 // The error joins every mistake in rules: patterns that are none, rules that
 // contradict each other or can never apply, demands that nobody can meet, a
@@ -103,13 +131,14 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 		wrong = append(wrong, err)
 	} else if page, err := url.Parse(a.core.pages.signIn); err == nil && page.Host == "" && page.Path != "" {
 		// Who is sent there would be sent there again.
-		if found, err := table.Lookup(http.MethodGet, "", page); err != nil || !route.Open(found) {
+		if found, err := table.Lookup(http.MethodGet, hostOf(a.core.pages.origin), page); err != nil || !route.Open(found) {
 			wrong.add("SignInURL "+page.Path, errors.New("the rules guard it: make it Public"))
 		}
 	}
 	if err := errors.Join(wrong...); err != nil {
 		return nil, fmt.Errorf("clerkauth: rules: %w", err)
 	}
+	a.core.warnOfPorts(table)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			found, err := table.Lookup(r.Method, r.Host, r.URL)
@@ -135,6 +164,26 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 	}, nil
 }
 
+// warnOfPorts logs open rules that name a host without the port that an origin of
+// ours has: they open nothing there.
+func (a *core) warnOfPorts(table *route.Table[Access]) {
+	hosts := []string{hostOf(a.pages.origin)}
+	for _, party := range a.parties.list {
+		hosts = append(hosts, hostOf(party))
+	}
+	better := table.MissingPorts(hosts)
+	for _, rule := range slices.Sorted(maps.Keys(better)) {
+		a.log.Warn("clerkauth: a rule that opens a host without its port opens no request whose Host has one: write the port",
+			"rule", rule, "write", better[rule])
+	}
+}
+
+// hostOf returns the host of an origin, with its port if it has one.
+func hostOf(origin string) string {
+	_, host, _ := strings.Cut(origin, "://")
+	return host
+}
+
 // prefixes are the first segments of patterns, up to the first wildcard, and the
 // kinds of machines that are asked for below them.
 type prefixes struct {
@@ -150,7 +199,7 @@ func (p *prefixes) add(pattern string, asked kinds) {
 	if decoded, err := url.PathUnescape(path); err == nil {
 		path = decoded
 	}
-	path = strings.ToLower(strings.TrimRight(path, "/"))
+	path = route.Fold(strings.TrimRight(path, "/"))
 	p.kinds[path] |= asked
 	p.longest = max(p.longest, len(path))
 }
@@ -158,7 +207,7 @@ func (p *prefixes) add(pattern string, asked kinds) {
 // holds tells whether a path is below one of the prefixes, and which kinds of
 // machines are asked for below those.
 func (p *prefixes) holds(path string) (all kinds, below bool) {
-	path = strings.ToLower(path)
+	path = route.Fold(path)
 	for i := 0; i <= min(len(path), p.longest); i++ {
 		if i == len(path) || path[i] == '/' {
 			some, ok := p.kinds[path[:i]]

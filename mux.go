@@ -25,6 +25,7 @@ type ServeMux struct {
 	mu      sync.RWMutex
 	routes  []muxRoute
 	guarded prefixes
+	hosts   map[string]bool // that routes name, and whether one of them is guarded
 }
 
 // muxRoute is a line of the access table.
@@ -36,13 +37,14 @@ type muxHandler struct{ http.Handler }
 
 // NewServeMux returns an empty ServeMux.
 func (a *Authenticator) NewServeMux() *ServeMux {
-	return &ServeMux{auth: a, mux: http.NewServeMux(), guarded: newPrefixes()}
+	return &ServeMux{auth: a, mux: http.NewServeMux(), guarded: newPrefixes(), hosts: map[string]bool{}}
 }
 
 // Handle registers h for pattern, to be reached by callers who meet access. It
 // panics where [http.ServeMux.Handle] does, and on an access that is nil or that
 // nobody could ever meet, as with an [OrganizationParam] that is not in pattern: what
-// [http.Request.SetPathValue] set before the mux does not count.
+// [http.Request.SetPathValue] set before the mux does not count. It also panics on a
+// host that [http.ServeMux] never finds in a request, such as one with a port.
 func (m *ServeMux) Handle(pattern string, access Access, h http.Handler) {
 	if f, ok := h.(http.HandlerFunc); h == nil || ok && f == nil {
 		panic("clerkauth: ServeMux: handler is nil")
@@ -53,12 +55,18 @@ func (m *ServeMux) Handle(pattern string, access Access, h http.Handler) {
 	guard := m.auth.guard(fmt.Sprintf("ServeMux: %q", pattern), access)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.mux.Handle(pattern, muxHandler{guard(h)})
-	method, rest, ok := strings.Cut(pattern, " ")
-	if !ok {
-		method, rest = "", pattern
+	method, rest := "", pattern
+	if i := strings.IndexAny(pattern, " \t"); i >= 0 {
+		method, rest = pattern[:i], strings.TrimLeft(pattern[i:], " \t")
 	}
-	rest = strings.TrimLeft(rest, " \t")
+	host, _, _ := strings.Cut(rest, "/")
+	if err := route.CheckMuxHost(host); err != nil && strings.Contains(rest, "/") {
+		panic(fmt.Sprintf("clerkauth: ServeMux: %q: %v", pattern, err))
+	}
+	m.mux.Handle(pattern, muxHandler{guard(h)})
+	if host != "" {
+		m.hosts[host] = m.hosts[host] || !open(access)
+	}
 	m.routes = append(m.routes, muxRoute{method, rest, access.String(), nameOf(h)})
 	if !open(access) {
 		m.guarded.add(rest, named(access))
@@ -101,8 +109,14 @@ func (m *ServeMux) HandleFunc(pattern string, access Access, h func(http.Respons
 // ServeHTTP serves r by the route that [http.ServeMux] finds for it. What that
 // one answers by itself, redirects, 404 and 405, tells nothing about guarded
 // routes to callers who are nobody: below the prefix of one they get the guard's
-// answer. CONNECT is refused with 400.
+// answer. Requests are refused with 400 for CONNECT, for a URL that names another
+// host than their Host, and, where patterns name hosts, for a Host that is none or
+// that is a guarded one in a spelling that http.ServeMux does not compare.
 func (m *ServeMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := m.checkHost(r); err != nil {
+		m.auth.core.refuse(w, r, &State{}, newError(ErrRequestTarget, nil), nil)
+		return
+	}
 	h, _ := m.mux.Handler(r)
 	if _, ours := h.(muxHandler); ours && !(m.auth.core.hide && r.Method == http.MethodConnect) {
 		m.mux.ServeHTTP(w, r)
@@ -127,6 +141,12 @@ func (m *ServeMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func isNotFound(h http.Handler) bool {
 	f, ok := h.(http.HandlerFunc)
 	return ok && reflect.ValueOf(f).Pointer() == reflect.ValueOf(http.NotFound).Pointer()
+}
+
+func (m *ServeMux) checkHost(r *http.Request) error {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return route.CheckMuxRequest(r.Host, r.URL, m.hosts)
 }
 
 // belowGuarded tells whether r, in any way that its path can be read, is for

@@ -9,10 +9,14 @@ import (
 
 // automaton is a regular expression as a machine whose states can be followed
 // by hand, so that two of them can be compared path by path: which is the more
-// specific is a question about all paths, and a guess would be a hole.
+// specific is a question about all paths, and a guess would be a hole. It is not
+// safe for concurrent use.
 type automaton struct {
 	prog  *syntax.Prog
 	start state // behind the slash that every path begins with
+
+	seen []uint32 // of each instruction, the round of closure that has seen it last
+	turn uint32
 }
 
 // state is where a machine can be after some text.
@@ -25,8 +29,12 @@ type state struct {
 // machine has a match ahead, see describesText.
 func (s state) dead() bool { return len(s.pcs) == 0 && !s.accept }
 
+// flags are the grammar of the expressions in patterns: a dot crosses lines, as a
+// router's wildcards do.
+const flags = syntax.Perl | syntax.DotNL
+
 func newAutomaton(source string) (*automaton, error) {
-	re, err := syntax.Parse(source, syntax.Perl|syntax.DotNL)
+	re, err := syntax.Parse(source, flags)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +42,7 @@ func newAutomaton(source string) (*automaton, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &automaton{prog: prog}
+	a := &automaton{prog: prog, seen: make([]uint32, len(prog.Inst))}
 	a.start = a.step(a.closure([]uint32{uint32(prog.Start)}), '/')
 	return a, nil
 }
@@ -50,15 +58,14 @@ func consumes(i *syntax.Inst) bool {
 // closure follows pcs as far as no character is taken.
 func (a *automaton) closure(pcs []uint32) state {
 	var s state
-	var room [32]uint32
-	seen := room[:0]
+	a.turn++
 	for len(pcs) > 0 {
 		pc := pcs[len(pcs)-1]
 		pcs = pcs[:len(pcs)-1]
-		if slices.Contains(seen, pc) {
+		if a.seen[pc] == a.turn {
 			continue
 		}
-		seen = append(seen, pc)
+		a.seen[pc] = a.turn
 		switch i := &a.prog.Inst[pc]; i.Op {
 		case syntax.InstMatch:
 			s.accept = true
@@ -84,6 +91,17 @@ func (a *automaton) step(s state, r rune) state {
 		}
 	}
 	return a.closure(next)
+}
+
+// accepts reports whether the machine matches a path.
+func (a *automaton) accepts(path string) bool {
+	s := a.start
+	for _, r := range path[1:] {
+		if s = a.step(s, r); s.dead() {
+			return false
+		}
+	}
+	return s.accept
 }
 
 // cuts appends the characters at which what s takes changes: between two
@@ -124,9 +142,18 @@ const maxStates = 20_000
 
 var errUndecided = errors.New("too intricate to compare")
 
+// work counts what comparing patterns took.
+type work struct{ comparisons, states int }
+
+func (w *work) add(other work) {
+	w.comparisons += other.comparisons
+	w.states += other.states
+}
+
 // relate compares the paths of two machines. shared is a path that both match,
 // if there is one.
-func relate(a, b *automaton) (rel relation, shared string, err error) {
+func (w *work) relate(a, b *automaton) (rel relation, shared string, err error) {
+	w.comparisons++
 	type pair struct {
 		a, b state
 		path string
@@ -139,6 +166,7 @@ func relate(a, b *automaton) (rel relation, shared string, err error) {
 	for len(queue) > 0 && !(both && onlyA && onlyB) {
 		p := queue[0]
 		queue = queue[1:]
+		w.states++
 		switch {
 		case p.a.accept && p.b.accept:
 			if !both {
@@ -154,7 +182,7 @@ func relate(a, b *automaton) (rel relation, shared string, err error) {
 		cuts = b.cuts(p.b, cuts)
 		slices.Sort(cuts)
 		cuts = append(slices.Compact(cuts), 'x')
-		slices.Reverse(cuts) // x first, for an example that people can read
+		slices.SortFunc(cuts, readable)
 		for _, r := range cuts {
 			if r > unicode.MaxRune {
 				continue
@@ -191,6 +219,21 @@ func relate(a, b *automaton) (rel relation, shared string, err error) {
 		return within, shared, nil
 	}
 	return equal, shared, nil
+}
+
+// readable orders characters for an example that people can read: x, what is
+// ASCII, small letters first, and then the rest.
+func readable(a, b rune) int {
+	rank := func(r rune) rune {
+		switch {
+		case r == 'x':
+			return -unicode.MaxRune
+		case r < unicode.MaxASCII:
+			return -r
+		}
+		return r
+	}
+	return int(rank(a) - rank(b))
 }
 
 func (s state) key(b []byte) []byte {

@@ -100,3 +100,19 @@ func BenchmarkNewTable(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkNewTableOf2000(b *testing.B) {
+	for _, pattern := range []string{"/api/{tenant}/r%d", "/api/:id/r%d(.*)"} {
+		b.Run(pattern, func(b *testing.B) {
+			rules := map[string]bool{}
+			for i := range 2000 {
+				rules[fmt.Sprintf(pattern, i)] = false
+			}
+			for b.Loop() {
+				if _, err := NewTable(rules, Options[bool]{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -7,28 +7,58 @@ import (
 	"strings"
 )
 
+// maxErrors is how many contradictions between rules are reported.
+const maxErrors = 100
+
 // check looks for mistakes in the rules, records which is more specific than
 // which, and returns all mistakes.
 func (ix *index) check() error {
 	var errs []error
 	for i, p := range ix.patterns {
+		ix.work.add(p.work)
 		if ix.open[i] {
 			errs = append(errs, checkSiblings(p))
 		}
-		for j, other := range ix.patterns[:i] {
-			if err := ix.compare(j, i); err != nil {
-				errs = append(errs, fmt.Errorf("rules %q and %q %w", other, p, err))
-			}
+	}
+	errs = append(errs, ix.checkPairs())
+	ix.narrower.sort()
+	ix.enclosed.sort()
+	under := make(pairs, len(ix.patterns))
+	for i, list := range ix.narrower {
+		for _, j := range list {
+			under.set(int(j), i)
 		}
 	}
 	for i := range ix.patterns {
-		errs = append(errs, ix.checkReached(i))
+		errs = append(errs, ix.checkReached(i, under[i]))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err // the answers of the index mean nothing
 	}
 	for i := range ix.patterns {
 		errs = append(errs, ix.checkOpen(i))
+	}
+	return errors.Join(errs...)
+}
+
+// checkPairs compares all rules that may be for the same request.
+func (ix *index) checkPairs() error {
+	list, err := ix.pairsToCompare()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for i, others := range list {
+		for _, j := range others {
+			err := ix.compare(int(j), i)
+			if err == nil {
+				continue
+			}
+			if len(errs) == maxErrors {
+				return errors.Join(append(errs, errors.New("and more rules contradict each other like these"))...)
+			}
+			errs = append(errs, fmt.Errorf("rules %q and %q %w", ix.patterns[j], ix.patterns[i], err))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -49,10 +79,7 @@ func checkSiblings(p *Pattern) error {
 // compare records how two rules lie to each other.
 func (ix *index) compare(i, j int) error {
 	p, q := ix.patterns[i], ix.patterns[j]
-	if apart(p.prefix(), q.prefix()) {
-		return nil
-	}
-	ask := combine(relateMethods(p.method, q.method), relateNames(p.host, q.host))
+	ask := combine(relateMethods(p.method, q.method), relateHosts(p.host, q.host, ix.open[i], ix.open[j]))
 	if ask == disjoint {
 		return nil
 	}
@@ -60,7 +87,7 @@ func (ix *index) compare(i, j int) error {
 	if ix.open[i] && ix.open[j] {
 		form = asWritten
 	}
-	paths, shared, err := relate(p.lang[form], q.lang[form])
+	paths, shared, err := ix.work.relate(p.lang[form], q.lang[form])
 	if err != nil {
 		return fmt.Errorf("are %w: write one of them simpler", err)
 	}
@@ -74,7 +101,7 @@ func (ix *index) compare(i, j int) error {
 	case contains:
 		ix.narrower.set(j, i)
 	}
-	paths, _, err = relate(p.reach, q.reach)
+	paths, _, err = ix.work.relate(p.reach, q.reach)
 	if err != nil {
 		return fmt.Errorf("are %w: write one of them simpler", err)
 	}
@@ -84,9 +111,9 @@ func (ix *index) compare(i, j int) error {
 			return errors.New("differ by a slash at the end, which some routers do not look at: keep one")
 		}
 	case within:
-		ix.broader.set(j, i)
+		ix.enclosed.set(i, j)
 	case contains:
-		ix.broader.set(i, j)
+		ix.enclosed.set(j, i)
 	}
 	return nil
 }
@@ -133,7 +160,7 @@ func (p *Pattern) prefix() string {
 	if p.nodes[0].kind != literal {
 		return ""
 	}
-	return lower(p.nodes[0].text)
+	return Fold(p.nodes[0].text)
 }
 
 // apart reports whether no path begins with both texts. It spares most pairs of
@@ -143,30 +170,40 @@ func apart(a, b string) bool {
 	return a[:n] != b[:n]
 }
 
-// checkReached reports a rule whose every path falls under more specific rules.
-func (ix *index) checkReached(i int) error {
+// checkReached reports a rule whose every path falls under more specific rules,
+// of which narrower are all.
+func (ix *index) checkReached(i int, narrower []int32) error {
 	p := ix.patterns[i]
 	var names, sources []string
-	for j, q := range ix.patterns {
-		if q.method == p.method && q.host == p.host && ix.narrower.holds(int32(j), int32(i)) {
+	path, left := witness(p)
+	for _, j := range narrower {
+		if q := ix.patterns[j]; q.method == p.method && q.host == p.host {
 			names = append(names, fmt.Sprintf("%q", q))
 			sources = append(sources, q.source(folded))
+			left = left && !q.lang[folded].accepts(path)
 		}
 	}
-	if len(sources) == 0 {
+	if len(sources) == 0 || left {
 		return nil
 	}
 	all, err := newAutomaton(strings.Join(sources, "|"))
 	if err != nil {
 		return fmt.Errorf("rule %q: %w", p, err)
 	}
-	switch rel, _, err := relate(p.lang[folded], all); {
+	switch rel, _, err := ix.work.relate(p.lang[folded], all); {
 	case err != nil:
 		return fmt.Errorf("rule %q and the more specific ones are %w: write them simpler", p, err)
 	case rel == equal:
 		return fmt.Errorf("rule %q is never reached: all its paths fall under %s", p, strings.Join(names, ", "))
 	}
 	return nil
+}
+
+// witness returns a path that a pattern matches and that hardly any other one
+// with text in place of its wildcards does. It finds none for some patterns.
+func witness(p *Pattern) (path string, ok bool) {
+	path = sampleWith(p.nodes, "\U000FFFFD")
+	return path, strings.HasPrefix(path, "/") && p.lang[folded].accepts(path)
 }
 
 // checkOpen reports an open rule for one path that does not open that path,
@@ -192,7 +229,7 @@ func (ix *index) checkOpen(i int) error {
 
 func (ix *index) checkOpenTo(p *Pattern, method string) error {
 	path := p.nodes[0].text
-	ids, err := ix.lookup(method, p.host, &url.URL{Path: ix.mount + path}, nil)
+	ids, err := ix.lookup(method, p.host.String(), &url.URL{Path: ix.mount + path}, nil)
 	if err != nil {
 		return fmt.Errorf("rule %q: %w", p, err)
 	}

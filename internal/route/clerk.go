@@ -36,7 +36,11 @@ func parseClerk(path string) ([]node, error) {
 	}
 	p.flush()
 	nodes := openEnd(p.nodes)
-	return nodes, checkClean(sample(nodes))
+	clean := sample(nodes)
+	if strings.HasSuffix(path, "/") {
+		clean = strings.TrimSuffix(clean, "/") // parse has seen to it
+	}
+	return nodes, checkClean(clean)
 }
 
 // next parses one element.
@@ -205,7 +209,9 @@ func (p *clerkParser) wildcard(before string) (*node, error) {
 	case "[^/]+", "[^/]+?":
 	default:
 		w.kind, w.text = custom, source
-		err = checkCustom(source)
+		if err = checkCustom(source); err == nil {
+			w.fold, err = foldedSource(source)
+		}
 	}
 	return w, err
 }
@@ -253,7 +259,7 @@ func checkCustom(source string) error {
 			return errors.New("has a character class that Go and JavaScript read differently: escape what is special in it")
 		}
 	}
-	re, err := syntax.Parse(source, syntax.Perl|syntax.DotNL)
+	re, err := syntax.Parse(source, flags)
 	if err != nil {
 		return fmt.Errorf("has a bad regular expression: %w", err)
 	}
@@ -304,16 +310,18 @@ func openEnd(nodes []node) []node {
 }
 
 // sample is a path that the pattern matches, near enough, with x for wildcards.
-func sample(nodes []node) string {
+func sample(nodes []node) string { return sampleWith(nodes, "x") }
+
+func sampleWith(nodes []node, wildcard string) string {
 	s := ""
 	for _, n := range nodes {
 		switch n.kind {
 		case literal:
 			s += n.text
 		case group:
-			s += sample(n.sub)
+			s += sampleWith(n.sub, wildcard)
 		default:
-			s += "x"
+			s += wildcard
 		}
 	}
 	return s

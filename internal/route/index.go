@@ -13,29 +13,39 @@ type index struct {
 	open     []bool
 	mount    string
 	methods  map[string]bool // that a pattern names
-	hosts    bool            // a pattern names one
 
-	protects trie // the rules that are not open
-	opens    trie // those that are
+	all   tries             // the rules for all hosts
+	named map[string]*tries // those for one, by its name; nil if there are none
 
 	// narrower: the paths, methods and hosts of one rule are within another's.
-	// broader: more than the paths that one protects are protected by another.
-	narrower, broader matrix
+	// enclosed: the paths that one protects are fewer than another protects.
+	narrower, enclosed pairs
+
+	work work // of building it
 }
 
-// matrix says of which pairs of rules something holds.
-type matrix [][]uint64
+// tries hold the rules that are not open, and those that are.
+type tries struct{ protects, opens trie }
 
-func newMatrix(n int) matrix {
-	m := make(matrix, n)
-	for i := range m {
-		m[i] = make([]uint64, (n+63)/64)
+// pairs says of which pairs of rules something holds: it lists the second ones,
+// in order, for each first one.
+type pairs [][]int32
+
+func (p pairs) set(i, j int) { p[i] = append(p[i], int32(j)) }
+
+func (p pairs) sort() {
+	for _, list := range p {
+		slices.Sort(list)
 	}
-	return m
 }
 
-func (m matrix) set(i, j int)          { m[i][j/64] |= 1 << (j % 64) }
-func (m matrix) holds(i, j int32) bool { return m[i][j/64]>>(j%64)&1 == 1 }
+func (p pairs) holds(i, j int32) bool {
+	if list := p[i]; len(list) > 8 {
+		_, found := slices.BinarySearch(list, j)
+		return found
+	}
+	return slices.Contains(p[i], j)
+}
 
 // newIndex builds an index and checks the rules against each other.
 func newIndex(patterns []*Pattern, open []bool, mount string) (*index, error) {
@@ -44,17 +54,26 @@ func newIndex(patterns []*Pattern, open []bool, mount string) (*index, error) {
 		open:     open,
 		mount:    mount,
 		methods:  map[string]bool{},
-		protects: trie{folded: true},
-		narrower: newMatrix(len(patterns)),
-		broader:  newMatrix(len(patterns)),
+		all:      tries{protects: trie{folded: true}},
+		narrower: make(pairs, len(patterns)),
+		enclosed: make(pairs, len(patterns)),
 	}
 	for i, p := range patterns {
 		ix.methods[p.method] = p.method != ""
-		ix.hosts = ix.hosts || p.host != ""
+		t := &ix.all
+		if p.host.name != "" {
+			if ix.named == nil {
+				ix.named = map[string]*tries{}
+			}
+			if ix.named[p.host.name] == nil {
+				ix.named[p.host.name] = &tries{protects: trie{folded: true}}
+			}
+			t = ix.named[p.host.name]
+		}
 		if open[i] {
-			ix.opens.insert(p, int32(i))
+			t.opens.insert(p, int32(i))
 		} else {
-			ix.protects.insert(p, int32(i))
+			t.protects.insert(p, int32(i))
 		}
 	}
 	return ix, ix.check()
@@ -62,27 +81,30 @@ func newIndex(patterns []*Pattern, open []bool, mount string) (*index, error) {
 
 // query is the part of a request, beside its path, that rules are chosen by.
 type query struct {
-	method  string
-	known   bool // HTTP or a rule knows the method
-	host    string
-	lowHost string
+	method string
+	known  bool // HTTP or a rule knows the method
+	host   hostQuery
+	named  *tries // the rules for the host, nil if there are none
 }
 
 // lookup appends to ids the rules that a request has to meet, each once.
 func (ix *index) lookup(method, host string, u *url.URL, ids []int32) ([]int32, error) {
-	if err := refuse(method, u); err != nil {
+	if err := Refuse(method, host, u); err != nil {
 		return nil, err
 	}
 	q := query{method: method, known: isStandard(method) || ix.methods[method]}
-	if ix.hosts {
-		q.host = withoutPort(host)
-		q.lowHost = strings.TrimSuffix(lower(q.host), ".")
+	if ix.named != nil {
+		var err error
+		if q.host, err = newHostQuery(host, u); err != nil {
+			return nil, err
+		}
+		q.named = ix.named[q.host.name]
 	}
 	if ordinary(u) {
 		if path, ok := cutMount(u.Path, ix.mount); ok {
-			return ix.judge(&q, path, ids), nil
+			return ix.read(&q, path, ids), nil
 		}
-		if ix.mount != "" && !strings.HasPrefix(lower(u.Path), lower(ix.mount)) {
+		if _, ok := cutFolded(u.Path, ix.mount); !ok {
 			return append(ids, ix.fallback()), nil
 		}
 	}
@@ -96,7 +118,7 @@ func (ix *index) lookup(method, host string, u *url.URL, ids []int32) ([]int32, 
 		}
 	}
 	for _, path := range list {
-		ids = ix.judge(&q, path, ids)
+		ids = ix.read(&q, path, ids)
 	}
 	return ids, nil
 }
@@ -114,8 +136,8 @@ func (ix *index) unmounted(list []string, ids []int32) (inner []string, _ []int3
 		if _, ok := cutMount(s, ix.mount); !ok {
 			ids = addID(ids, ix.fallback())
 		}
-		if strings.HasPrefix(lower(s), lower(ix.mount)) {
-			inner, _ = add(inner, "/"+strings.TrimPrefix(s[len(ix.mount):], "/"))
+		if after, ok := cutFolded(s, ix.mount); ok {
+			inner, _ = add(inner, "/"+strings.TrimPrefix(after, "/"))
 		}
 	}
 	inner, err = closed(inner)
@@ -134,25 +156,141 @@ func cutMount(path, mount string) (string, bool) {
 	return after, ok && after[0] == '/'
 }
 
-// judge appends the rules for one reading of the path.
+// read appends the rules for one reading of the path, and the guarding ones for
+// what some routers serve by it: see extension and shortened.
+func (ix *index) read(q *query, path string, ids []int32) []int32 {
+	var room [16]hit
+	var text [128]byte
+	hits := ix.find(q, append(text[:0], path...), room[:0])
+	ids = ix.judge(q, hits, ids)
+	if strings.Contains(path, ".") || strings.Contains(path, "//") {
+		ids = ix.readMore(q, path, hits, ids)
+	}
+	return ids
+}
+
+func (ix *index) readMore(q *query, path string, hits []hit, ids []int32) []int32 {
+	var text [128]byte
+	cuts, end := extension(path)
+	for _, cut := range cuts {
+		if cut == 0 {
+			continue
+		}
+		var room [16]hit
+		there := ix.find(q, without(text[:0], path, cut, end), room[:0])
+		if !ix.byName(q, path, cut, hits, there) {
+			ids = ix.addGuards(q, there, hits, ids)
+		}
+	}
+	for _, short := range shortened(path) {
+		var room [16]hit
+		ids = ix.addGuards(q, ix.find(q, append(text[:0], short...), room[:0]), nil, ids)
+	}
+	return ids
+}
+
+// addGuards appends the guarding rules for what hits are of, but not those that
+// are for the path of known hits itself: these have had their say.
+func (ix *index) addGuards(q *query, hits, known []hit, ids []int32) []int32 {
+	var room [8]int32
+	for _, id := range ix.judge(q, hits, room[:0]) {
+		if id != ix.fallback() && !ix.open[id] && !matches(known, id) {
+			ids = addID(ids, id)
+		}
+	}
+	return ids
+}
+
+// byName reports whether a path is opened by a rule that matches it neither
+// without its extension nor with any other, so that the rule means this very name:
+// /robots.txt.
+func (ix *index) byName(q *query, path string, cut int, hits, without []hit) bool {
+	for _, h := range hits {
+		if ix.open[h.id] && ix.takes(q, h.id) && !matches(without, h.id) && !ix.beaten(q, h, hits) {
+			var room [16]hit
+			other := ix.find(q, append([]byte(path[:cut]), ".\U000FFFFD"...), room[:0])
+			return !matches(other, h.id)
+		}
+	}
+	return false
+}
+
+// matches reports whether a rule is for the path of hits itself.
+func matches(hits []hit, id int32) bool {
+	for _, h := range hits {
+		if h.id == id && h.fit == exact {
+			return true
+		}
+	}
+	return false
+}
+
+// find appends the rules that match path, which it changes. Open ones match it
+// exactly.
+func (ix *index) find(q *query, path []byte, hits []hit) []hit {
+	hits = onlyExact(ix.all.opens.find(path, hits))
+	if q.named != nil {
+		return ix.findNamed(q, path, hits)
+	}
+	return ix.all.protects.find(foldBytes(path), hits)
+}
+
+func (ix *index) findNamed(q *query, path []byte, hits []hit) []hit {
+	found := len(hits)
+	hits = onlyExact(q.named.opens.find(path, hits))
+	kept := hits[:found]
+	for _, h := range hits[found:] {
+		if q.host.opens(ix.patterns[h.id].host) {
+			kept = append(kept, h)
+		}
+	}
+	hits = ix.all.protects.find(foldBytes(path), kept)
+	found = len(hits)
+	hits = q.named.protects.find(foldBytes(path), hits)
+	kept = hits[:found]
+	for _, h := range hits[found:] {
+		if some, all := q.host.guards(ix.patterns[h.id].host); some {
+			h.maybe = !all
+			kept = append(kept, h)
+		}
+	}
+	return kept
+}
+
+func onlyExact(hits []hit) []hit {
+	kept := hits[:0]
+	for _, h := range hits {
+		if h.fit == exact {
+			kept = append(kept, h)
+		}
+	}
+	return kept
+}
+
+// judge appends the rules for one reading of the path, and all of the host. Rules
+// for some reading of it alone come beside what counts without them.
+func (ix *index) judge(q *query, hits []hit, ids []int32) []int32 {
+	if q.named != nil && slices.ContainsFunc(hits, func(h hit) bool { return h.maybe }) {
+		var room [16]hit
+		sure := room[:0]
+		for _, h := range hits {
+			if !h.maybe {
+				sure = append(sure, h)
+			}
+		}
+		ids = ix.choose(q, sure, ids)
+	}
+	return ix.choose(q, hits, ids)
+}
+
+// choose appends the rules for one reading of path and host.
 //
 // What a router takes for a path, beside what the path says, counts too: /admin
 // is answered by the handler of /admin/* in some, and /users/ by that of /users.
 // A rule that is met only in this way is left out where a rule for the path
 // itself is the more specific one: /orgs may be public while /orgs/{rest...} is
 // not.
-func (ix *index) judge(q *query, path string, ids []int32) []int32 {
-	var room [16]hit
-	var text [128]byte
-	b := append(text[:0], path...)
-	hits := ix.opens.find(b, room[:0])
-	hits = slices.DeleteFunc(hits, func(h hit) bool { return h.fit != exact })
-	lowerBytes(b)
-	hits = ix.protects.find(b, hits)
-	if ix.hosts {
-		hits = slices.DeleteFunc(hits, func(h hit) bool { return !ix.host(q, h.id) })
-	}
-
+func (ix *index) choose(q *query, hits []hit, ids []int32) []int32 {
 	own := false // a rule for this very path and method
 	for _, h := range hits {
 		if h.fit == exact && ix.takes(q, h.id) && !ix.beaten(q, h, hits) {
@@ -183,12 +321,6 @@ func takesMethod(pattern, method string) bool {
 	return pattern == "" || pattern == method || pattern == "GET" && method == "HEAD"
 }
 
-// host reports whether a rule is for the host. Open rules compare it exactly.
-func (ix *index) host(q *query, id int32) bool {
-	h := ix.patterns[id].host
-	return h == "" || h == q.host || h == q.lowHost && !ix.open[id]
-}
-
 // beaten reports whether a more specific rule matches the path equally well.
 func (ix *index) beaten(q *query, h hit, hits []hit) bool {
 	for _, other := range hits {
@@ -203,7 +335,7 @@ func (ix *index) beaten(q *query, h hit, hits []hit) bool {
 // h protects.
 func (ix *index) outranked(q *query, h hit, hits []hit) bool {
 	for _, other := range hits {
-		if other.fit == exact && ix.takes(q, other.id) && ix.broader.holds(h.id, other.id) {
+		if other.fit == exact && ix.takes(q, other.id) && ix.enclosed.holds(other.id, h.id) {
 			return true
 		}
 	}
@@ -215,12 +347,4 @@ func addID(ids []int32, id int32) []int32 {
 		return ids
 	}
 	return append(ids, id)
-}
-
-// withoutPort cuts the port off a Host header, as net/http does.
-func withoutPort(host string) string {
-	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
-		return host[:i]
-	}
-	return host
 }

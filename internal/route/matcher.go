@@ -3,16 +3,17 @@ package route
 import (
 	"errors"
 	"net/url"
-	"strings"
 )
 
 // Matcher is a list of patterns that requests are matched with. On ordinary
-// paths it answers as Clerk's createRouteMatcher does. It is safe for concurrent
-// use.
+// paths it answers as Clerk's createRouteMatcher does: a path is matched with its
+// extension, and a pattern that ends in a slash is for paths that do. It is safe
+// for concurrent use.
 type Matcher struct {
 	patterns []*Pattern
 	any, all trie
-	methods  map[string]bool
+	methods  map[string]bool // that a pattern names
+	hosts    bool            // a pattern names one
 }
 
 // NewMatcher parses patterns. A list without any is an error: a guard that
@@ -24,13 +25,14 @@ func NewMatcher(patterns ...string) (*Matcher, error) {
 		errs = append(errs, errors.New("no patterns: name at least one"))
 	}
 	for i, text := range patterns {
-		p, err := Parse(text)
+		p, err := parse(text, true)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		m.patterns = append(m.patterns, p)
 		m.methods[p.method] = p.method != ""
+		m.hosts = m.hosts || p.host.name != ""
 		m.any.insert(p, int32(i))
 		m.all.insert(p, int32(i))
 	}
@@ -40,63 +42,76 @@ func NewMatcher(patterns ...string) (*Matcher, error) {
 	return m, nil
 }
 
-// Any reports whether some reading of the path matches some pattern, with ASCII
-// letters in either case and one slash more at the end or not: guard with this.
-// A pattern for a method is also for those that neither HTTP nor a pattern
-// knows. With a *[Refusal] it is true.
+// Any reports whether some reading of the path matches some pattern, with letters
+// in either case and one slash more at the end or not: guard with this. A pattern
+// for a method is also for those that neither HTTP nor a pattern knows, and one
+// for a host without a port for every port of it. With a *[Refusal] it is true.
 func (m *Matcher) Any(method, host string, u *url.URL) (bool, error) {
-	if err := refuse(method, u); err != nil {
+	q, err := m.host(method, host, u)
+	if err != nil {
 		return true, err
 	}
 	if ordinary(u) {
-		return m.some(u.Path, method, host, extraSlash), nil
+		return m.some(u.Path, method, &q, extraSlash), nil
 	}
 	list, err := Readings(u)
 	if err != nil {
 		return true, err
 	}
 	for _, path := range list {
-		if m.some(path, method, host, emptySegment) {
+		if m.some(path, method, &q, emptySegment) {
 			return true, nil
+		}
+		for _, short := range shortened(path) {
+			if m.some(short, method, &q, emptySegment) {
+				return true, nil
+			}
 		}
 	}
 	return false, nil
 }
 
-// All reports whether every reading of the path matches some pattern as it is
+// All reports whether every reading of path and host matches some pattern as it is
 // written (in Clerk's grammar, with one slash more at the end or not): open with
 // this. With a *[Refusal] it is false.
 func (m *Matcher) All(method, host string, u *url.URL) (bool, error) {
-	if err := refuse(method, u); err != nil {
+	q, err := m.host(method, host, u)
+	if err != nil {
 		return false, err
 	}
 	if ordinary(u) {
-		return m.one(u.Path, method, host), nil
+		return m.one(u.Path, method, &q), nil
 	}
 	list, err := Readings(u)
 	if err != nil {
 		return false, err
 	}
 	for _, path := range list {
-		if !m.one(path, method, host) {
+		if !m.one(path, method, &q) {
 			return false, nil
 		}
 	}
 	return true, nil
 }
 
+// host returns the host of a request that is not refused.
+func (m *Matcher) host(method, host string, u *url.URL) (q hostQuery, err error) {
+	if err = Refuse(method, host, u); err == nil && m.hosts {
+		q, err = newHostQuery(host, u)
+	}
+	return q, err
+}
+
 // some reports whether a pattern matches path, at worst as loosely as worst.
-func (m *Matcher) some(path, method, host string, worst match) bool {
+func (m *Matcher) some(path, method string, host *hostQuery, worst match) bool {
 	var room [16]hit
 	var text [128]byte
-	b := append(text[:0], path...)
-	lowerBytes(b)
-	host = lower(withoutPort(host))
+	b := foldBytes(append(text[:0], path...))
 	odd := !isStandard(method) && !m.methods[method]
 	for _, h := range m.any.find(b, room[:0]) {
 		p := m.patterns[h.id]
-		if h.fit <= worst && (odd || takesMethod(p.method, method)) &&
-			(p.host == "" || p.host == strings.TrimSuffix(host, ".")) {
+		some, _ := host.guards(p.host)
+		if some && h.fit <= worst && (odd || takesMethod(p.method, method)) {
 			return true
 		}
 	}
@@ -104,13 +119,13 @@ func (m *Matcher) some(path, method, host string, worst match) bool {
 }
 
 // one reports whether a pattern matches path as it is written.
-func (m *Matcher) one(path, method, host string) bool {
+func (m *Matcher) one(path, method string, host *hostQuery) bool {
 	var room [16]hit
 	var text [128]byte
 	for _, h := range m.all.find(append(text[:0], path...), room[:0]) {
 		p := m.patterns[h.id]
 		fits := h.fit == exact || h.fit == extraSlash && p.clerk
-		if fits && takesMethod(p.method, method) && (p.host == "" || p.host == withoutPort(host)) {
+		if fits && takesMethod(p.method, method) && host.opens(p.host) {
 			return true
 		}
 	}

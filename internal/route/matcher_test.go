@@ -57,8 +57,8 @@ func TestMatcher(t *testing.T) {
 }
 
 func TestMatcherErrorsAreJoined(t *testing.T) {
-	_, err := NewMatcher("/a", "/b/", "c", "")
-	for _, says := range []string{`"/b/"`, `"c"`, `""`} {
+	_, err := NewMatcher("/a", "/b//", "c", "")
+	for _, says := range []string{`"/b//"`, `"c"`, `""`} {
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v does not say %s", err, says)
 		}

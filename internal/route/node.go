@@ -12,6 +12,7 @@ import (
 type node struct {
 	kind kind
 	text string // literal: its text, decoded; custom: the regular expression
+	fold string // custom: the regular expression, folded
 	name string // of a wildcard, if it has one
 	// except is a character that a segment excludes beside the slash, or 0.
 	except byte
@@ -34,7 +35,7 @@ type mode uint8
 
 const (
 	asWritten mode = 0
-	// folded: ASCII letters match in either case.
+	// folded: letters match in either case, see Fold.
 	folded mode = 1
 	// wide: also what a router takes for such a path: with or without the slash
 	// at its end (fiber, chi's StripSlashes and Mount), and with an empty
@@ -81,15 +82,16 @@ func (n node) write(b *strings.Builder, m mode) {
 	switch n.kind {
 	case literal:
 		for _, r := range n.text {
-			if c := lower(string(r)); m&folded != 0 && 'a' <= c[0] && c[0] <= 'z' {
-				fmt.Fprintf(b, "[%s%s]", c, strings.ToUpper(c))
+			if all := orbit(r); m&folded != 0 && len(all) > 1 {
+				b.WriteString("[" + string(all) + "]") // letters: none is special in a class
 			} else {
 				b.WriteString(regexp.QuoteMeta(string(r)))
 			}
 		}
 	case segment:
 		b.WriteString("[^/")
-		if n.except != 0 {
+		// Of a letter that is excluded, another spelling is not.
+		if n.except != 0 && (m&folded == 0 || len(orbit(rune(n.except))) == 1) {
 			b.WriteString(regexp.QuoteMeta(string(n.except)))
 		}
 		if m&wide != 0 {
@@ -101,7 +103,7 @@ func (n node) write(b *strings.Builder, m mode) {
 		b.WriteString(".*")
 	case custom:
 		if m&folded != 0 {
-			b.WriteString("(?i:" + n.text + ")")
+			b.WriteString("(?:" + n.fold + ")")
 		} else {
 			b.WriteString("(?:" + n.text + ")")
 		}

@@ -263,6 +263,24 @@ func (o *oracle) lookup(method, path string) []string {
 	return slices.Sorted(maps.Keys(set))
 }
 
+// shortenedByHand is the beginning and the end of a path in front of and behind its
+// first empty segment, of as many segments as are in front, and every end.
+func shortenedByHand(path string) (list []string) {
+	segments := strings.Split(path, "/")[1:]
+	empty := slices.Index(segments[:len(segments)-1], "")
+	if empty < 0 {
+		return nil
+	}
+	for i := 1; i < len(segments); i++ {
+		list = append(list, "/"+strings.Join(segments[i:], "/"))
+	}
+	list = append(list, strings.Join(append([]string{""}, segments[:empty+1]...), "/"))
+	for i := 1; i <= empty; i++ {
+		list = append(list, strings.Join(slices.Concat([]string{""}, segments[:i], segments[len(segments)-(empty+1-i):]), "/"))
+	}
+	return list
+}
+
 func TestTableAgreesWithTheOracle(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	sets := 2000
@@ -302,6 +320,14 @@ func TestTableAgreesWithTheOracle(t *testing.T) {
 				for _, reading := range readings {
 					for _, name := range o.lookup(method, reading) {
 						want[name] = true
+					}
+					// Guards count for what an empty segment makes of a path.
+					for _, short := range shortenedByHand(reading) {
+						for _, name := range o.lookup(method, short) {
+							if name != "" && !rules[name] {
+								want[name] = true
+							}
+						}
 					}
 				}
 				got := map[string]bool{}

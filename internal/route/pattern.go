@@ -22,7 +22,8 @@ import (
 type Pattern struct {
 	text   string
 	method string // "" is any
-	host   string // lower case, without port; "" is any
+	host   hostName
+	path   string // as it was written
 	nodes  []node
 	clerk  bool // in Clerk's grammar
 	root   bool // all of the path is optional, so that / is what is left of it
@@ -32,14 +33,26 @@ type Pattern struct {
 
 	lang  [2]*automaton // of the paths that it matches: as written, and folded
 	reach *automaton    // of the paths that it protects: folded and wide
+	work  work          // that showed each of these to hold the one before
 }
 
 // Parse reads a pattern. What belongs to neither grammar, to both, or can never
 // match, is an error that names the pattern, the mistake and a way out: a rule
 // that matches less than its author thinks is a hole.
-func Parse(pattern string) (*Pattern, error) {
+//
+// A pattern that ends in / is one of these errors, since net/http takes it for
+// all that is below and Clerk's matcher for this path alone.
+func Parse(pattern string) (*Pattern, error) { return parse(pattern, false) }
+
+// at returns the pattern for another host.
+func (p *Pattern) at(host hostName) string {
+	return strings.TrimLeft(p.method+" ", " ") + host.String() + p.path
+}
+
+// parse is Parse; with slash, a pattern may end in / and is for this path alone.
+func parse(pattern string, slash bool) (*Pattern, error) {
 	p := &Pattern{text: pattern}
-	if err := p.parse(); err != nil {
+	if err := p.parse(slash); err != nil {
 		return nil, fmt.Errorf("pattern %q: %w", pattern, err)
 	}
 	return p, nil
@@ -51,10 +64,11 @@ func (p *Pattern) String() string { return p.text }
 // Method returns the method that the pattern names, or "".
 func (p *Pattern) Method() string { return p.method }
 
-// Host returns the host that the pattern names, in lower case, or "".
-func (p *Pattern) Host() string { return p.host }
+// Host returns the host that the pattern names, in lower case and with its port
+// if it has one, or "".
+func (p *Pattern) Host() string { return p.host.String() }
 
-func (p *Pattern) parse() error {
+func (p *Pattern) parse(slash bool) error {
 	if p.text == "" {
 		return errors.New("is empty, and would match nothing")
 	}
@@ -76,13 +90,14 @@ func (p *Pattern) parse() error {
 		i = 0 // a group that may be absent, not a host
 	}
 	var err error
-	if p.host, err = parseHost(rest[:i]); err != nil {
+	if p.host, err = parsePatternHost(rest[:i]); err != nil {
 		return err
 	}
-	if rest = rest[i:]; strings.HasSuffix(rest, "/") {
+	if rest = rest[i:]; strings.HasSuffix(rest, "/") && !slash {
 		return fmt.Errorf("ends in /, which routers read in two ways: write %s for this path alone, or %s for everything below",
 			rest+"{$}", rest+"{rest...}")
 	}
+	p.path = rest
 	if isClerk(rest) {
 		p.clerk = true
 		p.nodes, err = parseClerk(rest)
@@ -107,8 +122,25 @@ func (p *Pattern) compile() error {
 			return err
 		}
 	}
-	p.reach, err = newAutomaton(p.source(folded | wide))
-	return err
+	if p.reach, err = newAutomaton(p.source(folded | wide)); err != nil {
+		return err
+	}
+	return p.checkForms()
+}
+
+// checkForms makes sure that the pattern guards whatever it matches: its paths
+// are among those of its folded form, and these among those it protects.
+func (p *Pattern) checkForms() error {
+	forms := []*automaton{p.lang[asWritten], p.lang[folded], p.reach}
+	for i, form := range forms[:2] {
+		switch rel, _, err := p.work.relate(form, forms[i+1]); {
+		case err != nil:
+			return errors.New("is too intricate to check: write a shorter expression, or several patterns")
+		case rel != equal && rel != within:
+			return errors.New("means something else in the other case of letters: write the letters of its expressions in both cases, [Aa]")
+		}
+	}
+	return nil
 }
 
 // isClerk tells the grammars apart.
@@ -146,50 +178,23 @@ func isStandard(method string) bool {
 	return false
 }
 
-// parseHost accepts a host name as net/http's patterns have it: without a port,
-// since the port is cut from a request's host before they are compared. A name
-// without a dot is taken for a path whose first slash was forgotten.
-func parseHost(host string) (string, error) {
-	switch {
-	case host == "":
-		return "", nil
-	case strings.HasSuffix(host, ":") || strings.Contains(host, "(") || strings.Contains(host, "{"):
-		return "", errors.New("must begin with /")
-	case strings.Contains(host, ":"):
-		return "", errors.New("hosts are compared without their port: leave it out")
-	}
-	for _, label := range strings.Split(host, ".") {
-		if label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
-			return "", fmt.Errorf("%q before the first / is no host name: begin a path with /", host)
-		}
-	}
-	if !strings.Contains(host, ".") && host != "localhost" {
-		return "", fmt.Errorf("must begin with /, or with a host that has a dot in it (%q has none)", host)
-	}
-	return lower(host), nil
-}
-
 func isAlphanumeric(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
-// lower folds ASCII letters alone. File systems and some routers take Admin for
-// admin; none takes the Kelvin sign for a k.
+// lower returns s with ASCII letters in lower case: hosts and schemes have no
+// others.
 func lower(s string) string {
 	for i := range len(s) {
 		if 'A' <= s[i] && s[i] <= 'Z' {
 			b := []byte(s)
-			lowerBytes(b)
+			for i, c := range b {
+				if 'A' <= c && c <= 'Z' {
+					b[i] += 'a' - 'A'
+				}
+			}
 			return string(b)
 		}
 	}
 	return s
-}
-
-func lowerBytes(b []byte) {
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
-	}
 }

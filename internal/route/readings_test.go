@@ -29,6 +29,8 @@ func TestReadings(t *testing.T) {
 		{"encoded thrice", "/%252561", "/%2561 /%61 /a"},
 		{"percent that encodes nothing behind one that does", "/%2561%25", "/%61% /a%"},
 		{"double slash", "//a", "//a /a"},
+		{"empty segment", "/a//b//c", "/a/b/c /b/c /b//c /c"},
+		{"empty segment, encoded", "/a%2F/b", "/a//b /a/b /b"},
 		{"double slash and dots", "//a/../b", "//a/../b /b /a/../b"},
 		{"dots", "/a/./b/../c", "/a/./b/../c /a/c"},
 		{"dots at the end", "/a/b/..", "/a/b/.. /a/ /a"},
@@ -58,6 +60,55 @@ func TestReadings(t *testing.T) {
 		}
 		if got[0] != target(t, c.target).Path {
 			t.Errorf("%s: the first reading is %q", c.name, got[0])
+		}
+	}
+}
+
+func TestShortened(t *testing.T) {
+	for _, c := range []struct{ path, want string }{
+		{"/a/b", ""},
+		{"/a/b/", ""},
+		{"/a//b/c", "/c /b/c //b/c /a/ /a/c"},
+		{"/a/b//c/d/e", "/e /d/e /c/d/e //c/d/e /b//c/d/e /a/b/ /a/d/e /a/b/e"},
+		{"//a/b", "/b /a/b /"},
+		{"/a//", "/ // /a/ /a/"},
+		{"/a//b//c", "/c //c /b//c //b//c /a/ /a/c"},
+	} {
+		if got := strings.Join(shortened(c.path), " "); got != c.want {
+			t.Errorf("%s: %s, want %s", c.path, got, c.want)
+		}
+		if got, want := slices.Sorted(slices.Values(shortened(c.path))), slices.Sorted(slices.Values(shortenedByHand(c.path))); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, by hand %q", c.path, got, want)
+		}
+	}
+	if n := len(shortened(strings.Repeat("/a", 1000) + "/" + strings.Repeat("/b", 1000))); n > 2*maxShort+1 {
+		t.Errorf("%d forms of a long path", n)
+	}
+}
+
+func TestExtension(t *testing.T) {
+	for _, c := range []struct{ path, want string }{
+		{"/a/b", ""},
+		{"/a.b/c", ""},
+		{"/a/b.json", "/a/b"},
+		{"/a/b.tar.gz", "/a/b.tar /a/b"},
+		{"/a/b.json/", "/a/b/"},
+		{"/a/b..json", "/a/b"},
+		{"/a/b .json", "/a/b"},
+		{"/a/.json", "/a/"},
+		{"/a/.json/", "/a/"},
+		{"/.env", "/"},
+		{"/.", "/"},
+	} {
+		var got []string
+		cuts, end := extension(c.path)
+		for _, cut := range cuts {
+			if cut > 0 {
+				got = append(got, string(without(nil, c.path, cut, end)))
+			}
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: %q, want %s", c.path, got, c.want)
 		}
 	}
 }

@@ -9,15 +9,20 @@
 // caller demands every one. A path is public only where all its readings are.
 // Adding a reading can refuse more, and never let more through.
 //
-// What is not seen here: middleware that rewrites a path behind the guard, file
-// systems and programs that take one letter for another beyond ASCII's two
-// cases, and echo's habit to let the last parameter of a route stand for the rest
-// of the path, slashes and all: the pattern of its route /a/:id is /a/:id(.*).
+// Two forms are asked for by rules that guard alone: a path without its last
+// name's extension ([extension]), and what an empty segment may leave of a path
+// ([shortened]). A host, where rules name hosts, has readings as a path has.
+//
+// What is not seen here: whatever rewrites path, host or method behind the guard,
+// programs that take other letters for each other than Unicode's simple folding
+// does, and routers whose last parameter stands for the rest of a path, slashes and
+// all: the pattern of such a route /a/:id is /a/:id(.*).
 //
 // The parts, from the bottom up:
 //
 //   - [Pattern]: what a rule is written in, Go's grammar or Clerk's;
 //   - relation: whether one pattern contains another, decided on automata;
+//   - crossing: the pairs of patterns that are worth asking that about;
 //   - trie: the patterns that match a path, found without trying them all;
 //   - [Readings]: the forms of a request target;
 //   - [Table]: values by pattern, most specific first, checked as a whole;

@@ -160,7 +160,7 @@ func newPiece(seg []node) piece {
 // crossesSlash reports whether some match of a regular expression may hold a
 // slash.
 func crossesSlash(source string) bool {
-	re, err := syntax.Parse(source, syntax.Perl|syntax.DotNL)
+	re, err := syntax.Parse(source, flags)
 	if err != nil {
 		return true
 	}

@@ -24,6 +24,9 @@ func parseServeMux(path string) ([]node, error) {
 	for i, s := range segments {
 		last := i == len(segments)-1
 		text += "/"
+		if s == "" && last {
+			continue // a slash at the end, as {$}: parse has seen to it
+		}
 		if !strings.ContainsAny(s, "{}") {
 			if strings.Contains(s, ")") {
 				return nil, errors.New(`holds a ")" without "("`)

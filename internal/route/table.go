@@ -22,8 +22,8 @@ type Options[T any] struct {
 	Default T
 	// Open reports whether a value lets everybody in. Patterns of such rules
 	// match exactly what they say; those of others also what some router takes
-	// for it: other case, one slash more or less at the end, empty segments. nil
-	// means that none does.
+	// for it: other case, one slash more or less at the end, empty segments, names
+	// without their extension, hosts with a port. nil means that none does.
 	Open func(T) bool
 	// Mount is a prefix of every path, that something behind the table removes
 	// before its router looks ([net/http.StripPrefix]): rules are about what is
@@ -93,7 +93,7 @@ func (t *Table[T]) Rules() []Rule[T] { return slices.Clone(t.rules) }
 // there is none. A GET rule counts for HEAD. A method that no rule about a path
 // allows for has to meet the default and all rules about that path, and so has
 // one that neither HTTP nor any rule knows: routers differ in what they make of
-// it.
+// it. The same goes for the host, where rules name hosts.
 func (t *Table[T]) Lookup(method, host string, u *url.URL) ([]*Rule[T], error) {
 	var buf [8]int32
 	ids, err := t.index.lookup(method, host, u, buf[:0])
@@ -108,6 +108,25 @@ func (t *Table[T]) Lookup(method, host string, u *url.URL) ([]*Rule[T], error) {
 		rules[i] = &t.rules[id]
 	}
 	return rules, nil
+}
+
+// MissingPorts returns the open rules that name the host of one of hosts without
+// the port that it has there, and for each the pattern with the port: without it,
+// the rule opens nothing there.
+func (t *Table[T]) MissingPorts(hosts []string) map[string]string {
+	better := map[string]string{}
+	for i, p := range t.index.patterns {
+		for _, text := range hosts {
+			h, _, ok := parseHost(text)
+			if !ok || !t.index.open[i] || p.host.port != "" || h.port == "" || h.name != p.host.name {
+				continue
+			}
+			if with := p.at(h); !slices.ContainsFunc(t.index.patterns, func(q *Pattern) bool { return q.at(q.host) == with }) {
+				better[p.text] = with
+			}
+		}
+	}
+	return better
 }
 
 // Open reports whether every one of rules lets everybody in.

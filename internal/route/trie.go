@@ -3,6 +3,7 @@ package route
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -21,19 +22,17 @@ type trieNode struct {
 	literals map[string]*trieNode
 	any      *trieNode
 	exprs    []exprNode
-	glued    map[byte][]gluedEnd // by the first byte of the prefix
+	glued    map[string][]int32 // patterns that match a prefix and whatever follows
+	lengths  []int              // of the prefixes in glued
 	ends     []pathEnd
 	rests    []int32 // patterns that match a slash and whatever follows
 }
 
 type exprNode struct {
+	source      string
+	prefix      []byte // of whatever matches
 	exact, wide *regexp.Regexp
 	node        *trieNode
-}
-
-type gluedEnd struct {
-	prefix []byte
-	id     int32
 }
 
 type pathEnd struct {
@@ -66,6 +65,8 @@ const (
 type hit struct {
 	id  int32
 	fit match
+	// maybe: only some readings of the host are the pattern's.
+	maybe bool
 }
 
 // insert adds a pattern under a number that find will return.
@@ -90,14 +91,14 @@ func (t *trie) insert(p *Pattern, id int32) {
 		case rest:
 			n.rests = append(n.rests, id)
 		case glued:
-			prefix := s.prefix
-			if t.folded {
-				prefix = lower(prefix) // as are the paths that find gets
-			}
+			prefix := m.fold(s.prefix) // as are the paths that find gets
 			if n.glued == nil {
-				n.glued = map[byte][]gluedEnd{}
+				n.glued = map[string][]int32{}
 			}
-			n.glued[prefix[0]] = append(n.glued[prefix[0]], gluedEnd{[]byte(prefix), id})
+			if !slices.Contains(n.lengths, len(prefix)) {
+				n.lengths = append(n.lengths, len(prefix))
+			}
+			n.glued[prefix] = append(n.glued[prefix], id)
 		}
 	}
 }
@@ -111,20 +112,20 @@ func (n *trieNode) child(p piece, m mode) *trieNode {
 		}
 		return n.any
 	case p.expr != nil:
-		re := anchored(source(p.expr, m))
+		text := source(p.expr, m)
 		for _, e := range n.exprs {
-			if e.exact.String() == re.String() {
+			if e.source == text {
 				return e.node
 			}
 		}
-		e := exprNode{re, anchored(source(p.expr, m|wide)), &trieNode{}}
+		e := exprNode{text, nil, anchored(text), anchored(source(p.expr, m|wide)), &trieNode{}}
+		if first := p.expr[0]; first.kind == literal {
+			e.prefix = []byte(m.fold(first.text))
+		}
 		n.exprs = append(n.exprs, e)
 		return e.node
 	}
-	text := p.text
-	if m&folded != 0 {
-		text = lower(text)
-	}
+	text := m.fold(p.text)
 	if n.literals == nil {
 		n.literals = map[string]*trieNode{}
 	}
@@ -132,6 +133,14 @@ func (n *trieNode) child(p piece, m mode) *trieNode {
 		n.literals[text] = &trieNode{}
 	}
 	return n.literals[text]
+}
+
+// fold folds text if paths are matched folded.
+func (m mode) fold(text string) string {
+	if m&folded != 0 {
+		return Fold(text)
+	}
+	return text
 }
 
 // find appends the patterns that match path, which is folded if the trie is,
@@ -145,11 +154,11 @@ func (t *trie) find(path []byte, hits []hit) []hit {
 	for _, o := range t.opaque {
 		switch text := string(path); {
 		case o.exact.MatchString(text):
-			hits = append(hits, hit{o.id, exact})
+			hits = append(hits, hit{id: o.id, fit: exact})
 		case len(text) > 2 && o.exact.MatchString(strings.TrimSuffix(text, "/")):
-			hits = append(hits, hit{o.id, extraSlash})
+			hits = append(hits, hit{id: o.id, fit: extraSlash})
 		case o.wide.MatchString(text):
-			hits = append(hits, hit{o.id, noSlash})
+			hits = append(hits, hit{id: o.id, fit: noSlash})
 		}
 	}
 	return hits
@@ -177,32 +186,34 @@ next:
 func (n *trieNode) find(left []byte, fit match, hits []hit) []hit {
 	if len(left) == 0 {
 		for _, e := range n.ends {
-			hits = append(hits, hit{e.id, fit})
+			hits = append(hits, hit{id: e.id, fit: fit})
 		}
 		for _, id := range n.rests {
-			hits = append(hits, hit{id, noSlash})
+			hits = append(hits, hit{id: id, fit: noSlash})
 		}
 		if slash := n.literals[""]; slash != nil {
 			for _, e := range slash.ends {
-				hits = append(hits, hit{e.id, noSlash})
+				hits = append(hits, hit{id: e.id, fit: noSlash})
 			}
 		}
 		return hits
 	}
 	for _, id := range n.rests {
-		hits = append(hits, hit{id, fit})
+		hits = append(hits, hit{id: id, fit: fit})
 	}
 	left = left[1:]
 	if len(left) == 0 {
 		for _, e := range n.ends {
 			if !e.slash {
-				hits = append(hits, hit{e.id, max(fit, extraSlash)})
+				hits = append(hits, hit{id: e.id, fit: max(fit, extraSlash)})
 			}
 		}
 	} else {
-		for _, g := range n.glued[left[0]] {
-			if bytes.HasPrefix(left, g.prefix) {
-				hits = append(hits, hit{g.id, fit})
+		for _, length := range n.lengths {
+			if length <= len(left) {
+				for _, id := range n.glued[string(left[:length])] {
+					hits = append(hits, hit{id: id, fit: fit})
+				}
 			}
 		}
 	}
@@ -222,6 +233,9 @@ func (n *trieNode) find(left []byte, fit match, hits []hit) []hit {
 	}
 	for _, e := range n.exprs {
 		// The copy keeps path on the caller's stack: a regexp holds on to bytes.
+		if !bytes.HasPrefix(segment, e.prefix) {
+			continue
+		}
 		switch text := string(segment); {
 		case e.exact.MatchString(text):
 			hits = e.node.find(next, fit, hits)
