@@ -67,10 +67,13 @@ var hostApplications = sync.OnceValue(func() []application {
 	asked := map[string]*guard{}
 	for _, s := range hostSetups() {
 		for _, l := range hostLayouts {
-			if l.ports && !s.ports {
+			if !s.can(l) {
 				continue
 			}
-			key := s.mount + " " + l.name
+			if s.names {
+				l = l.withoutAddresses()
+			}
+			key := fmt.Sprint(s.mount, s.names, l.name)
 			if asked[key] == nil {
 				asked[key] = &guard{decide: remembered(key, rules(s.mount, l.rules))}
 			}

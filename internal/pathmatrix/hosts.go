@@ -124,6 +124,16 @@ func isOpen(what, method, path string) bool {
 	return what == public
 }
 
+// withoutAddresses is l without the hosts that are addresses in brackets.
+func (l hostLayout) withoutAddresses() hostLayout {
+	address := func(host string) bool { return strings.HasPrefix(host, "[") }
+	l.routes, l.rules = maps.Clone(l.routes), maps.Clone(l.rules)
+	maps.DeleteFunc(l.routes, func(host, _ string) bool { return address(host) })
+	maps.DeleteFunc(l.rules, func(pattern string, _ bool) bool { return address(pattern) })
+	l.all = slices.DeleteFunc(slices.Clone(l.all), address)
+	return l
+}
+
 // hostSetup is a router that knows hosts, with its options.
 type hostSetup struct {
 	name  string
@@ -132,6 +142,8 @@ type hostSetup struct {
 	// ports: it tells ports apart.
 	ports bool
 	mount string
+	// names: it cuts hosts at a colon wherever that is, and so knows no [::1].
+	names bool
 }
 
 // hostScenes are all routers in all layouts that they can have.
@@ -139,16 +151,21 @@ func hostScenes() []scene {
 	var list []scene
 	for _, s := range hostSetups() {
 		for _, l := range hostLayouts {
-			if l.ports && !s.ports {
-				continue
+			if s.can(l) {
+				list = append(list, s.scene(l))
 			}
-			list = append(list, s.scene(l))
 		}
 	}
 	return list
 }
 
+// can reports whether s can have a layout.
+func (s hostSetup) can(l hostLayout) bool { return s.ports || !l.ports }
+
 func (s hostSetup) scene(l hostLayout) scene {
+	if s.names {
+		l = l.withoutAddresses()
+	}
 	targets := l.targets()
 	if s.mount != "" {
 		for i, t := range targets {

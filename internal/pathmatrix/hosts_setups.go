@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -23,7 +24,7 @@ func hostSetups() []hostSetup {
 			return http.StripPrefix("/app", hostServeMux(l, h))
 		}},
 		{name: "gorilla", ports: true, build: hostGorilla(func(host string) string { return host })},
-		{name: "gorilla, any case", build: hostGorilla(func(host string) string {
+		{name: "gorilla, any case", names: true, build: hostGorilla(func(host string) string {
 			return "{host:(?i)" + regexp.QuoteMeta(muxHost(host)) + "}"
 		})},
 		{name: "echo v4", ports: true, build: func(l hostLayout, h handlers) http.Handler {
@@ -46,7 +47,7 @@ func hostSetups() []hostSetup {
 		}},
 	}
 	for name, read := range hostReaders {
-		list = append(list, hostSetup{name: "chi, " + name, ports: read.ports, build: read.chi})
+		list = append(list, hostSetup{name: "chi, " + name, ports: read.ports, names: read.names, build: read.chi})
 	}
 	for name, read := range map[string]struct {
 		ports bool
@@ -117,6 +118,7 @@ func hostGorilla(template func(host string) string) func(hostLayout, handlers) h
 // keeps a router for each.
 type hostReader struct {
 	ports bool
+	names bool
 	host  func(r *http.Request) string
 	// fold finds a route whatever the case of its host.
 	fold bool
@@ -140,7 +142,7 @@ var hostReaders = map[string]hostReader{
 		}
 		return r.Host
 	}},
-	"cut at the first colon": {host: func(r *http.Request) string { host, _, _ := strings.Cut(r.Host, ":"); return host }},
+	"cut at the first colon": {names: true, host: func(r *http.Request) string { host, _, _ := strings.Cut(r.Host, ":"); return host }},
 	"cut at the last colon": {host: func(r *http.Request) string {
 		if i := strings.LastIndexByte(r.Host, ':'); i >= 0 && !strings.HasSuffix(r.Host, "]") {
 			return strings.Trim(r.Host[:i], "[]")
@@ -155,6 +157,13 @@ var hostReaders = map[string]hostReader{
 	"Hostname of what is parsed": {host: func(r *http.Request) string {
 		if u, err := url.Parse("http://" + r.Host); err == nil {
 			return strings.ToLower(u.Hostname())
+		}
+		return r.Host
+	}},
+	"port as a number": {ports: true, host: func(r *http.Request) string {
+		name, port, _ := net.SplitHostPort(r.Host)
+		if n, err := strconv.Atoi(port); err == nil {
+			return net.JoinHostPort(name, strconv.Itoa(n))
 		}
 		return r.Host
 	}},

@@ -8,7 +8,7 @@ import (
 // hostForms are what is made of a host: most are none, or not quite the same.
 // Each must not contain a second %s.
 var hostForms = strings.Fields(`
-%s %s:80 %s:1 %s: %s:443 %s:8080 %s:8443 %s:08443 %s:+80 %s:-1 %s:99999 %s:0 %s:a %s:80. %s:. %s:8%30 %s:%38443
+%s %s:80 %s:1 %s: %s:443 %s:8080 %s:8443 %s:08443 %s:+80 %s:+8443 %s:-1 %s:99999 %s:0 %s:a %s:80. %s:. %s:8%30 %s:%38443
 %s:80:90 %s:: %s:] %s:80] %s:[ %s:[] %s:80:8443 %s:8443: %s:8443:80 %s:: %s:::: %s:8443.
 %s. %s.. %s... %s.:80 %s..:80 %s.:8443 %s..:8443 %s.:80:90 %s.:
 [%s] [%s]:80 [%s]:8443 [%s %s] %s]:80 [[%s]] [%s]: [%s]:8443:80 [::1]%s [::1]:80%s
@@ -25,7 +25,7 @@ var rawHosts = []string{
 	"127.0.0.1:8080", "127.1:8080", "0x7f.1", "other.example.org", "other.example.org:443", "example.com", "com", "admin", "admin.example", "admin.example.org", "www.admin.example.com",
 	"a b", "a\tb", "%61dmin.example.com", "%41dmin.example.com:80", "admin%2eexample.com", "admin..example.com", "admin.example.com.evil",
 	"admin\u3002example\u3002com", "\uff41dmin.example.com", "\u212aiosk.example.com", "kio\u017fk.example.com", "kiosk.example.com\u200b", "k\u0131osk.example.com",
-	"xn--dmin-53c.example.com", "xn--admin.example.com", "xn--bcher-kva.example", "xn--kiosk-.example.com", "xn--admin-.example.com", "\xe0dmin.example.com",
+	"xn--dmin-53c.example.com", "xn--admin.example.com", "xn--bcher-kva.example", "xn--kiosk-.example.com", "xn--admin-.example.com", "admin.example.com.xn--", "xn--.admin.example.com", "admin.xn--.example.com", "\xe0dmin.example.com",
 	"*", "*.example.com", "-", "_", "$", "1", "x-1.example.com:443",
 	// Two lines, and one that is folded.
 	wwwHost + "\r\nHost: " + adminHost, adminHost + "\r\nHost: " + wwwHost, wwwHost + "\r\n " + adminHost, wwwHost + ",\r\n\t" + adminHost, wwwHost + "\r\nhost: " + wwwHost,

@@ -124,6 +124,9 @@ func setups() []setup {
 		}},
 		{name: "chi.Mount", build: outermost(chiMount)},
 		{name: "bunrouter", build: outermost(bun)},
+		{name: "bunrouter behind StripPrefix", mount: "/app", prefix: "/app", build: outermost(func(s shape, h handlers) http.Handler {
+			return http.StripPrefix("/app", bun(s, h))
+		})},
 		{name: "ServeMux, extension cut at its last dot", build: outermost(withoutExtension(strings.LastIndexByte))},
 		{name: "ServeMux, extension cut at its first dot", build: outermost(withoutExtension(strings.IndexByte))},
 	}

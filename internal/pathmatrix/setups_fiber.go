@@ -71,8 +71,16 @@ func fiberStatus(c fiber.Ctx, g *guard) int {
 	if err != nil {
 		return fiber.StatusBadRequest
 	}
-	if status := g.decide(c.Method(), cmp.Or(u.Host, string(c.Request().Header.Host())), u); status != 0 {
+	header := string(c.Request().Header.Host())
+	if status := g.decide(c.Method(), cmp.Or(u.Host, header), u); status != 0 {
 		return status
+	}
+	if u.Host != "" { // fasthttp leaves the header to be looked at
+		named := *u
+		named.Scheme, named.Host = "", ""
+		if status := g.decide(c.Method(), header, &named); status != 0 {
+			return status
+		}
 	}
 	uri := c.Request().URI()
 	return g.decide(c.Method(), c.Host(), &url.URL{Path: string(uri.Path()), RawPath: string(uri.PathOriginal())})
