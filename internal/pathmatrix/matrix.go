@@ -103,7 +103,7 @@ func (s scene) try(protocols []string) ([]row, error) {
 	}
 	first := row{part: s.part, setup: s.setup, guard: noGuard, requests: len(bare), reached: count(bare, secret)}
 	for at, rep := range bare {
-		if at.target.benign && rep.reached == public {
+		if at.benign() && rep.reached == public {
 			first.benign++
 		}
 	}
@@ -122,7 +122,7 @@ func (s scene) try(protocols []string) ([]row, error) {
 			if rep.reached == secret {
 				r.findings = append(r.findings, fmt.Sprintf("%s, %s, %s: %s reaches the protected handler past %s", s.setup, s.layout, at.protocol, at.target, g.name))
 			}
-			if at.target.benign && g.opens && bare[at].reached == public && rep.reached != public {
+			if at.benign() && g.opens && bare[at].reached == public && rep.reached != public {
 				r.falseRefusals++
 				r.findings = append(r.findings, fmt.Sprintf("%s, %s, %s: %s is refused by %s with %d", s.setup, s.layout, at.protocol, at.target, g.name, rep.status))
 			}
@@ -138,6 +138,12 @@ const noGuard = "no guard"
 type sent struct {
 	protocol string
 	target   target
+}
+
+// benign reports whether the request is an ordinary one. In HTTP/2 a target that
+// names a host is none.
+func (at sent) benign() bool {
+	return at.target.benign && (at.protocol == "http/1.1" || strings.HasPrefix(at.target.path, "/"))
 }
 
 // run starts the application with a guard, or without one if it is nil, sends
