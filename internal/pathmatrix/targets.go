@@ -97,7 +97,7 @@ http:admin/users http:/admin/users http:///admin/users //evil.example/admin/user
 /admin/users.json /admin/users.x /admin/users.min.json /admin/users.json/ /admin/users.json/. /admin/users.json;x=1 /admin/users%2ejson /admin/users%2Ejson%20
 /ADMIN/users.json /admin//users.json //admin/users.json /public/../admin/users.json /public/%2e%2e/admin/users.json /%61dmin/users.json /admin%2fusers.json /admin%5cusers.json
 /admin/users.json.. /admin/users..json /admin/users.%20 /admin/users.a/b.c /admin.x/users.y /admin/.users /admin/users/.json /admin/users/x/... /admin/users.json%00 /admin/users.%6a
-/admin/users.json?x=/a.b /admin/users.%2e /admin/users.%2f /admin/users%252ejson /admin/users.json%2f /admin;.x/users /admin/users;.json /public/x/..././admin/users.json
+/admin/users/x/...json /admin/users/x/%2e%2e%2ejson /admin/x/..%2fusers.json /public/../admin/users/x/...x /admin/users.json?x=/a.b /admin/users.%2e /admin/users.%2f /admin/users%252ejson /admin/users.json%2f /admin;.x/users /admin/users;.json /public/x/..././admin/users.json
 /public//x/admin/users /public//admin/users /public/x//y/admin/users //x/admin/users /public///x/admin/users /public//x/%61dmin/users /public//x/admin/users/ /public/%2f/x/admin/users
 /public//x/admin%2fusers /public//admin/x/admin/users /public//x//admin/users /public//x/admin/users.json /public/./x/admin/users /public//../admin/users /public/;/x/admin/users /public/%20/x/admin/users
 /public//x/ADMIN/users /public//x/y/admin/users /img/https://host/admin/users /public/x/y/admin/users /public//x/public/admin/users //public//x/admin/users
