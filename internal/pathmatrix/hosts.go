@@ -144,6 +144,9 @@ type hostSetup struct {
 	mount string
 	// names: it cuts hosts at a colon wherever that is, and so knows no [::1].
 	names bool
+	// own: it takes other names for the same host than ServeMux does: in another
+	// case, or with a dot at the end.
+	own bool
 }
 
 // hostScenes are all routers in all layouts that they can have.
@@ -228,6 +231,9 @@ func (s hostSetup) guards(l hostLayout) []*guard {
 		m := newClerkMatcher(l.all)
 		list = append(list, &guard{name: "Matcher.All", opens: true, outer: requireIf(func(r *http.Request) bool { return !m.All(r) })})
 	}
+	if !s.own && !l.ports && len(l.any) > 0 {
+		list = append(list, &guard{name: "NewServeMux in front", opens: true, outer: l.muxInFront})
+	}
 	if s.name == "ServeMux" {
 		list = append(list, &guard{name: "NewServeMux", opens: true, build: l.clerkMux})
 	}
@@ -286,6 +292,17 @@ func (l hostLayout) clerkMux(h handlers) http.Handler {
 			m.Handle(host+"/", accessOf(what == public), h.answer(what))
 		}
 	}
+	return m
+}
+
+// muxInFront guards next with our mux, for layouts that are open by default. It
+// is for routers that take the same names for the same host as it does.
+func (l hostLayout) muxInFront(next http.Handler) http.Handler {
+	m := authenticator().NewServeMux()
+	for host := range l.routes {
+		m.Handle(host+"/", clerkauth.SignedIn, next)
+	}
+	m.Handle("/", clerkauth.Public, next)
 	return m
 }
 

@@ -24,7 +24,7 @@ func hostSetups() []hostSetup {
 			return http.StripPrefix("/app", hostServeMux(l, h))
 		}},
 		{name: "gorilla", ports: true, build: hostGorilla(func(host string) string { return host })},
-		{name: "gorilla, any case", names: true, build: hostGorilla(func(host string) string {
+		{name: "gorilla, any case", names: true, own: true, build: hostGorilla(func(host string) string {
 			return "{host:(?i)" + regexp.QuoteMeta(muxHost(host)) + "}"
 		})},
 		{name: "echo v4", ports: true, build: func(l hostLayout, h handlers) http.Handler {
@@ -47,7 +47,7 @@ func hostSetups() []hostSetup {
 		}},
 	}
 	for name, read := range hostReaders {
-		list = append(list, hostSetup{name: "chi, " + name, ports: read.ports, names: read.names, build: read.chi})
+		list = append(list, hostSetup{name: "chi, " + name, ports: read.ports, names: read.names, own: read.own, build: read.chi})
 	}
 	for name, read := range map[string]struct {
 		ports bool
@@ -122,14 +122,15 @@ type hostReader struct {
 	host  func(r *http.Request) string
 	// fold finds a route whatever the case of its host.
 	fold bool
+	own  bool // see hostSetup
 }
 
 var hostReaders = map[string]hostReader{
 	"r.Host":                 {ports: true, host: rawHost},
-	"r.Host in lower case":   {ports: true, host: func(r *http.Request) string { return strings.ToLower(r.Host) }},
-	"r.Host in any case":     {ports: true, fold: true, host: rawHost},
-	"r.Host without its dot": {ports: true, host: func(r *http.Request) string { return dotless(strings.ToLower(r.Host), strings.TrimSuffix) }},
-	"r.Host without dots":    {ports: true, host: func(r *http.Request) string { return dotless(strings.ToLower(r.Host), strings.TrimRight) }},
+	"r.Host in lower case":   {ports: true, own: true, host: func(r *http.Request) string { return strings.ToLower(r.Host) }},
+	"r.Host in any case":     {ports: true, own: true, fold: true, host: rawHost},
+	"r.Host without its dot": {ports: true, own: true, host: func(r *http.Request) string { return dotless(strings.ToLower(r.Host), strings.TrimSuffix) }},
+	"r.Host without dots":    {ports: true, own: true, host: func(r *http.Request) string { return dotless(strings.ToLower(r.Host), strings.TrimRight) }},
 	"URL.Host or r.Host": {ports: true, host: func(r *http.Request) string {
 		if r.URL.Host != "" {
 			return r.URL.Host
@@ -150,11 +151,11 @@ var hostReaders = map[string]hostReader{
 		return r.Host
 	}},
 	"SplitHostPort": {host: func(r *http.Request) string { return splitHost(r.Host) }},
-	"SplitHostPort, any case": {fold: true, host: func(r *http.Request) string {
+	"SplitHostPort, any case": {own: true, fold: true, host: func(r *http.Request) string {
 		return strings.TrimSuffix(splitHost(r.Host), ".")
 	}},
 	"Hostname": {host: func(r *http.Request) string { return (&url.URL{Host: r.Host}).Hostname() }},
-	"Hostname of what is parsed": {host: func(r *http.Request) string {
+	"Hostname of what is parsed": {own: true, host: func(r *http.Request) string {
 		if u, err := url.Parse("http://" + r.Host); err == nil {
 			return strings.ToLower(u.Hostname())
 		}
@@ -167,7 +168,7 @@ var hostReaders = map[string]hostReader{
 		}
 		return r.Host
 	}},
-	"IDNA": {host: func(r *http.Request) string {
+	"IDNA": {own: true, host: func(r *http.Request) string {
 		host := splitHost(r.Host)
 		if ascii, err := idna.Lookup.ToASCII(host); err == nil {
 			return strings.TrimSuffix(ascii, ".")

@@ -323,6 +323,9 @@ func withoutExtension(find func(string, byte) int) func(shape, handlers) http.Ha
 	}
 	return func(s shape, h handlers) http.Handler {
 		next := serveMux(s, h)
+		if s == files {
+			next = h.files() // which cleans paths, while ServeMux redirects
+		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			u := *r.URL
 			u.Path, u.RawPath = cut(u.Path), cut(u.RawPath)
