@@ -36,48 +36,51 @@ var authenticator = sync.OnceValue(func() *clerkauth.Authenticator {
 	return auth
 })
 
-// clerkGuards are the three ways to protect that the library has.
-func clerkGuards(mount string) []*guard {
-	auth := authenticator()
-	protect := func(rules clerkauth.Rules) middle {
-		var options []clerkauth.ProtectOption
-		if mount != "" {
-			options = append(options, clerkauth.Mount(mount))
-		}
-		m, err := auth.Protect(rules, options...)
-		if err != nil {
-			panic(err) // the rules are in this file
-		}
-		return middle(m)
+// protect is Protect with rules, behind mount.
+func protect(rules clerkauth.Rules, mount string) middle {
+	var options []clerkauth.ProtectOption
+	if mount != "" {
+		options = append(options, clerkauth.Mount(mount))
 	}
+	m, err := authenticator().Protect(rules, options...)
+	if err != nil {
+		panic(err) // the rules are in this program
+	}
+	return middle(m)
+}
+
+// clerkGuards are the three ways to protect that the library has.
+func clerkGuards(mount string, sh shape) []*guard {
+	auth := authenticator()
 	return []*guard{
 		{
 			name:    "Protect",
 			netHTTP: true,
-			opens:   func(shape) bool { return true },
+			opens:   true,
 			outer: protect(clerkauth.Rules{
 				"/admin": clerkauth.SignedIn, "/admin/{rest...}": clerkauth.SignedIn,
 				"/public": clerkauth.Public, "/public/{rest...}": clerkauth.Public,
-			}),
+				"/robots.txt": clerkauth.Public, "/favicon.ico": clerkauth.Public, "/assets/{rest...}": clerkauth.Public,
+			}, mount),
 		},
 		{
 			name:    "Protect, open by default",
 			netHTTP: true,
-			opens:   func(shape) bool { return true },
-			outer:   protect(clerkauth.Rules{"/{rest...}": clerkauth.Public, "/admin(.*)": clerkauth.SignedIn}),
+			opens:   true,
+			outer:   protect(clerkauth.Rules{"/{rest...}": clerkauth.Public, "/admin(.*)": clerkauth.SignedIn}, mount),
 		},
 		{
 			name:    "Require",
 			netHTTP: true,
-			opens:   behindRoutes,
+			opens:   behindRoutes(sh),
 			handler: middle(auth.Require()),
 		},
 		{
 			name:    "NewServeMux",
 			netHTTP: true,
 			only:    "ServeMux",
-			opens:   behindRoutes,
-			build:   clerkMux,
+			opens:   behindRoutes(sh),
+			build:   func(h handlers) http.Handler { return clerkMux(sh, h) },
 		},
 	}
 }

@@ -18,7 +18,7 @@ import (
 // application is a setup in one shape, behind rules, in this process.
 type application struct {
 	name      string
-	protected string // the pattern of the one rule that protects
+	protected string // the pattern of the one rule that protects, or the layout
 	ask       decide // the rules
 	inside    bool   // the rules stand somewhere inside, and may see another path
 	http      http.Handler
@@ -61,16 +61,40 @@ var applications = sync.OnceValue(func() []application {
 	return list
 })
 
+// hostApplications are the layouts of hosts on all routers that can have them.
+var hostApplications = sync.OnceValue(func() []application {
+	var list []application
+	asked := map[string]*guard{}
+	for _, s := range hostSetups() {
+		for _, l := range hostLayouts {
+			if !s.can(l) {
+				continue
+			}
+			if s.names {
+				l = l.withoutAddresses()
+			}
+			key := fmt.Sprint(s.mount, s.names, l.name)
+			if asked[key] == nil {
+				asked[key] = &guard{decide: remembered(key, rules(s.mount, l.rules))}
+			}
+			a := application{name: s.name, protected: l.name, ask: asked[key].decide}
+			a.http, a.fiber = s.scene(l).start(asked[key])
+			list = append(list, a)
+		}
+	}
+	return list
+})
+
 // memory holds the answers of guards for the request under way: most
 // applications ask about the same path.
-var memory = map[[4]string]int{}
+var memory = map[[7]string]int{}
 
 func remembered(name string, ask decide) decide {
 	return func(method, host string, u *url.URL) int {
 		if u.Opaque != "" {
 			return ask(method, host, u)
 		}
-		key := [4]string{name, method, u.Path, u.RawPath}
+		key := [7]string{name, method, host, u.Scheme, u.Host, u.Path, u.RawPath}
 		status, ok := memory[key]
 		if !ok {
 			status = ask(method, host, u)
@@ -135,20 +159,29 @@ func check(tb testing.TB, t target, list []application) (passed int) {
 	if err != nil {
 		return 0 // net/http answers that with 400, and in fiber the guard does
 	}
+	return checkRequest(tb, t, r, raw, list)
+}
+
+// checkRequest is check for a request that has been read.
+func checkRequest(tb testing.TB, t target, r *http.Request, raw []byte, list []application) (passed int) {
+	tb.Helper()
 	w := &recorder{header: http.Header{}}
 	for _, a := range list {
 		if !a.inside && a.ask(r.Method, r.Host, r.URL) != 0 {
 			continue // the guard would not let it in, either
 		}
 		var rep reply
-		if a.fiber != nil {
+		switch {
+		case a.fiber != nil && raw == nil:
+			continue // fasthttp speaks HTTP/1.1 alone
+		case a.fiber != nil:
 			rep = a.serveFast(raw)
-		} else {
+		default:
 			rep = a.serveHTTP(r, w)
 		}
 		switch rep.reached {
 		case secret:
-			tb.Errorf("%s: %s reaches the protected handler past a rule for %s", a.name, t, a.protected)
+			tb.Errorf("%s: %s reaches the protected handler past the rules for %s", a.name, t, a.protected)
 		case public, other:
 			passed++
 		}
@@ -156,13 +189,13 @@ func check(tb testing.TB, t target, list []application) (passed int) {
 	return passed
 }
 
-// parts is how many parts the applications are dealt out to: one run of the fuzz
+// shares is how many shares the applications are dealt out to: one run of the fuzz
 // target tries one of them.
-const parts = 64
+const shares = 64
 
-var dealt = sync.OnceValue(func() (list [parts][]application) {
+var dealt = sync.OnceValue(func() (list [shares][]application) {
 	for i, a := range applications() {
-		list[i%parts] = append(list[i%parts], a)
+		list[i%shares] = append(list[i%shares], a)
 	}
 	return list
 })
@@ -176,8 +209,80 @@ func FuzzPath(f *testing.F) {
 	}
 	f.Add("GET", "/app/admin/?#%x", uint8(0x25)) // gorilla panics
 	f.Fuzz(func(t *testing.T, method, path string, part uint8) {
-		check(t, target{method: method, path: path}, dealt()[part%parts])
+		check(t, target{method: method, path: path, host: appHost}, dealt()[part%shares])
 	})
+}
+
+// checkHost is check for a request of HTTP/1.1 and for one of HTTP/2, whose
+// target may name another host than :authority.
+func checkHost(tb testing.TB, t target, list []application) (passed int) {
+	tb.Helper()
+	if !strings.ContainsAny(t.host, "\r\n") { // two Host lines are refused by net/http, and by fasthttp
+		passed = check(tb, t, list)
+	}
+	clear(memory)
+	u, err := url.ParseRequestURI(t.path)
+	if err != nil {
+		return passed
+	}
+	r := &http.Request{Method: t.method, URL: u, RequestURI: t.path, Host: t.host, Header: http.Header{}, Body: http.NoBody, Proto: "HTTP/2.0", ProtoMajor: 2}
+	return passed + checkRequest(tb, t, r, nil, list)
+}
+
+// FuzzHost holds the same about hosts.
+func FuzzHost(f *testing.F) {
+	for i, host := range hosts {
+		f.Add("GET", "/a", host, uint8(i))
+	}
+	for i, t := range hostLayouts[0].targets() {
+		if i%7 == 0 {
+			f.Add(t.method, t.path, t.host, uint8(i))
+		}
+	}
+	f.Fuzz(func(t *testing.T, method, path, host string, part uint8) {
+		list := hostApplications()
+		n := len(list)/8 + 1 // an eighth of them at a time
+		from := int(part%8) * n
+		checkHost(t, target{method: method, path: path, host: host}, list[min(from, len(list)):min(from+n, len(list))])
+	})
+}
+
+// hostPieces are what odd hosts are made of.
+var hostPieces = strings.Fields(`admin.example.com admin.example.com kiosk.example.com www.example.com www.example.com localhost [::1] admin . example .com
+	: : : . . .. 80 80 8080 8443 :8443 :8080 [ ] [ ] %25 %3a %2e @ / \ # ? , ; _ - * xn-- 0 + A ADMIN.example.com K ſ Kiosk.example.com 。 ａ`)
+
+// TestComposedHosts tries hosts, and absolute targets, that are made of odd
+// pieces.
+func TestComposedHosts(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	n := 6_000
+	if testing.Short() {
+		n = 1_000
+	}
+	compose := func() (host string) {
+		for range 1 + r.IntN(4) {
+			host += hostPieces[r.IntN(len(hostPieces))]
+		}
+		return host
+	}
+	passed := 0
+	for range n {
+		try := target{method: []string{"GET", "GET", "HEAD", "POST", "get", "FOO"}[r.IntN(6)], path: []string{"/a", "/login", "//a", "/"}[r.IntN(4)], host: compose()}
+		switch r.IntN(4) {
+		case 0:
+			try.path = "http://" + compose() + try.path
+		case 1:
+			try.path = "http://" + try.host + try.path
+		}
+		passed += checkHost(t, try, hostApplications())
+		if t.Failed() {
+			return
+		}
+	}
+	if passed < n {
+		t.Errorf("%d requests reach another handler: nearly everything is refused, which proves nothing", passed)
+	}
+	t.Logf("%d hosts, %d times another handler than the protected one", n, passed)
 }
 
 // pieces are what odd paths are made of.
@@ -203,7 +308,7 @@ func TestComposedPaths(t *testing.T) {
 		for range 1 + r.IntN(9) {
 			path += pieces[r.IntN(len(pieces))]
 		}
-		passed += check(t, target{method: []string{"GET", "GET", "GET", "HEAD", "POST", "get", "FOO"}[r.IntN(7)], path: path}, applications())
+		passed += check(t, target{method: []string{"GET", "GET", "GET", "HEAD", "POST", "get", "FOO"}[r.IntN(7)], path: path, host: appHost}, applications())
 		if t.Failed() {
 			return
 		}

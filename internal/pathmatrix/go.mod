@@ -11,6 +11,7 @@ require (
 	github.com/gorilla/mux v1.8.1
 	github.com/labstack/echo/v4 v4.16.0
 	github.com/labstack/echo/v5 v5.4.4
+	github.com/uptrace/bunrouter v1.0.23
 	github.com/valyala/fasthttp v1.69.0
 	golang.org/x/net v0.57.0
 )

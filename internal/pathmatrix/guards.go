@@ -23,29 +23,33 @@ type guard struct {
 	netHTTP bool // for net/http alone
 	// only names the setup that the guard is for, if it replaces the router.
 	only  string
-	build func(shape, handlers) http.Handler
+	build func(handlers) http.Handler
 	// naive guards are there to be bypassed: they show what the others hold.
 	naive bool
-	// opens: whether what a shape lays out under /public, or leaves alone, is
-	// to be reached in spite of the guard.
-	opens func(shape) bool
+	// opens: an ordinary request that reaches something public is to reach it in
+	// spite of the guard.
+	opens bool
 }
 
 // guards returns the guards to try in front of s in a shape.
 func (s setup) guards(sh shape) []*guard {
 	mount := s.mount
-	everywhere := func(shape) bool { return true }
 	list := []*guard{
-		{name: "rules, signed in by default", opens: everywhere, decide: rules(mount, map[string]bool{
+		{name: "rules, signed in by default", opens: true, decide: rules(mount, map[string]bool{
 			"/admin": false, "/admin/{rest...}": false, "/public": true, "/public/{rest...}": true,
+			"/robots.txt": true, "/favicon.ico": true, "/assets/{rest...}": true,
 		})},
-		{name: "rules, open by default", opens: everywhere, decide: rules(mount, map[string]bool{
+		{name: "rules, open by name", opens: true, decide: rules(mount, map[string]bool{
+			"/{rest...}": false, "/robots": false, "/favicon": false, "/public/{rest...}": true,
+			"/robots.txt": true, "/favicon.ico": true, "/assets/{rest...}": true,
+		})},
+		{name: "rules, open by default", opens: true, decide: rules(mount, map[string]bool{
 			"/{rest...}": true, "/admin/{rest...}": false,
 		})},
-		{name: "rules in Clerk's grammar", opens: everywhere, decide: rules(mount, map[string]bool{
+		{name: "rules in Clerk's grammar", opens: true, decide: rules(mount, map[string]bool{
 			"/(.*)": true, "/admin(.*)": false,
 		})},
-		{name: "prefix of URL.Path", naive: true, opens: everywhere, decide: func(_, _ string, u *url.URL) int {
+		{name: "prefix of URL.Path", naive: true, opens: true, decide: func(_, _ string, u *url.URL) int {
 			if strings.HasPrefix(u.Path, mount+"/admin") {
 				return http.StatusUnauthorized
 			}
@@ -54,22 +58,22 @@ func (s setup) guards(sh shape) []*guard {
 	}
 	switch sh {
 	case static, params, files: // where one path is all there is
-		list = append(list, &guard{name: "rules, one path", opens: everywhere, decide: rules(mount, map[string]bool{
+		list = append(list, &guard{name: "rules, one path", opens: true, decide: rules(mount, map[string]bool{
 			"/{rest...}": true, "/admin/users": false,
 		})})
 		fallthrough
 	case detail:
-		list = append(list, &guard{name: "rules, one parameter", opens: everywhere, decide: rules(mount, map[string]bool{
+		list = append(list, &guard{name: "rules, one parameter", opens: true, decide: rules(mount, map[string]bool{
 			"/{rest...}": true, s.oneParameter(): false,
 		})})
 	}
 	if mount == "" {
 		list = append(list,
-			&guard{name: "matcher, any", opens: everywhere, decide: matcher("/admin(.*)", true)},
-			&guard{name: "matcher, all", opens: everywhere, decide: matcher("/public/:path*", false)},
+			&guard{name: "matcher, any", opens: true, decide: matches("/admin(.*)")},
+			&guard{name: "matcher, all", opens: true, decide: matchesNot("/public/:path*", "/robots.txt", "/favicon.ico", "/assets/(.*)")},
 		)
 	}
-	return append(list, &guard{name: "at the handler", opens: behindRoutes,
+	return append(list, &guard{name: "at the handler", opens: behindRoutes(sh),
 		handler: func(http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
 		}})
@@ -97,24 +101,43 @@ func rules(mount string, list map[string]bool) decide {
 	}
 }
 
-// matcher guards what matches a pattern, or all else.
-func matcher(pattern string, protects bool) decide {
-	m, err := route.NewMatcher(pattern)
-	if err != nil {
-		panic(err)
-	}
+// matches guards what matches a pattern.
+func matches(patterns ...string) decide {
+	m := newMatcher(patterns)
 	return func(method, host string, u *url.URL) int {
-		if protects {
-			if any, _ := m.Any(method, host, u); any {
-				return http.StatusUnauthorized
-			}
-			return 0
+		if any, _ := m.Any(method, host, u); any {
+			return http.StatusUnauthorized
 		}
+		return 0
+	}
+}
+
+// matchesNot guards all but what matches a pattern.
+func matchesNot(patterns ...string) decide {
+	m := newMatcher(patterns)
+	return func(method, host string, u *url.URL) int {
 		if all, _ := m.All(method, host, u); all {
 			return 0
 		}
 		return http.StatusUnauthorized
 	}
+}
+
+func newMatcher(patterns []string) *route.Matcher {
+	m, err := route.NewMatcher(patterns...)
+	if err != nil {
+		panic(err)
+	}
+	return m
+}
+
+// handlers are those of an application with the guard at the handler, if that is
+// where g stands.
+func (g *guard) handlers() handlers {
+	if g == nil {
+		return handlers{}
+	}
+	return handlers{protect: g.handler}
 }
 
 // middleware is the guard in front of a router. It does nothing if g is nil, or

@@ -1,7 +1,8 @@
-// Pathmatrix sends paths, written in every odd way, to real servers behind real
-// routers, and counts which of them reach a handler that is protected: without a
-// guard, and with each of ours. It prints a table and, last, one line of JSON,
-// and exits 1 if a guard was passed or was in the way.
+// Pathmatrix sends paths and hosts, written in every odd way, to real servers
+// behind real routers, and counts which of them reach a handler that is
+// protected: without a guard, and with each of ours. It prints a table and, last,
+// one line of JSON, and exits 1 if a guard was passed or was in the way, or if
+// too little was reached without one.
 package main
 
 import (
@@ -13,23 +14,32 @@ import (
 )
 
 func main() {
-	rows, err := matrix("http/1.1", "h2c")
+	protocols := []string{"http/1.1", "h2c"}
+	rows, err := matrix(scenes(), protocols...)
 	if err != nil {
 		log.Fatal(err)
 	}
 	if err := write(os.Stdout, rows); err != nil {
 		log.Fatal(err)
 	}
-	for _, finding := range findings(rows) {
+	found := findings(rows)
+	for _, part := range parts {
+		if total, floor := sum(rows, part), floors[part]*len(protocols); total.ReachedWithoutGuard < floor {
+			found = append(found, fmt.Sprintf("%s: %d requests reach the protected handler without a guard, less than %d: the matrix proves nothing", part, total.ReachedWithoutGuard, floor))
+		}
+	}
+	for _, finding := range found {
 		fmt.Println(finding)
 	}
-	total := sum(rows)
-	line, err := json.Marshal(total)
+	for _, part := range parts {
+		fmt.Printf("%s: %+v\n", part, sum(rows, part))
+	}
+	line, err := json.Marshal(sum(rows, ""))
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(string(line))
-	if total.Bypasses > 0 || total.FalseRefusals > 0 {
+	if len(found) > 0 {
 		os.Exit(1)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"runtime"
@@ -26,6 +27,7 @@ type summary struct {
 
 // row counts what happened to one guard in front of one setup.
 type row struct {
+	part          string
 	setup, guard  string
 	naive         bool
 	requests      int
@@ -35,32 +37,58 @@ type row struct {
 	findings      []string
 }
 
-// matrix sends every target to every setup in every shape, without a guard and
-// with each, and returns what happened. Protocols are those of names.
-func matrix(protocols ...string) ([]row, error) {
-	type job struct {
-		setup setup
-		shape shape
+// scene is one application, with what is sent to it and the guards that are tried
+// in front of it.
+type scene struct {
+	part    string // of the matrix
+	setup   string // the router with its options
+	layout  string // what the application routes where
+	targets []target
+	guards  []*guard
+	// start returns the application with g, which may be nil: a handler, or an
+	// app of fiber's.
+	start func(g *guard) (http.Handler, *fiber.App)
+}
+
+// The parts of the matrix.
+const (
+	pathPart  = "paths"
+	hostPart  = "hosts"
+	classPart = "classes"
+)
+
+// scenes are all of them.
+func scenes() []scene {
+	var list []scene
+	for _, s := range setups() {
+		for _, sh := range shapes {
+			list = append(list, s.scene(sh))
+		}
 	}
-	jobs := make(chan job)
+	list = append(list, hostScenes()...)
+	return append(list, classScenes()...)
+}
+
+// matrix sends the targets of every scene, without a guard and with each, and
+// returns what happened.
+func matrix(list []scene, protocols ...string) ([]row, error) {
+	jobs := make(chan scene)
 	var mu sync.Mutex
 	var rows []row
 	var errs []error
 	var workers sync.WaitGroup
 	for range 2 * runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
-			for j := range jobs {
-				r, err := j.setup.try(j.shape, protocols)
+			for s := range jobs {
+				r, err := s.try(protocols)
 				mu.Lock()
 				rows, errs = append(rows, r...), append(errs, err)
 				mu.Unlock()
 			}
 		})
 	}
-	for _, s := range setups() {
-		for _, sh := range shapes {
-			jobs <- job{s, sh}
-		}
+	for _, s := range list {
+		jobs <- s
 	}
 	close(jobs)
 	workers.Wait()
@@ -68,36 +96,35 @@ func matrix(protocols ...string) ([]row, error) {
 }
 
 // try runs all guards in front of one application.
-func (s setup) try(sh shape, protocols []string) ([]row, error) {
-	list := s.targets()
-	bare, err := s.run(sh, nil, list, protocols)
+func (s scene) try(protocols []string) ([]row, error) {
+	bare, err := s.run(nil, protocols, func(sent) bool { return true })
 	if err != nil {
 		return nil, err
 	}
-	first := row{setup: s.name, guard: noGuard, requests: len(bare), reached: count(bare, secret)}
+	first := row{part: s.part, setup: s.setup, guard: noGuard, requests: len(bare), reached: count(bare, secret)}
 	for at, rep := range bare {
-		if at.target.benign && rep.reached == public {
+		if at.benign() && rep.reached == public {
 			first.benign++
 		}
 	}
 	rows := []row{first}
-	for _, g := range append(s.guards(sh), clerkGuards(s.mount)...) {
-		if g.only != "" && g.only != s.name || s.app != nil && g.netHTTP {
-			continue
-		}
-		guarded, err := s.run(sh, g, list, protocols)
+	for _, g := range s.guards {
+		// A guard hands a request on as it is, or not at all, so that what shows
+		// nothing without one shows nothing with one.
+		guarded, err := s.run(g, protocols, func(at sent) bool {
+			return g.build != nil || at.target.benign || bare[at].reached == secret
+		})
 		if err != nil {
 			return nil, err
 		}
-		r := row{setup: s.name, guard: g.name, naive: g.naive, requests: len(guarded), reached: count(guarded, secret)}
+		r := row{part: s.part, setup: s.setup, guard: g.name, naive: g.naive, requests: len(guarded), reached: count(guarded, secret)}
 		for at, rep := range guarded {
 			if rep.reached == secret {
-				r.findings = append(r.findings, fmt.Sprintf("%s %c %s: %s reaches the protected handler past %s", s.name, sh, at.protocol, at.target, g.name))
+				r.findings = append(r.findings, fmt.Sprintf("%s, %s, %s: %s reaches the protected handler past %s", s.setup, s.layout, at.protocol, at.target, g.name))
 			}
-			before := bare[at].reached
-			if at.target.benign && g.opens(sh) && before == public && rep.reached != public {
+			if at.benign() && g.opens && bare[at].reached == public && rep.reached != public {
 				r.falseRefusals++
-				r.findings = append(r.findings, fmt.Sprintf("%s %c %s: %s is refused by %s with %d", s.name, sh, at.protocol, at.target, g.name, rep.status))
+				r.findings = append(r.findings, fmt.Sprintf("%s, %s, %s: %s is refused by %s with %d", s.setup, s.layout, at.protocol, at.target, g.name, rep.status))
 			}
 		}
 		rows = append(rows, r)
@@ -107,42 +134,22 @@ func (s setup) try(sh shape, protocols []string) ([]row, error) {
 
 const noGuard = "no guard"
 
-func (t target) String() string { return t.method + " " + t.path }
-
-// targets are those to send to s: with its prefix, and as they are.
-func (s setup) targets() []target {
-	list := targets()
-	if s.prefix == "" {
-		return list
-	}
-	for _, t := range targets() {
-		scheme, rest, ok := strings.Cut(t.path, "://")
-		switch i := strings.IndexByte(rest, '/'); {
-		case ok && i >= 0:
-			t.path = scheme + "://" + rest[:i] + s.prefix + rest[i:]
-		case strings.HasPrefix(t.path, "/"):
-			t.path = s.prefix + t.path
-		default:
-			continue
-		}
-		list = append(list, t)
-	}
-	for _, path := range []string{"/appadmin/users", "/app../admin/users", "/x/../app/admin/users", "//app/admin/users", "/APP/admin/users", "/%61pp/admin/users", "/app%2fadmin%2fusers"} {
-		list = append(list, target{method: "GET", path: path})
-	}
-	return list
-}
-
 // sent is one request of a run.
 type sent struct {
 	protocol string
 	target   target
 }
 
+// benign reports whether the request is an ordinary one. In HTTP/2 a target that
+// names a host is none.
+func (at sent) benign() bool {
+	return at.target.benign && (at.protocol == "http/1.1" || strings.HasPrefix(at.target.path, "/"))
+}
+
 // run starts the application with a guard, or without one if it is nil, sends
-// everything, and returns the replies.
-func (s setup) run(sh shape, g *guard, list []target, protocols []string) (map[sent]reply, error) {
-	addr, stop, err := s.serve(sh, g)
+// what is wanted, and returns the replies.
+func (s scene) run(g *guard, protocols []string, wanted func(sent) bool) (map[sent]reply, error) {
+	addr, fast, stop, err := s.serve(g)
 	if err != nil {
 		return nil, err
 	}
@@ -151,19 +158,22 @@ func (s setup) run(sh shape, g *guard, list []target, protocols []string) (map[s
 	for _, protocol := range protocols {
 		var c client = &client1{addr: addr}
 		if protocol == "h2c" {
-			if s.app != nil {
+			if fast {
 				continue // fasthttp speaks HTTP/1.1 alone
 			}
 			c = &client2{addr: addr}
 		}
-		for _, t := range list {
+		for _, t := range s.targets {
+			if !wanted(sent{protocol, t}) {
+				continue
+			}
 			rep, err := c.send(t)
 			if errors.Is(err, errNoHTTP2) {
 				continue
 			}
 			if err != nil {
 				c.close()
-				return nil, fmt.Errorf("%s %c %s %s: %w", s.name, sh, protocol, t, err)
+				return nil, fmt.Errorf("%s, %s, %s: %s: %w", s.setup, s.layout, protocol, t, err)
 			}
 			replies[sent{protocol, t}] = rep
 		}
@@ -172,36 +182,35 @@ func (s setup) run(sh shape, g *guard, list []target, protocols []string) (map[s
 	return replies, nil
 }
 
-// serve starts the application on a loopback port.
-func (s setup) serve(sh shape, g *guard) (addr string, stop func(), err error) {
+// serve starts the application on a loopback port. It reports whether that is
+// fasthttp's server.
+func (s scene) serve(g *guard) (addr string, fast bool, stop func(), err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", nil, err
+		return "", false, nil, err
 	}
-	h := handlers{}
-	if g != nil {
-		h.protect = g.handler
-	}
-	if s.app != nil {
-		if g != nil && g.decide == nil {
-			g = nil // it stands at the handler
-		}
-		app := s.app(sh, h, g)
+	handler, app := s.start(g)
+	if app != nil {
 		go app.Listener(listener, fiber.ListenConfig{DisableStartupMessage: true}) // its error is that of Close
-		return listener.Addr().String(), func() { listener.Close() }, nil
+		return listener.Addr().String(), true, func() { listener.Close() }, nil
 	}
-	srv := &http.Server{Handler: s.handler(sh, h, g), Protocols: new(http.Protocols)}
+	srv := &http.Server{Handler: recovered(handler), Protocols: new(http.Protocols), ErrorLog: log.New(io.Discard, "", 0)}
 	srv.Protocols.SetHTTP1(true)
 	srv.Protocols.SetUnencryptedHTTP2(true)
 	go srv.Serve(listener) // its error is that of Close
-	return listener.Addr().String(), func() { srv.Close() }, nil
+	return listener.Addr().String(), false, func() { srv.Close() }, nil
 }
 
-func (s setup) handler(sh shape, h handlers, g *guard) http.Handler {
-	if g != nil && g.build != nil {
-		return g.build(sh, h)
-	}
-	return s.build(sh, h, g.middleware())
+// recovered answers 500 where a router panics, instead of hanging up.
+func recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if recover() != nil {
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
 }
 
 func count(replies map[sent]reply, reached string) (n int) {
@@ -213,9 +222,12 @@ func count(replies map[sent]reply, reached string) (n int) {
 	return n
 }
 
-// sum adds rows up.
-func sum(rows []row) (s summary) {
+// sum adds rows up, those of one part or, if it is "", all.
+func sum(rows []row, part string) (s summary) {
 	for _, r := range rows {
+		if part != "" && r.part != part {
+			continue
+		}
 		s.Requests += r.requests
 		switch {
 		case r.guard == noGuard:
@@ -227,6 +239,13 @@ func sum(rows []row) (s summary) {
 	}
 	return s
 }
+
+// floors are how many requests must reach the protected handler without a guard,
+// for each protocol: with fewer, that none does past a guard proves nothing.
+var floors = map[string]int{pathPart: 8_000, hostPart: 8_000, classPart: 2_000}
+
+// parts are all of them, in order.
+var parts = []string{pathPart, hostPart, classPart}
 
 // write prints the table: a line a setup, a column a guard, and in each cell how
 // many requests reached the protected handler.

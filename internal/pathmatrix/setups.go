@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/gofiber/fiber/v3"
 	"github.com/gorilla/mux"
+	"github.com/uptrace/bunrouter"
 )
 
 // setup is a router with its options, laid out in any shape.
@@ -29,6 +31,53 @@ type setup struct {
 	// greedy: the last parameter of a route takes the rest of the path, slashes
 	// and all, so that the route /admin/:id is the pattern /admin/:id(.*).
 	greedy bool
+}
+
+// scene is s in one shape.
+func (s setup) scene(sh shape) scene {
+	guards := s.guards(sh)
+	for _, g := range clerkGuards(s.mount, sh) {
+		if (g.only == "" || g.only == s.name) && (s.app == nil || !g.netHTTP) {
+			guards = append(guards, g)
+		}
+	}
+	return scene{part: pathPart, setup: s.name, layout: string(sh), targets: s.targets(), guards: guards,
+		start: func(g *guard) (http.Handler, *fiber.App) {
+			h := g.handlers()
+			switch {
+			case g != nil && g.build != nil:
+				return g.build(h), nil
+			case s.app == nil:
+				return s.build(sh, h, g.middleware()), nil
+			case g != nil && g.decide == nil:
+				g = nil // it stands at the handler
+			}
+			return nil, s.app(sh, h, g)
+		}}
+}
+
+// targets are those to send to s: with its prefix, and as they are.
+func (s setup) targets() []target {
+	list := targets()
+	if s.prefix == "" {
+		return list
+	}
+	for _, t := range targets() {
+		scheme, rest, ok := strings.Cut(t.path, "://")
+		switch i := strings.IndexByte(rest, '/'); {
+		case ok && i >= 0:
+			t.path = scheme + "://" + rest[:i] + s.prefix + rest[i:]
+		case strings.HasPrefix(t.path, "/"):
+			t.path = s.prefix + t.path
+		default:
+			continue
+		}
+		list = append(list, t)
+	}
+	for _, path := range []string{"/appadmin/users", "/app../admin/users", "/x/../app/admin/users", "//app/admin/users", "/APP/admin/users", "/%61pp/admin/users", "/app%2fadmin%2fusers"} {
+		list = append(list, target{method: "GET", path: path, host: appHost})
+	}
+	return list
 }
 
 // oneParameter is the pattern of the route /admin/:id.
@@ -74,6 +123,12 @@ func setups() []setup {
 			return chiWith(outer, middleware.CleanPath)(s, h)
 		}},
 		{name: "chi.Mount", build: outermost(chiMount)},
+		{name: "bunrouter", build: outermost(bun)},
+		{name: "bunrouter behind StripPrefix", mount: "/app", prefix: "/app", build: outermost(func(s shape, h handlers) http.Handler {
+			return http.StripPrefix("/app", bun(s, h))
+		})},
+		{name: "ServeMux, extension cut at its last dot", build: outermost(withoutExtension(strings.LastIndexByte))},
+		{name: "ServeMux, extension cut at its first dot", build: outermost(withoutExtension(strings.IndexByte))},
 	}
 	for name, set := range map[string]func(*gin.Engine){
 		"gin":                         func(*gin.Engine) {},
@@ -226,5 +281,60 @@ func gorillaWith(set func(*mux.Router)) func(shape, handlers) http.Handler {
 			r.PathPrefix("/").Handler(h.files())
 		}
 		return r
+	}
+}
+
+func bun(s shape, h handlers) http.Handler {
+	r := bunrouter.New()
+	handle := func(path string, next http.Handler) {
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
+			r.Handle(method, path, bunrouter.HTTPHandler(next))
+		}
+	}
+	switch s {
+	case static:
+		handle("/admin/users", h.secret())
+		handle("/public/index", h.public())
+	case subtree:
+		handle("/admin/*rest", h.secret())
+		handle("/public/*rest", h.public())
+	case detail:
+		handle("/admin/:id", h.secret())
+		handle("/public/:id", h.public())
+	case params:
+		handle("/:a/:b", h.params(func(r *http.Request, name string) string {
+			return bunrouter.ParamsFromContext(r.Context()).ByName(name)
+		}))
+	case files:
+		handle("/*rest", h.files())
+	}
+	return r
+}
+
+// withoutExtension is serveMux behind something that cuts the extension off the
+// last segment of a path, at the dot that find finds in it.
+func withoutExtension(find func(string, byte) int) func(shape, handlers) http.Handler {
+	cut := func(path string) string {
+		last := strings.LastIndexByte(path, '/') + 1
+		if i := find(path[last:], '.'); i >= 0 {
+			return path[:last+i]
+		}
+		return path
+	}
+	return func(s shape, h handlers) http.Handler {
+		next := serveMux(s, h)
+		if s == files {
+			next = h.files() // which cleans paths, while ServeMux redirects
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			u := *r.URL
+			u.Path, u.RawPath = cut(u.Path), cut(u.RawPath)
+			if u.RawPath == u.Path {
+				u.RawPath = ""
+			}
+			r2 := *r
+			r2.URL = &u
+			next.ServeHTTP(w, &r2)
+		})
 	}
 }

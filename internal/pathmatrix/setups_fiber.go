@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"net/url"
 
 	"github.com/gofiber/fiber/v3"
@@ -18,16 +19,7 @@ func fiberSetups() []setup {
 	} {
 		list = append(list, setup{name: name, app: func(s shape, h handlers, g *guard) *fiber.App {
 			app := fiber.New(config)
-			if g != nil {
-				// Use without a path is not asked about a target that does not begin
-				// with a slash, which the route /* takes all the same.
-				app.Use("/*", func(c fiber.Ctx) error {
-					if status := fiberStatus(c, g); status != 0 {
-						return c.SendStatus(status)
-					}
-					return c.Next()
-				})
-			}
+			guardFiber(app, g)
 			// What stands at the handler here is the adapter itself.
 			guarded := func(next fiber.Handler) (first any, rest []any) {
 				if h.protect == nil {
@@ -79,9 +71,32 @@ func fiberStatus(c fiber.Ctx, g *guard) int {
 	if err != nil {
 		return fiber.StatusBadRequest
 	}
-	if status := g.decide(c.Method(), c.Host(), u); status != 0 {
+	header := string(c.Request().Header.Host())
+	if status := g.decide(c.Method(), cmp.Or(u.Host, header), u); status != 0 {
 		return status
+	}
+	if u.Host != "" { // fasthttp leaves the header to be looked at
+		named := *u
+		named.Scheme, named.Host = "", ""
+		if status := g.decide(c.Method(), header, &named); status != 0 {
+			return status
+		}
 	}
 	uri := c.Request().URI()
 	return g.decide(c.Method(), c.Host(), &url.URL{Path: string(uri.Path()), RawPath: string(uri.PathOriginal())})
+}
+
+// guardFiber puts g, if it decides by itself, in front of all of app.
+func guardFiber(app *fiber.App, g *guard) {
+	if g == nil {
+		return
+	}
+	// Use without a path is not asked about a target that does not begin
+	// with a slash, which the route /* takes all the same.
+	app.Use("/*", func(c fiber.Ctx) error {
+		if status := fiberStatus(c, g); status != 0 {
+			return c.SendStatus(status)
+		}
+		return c.Next()
+	})
 }

@@ -1,11 +1,15 @@
 package main
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // target is a request line to send.
 type target struct {
 	method string
 	path   string // as it stands on the wire
+	host   string // the Host header, or :authority
 	// benign: an ordinary thing to ask for that is not protected, so that a guard
 	// that refuses it is in the way.
 	benign bool
@@ -13,6 +17,16 @@ type target struct {
 	// with // for a host and a path then.
 	old bool
 }
+
+func (t target) String() string {
+	if t.host == appHost {
+		return t.method + " " + t.path
+	}
+	return fmt.Sprintf("%s %s with host %q", t.method, t.path, t.host)
+}
+
+// appHost is the host of requests that are about paths.
+const appHost = "app.example"
 
 // targets are the ways to ask for what is protected, and for what is not.
 func targets() []target {
@@ -29,6 +43,8 @@ func targets() []target {
 			target{method: method, path: "//admin/users"},
 			target{method: method, path: "/public/../admin/users"},
 			target{method: method, path: "/public/%2e%2e/admin/users"},
+			target{method: method, path: "/admin/users.json"},
+			target{method: method, path: "/public//x/admin/users"},
 		)
 	}
 	list = append(list,
@@ -41,6 +57,9 @@ func targets() []target {
 		target{method: "GET", path: "//public/admin/users", old: true},
 		target{method: "GET", path: "x://public/admin/users", old: true},
 	)
+	for i := range list {
+		list[i].host = appHost
+	}
 	return list
 }
 
@@ -75,6 +94,13 @@ http:admin/users http:/admin/users http:///admin/users //evil.example/admin/user
 /admin/users/%2e%2e/users /admin/%2e%2e/admin/users /public/%2e%2e//admin//users /public/./../admin/./users/.
 /%2e%2e/admin/users /%2e%2e%2fadmin/users /.%2fadmin/users /%2f/admin/users /%2f%2fadmin%2f%2fusers
 /admin/..%2fadmin/users /admin%2f..%2fadmin%2fusers /admin/..%5c..%5cadmin/users /admin%09/users /admin%0b/users
+/admin/users.json /admin/users.x /admin/users.min.json /admin/users.json/ /admin/users.json/. /admin/users.json;x=1 /admin/users%2ejson /admin/users%2Ejson%20
+/ADMIN/users.json /admin//users.json //admin/users.json /public/../admin/users.json /public/%2e%2e/admin/users.json /%61dmin/users.json /admin%2fusers.json /admin%5cusers.json
+/admin/users.json.. /admin/users..json /admin/users.%20 /admin/users.a/b.c /admin.x/users.y /admin/.users /admin/users/.json /admin/users/x/... /admin/users.json%00 /admin/users.%6a
+/admin/users/x/...json /admin/users/x/%2e%2e%2ejson /admin/x/..%2fusers.json /public/../admin/users/x/...x /admin/users.json?x=/a.b /admin/users.%2e /admin/users.%2f /admin/users%252ejson /admin/users.json%2f /admin;.x/users /admin/users;.json /public/x/..././admin/users.json
+/public//x/admin/users /public//admin/users /public/x//y/admin/users //x/admin/users /public///x/admin/users /public//x/%61dmin/users /public//x/admin/users/ /public/%2f/x/admin/users
+/public//x/admin%2fusers /public//admin/x/admin/users /public//x//admin/users /public//x/admin/users.json /public/./x/admin/users /public//../admin/users /public/;/x/admin/users /public/%20/x/admin/users
+/public//x/ADMIN/users /public//x/y/admin/users /img/https://host/admin/users /public/x/y/admin/users /public//x/public/admin/users //public//x/admin/users
 `
 
 const benign = `
@@ -82,5 +108,5 @@ const benign = `
 /public/a%20b.txt /public/report%20(1).pdf /public/@user /public/a:b /public/a,b /public/It's /public/%E2%9C%93 /public/v1.2.3
 /public/.well-known/x /public/a+b /public/a=b&c /public/index?x=/admin/users /public/index?..%2fadmin=1 /public/a~b /public/UPPER
 /public/100%25%20sure /public/a%26b /public/x%3Dy /public/index/ /public/a.b. /public/日本 /public/index?redirect=https://evil.example/admin
-http://evil.example/public/index
+http://evil.example/public/index /robots.txt /favicon.ico /assets/app.min.js /assets/css/site.v2.css /assets/app.js?v=1.2
 `

@@ -97,7 +97,7 @@ func request(t target) []byte {
 	if t.method == "POST" || t.method == "PUT" {
 		more = "Content-Length: 0\r\n"
 	}
-	return fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: app.example\r\n%s\r\n", t.method, t.path, more)
+	return fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", t.method, t.path, t.host, more)
 }
 
 func (c *client1) close() {
@@ -186,7 +186,7 @@ func (c *client2) try(t target) (rep reply, err error) {
 		return rep, err
 	}
 	c.buf.Reset()
-	for _, f := range [][2]string{{":method", t.method}, {":scheme", "http"}, {":authority", "app.example"}, {":path", t.path}} {
+	for _, f := range [][2]string{{":method", t.method}, {":scheme", "http"}, {":authority", t.host}, {":path", t.path}} {
 		if err := c.enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}); err != nil {
 			return rep, err
 		}
