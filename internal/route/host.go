@@ -81,6 +81,13 @@ func parseName(s string) (string, bool) {
 		return string(text), true
 	}
 	s = strings.TrimRight(s, ".")
+	for label := range strings.SplitSeq(s, ".") {
+		// Punycode of nothing, or of nothing but ASCII (RFC 5891 section 4.4), is
+		// another name to who decodes it.
+		if len(label) >= 4 && strings.EqualFold(label[:4], "xn--") && strings.HasSuffix(label, "-") {
+			return "", false
+		}
+	}
 	for i := range len(s) {
 		switch c := s[i]; {
 		case isAlphanumeric(c), c == '-', c == '_':
@@ -95,7 +102,13 @@ func parseName(s string) (string, bool) {
 // checkHosts refuses a request whose URL names another host than host: one of
 // them would be routed by, and the other one guarded. Case and the port that
 // belongs to the scheme make no difference.
+//
+// So is one whose URL has a scheme and no host, http:/x: routers that look at its
+// host see none, and others that of the Host header.
 func checkHosts(host string, u *url.URL) error {
+	if u.Host == "" && u.Scheme != "" {
+		return errHosts
+	}
 	if u.Host == "" || u.Host == host || lower(withoutDefault(u.Scheme, u.Host)) == lower(withoutDefault(u.Scheme, host)) {
 		return nil
 	}

@@ -182,6 +182,10 @@ func (ix *index) readMore(q *query, path string, hits []hit, ids []int32) []int3
 			ids = ix.addGuards(q, there, hits, ids)
 		}
 	}
+	if up, ok := upward(path); ok {
+		var room [16]hit
+		ids = ix.addGuards(q, ix.find(q, []byte(up), room[:0]), hits, ids)
+	}
 	for _, short := range shortened(path) {
 		var room [16]hit
 		ids = ix.addGuards(q, ix.find(q, append(text[:0], short...), room[:0]), nil, ids)

@@ -303,6 +303,17 @@ func extension(s string) (cuts [2]int, end string) {
 	return cuts, end
 }
 
+// upward returns what is left of a path whose last name without its extension is a
+// step upward: /a/b/...json is /a/b/.. then, which is /a.
+func upward(s string) (string, bool) {
+	name := strings.TrimSuffix(s, "/")
+	start := strings.LastIndexByte(name, '/') + 1
+	if !strings.HasPrefix(name[start:], "...") || strings.LastIndexByte(name, '.') != start+2 {
+		return "", false
+	}
+	return path.Clean(name[:start+2]), true
+}
+
 // without appends s, cut there, to b.
 func without(b []byte, s string, cut int, end string) []byte {
 	if b = append(b, s[:cut]...); s[cut-1] == '/' {
