@@ -425,8 +425,10 @@ func extensions(t *testing.T) {
 	}
 	// The default has no say about names without their extension.
 	g = newHostGuard(t, clerkauth.Rules{"/robots.txt": clerkauth.Public, "/favicon.ico": clerkauth.Public, "/assets/{rest...}": clerkauth.Public, "/{page}": clerkauth.SignedIn,
-		"/site/:file([^/]+\\.css)": clerkauth.Public, "/site/{file}": clerkauth.SignedIn})
+		"/site/:file([^/]+\\.css)": clerkauth.Public, "/site/{file}": clerkauth.SignedIn,
+		"/wiki/{page}": clerkauth.SignedIn, "/wiki/:page.:ext": clerkauth.Public, "/free/:page.:ext": clerkauth.Public})
 	for path, want := range map[string]int{"/robots.txt": 204, "/favicon.ico": 204, "/assets/app.min.js": 204, "/assets/js/app.min.js": 204, "/site/main.min.css": 204,
+		"/wiki/a.txt": 204, "/wiki/a": 401, "/free/a.txt": 204, "/free/a": 401,
 		"/site/main.js": 401, "/about.html": 401, "/humans.txt": 401} {
 		if got := g.ask("example.com", path, false); got != want {
 			t.Errorf("%s: %d, want %d", path, got, want)

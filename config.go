@@ -212,7 +212,7 @@ func New(c Config) (*Authenticator, error) {
 		secret:       c.SecretKey,
 	}
 	if a.notFound == nil {
-		a.notFound = http.HandlerFunc(http.NotFound)
+		a.notFound = http.NotFoundHandler()
 	}
 	if a.log == nil {
 		a.log = slog.Default()

@@ -264,16 +264,3 @@ func fold(name string) string {
 		}
 	}, name)
 }
-
-// twins reports whether the names of two members fold to one.
-func twins(members []strictjson.Member) bool {
-	seen := make(map[string]bool, len(members))
-	for _, m := range members {
-		name := fold(m.Name)
-		if seen[name] {
-			return true
-		}
-		seen[name] = true
-	}
-	return false
-}

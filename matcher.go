@@ -61,7 +61,8 @@ func (m *Matcher) All(r *http.Request) bool {
 // A pattern may name a host, with its port where that is not its scheme's own:
 // "www.example.com/{rest...}", "localhost:8080/{$}", "[::1]:8080/{$}". Without a
 // port, a rule that guards is for every port, and a Public one for none: it opens
-// no request whose Host has one.
+// no request whose Host has one. A Host that is not spelled as the rule has it, with
+// a port or in another case, also has to meet the rules for all hosts.
 //
 // Rules that guard match letters in either case (simple folding, as
 // [strings.EqualFold]), one slash more or less at the end, and a last segment

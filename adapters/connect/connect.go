@@ -45,7 +45,10 @@ type Rules map[string]clerkauth.Access
 // procedures, too. A stream is checked when it begins: the caller's
 // Auth.ExpiresAt tells for how long that holds.
 //
-// A refusal carries an [errdetails.ErrorInfo] of the domain [ErrorDomain], and an
+// What [clerkauth.Config.HideUnauthorized] hides is Unimplemented, which is what clients
+// see of a procedure that is not there; the response itself is that of a handler, so it
+// is hidden from clients of Connect, not from who looks at HTTP. Any other refusal
+// carries an [errdetails.ErrorInfo] of the domain [ErrorDomain], and an
 // [errdetails.RetryInfo] if its code is Unavailable. Unary calls of the Connect protocol
 // get WWW-Authenticate (RFC 6750) and Retry-After as well, as callers of net/http do.
 //
@@ -86,6 +89,9 @@ func refuse(err error, plainHTTP bool) error {
 	var refusal *clerkauth.Error
 	if !errors.As(err, &refusal) {
 		return err
+	}
+	if refusal.Status == http.StatusNotFound {
+		return connect.NewError(connect.CodeUnimplemented, errors.New("404 Not Found"))
 	}
 	code := cmp.Or(map[int]connect.Code{
 		401: connect.CodeUnauthenticated, 403: connect.CodePermissionDenied, 503: connect.CodeUnavailable,

@@ -501,3 +501,32 @@ func TestCallersAreNotMixedUp(t *testing.T) {
 		t.Errorf("%d callers were seen", len(count))
 	}
 }
+
+// TestHiddenProcedures: clients are told of what a caller may not call what they are
+// told of a procedure that is not there.
+func TestHiddenProcedures(t *testing.T) {
+	srv := clerkauthtest.NewServer(t)
+	config := srv.Config()
+	config.HideUnauthorized = true
+	member := "Bearer " + srv.SignIn(srv.CreateUser("jane@example.com"), clerkauthtest.InOrganization("acme", "org:member")).Token()
+	w := &adaptertest.Witness{}
+	base, client := serve(t, newMux(w, clerkconnect.Require(adaptertest.NewAuth(t, config), rules)))
+	for protocol, options := range protocols {
+		for _, authorization := range [][]string{nil, {member}} {
+			for _, kind := range kinds {
+				_, err := call(t, client, base, "Admin"+kind, options, authorization...)
+				_, nothing := call(t, client, base, "Nowhere"+kind, options, authorization...)
+				if connect.CodeOf(err) != connect.CodeUnimplemented || connect.CodeOf(nothing) != connect.CodeUnimplemented {
+					t.Errorf("%s, %s: %v, instead of %v", protocol, kind, err, nothing)
+				}
+				var told *connect.Error
+				if errors.As(err, &told) && (len(told.Details()) != 0 || told.Meta().Get("WWW-Authenticate") != "") {
+					t.Errorf("%s, %s: %v", protocol, kind, told.Meta())
+				}
+			}
+		}
+	}
+	if len(w.Take()) != 0 {
+		t.Error("a handler was reached")
+	}
+}

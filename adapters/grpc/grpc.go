@@ -44,7 +44,8 @@ type Rules map[string]clerkauth.Access
 // session token is refused for public methods, too. A stream is checked when it
 // begins: the caller's Auth.ExpiresAt tells for how long that holds.
 //
-// A refusal carries an [errdetails.ErrorInfo] of the domain [ErrorDomain], and an
+// What [clerkauth.Config.HideUnauthorized] hides is Unimplemented, as a method is that
+// the service does not have. Any other refusal carries an [errdetails.ErrorInfo] of the domain [ErrorDomain], and an
 // [errdetails.RetryInfo] if its code is Unavailable.
 //
 // It returns both kinds, so that neither is forgotten, and panics on a name that
@@ -68,7 +69,7 @@ func Interceptors(auth *clerkauth.Authenticator, rules Rules) (grpc.UnaryServerI
 			"Authorization": metadata.ValueFromIncomingContext(ctx, "authorization"),
 		}}
 		ctx, err := auth.Check(r.WithContext(ctx), demand)
-		return ctx, statusOf(err)
+		return ctx, statusOf(err, method)
 	}
 	unary := func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		ctx, err := check(ctx, info.FullMethod)
@@ -102,10 +103,14 @@ const ErrorDomain = "github.com/clerkauth/clerkauth"
 
 // statusOf returns what a caller is told: the reason and when to retry, and nothing of
 // the cause.
-func statusOf(err error) error {
+func statusOf(err error, method string) error {
 	var refusal *clerkauth.Error
 	if !errors.As(err, &refusal) {
 		return err // nil
+	}
+	if refusal.Status == http.StatusNotFound { // as grpc-go answers for a method that is not there
+		service, name, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
+		return status.Errorf(codes.Unimplemented, "unknown method %v for service %v", name, service)
 	}
 	code := map[int]codes.Code{401: codes.Unauthenticated, 403: codes.PermissionDenied, 503: codes.Unavailable}[refusal.Status]
 	told := status.New(cmp.Or(code, codes.Internal), (&clerkauth.Error{Reason: refusal.Reason}).Error())

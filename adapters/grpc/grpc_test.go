@@ -426,3 +426,27 @@ func TestCallersAreNotMixedUp(t *testing.T) {
 		t.Errorf("%d callers were seen", len(count))
 	}
 }
+
+// TestHiddenMethods: what a caller may not call is answered like a method that is
+// not there.
+func TestHiddenMethods(t *testing.T) {
+	srv := clerkauthtest.NewServer(t)
+	config := srv.Config()
+	config.HideUnauthorized = true
+	member := "Bearer " + srv.SignIn(srv.CreateUser("jane@example.com"), clerkauthtest.InOrganization("acme", "org:member")).Token()
+	w := &witness{}
+	conn := serve(t, w, guarded(newAuth(t, config))...)
+	for _, authorization := range [][]string{nil, {member}} {
+		for _, kind := range kinds {
+			_, err := call(t, conn, "Admin"+kind, authorization...)
+			_, nothing := call(t, conn, "Nowhere"+kind, authorization...)
+			there, nowhere := status.Convert(err), status.Convert(nothing)
+			if there.Code() != codes.Unimplemented || there.Code() != nowhere.Code() || strings.ReplaceAll(there.Message(), "Admin", "Nowhere") != nowhere.Message() || len(there.Details()) != 0 {
+				t.Errorf("%s: %v, instead of %v", kind, err, nothing)
+			}
+		}
+	}
+	if _, err := call(t, conn, "User", member); err != nil || len(w.take()) != 1 {
+		t.Errorf("what a caller may call: %v", err)
+	}
+}

@@ -143,3 +143,14 @@ func TestAllImpliesAny(t *testing.T) {
 		t.Error("the test shows little")
 	}
 }
+
+// A folded form that lacks something of what is written, as one that is rewritten
+// as text does, or a wide form that does, is refused.
+func TestFormsThatLackSomethingAreRefused(t *testing.T) {
+	for fold, ok := range map[string]bool{`[\x00-\x{10FFFF}]+`: true, "(?i:[^A-Z]+)": false, "[^a-z]+": false} {
+		p := &Pattern{nodes: []node{{kind: literal, text: "/"}, {kind: custom, text: "[^A-Z]+", fold: fold}}}
+		if err := p.compile(); (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "write the letters of its expressions in both cases") {
+			t.Errorf("%s: %v", fold, err)
+		}
+	}
+}

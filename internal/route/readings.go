@@ -269,7 +269,7 @@ func shortened(s string) []string {
 			ends = append(ends, s[i:])
 		}
 	}
-	list := append(ends, s[:empty+1])
+	list := append(ends[:len(ends):len(ends)], s[:empty+1])
 	front := strings.Count(s[:empty], "/") // segments before the empty one
 	for i, n := 1, 1; i <= empty && n <= maxShort; i++ {
 		if s[i] == '/' {

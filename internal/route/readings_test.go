@@ -127,6 +127,19 @@ func TestReadingsOfHonestPaths(t *testing.T) {
 	}
 }
 
+// Paths that hold URLs and more are read in a quarter of the ways that there is
+// room for.
+func TestReadingsOfPathsInPaths(t *testing.T) {
+	for _, s := range []string{
+		"/img/https://host/x.png", "/img/https%3A%2F%2Fhost%2Fa%2520b.png", "/proxy/https://u:p@host:80/a//b/./c;v=1?x", "/web/2020/https://a.b/c/../d//e",
+		"/r/https%3A%2F%2Fa%2Fb%3Fu%3Dhttps%253A%252F%252Fc%252Fd", "/files/a//b.tar.gz/", "/x/;jsessionid=1//a;v=1/b%20c.",
+	} {
+		if got, err := Readings(target(t, s)); err != nil || len(got) > maxReadings/4 {
+			t.Errorf("%s: %d readings (%v)", s, len(got), err)
+		}
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	for _, c := range []struct {
 		name   string
