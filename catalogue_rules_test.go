@@ -78,13 +78,8 @@ func rulesHearNothingOf(t *testing.T, headers ...string) {
 	}
 }
 
-<<<<<<< HEAD
 // rulesReadTheHostOnce: a request whose target names another host than its Host is
 // refused, whatever the rules say of either.
-=======
-// rulesReadTheHostOnce: a rule's host is the request's, and a request whose target
-// names another, which net/http makes one in HTTP/1, is refused.
->>>>>>> route
 func rulesReadTheHostOnce(t *testing.T) {
 	s := newRuled(t)
 	for _, c := range ruled {
@@ -94,15 +89,9 @@ func rulesReadTheHostOnce(t *testing.T) {
 			r.Host, r.URL.Host, r.URL.Scheme = c.host, inTarget, "http"
 			w := httptest.NewRecorder()
 			s.server.Config.Handler.ServeHTTP(w, r)
-<<<<<<< HEAD
 			want := http.StatusBadRequest
 			if c.host == inTarget {
 				want = c.stranger
-=======
-			want := c.stranger
-			if inTarget != c.host {
-				want = 400
->>>>>>> route
 			}
 			if w.Code != want {
 				t.Errorf("%s of %s, with %s in the target: %d, want %d", c.line, c.host, inTarget, w.Code, want)

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"sync"
 	"unicode"
-
-	"github.com/clerkauth/clerkauth/internal/strictjson"
 )
 
 // ClaimsAs decodes the claims of the caller's verified token into a T, which is
