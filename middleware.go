@@ -76,9 +76,8 @@ func (m Middleware) Func(h http.HandlerFunc) http.Handler { return m(h) }
 type State struct {
 	who Auth
 	err *Error
-	// bad marks a credential that claims to be a session and is not one. It is
-	// refused even where nobody asks for a session: a caller who presents it
-	// wants to be known.
+	// bad marks a credential that claims to be of this instance and is not good. It is
+	// refused even on public routes: a caller who presents it wants to be known.
 	bad    bool
 	bearer bool // there is a bearer credential: this is a program, not a page
 	// machine is the credential of a machine. It waits for a route that takes its
@@ -341,11 +340,13 @@ var wordCharacters = func() (t [256]bool) {
 	return t
 }()
 
-// Handler identifies the callers of next: inside of it, [FromContext] tells who
-// is calling. Callers without a credential pass as signed out, and so do machine
-// credentials, which are nobody until a route asks for their kind. A bearer
-// session token that is not good is refused with 401. When keys cannot be had,
-// callers pass as signed out and [Auth.Err] says so; guards answer 503.
+// Handler authenticates requests and passes them to next, where [FromContext]
+// returns the caller. Requests without credentials are anonymous, and so are bearers
+// of credentials that are not of this instance, such as another issuer's JWT or a
+// cron job's secret, and those whose keys cannot be had: [Auth.Err] says why. An
+// invalid session token of this instance is rejected with 401. Machine credentials
+// are not verified until a route requires their kind; elsewhere their bearers are
+// anonymous.
 func (a *Authenticator) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		state := a.Authenticate(r)
