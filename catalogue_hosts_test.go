@@ -326,13 +326,14 @@ func hostWarnings(t *testing.T) {
 	}{
 		"no port, origin with one": {clerkauth.Rules{"GET localhost/{$}": clerkauth.Public, "localhost/docs/:path*": clerkauth.Public}, "http://localhost:8080",
 			[]string{`write="GET localhost:8080/{$}"`, `write=localhost:8080/docs/:path*`}},
-		"an address":        {clerkauth.Rules{"[::1]/{$}": clerkauth.Public}, "http://[::1]:8080", []string{"write=[::1]:8080/{$}"}},
-		"port":              {clerkauth.Rules{"localhost:8080/{$}": clerkauth.Public}, "http://localhost:8080", nil},
-		"both":              {clerkauth.Rules{"localhost:8080/{$}": clerkauth.Public, "localhost/{$}": clerkauth.Public}, "http://localhost:8080", nil},
-		"guarding":          {clerkauth.Rules{"localhost/{$}": clerkauth.SignedIn}, "http://localhost:8080", nil},
-		"another host":      {clerkauth.Rules{"www.example.com/{$}": clerkauth.Public}, "http://localhost:8080", nil},
-		"origin without it": {clerkauth.Rules{"www.example.com/{$}": clerkauth.Public}, "https://www.example.com", nil},
-		"no host":           {clerkauth.Rules{"/{$}": clerkauth.Public}, "http://localhost:8080", nil},
+		"an address":                     {clerkauth.Rules{"[::1]/{$}": clerkauth.Public}, "http://[::1]:8080", []string{"write=[::1]:8080/{$}"}},
+		"a port that browsers leave out": {clerkauth.Rules{"www.example.com:443/{$}": clerkauth.Public}, "https://www.example.com", []string{"write=www.example.com/{$}"}},
+		"port":                           {clerkauth.Rules{"localhost:8080/{$}": clerkauth.Public}, "http://localhost:8080", nil},
+		"both":                           {clerkauth.Rules{"localhost:8080/{$}": clerkauth.Public, "localhost/{$}": clerkauth.Public}, "http://localhost:8080", nil},
+		"guarding":                       {clerkauth.Rules{"localhost/{$}": clerkauth.SignedIn}, "http://localhost:8080", nil},
+		"another host":                   {clerkauth.Rules{"www.example.com/{$}": clerkauth.Public}, "http://localhost:8080", nil},
+		"origin without it":              {clerkauth.Rules{"www.example.com/{$}": clerkauth.Public}, "https://www.example.com", nil},
+		"no host":                        {clerkauth.Rules{"/{$}": clerkauth.Public}, "http://localhost:8080", nil},
 	} {
 		for field, set := range map[string]func(*clerkauth.Config){
 			"PublicOrigin": func(c2 *clerkauth.Config) { c2.PublicOrigin = c.origin },

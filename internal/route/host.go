@@ -38,7 +38,8 @@ func (h hostName) String() string {
 // parseHost parses a Host header or the host of a pattern. It reports whether the
 // host is one, and whether it is spelled as hosts are compared.
 func parseHost(s string) (h hostName, plain, ok bool) {
-	name, port, colon := s, "", false
+	var name, port string
+	var colon bool
 	switch end := strings.IndexByte(s, ']'); {
 	case strings.HasPrefix(s, "["):
 		if end < 0 {
