@@ -379,6 +379,10 @@ func negatedClasses(t *testing.T) {
 			}
 		}
 	}
+	hosted := newHostGuard(t, clerkauth.Rules{"/{rest...}": clerkauth.Public, "admin.example.com/kiosk": clerkauth.SignedIn})
+	if got := hosted.ask("admin.example.com", "/%E2%84%AAIO%C5%BF%E2%84%AA", false); got != 401 {
+		t.Errorf("under a host: %d", got)
+	}
 	// Letters that only look alike are others.
 	g := newHostGuard(t, clerkauth.Rules{"/{rest...}": clerkauth.Public, "/kin": clerkauth.SignedIn})
 	for path, want := range map[string]int{"/kin": 401, "/KIN": 401, "/%E2%84%AAin": 401, "/k%C4%B1n": 204, "/k%C4%B0n": 204, "/%EF%BD%8Bin": 204} {
