@@ -225,15 +225,20 @@ func otherURLHostOverHTTP2(t *testing.T) {
 		{"www.example.com", "https://www.example.com/x", 0x89},
 		{"www.example.com", "https://admin.example.com/x", 0x8c},
 	} {
-		if got := http2Status(t, server.Listener.Addr().String(), c.authority, c.path); got != c.status {
+		got, answered := http2Status(t, server.Listener.Addr().String(), c.authority, c.path)
+		if !answered && c.path != "/x" {
+			continue // net/http refuses an absolute :path by itself, as from Go 1.27
+		}
+		if got != c.status {
 			t.Errorf("%s at %s: status %#x, want %#x", c.path, c.authority, got, c.status)
 		}
 	}
 }
 
 // http2Status sends a GET over HTTP/2, with a :path that clients do not send, and
-// returns the first byte of the answer's header block.
-func http2Status(t *testing.T, addr, authority, path string) byte {
+// returns the first byte of the answer's header block. It reports whether there is an
+// answer, and not a stream that was reset or a connection that was closed.
+func http2Status(t *testing.T, addr, authority, path string) (status byte, answered bool) {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -246,7 +251,7 @@ func http2Status(t *testing.T, addr, authority, path string) byte {
 		block = append(block, 0, byte(len(field[0]))) // a literal that is not indexed, RFC 7541 section 6.2.2
 		block = append(append(append(block, field[0]...), byte(len(field[1]))), field[1]...)
 	}
-	const settings, headers = 4, 1
+	const settings, headers, reset, goAway = 4, 1, 3, 7
 	hello := append([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 0, 0, 0, settings, 0, 0, 0, 0, 0)
 	hello = append(append(hello, 0, 0, byte(len(block)), headers, 5 /* END_STREAM, END_HEADERS */, 0, 0, 0, 1), block...)
 	if _, err := conn.Write(hello); err != nil {
@@ -261,8 +266,11 @@ func http2Status(t *testing.T, addr, authority, path string) byte {
 		if _, err := io.ReadFull(conn, body); err != nil {
 			t.Fatal(err)
 		}
-		if frame[3] == headers {
-			return body[0]
+		switch frame[3] {
+		case headers:
+			return body[0], true
+		case reset, goAway:
+			return 0, false
 		}
 	}
 }
@@ -326,13 +334,14 @@ func hostWarnings(t *testing.T) {
 	}{
 		"no port, origin with one": {clerkauth.Rules{"GET localhost/{$}": clerkauth.Public, "localhost/docs/:path*": clerkauth.Public}, "http://localhost:8080",
 			[]string{`write="GET localhost:8080/{$}"`, `write=localhost:8080/docs/:path*`}},
-		"an address":        {clerkauth.Rules{"[::1]/{$}": clerkauth.Public}, "http://[::1]:8080", []string{"write=[::1]:8080/{$}"}},
-		"port":              {clerkauth.Rules{"localhost:8080/{$}": clerkauth.Public}, "http://localhost:8080", nil},
-		"both":              {clerkauth.Rules{"localhost:8080/{$}": clerkauth.Public, "localhost/{$}": clerkauth.Public}, "http://localhost:8080", nil},
-		"guarding":          {clerkauth.Rules{"localhost/{$}": clerkauth.SignedIn}, "http://localhost:8080", nil},
-		"another host":      {clerkauth.Rules{"www.example.com/{$}": clerkauth.Public}, "http://localhost:8080", nil},
-		"origin without it": {clerkauth.Rules{"www.example.com/{$}": clerkauth.Public}, "https://www.example.com", nil},
-		"no host":           {clerkauth.Rules{"/{$}": clerkauth.Public}, "http://localhost:8080", nil},
+		"an address":                     {clerkauth.Rules{"[::1]/{$}": clerkauth.Public}, "http://[::1]:8080", []string{"write=[::1]:8080/{$}"}},
+		"a port that browsers leave out": {clerkauth.Rules{"www.example.com:443/{$}": clerkauth.Public}, "https://www.example.com", []string{"write=www.example.com/{$}"}},
+		"port":                           {clerkauth.Rules{"localhost:8080/{$}": clerkauth.Public}, "http://localhost:8080", nil},
+		"both":                           {clerkauth.Rules{"localhost:8080/{$}": clerkauth.Public, "localhost/{$}": clerkauth.Public}, "http://localhost:8080", nil},
+		"guarding":                       {clerkauth.Rules{"localhost/{$}": clerkauth.SignedIn}, "http://localhost:8080", nil},
+		"another host":                   {clerkauth.Rules{"www.example.com/{$}": clerkauth.Public}, "http://localhost:8080", nil},
+		"origin without it":              {clerkauth.Rules{"www.example.com/{$}": clerkauth.Public}, "https://www.example.com", nil},
+		"no host":                        {clerkauth.Rules{"/{$}": clerkauth.Public}, "http://localhost:8080", nil},
 	} {
 		for field, set := range map[string]func(*clerkauth.Config){
 			"PublicOrigin": func(c2 *clerkauth.Config) { c2.PublicOrigin = c.origin },
@@ -377,6 +386,10 @@ func negatedClasses(t *testing.T) {
 				t.Errorf("%s: Any(%s) is false, All is %v", c.pattern, path, m.All(r))
 			}
 		}
+	}
+	hosted := newHostGuard(t, clerkauth.Rules{"/{rest...}": clerkauth.Public, "admin.example.com/kiosk": clerkauth.SignedIn})
+	if got := hosted.ask("admin.example.com", "/%E2%84%AAIO%C5%BF%E2%84%AA", false); got != 401 {
+		t.Errorf("under a host: %d", got)
 	}
 	// Letters that only look alike are others.
 	g := newHostGuard(t, clerkauth.Rules{"/{rest...}": clerkauth.Public, "/kin": clerkauth.SignedIn})

@@ -52,6 +52,15 @@ func decodesAs[T any](t *testing.T, who clerkauth.Auth, one, other string) (err 
 	return err, reflect.DeepEqual(a, b)
 }
 
+// olderJSON reports whether encoding/json reads a name that its tags cannot have as no
+// name, as until Go 1.26. It also falls back to a dominated field of another case then.
+func olderJSON() bool {
+	var v struct {
+		Team string `json:"te\"am"` //nolint:staticcheck // encoding/json does not read it
+	}
+	return json.Unmarshal([]byte(`{"team":"a"}`), &v) == nil && v.Team == "a"
+}
+
 // TestClaimsAsRefusesWhatItWouldMixUp: for many types, claims with two names that
 // differ only in case are decoded where it is the same in which order they stand,
 // and refused where it is not.
@@ -137,7 +146,10 @@ func TestClaimsAsRefusesWhatItWouldMixUp(t *testing.T) {
 			"recursive": func() (error, bool) { return decodesAs[ClaimsTree](t, who, one, other) },
 		} {
 			err, alike := decode()
-			if alike != (err == nil) || err != nil && !errors.Is(err, clerkauth.ErrTokenClaims) {
+			// From Go 1.27 on encoding/json mixes up less for these. What it mixed up
+			// before is refused there, too.
+			stricter := !olderJSON() && (name == "odd tag" || name == "less deep")
+			if err == nil && !alike || err != nil && (alike && !stricter || !errors.Is(err, clerkauth.ErrTokenClaims)) {
 				// A raw value shows the order in which things stand in it.
 				if name != "map of raw" {
 					t.Errorf("%s, %s: %v; in any order alike: %v", one, name, err, alike)

@@ -25,7 +25,7 @@ const (
 	// ErrConfiguration: what was asked for needs configuration that is not
 	// there. 500.
 	ErrConfiguration Reason = "configuration"
-	// ErrRequestTarget: no two programs agree on what path is asked for. 400.
+	// ErrRequestTarget indicates a path or a host that programs read differently. 400.
 	ErrRequestTarget Reason = "request-path-ambiguous"
 	// ErrWebhook: a webhook delivery is not authentic or not well formed. 400.
 	ErrWebhook Reason = "webhook-not-authentic"
@@ -103,7 +103,7 @@ var details = map[Reason]string{
 	ErrForbidden:          "you are signed in, but not allowed to do this",
 	ErrUnavailable:        "this cannot be answered at the moment; try again",
 	ErrConfiguration:      "the server lacks configuration for this",
-	ErrRequestTarget:      "the request does not name one path",
+	ErrRequestTarget:      "the request does not name one path on one host",
 	ErrWebhook:            "the delivery is not authentic",
 	ErrTokenMissing:       "send a token as Authorization: Bearer",
 	ErrTokenInvalid:       "the credential is malformed, unknown or revoked",

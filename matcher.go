@@ -102,8 +102,8 @@ func Mount(prefix string) ProtectOption {
 // handlers can be guarded one by one, use [Authenticator.Require] or
 // [Authenticator.NewServeMux], which leave nothing to compare.
 //
-// It logs a warning for a Public rule that names a host without the port that
-// [Config.PublicOrigin] or an authorized party has there.
+// It logs a warning for a Public rule that names the host of [Config.PublicOrigin]
+// or of an authorized party, but not the port that requests to it have.
 //
 // The error joins every mistake in rules: patterns that are none, rules that
 // contradict each other or can never apply, demands that nobody can meet, a
@@ -149,7 +149,7 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 					a.core.hideFrom(w, r, &state)
 					return
 				}
-				a.core.refuse(w, r, &State{}, newError(ErrRequestTarget, nil), nil)
+				a.core.refuse(w, r, &State{}, newError(ErrRequestTarget, err), nil)
 				return
 			}
 			access := found[0].Value
@@ -165,16 +165,16 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 	}, nil
 }
 
-// warnOfPorts logs open rules that name a host without the port that an origin of
-// ours has: they open nothing there.
+// warnOfPorts logs open rules that name the host of an origin of ours with another
+// port than browsers do: they open nothing there.
 func (a *core) warnOfPorts(table *route.Table[Access]) {
 	hosts := []string{hostOf(a.pages.origin)}
 	for _, party := range a.parties.list {
 		hosts = append(hosts, hostOf(party))
 	}
-	better := table.MissingPorts(hosts)
+	better := table.OtherPorts(hosts)
 	for _, rule := range slices.Sorted(maps.Keys(better)) {
-		a.log.Warn("clerkauth: a rule that opens a host without its port opens no request whose Host has one: write the port",
+		a.log.Warn("clerkauth: a public rule names the host of an origin with another port than requests to it do, and opens none of them",
 			"rule", rule, "write", better[rule])
 	}
 }

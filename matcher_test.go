@@ -169,6 +169,14 @@ func TestProtectRefusesContradictions(t *testing.T) {
 	if _, err := own.Protect(clerkauth.Rules{"/sign-in": clerkauth.Public}); err != nil {
 		t.Error(err)
 	}
+	hosted := newAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()), func(c *clerkauth.Config) {
+		c.SignInURL, c.PublicOrigin = "/sign-in", "https://www.example.com"
+	})
+	for pattern, ok := range map[string]bool{"www.example.com/sign-in": true, "docs.example.com/sign-in": false} {
+		if _, err := hosted.Protect(clerkauth.Rules{pattern: clerkauth.Public}); (err == nil) != ok {
+			t.Errorf("a sign-in page under a host, %s: %v", pattern, err)
+		}
+	}
 	if _, err := a.Protect(nil); err != nil {
 		t.Errorf("no rules mean signed in everywhere: %v", err)
 	}

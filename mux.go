@@ -114,7 +114,7 @@ func (m *ServeMux) HandleFunc(pattern string, access Access, h func(http.Respons
 // that is a guarded one in a spelling that http.ServeMux does not compare.
 func (m *ServeMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := m.checkHost(r); err != nil {
-		m.auth.core.refuse(w, r, &State{}, newError(ErrRequestTarget, nil), nil)
+		m.auth.core.refuse(w, r, &State{}, newError(ErrRequestTarget, err), nil)
 		return
 	}
 	h, _ := m.mux.Handler(r)

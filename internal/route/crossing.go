@@ -3,6 +3,7 @@ package route
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -36,9 +37,8 @@ type exprCross struct {
 
 func newExprCross(p piece) *exprCross {
 	e := &exprCross{source: source(p.expr, folded)}
-	if first := p.expr[0]; first.kind == literal {
-		e.prefix = Fold(first.text)
-	}
+	prefix, _ := regexp.MustCompile(source(p.expr, asWritten)).LiteralPrefix()
+	e.prefix = Fold(prefix)
 	if last := p.expr[len(p.expr)-1]; last.kind == literal {
 		e.suffix = Fold(last.text)
 	}
@@ -228,7 +228,7 @@ func (n *crossNode) below(add func([]int32)) {
 }
 
 // maxPairs bounds how many pairs of rules are compared.
-const maxPairs = 500_000
+const maxPairs = 200_000
 
 // pairsToCompare returns for each rule those before it that it may share a request
 // with.

@@ -108,6 +108,7 @@ func TestConstructionIsLinear(t *testing.T) {
 		{"/api/:id/r%d-:name", false, 200},
 		{"/api/:id/:name-r%d", false, 200},
 		{`/api/:id(\d+)/r%d`, false, 200},
+		{"/api/:id/(r%d[a-z]*)", false, 200},
 		{"/r%d/{a}/{b}", false, 200},
 		{"/r%d{/:a}?/:b", true, 200},
 		{"/r%d/{rest...}", false, 200},
@@ -136,8 +137,8 @@ func TestConstructionIsLinear(t *testing.T) {
 // Rules that could all be for the same paths are an error that says what to do.
 func TestTooManyPairs(t *testing.T) {
 	rules := map[string]bool{}
-	for i := range 1100 {
-		rules[fmt.Sprintf("/:a/(x%dy*)", i)] = false
+	for i := range 700 {
+		rules[fmt.Sprintf("/:a/([xy]*%d)", i)] = false
 	}
 	if _, err := NewTable(rules, Options[bool]{}); err == nil || !strings.Contains(err.Error(), "or one rule in place of many") {
 		t.Errorf("%.300v", err)

@@ -118,12 +118,23 @@ func TestAllImpliesAny(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		p := table.index.patterns[0]
+		byFold := anchored(p.source(folded))
 		for range 40 {
 			i++
 			method, host, path := []string{"GET", "POST", "HEAD", "get", "X"}[r.IntN(5)], hosts[r.IntN(len(hosts))], oddPath(r)
 			u, err := url.ParseRequestURI(path)
 			if err != nil {
 				continue
+			}
+			// A rule counts for every path that its folded expression matches.
+			if rules, err := table.Lookup(method, host, u); err == nil && takesMethod(p.method, method) {
+				readings, _ := Readings(u)
+				query, _ := newHostQuery(host, u)
+				guards, _ := query.guards(p.host)
+				if guards && slices.ContainsFunc(readings, byFold.MatchString) && !slices.ContainsFunc(rules, func(r *Rule[bool]) bool { return r.Pattern == text }) {
+					t.Fatalf("%s: %s %s%s: a reading matches, but the rule does not count", text, method, host, path)
+				}
 			}
 			every, _ := m.All(method, host, u)
 			some, _ := m.Any(method, host, u)

@@ -248,9 +248,10 @@ func (ix *index) findNamed(q *query, path []byte, hits []hit) []hit {
 			kept = append(kept, h)
 		}
 	}
-	hits = ix.all.protects.find(foldBytes(path), kept)
+	path = foldBytes(path)
+	hits = ix.all.protects.find(path, kept)
 	found = len(hits)
-	hits = q.named.protects.find(foldBytes(path), hits)
+	hits = q.named.protects.find(path, hits)
 	kept = hits[:found]
 	for _, h := range hits[found:] {
 		if some, all := q.host.guards(ix.patterns[h.id].host); some {

@@ -110,15 +110,16 @@ func (t *Table[T]) Lookup(method, host string, u *url.URL) ([]*Rule[T], error) {
 	return rules, nil
 }
 
-// MissingPorts returns the open rules that name the host of one of hosts without
-// the port that it has there, and for each the pattern with the port: without it,
-// the rule opens nothing there.
-func (t *Table[T]) MissingPorts(hosts []string) map[string]string {
+// OtherPorts returns the open rules that name one of hosts otherwise than browsers
+// do, without the port that it has or with one that they leave out, so that the
+// rule opens nothing there; and for each the pattern that does.
+func (t *Table[T]) OtherPorts(hosts []string) map[string]string {
 	better := map[string]string{}
 	for i, p := range t.index.patterns {
 		for _, text := range hosts {
 			h, _, ok := parseHost(text)
-			if !ok || !t.index.open[i] || p.host.port != "" || h.port == "" || h.name != p.host.name {
+			differs := p.host.port == "" && h.port != "" || isDefault(p.host.port) && h.port == ""
+			if !ok || !t.index.open[i] || h.name != p.host.name || !differs {
 				continue
 			}
 			if with := p.at(h); !slices.ContainsFunc(t.index.patterns, func(q *Pattern) bool { return q.at(q.host) == with }) {
