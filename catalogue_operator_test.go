@@ -31,6 +31,7 @@ var _ = addRows(rows{
 		t.Run("public set in an outage", inBubble(publicSetInAnOutage))
 		t.Run("public set for an unknown id", inBubble(publicSetForAnUnknownID))
 		t.Run("public set out of reach", inBubble(publicSetOutOfReach))
+		t.Run("calls while the public set hangs", inBubble(callsWhileThePublicSetHangs))
 		t.Run("nothing to compare", inBubble(nothingToCompare))
 		t.Run("wrong clock", wrongClock)
 		t.Run("parties", inBubble(partiesThatNobodyConfigured))
@@ -174,6 +175,26 @@ func publicSetOutOfReach(t *testing.T) {
 	r = newMachineRig(t)
 	r.srv.Fail(clerkauthtest.Backend, 401)
 	wantReply(t, ask(r.auth.Require(forAll), bearer(r.key.Token)), 503, clerkauth.ErrSecretKeyInvalid)
+}
+
+// callsWhileThePublicSetHangs: what cannot be compared keeps no call of an application
+// from being sent in time.
+func callsWhileThePublicSetHangs(t *testing.T) {
+	r := newRig(t)
+	who, err := r.auth.VerifyToken(t.Context(), r.jane.Token())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.srv.Fail(clerkauthtest.FrontendJWKS, clerkauthtest.Hang)
+	for i := range 3 {
+		start := time.Now()
+		if _, err := r.auth.GetToken(t.Context(), who, ""); err != nil || time.Since(start) > 3*time.Second {
+			t.Errorf("call %d: %v after %v", i, err, time.Since(start))
+		}
+		if _, err := user.NewClient(r.auth.ClerkConfig()).Get(t.Context(), who.UserID); err != nil {
+			t.Errorf("call %d: %v", i, err)
+		}
+	}
 }
 
 func nothingToCompare(t *testing.T) {
