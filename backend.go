@@ -111,14 +111,17 @@ func unavailableFor(reason Reason, away *keyset.UnavailableError) *Error {
 }
 
 // ownInstance is a transport of requests with the secret key. None is sent with one
-// that is of another instance.
+// that is of another instance. A request waits for half of its time to find that out:
+// the other half is its own, if the public key set hangs.
 type ownInstance struct {
 	next http.RoundTripper
 	core *core
 }
 
 func (t ownInstance) RoundTrip(r *http.Request) (*http.Response, error) {
-	if t.core.keys.Foreign(r.Context()) {
+	ctx, cancel := context.WithTimeout(r.Context(), backendTimeout/2)
+	defer cancel()
+	if t.core.keys.Foreign(ctx) {
 		t.core.secretForeign()
 		if r.Body != nil {
 			_ = r.Body.Close()

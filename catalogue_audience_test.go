@@ -19,6 +19,7 @@ var _ = addRows(rows{
 		t.Run("audiences", audiencesInsideAndOutside)
 		t.Run("paths", resourcesByReadings)
 		t.Run("guards", audiencesAtEachGuard)
+		t.Run("among other checks", audienceAmongOthers)
 		t.Run("log", missingAudienceIsTold)
 	},
 })
@@ -265,6 +266,36 @@ func resourcesByReadings(t *testing.T) {
 }
 
 func is(a string) func(string) bool { return func(b string) bool { return a == b } }
+
+// audienceAmongOthers: an audience that a Token does not demand of everybody refuses
+// nobody who meets the rest of it, in both forms.
+func audienceAmongOthers(t *testing.T) {
+	r := newMachineRig(t)
+	of := map[clerkauth.TokenType]*clerkauthtest.Credential{clerkauth.APIKey: r.key, clerkauth.OAuthToken: r.oauth}
+	scopes := map[clerkauth.TokenType]clerkauth.Access{clerkauth.APIKey: clerkauth.Scope("reports:read"), clerkauth.OAuthToken: clerkauth.Scope("notes:read")}
+	named := clerkauth.Audience(mcp)
+	for kind, c := range of {
+		has, lacks := scopes[kind], clerkauth.Scope("admin")
+		for form, token := range map[string]string{"opaque": c.Token, "JWT": c.JWT()} {
+			for _, tc := range []struct {
+				checks []clerkauth.Access
+				want   bool
+			}{
+				{[]clerkauth.Access{clerkauth.AnyOf(named, has)}, true},
+				{[]clerkauth.Access{clerkauth.AnyOf(clerkauth.AllOf(named, has), has)}, true},
+				{[]clerkauth.Access{clerkauth.AnyOf(named, lacks)}, false},
+				{[]clerkauth.Access{clerkauth.AnyOf(named, clerkauth.Audience(notes))}, false},
+				{[]clerkauth.Access{has, clerkauth.AnyOf(clerkauth.AllOf(named, has), clerkauth.Audience(notes))}, false},
+				{[]clerkauth.Access{clerkauth.AnyOf(named, has), named}, false},
+			} {
+				access := clerkauth.Token(kind, tc.checks...)
+				if got := ask(r.auth.Require(access), bearer(token)); got.entered != tc.want {
+					t.Errorf("%s, %s: %v, want %v", access, form, got, tc.want)
+				}
+			}
+		}
+	}
+}
 
 // audiencesAtEachGuard: each guard judges for its own route and place, whatever one
 // around it has found.

@@ -31,10 +31,12 @@ var _ = addRows(rows{
 		t.Run("public set in an outage", inBubble(publicSetInAnOutage))
 		t.Run("public set for an unknown id", inBubble(publicSetForAnUnknownID))
 		t.Run("public set out of reach", inBubble(publicSetOutOfReach))
+		t.Run("calls while the public set hangs", inBubble(callsWhileThePublicSetHangs))
 		t.Run("nothing to compare", inBubble(nothingToCompare))
 		t.Run("wrong clock", wrongClock)
 		t.Run("parties", inBubble(partiesThatNobodyConfigured))
 		t.Run("issuer", inBubble(proxiedIssuer))
+		t.Run("issuer of strangers", inBubble(strangersIssuer))
 		t.Run("unknown keys for everybody", inBubble(unknownKeysForEverybody))
 		t.Run("no token yet", inBubble(noTokenYet))
 	},
@@ -176,6 +178,26 @@ func publicSetOutOfReach(t *testing.T) {
 	wantReply(t, ask(r.auth.Require(forAll), bearer(r.key.Token)), 503, clerkauth.ErrSecretKeyInvalid)
 }
 
+// callsWhileThePublicSetHangs: what cannot be compared keeps no call of an application
+// from being sent in time.
+func callsWhileThePublicSetHangs(t *testing.T) {
+	r := newRig(t)
+	who, err := r.auth.VerifyToken(t.Context(), r.jane.Token())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.srv.Fail(clerkauthtest.FrontendJWKS, clerkauthtest.Hang)
+	for i := range 3 {
+		start := time.Now()
+		if _, err := r.auth.GetToken(t.Context(), who, ""); err != nil || time.Since(start) > 3*time.Second {
+			t.Errorf("call %d: %v after %v", i, err, time.Since(start))
+		}
+		if _, err := user.NewClient(r.auth.ClerkConfig()).Get(t.Context(), who.UserID); err != nil {
+			t.Errorf("call %d: %v", i, err)
+		}
+	}
+}
+
 func nothingToCompare(t *testing.T) {
 	r := newMachineRig(t)
 	auth := newAuthFor(t, r.srv, func(c *clerkauth.Config) {
@@ -291,6 +313,34 @@ func proxiedIssuer(t *testing.T) {
 	}
 	if told(&logged, "ProxyURL") != 1 || strings.Contains(logged.String(), "__clerk") {
 		t.Errorf("log is %q", logged.String())
+	}
+	machines := newMachineRig(t, logging(&logged))
+	wantReply(t, ask(machines.auth.Require(forAll), bearer(machines.key.JWT(clerkauthtest.WithClaim("iss", machines.srv.Issuer())))), 200, "")
+	wantReply(t, ask(machines.auth.Require(forAll), bearer(machines.key.JWT(clerkauthtest.WithClaim("iss", "https://app.example.com/__clerk")))), 401, clerkauth.ErrTokenIssuer)
+	if told(&logged, "ProxyURL") != 2 {
+		t.Errorf("log is %q", logged.String())
+	}
+}
+
+// strangersIssuer: what strangers sign is nothing to an operator, whatever key they
+// name.
+func strangersIssuer(t *testing.T) {
+	for _, pinned := range []bool{false, true} {
+		var logged bytes.Buffer
+		r := newMachineRig(t)
+		r.auth = newAuthFor(t, r.srv, acceptAll, logging(&logged), func(c *clerkauth.Config) {
+			if pinned {
+				c.JWTKey = r.srv.JWTKey()
+			}
+		})
+		r.want(t, r.jane.Token(), 200, "")
+		strange := []clerkauthtest.TokenOption{clerkauthtest.WithClaim("iss", "https://accounts.example.com"), clerkauthtest.SignedBy(strangeKey())}
+		for _, token := range []string{r.jane.Token(strange...), r.key.JWT(strange...), r.m2m.JWT(strange...), r.oauth.JWT(strange...)} {
+			wantReply(t, ask(r.auth.Require(forAll), bearer(token)), 401, clerkauth.ErrTokenIssuer)
+		}
+		if told(&logged, "issuer") != 0 {
+			t.Errorf("pinned %v: log is %q", pinned, logged.String())
+		}
 	}
 }
 

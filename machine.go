@@ -155,7 +155,7 @@ func (a *core) verifyMachineJWT(ctx context.Context, u *unverified) (*machine, e
 		reason = ErrTokenClaims
 	}
 	if reason != "" {
-		a.refused(reason, h.KeyID)
+		a.refused(reason)
 		return nil, newError(reason, nil)
 	}
 	a.operator.sawVerified(a.now())

@@ -215,7 +215,7 @@ func (a *core) authenticate(r *http.Request) State {
 		// It is for somebody else to judge: here, its bearer is anonymous.
 		a.tellNoToken(u.err)
 		if u.err.Reason == ErrTokenIssuer {
-			a.refused(ErrTokenIssuer, u.token.Header.KeyID)
+			a.refusedIssuer(&u.token)
 		}
 		s := badToken(u.err)
 		s.bad = false

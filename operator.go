@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/clerkauth/clerkauth/internal/compact"
 )
 
 // operator is told of lasting mistakes, which look like bad callers request by
@@ -36,17 +38,13 @@ func (o *operator) verifiedLately(now time.Time) bool {
 // refused tells of a token that is refused for a reason that may be a mistake in the
 // configuration. Reasons that a stranger can bring about with a token of their own
 // making are told only while nobody is verified, or not at all.
-func (a *core) refused(reason Reason, kid string) {
+func (a *core) refused(reason Reason) {
 	switch reason {
 	case ErrTokenFuture, ErrTokenEarly: // judged after the signature
 		a.operator.tell(noticeClock, slog.LevelWarn, "tokens are of the future: set this machine's clock by a time server",
 			"reason", reason)
-	case ErrTokenIssuer:
-		if a.jwtKey != nil || a.keys.Has(kid) {
-			a.operator.tell(noticeIssuer, slog.LevelWarn,
-				"tokens of this instance's keys name another issuer: if its Frontend API is behind a proxy or a domain of yours, set ProxyURL (CLERK_PROXY_URL) or name it in Issuers",
-				"reason", reason)
-		}
+	case ErrTokenIssuer: // judged after the signature; see refusedIssuer for before
+		a.tellIssuer()
 	case ErrUnknownKey:
 		if !a.operator.verifiedLately(a.now()) {
 			a.operator.tell(noticeUnknownKey, slog.LevelWarn,
@@ -54,6 +52,24 @@ func (a *core) refused(reason Reason, kid string) {
 				"reason", reason)
 		}
 	}
+}
+
+// refusedIssuer tells of a token of another issuer if a key of this instance has
+// signed it: anybody can write such a key's id. No key is fetched for that.
+func (a *core) refusedIssuer(t *compact.Token) {
+	key := a.jwtKey
+	if key == nil {
+		key = a.keys.Held(t.Header.KeyID)
+	}
+	if key != nil && t.Verify(key) == nil {
+		a.tellIssuer()
+	}
+}
+
+func (a *core) tellIssuer() {
+	a.operator.tell(noticeIssuer, slog.LevelWarn,
+		"tokens of this instance's keys name another issuer: if its Frontend API is behind a proxy or a domain of yours, set ProxyURL (CLERK_PROXY_URL) or name it in Issuers",
+		"reason", ErrTokenIssuer)
 }
 
 // refusedParty tells of a verified token whose party is not accepted.

@@ -245,10 +245,26 @@ func (a *core) wrongAudience(who Auth) *Error {
 func audiencesOf(access Access, of kind) (named []string, optional bool) {
 	walk(access, func(part Access) {
 		if t, ok := part.(token); ok && t.kind == of {
-			named, optional = append(named, t.audiences...), optional || len(t.audiences) == 0
+			named, optional = append(named, t.audiences...), optional || !demandsAudience(t.checks)
 		}
 	})
 	return named, optional
+}
+
+// demandsAudience reports whether nobody meets a without an audience that it names.
+func demandsAudience(a Access) bool {
+	switch a := a.(type) {
+	case audience:
+		return true
+	case token:
+		return demandsAudience(a.checks)
+	case allOf:
+		return slices.ContainsFunc(a, demandsAudience)
+	case anyOf:
+		return !slices.ContainsFunc(a, func(part Access) bool { return !demandsAudience(part) })
+	default:
+		return false
+	}
 }
 
 // plainPath is a path that nobody has a second way to write.

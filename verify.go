@@ -42,7 +42,7 @@ func (a *core) verifySession(ctx context.Context, u *unverified, from carrier) (
 		a.refusedParty(fault)
 		return Auth{}, newError(reason, fault.err())
 	default:
-		a.refused(reason, u.token.Header.KeyID)
+		a.refused(reason)
 		return Auth{}, newError(reason, nil)
 	}
 	p := newProof(facts{payload: payload, claims: s, now: a.now})
@@ -68,6 +68,7 @@ func (a *core) verifySession(ctx context.Context, u *unverified, from carrier) (
 // looked up.
 func (a *core) verifyJWT(ctx context.Context, u *unverified, buf claims.Payload) (string, claims.Payload, error) {
 	if u.hints.Issuer == claims.OtherIssuer {
+		a.refusedIssuer(&u.token)
 		return "", nil, newError(ErrTokenIssuer, nil)
 	}
 	if err := a.verifySignature(ctx, &u.token); err != nil {
@@ -98,7 +99,7 @@ func (a *core) verifySignature(ctx context.Context, t *compact.Token) error {
 		var err error
 		if key, err = a.keys.Key(ctx, t.Header.KeyID); err != nil {
 			refusal := keyError(err)
-			a.refused(refusal.Reason, t.Header.KeyID)
+			a.refused(refusal.Reason)
 			return refusal
 		}
 	}

@@ -137,8 +137,9 @@ func (s *Set) Key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 	return s.fetchKey(ctx, kid, now)
 }
 
-// Has reports whether the set holds a key of that id now. It asks nobody.
-func (s *Set) Has(kid string) bool { return s.current.Load().usable(kid, s.now()) != nil }
+// Held returns the key of that id if the set holds it now, and nil otherwise. It asks
+// nobody.
+func (s *Set) Held(kid string) *rsa.PublicKey { return s.current.Load().usable(kid, s.now()) }
 
 // Replaced returns the key of that id if it is another than old after asking
 // the source, which it does no more often than for unknown keys: an instance may
