@@ -136,9 +136,13 @@ const (
 	overlap  // they share something, and each has something of its own
 )
 
-// maxStates bounds the comparison of two patterns. Patterns that people write
-// need a few hundred.
-const maxStates = 20_000
+// maxStates and maxSize bound the comparison of two patterns: how many states it
+// takes, and how much is in them. Patterns that people write need a few hundred,
+// of a few instructions each.
+const (
+	maxStates = 20_000
+	maxSize   = 100 * maxStates
+)
 
 var errUndecided = errors.New("too intricate to compare")
 
@@ -159,6 +163,7 @@ func (w *work) relate(a, b *automaton) (rel relation, shared string, err error) 
 		path string
 	}
 	var both, onlyA, onlyB bool
+	size := 0
 	seen := map[string]bool{}
 	queue := []pair{{a.start, b.start, "/"}}
 	var cuts []rune
@@ -201,7 +206,8 @@ func (w *work) relate(a, b *automaton) (rel relation, shared string, err error) 
 			if key = next.b.key(next.a.key(key[:0])); seen[string(key)] {
 				continue
 			}
-			if seen[string(key)] = true; len(seen) > maxStates {
+			seen[string(key)] = true
+			if size += len(next.a.pcs) + len(next.b.pcs); len(seen) > maxStates || size > maxSize {
 				return 0, "", errUndecided
 			}
 			next.path = p.path + string(r)
