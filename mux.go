@@ -114,16 +114,22 @@ func (m *ServeMux) HandleFunc(pattern string, access Access, h func(http.Respons
 // that is a guarded one in a spelling that http.ServeMux does not compare.
 func (m *ServeMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := m.checkHost(r); err != nil {
+		if m.auth.core.hide && route.CheckMuxRequest(r.Host, r.URL, nil) == nil {
+			// It is refused for what patterns name, and would tell of it.
+			state := m.auth.Authenticate(r)
+			m.auth.core.hideFrom(w, r, &state)
+			return
+		}
 		m.auth.core.refuse(w, r, &State{}, newError(ErrRequestTarget, err), nil)
 		return
 	}
-	h, _ := m.mux.Handler(r)
+	h, pattern := m.mux.Handler(r)
 	if _, ours := h.(muxHandler); ours && !(m.auth.core.hide && r.Method == http.MethodConnect) {
 		m.mux.ServeHTTP(w, r)
 		return
 	}
 	kinds, below := m.belowGuarded(r)
-	if m.auth.core.hide && (r.Method == http.MethodConnect || below || isNotFound(h)) {
+	if m.auth.core.hide && (r.Method == http.MethodConnect || below || pattern == "" && isNowhere(h)) {
 		// What is not there must look like what is hidden, to everybody.
 		state := m.auth.Authenticate(r)
 		m.auth.core.hideFrom(w, r, &state)
@@ -136,11 +142,12 @@ func (m *ServeMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.auth.pass(w, r, somebody(kinds), m.mux)
 }
 
-// isNotFound reports whether h is what [http.ServeMux] answers with where there is no
-// pattern at all.
-func isNotFound(h http.Handler) bool {
+// isNowhere reports whether h, which [http.ServeMux] made up where it found no pattern,
+// is for a path that no pattern has: its not-found answer, or a redirect to the clean
+// form of such a path. What is left is its 405.
+func isNowhere(h http.Handler) bool {
 	f, ok := h.(http.HandlerFunc)
-	return ok && reflect.ValueOf(f).Pointer() == reflect.ValueOf(http.NotFound).Pointer()
+	return !ok || reflect.ValueOf(f).Pointer() == reflect.ValueOf(http.NotFound).Pointer()
 }
 
 func (m *ServeMux) checkHost(r *http.Request) error {

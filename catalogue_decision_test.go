@@ -1,0 +1,659 @@
+package clerkauth_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+var _ = addRows(rows{
+	"250/oracles_when_hidden":             hiddenHasNoOracle,
+	"250/what_is_not_hidden":              notHidden,
+	"252/identity_of_the_innermost_guard": identityOfTheInnermostGuard,
+	"257/checks_run_last":                 checksRunLast,
+	"257/checks_that_nobody_waits_for":    checksOfCanceledRequests,
+	"263/identity_of_another_credential":  identityOfAnotherCredential,
+	"267/handmade_identity":               handmadeIdentity,
+	"268/organization_ids_are_no_slugs":   organizationIDsAreNoSlugs,
+	"276/check_whose_store_is_away":       checkWhoseStoreIsAway,
+})
+
+// answerOf is all that h answers, as text.
+func answerOf(h http.Handler, r *http.Request) string {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return fmt.Sprintf("%d %q %q", w.Code, w.Header(), w.Body)
+}
+
+// hiddenHasNoOracle compares whole answers for what is guarded with those for a path
+// where nothing is, for every caller who may not use it.
+func hiddenHasNoOracle(t *testing.T) {
+	// notThere answers as a router that looks at requests.
+	notThere := func(w http.ResponseWriter, r *http.Request) {
+		who := clerkauth.FromContext(r.Context())
+		w.Header().Set("X-Router", "yes")
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprintf(w, "nothing here for %q %q %v", who.TokenType, who.Subject, who.Err())
+	}
+	for name, notFound := range map[string]http.Handler{"http.NotFound": nil, "the router's own": http.HandlerFunc(notThere)} {
+		t.Run(name, func(t *testing.T) {
+			r := newMachineRig(t, func(c *clerkauth.Config) {
+				c.HideUnauthorized, c.NotFound = true, notFound
+				c.ErrorHandler = func(_ http.ResponseWriter, _ *http.Request, err *clerkauth.Error) { t.Errorf("ErrorHandler: %v", err) }
+			})
+			others := clerkauth.AnyOf(clerkauth.Role("owner"), clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("all")),
+				clerkauth.Token(clerkauth.M2MToken, clerkauth.Scope("all")), clerkauth.AllOf(clerkauth.Role("owner"), clerkauth.ReverifiedStrict))
+			reached := func(w http.ResponseWriter, req *http.Request) { t.Errorf("%s %s was reached", req.Method, req.URL) }
+			open := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
+
+			mux := r.auth.NewServeMux()
+			mux.HandleFunc("GET /open", clerkauth.Public, open)
+			guarded := []string{"GET /admin", "/files/", "POST /form", "GET /orgs/{org}/x", "DELETE /any", "/two/{$}", "hidden.example.com/x"}
+			for _, pattern := range guarded {
+				mux.HandleFunc(pattern, others, reached)
+			}
+			protect, err := r.auth.Protect(clerkauth.Rules{"/admin/{rest...}": others, "/files/{rest...}": others, "POST /form": others, "/orgs/{org}/x": others, "/{rest...}": clerkauth.Public})
+			if err != nil {
+				t.Fatal(err)
+			}
+			// The router behind Protect.
+			router := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				switch {
+				case req.URL.Path == "/open":
+					open(w, req)
+				case notFound != nil:
+					notFound.ServeHTTP(w, req)
+				default:
+					http.NotFound(w, req)
+				}
+			})
+
+			callers := map[string]string{
+				"signed out": "", "without the right": r.jane.Token(), "pending": r.jane.Token(claim("sts", "pending")),
+				"a key without the scope": r.key.Token, "a machine without the scope": r.m2m.JWT(), "another kind": r.oauth.Token,
+				"somebody else's bearer": "ghp_012345678901234567890123456789",
+			}
+			methods := []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "get"}
+			accepts := []string{"", "*/*", "application/json", "text/html,application/xhtml+xml"}
+			paths := map[string][]string{
+				"ServeMux": {
+					"/admin", "/admin/", "/admin/x", "//admin", "/x/../admin", "/%61dmin", "/ADMIN/../admin", "/files/", "/files", "/files/a/b", "/files//a", "/files/../files/a",
+					"/form", "/form/", "/orgs/acme/x", "/orgs/acme", "/orgs/acme/", "/any", "/two/", "/two", "/two/x",
+					// These are of nothing, too.
+					"//nothing", "/x/../nothing", "/nothing/", "/nothing//x", "/./nothing", "/",
+				},
+				"Protect": {"/admin", "/admin/x", "//admin", "/x/../admin", "/%61dmin", "/ADMIN", "/files/a/b", "/files", "/orgs/acme/x"},
+			}
+			asked := 0
+			for where, h := range map[string]http.Handler{"ServeMux": mux, "Protect": protect(router)} {
+				for caller, token := range callers {
+					for _, method := range methods {
+						for _, accept := range accepts {
+							for _, destination := range []string{"", "document", "iframe", "empty"} {
+								request := func(host, path string) *http.Request {
+									req := httptest.NewRequest(http.MethodGet, "http://"+host+"/", nil)
+									req.Method, req.URL.Path, req.URL.Host, req.URL.Scheme = method, path, "", ""
+									if decoded := strings.ReplaceAll(path, "%61", "a"); decoded != path {
+										req.URL.Path, req.URL.RawPath = decoded, path
+									}
+									req.RequestURI = path
+									bearer(token)(req)
+									for name, value := range map[string]string{"Accept": accept, "Sec-Fetch-Dest": destination} {
+										if value != "" {
+											req.Header.Set(name, value)
+										}
+									}
+									return req
+								}
+								want := answerOf(h, request("app.example.com", "/nothing"))
+								if !strings.HasPrefix(want, "404 ") || notFound != nil && !strings.Contains(want, "nothing here") || notFound == nil && !strings.Contains(want, "404 page not found") || strings.Contains(want, "Location") {
+									t.Fatalf("%s, %s, %s: where nothing is: %s", where, caller, method, want)
+								}
+								for _, path := range paths[where] {
+									asked++
+									if got := answerOf(h, request("app.example.com", path)); got != want {
+										t.Fatalf("%s, %s: %s %s, Accept %q, %q:\n got %s\nwant %s", where, caller, method, path, accept, destination, got, want)
+									}
+								}
+								if where == "ServeMux" {
+									for _, host := range []string{"hidden.example.com", "HIDDEN.example.com", "hidden.example.com.", "hidden.example.com:80", "nothing.example.com.", "nothing.example.com:80"} {
+										if got := answerOf(h, request(host, "/x")); got != want {
+											t.Fatalf("%s, %s: %s of %s:\n got %s\nwant %s", where, caller, method, host, got, want)
+										}
+									}
+								}
+							}
+						}
+					}
+				}
+			}
+			t.Logf("%d answers", asked)
+			// The control: what is open is there.
+			for where, h := range map[string]http.Handler{"ServeMux": mux, "Protect": protect(router)} {
+				if got := answerOf(h, httptest.NewRequest(http.MethodGet, "/open", nil)); !strings.HasPrefix(got, "204 ") {
+					t.Errorf("%s: open: %s", where, got)
+				}
+			}
+			// Nothing is made of a bad token that a good one would not get.
+			bad := httptest.NewRequest(http.MethodGet, "/admin", nil)
+			bearer("x.y.z")(bad)
+			nothing := bad.Clone(t.Context())
+			nothing.URL.Path = "/nothing"
+			if got, want := answerOf(mux, bad), answerOf(mux, nothing); got != want {
+				t.Errorf("ServeMux, a bad token: %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+// notHidden: a reversible refusal and an outage are told, whatever is hidden; without
+// HideUnauthorized nothing is.
+func notHidden(t *testing.T) {
+	hide := func(c *clerkauth.Config) { c.HideUnauthorized = true }
+	r := newRig(t, hide)
+	stale := bearer(r.jane.Token(claim("fva", []int{99, 99})))
+	wantReply(t, ask(r.auth.Require(clerkauth.ReverifiedStrict), stale), 403, "")
+	wantReply(t, ask(r.auth.Require(clerkauth.ReverifiedStrict, clerkauth.Role("owner")), stale), 404, "")
+	failing := clerkauth.CheckFunc("store", func(context.Context, clerkauth.Auth) (bool, error) { return false, errors.New("away") })
+	wantReply(t, ask(r.auth.Require(failing), bearer(r.jane.Token())), 503, clerkauth.ErrUnavailable)
+	wantReply(t, ask(r.auth.Require(failing)), 404, "")
+	wantReply(t, ask(r.auth.Require(clerkauth.Public), bearer("x.y.z")), 401, clerkauth.ErrTokenInvalid)
+	down := newRig(t, hide)
+	down.srv.Fail(clerkauthtest.JWKS, 500)
+	wantReply(t, ask(down.auth.Require(), bearer(down.jane.Token())), 503, clerkauth.ErrKeysUnavailable)
+	// Check tells the status that hides, and what was hidden by its reason.
+	_, err := r.auth.Check(httptest.NewRequest(http.MethodGet, "/", nil))
+	var refusal *clerkauth.Error
+	if !errors.As(err, &refusal) || refusal.Status != 404 || refusal.Reason != clerkauth.ErrTokenMissing || refusal.Challenge() != "" {
+		t.Errorf("Check: %v", err)
+	}
+	shown := newRig(t)
+	wantReply(t, ask(shown.auth.Require(), asPage), 307, "")
+	wantReply(t, ask(shown.auth.Require()), 401, clerkauth.ErrTokenMissing)
+}
+
+// identityOfTheInnermostGuard nests each two of some guards, and each three.
+func identityOfTheInnermostGuard(t *testing.T) {
+	r := newMachineRig(t)
+	type route struct {
+		access clerkauth.Access
+		takes  []clerkauth.TokenType
+		open   bool
+	}
+	key, m2m, oauth := clerkauth.Token(clerkauth.APIKey), clerkauth.Token(clerkauth.M2MToken), clerkauth.Token(clerkauth.OAuthToken)
+	routes := []route{
+		{clerkauth.Public, []clerkauth.TokenType{clerkauth.SessionToken}, true},
+		{clerkauth.SignedIn, []clerkauth.TokenType{clerkauth.SessionToken}, false},
+		{key, []clerkauth.TokenType{clerkauth.APIKey}, false},
+		{clerkauth.AnyOf(clerkauth.SignedIn, key), []clerkauth.TokenType{clerkauth.SessionToken, clerkauth.APIKey}, false},
+		{clerkauth.AnyOf(key, m2m), []clerkauth.TokenType{clerkauth.APIKey, clerkauth.M2MToken}, false},
+		{clerkauth.AnyOf(clerkauth.Public, oauth, key), []clerkauth.TokenType{clerkauth.SessionToken, clerkauth.OAuthToken, clerkauth.APIKey}, true},
+		{forAll, []clerkauth.TokenType{clerkauth.SessionToken, clerkauth.APIKey, clerkauth.M2MToken, clerkauth.OAuthToken}, false},
+	}
+	for kind, token := range map[clerkauth.TokenType]string{"": "", clerkauth.SessionToken: r.jane.Token(), clerkauth.APIKey: r.key.Token, clerkauth.M2MToken: r.m2m.JWT(), clerkauth.OAuthToken: r.oauth.Token} {
+		for i := range len(routes) * len(routes) * len(routes) {
+			nest := []route{routes[i%len(routes)], routes[i/len(routes)%len(routes)], routes[i/len(routes)/len(routes)]}
+			enters := 0
+			for _, guard := range nest {
+				if !guard.open && !slices.Contains(guard.takes, kind) {
+					break
+				}
+				enters++
+			}
+			seen := 0
+			var h http.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+			for depth, guard := range slices.Backward(nest) {
+				next := h
+				h = r.auth.Require(guard.access)(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+					seen++
+					want := clerkauth.TokenType("")
+					if slices.Contains(guard.takes, kind) {
+						want = kind
+					}
+					who := clerkauth.FromContext(req.Context())
+					if state := r.auth.Authenticate(req); who.TokenType != want || (who.Subject == "") != (want == "") || who.SignedIn() != (want == clerkauth.SessionToken) || state.Auth().TokenType != want {
+						t.Errorf("%q in %v, behind %d: %q %q, and Authenticate says %q", kind, nest, depth, who.TokenType, who.Subject, state.Auth().TokenType)
+					}
+					next.ServeHTTP(w, req)
+				}))
+			}
+			req := httptest.NewRequest(http.MethodGet, "/", nil)
+			bearer(token)(req)
+			w := httptest.NewRecorder()
+			if h.ServeHTTP(w, req); seen != enters || enters < len(nest) && w.Code != 401 {
+				t.Fatalf("%q in %v: passes %d guards, want %d: %d", kind, nest, seen, enters, w.Code)
+			}
+		}
+	}
+}
+
+// secretText is what no log and no answer may hold.
+const secretText = "password=hunter2"
+
+var errStore = errors.New(secretText)
+
+// scripted are checks that answer as they are told: t, f, e for an error, and p for a
+// panic. asked is which were asked, in order.
+type scripted struct{ asked string }
+
+func (s *scripted) check(name, answer byte) clerkauth.Access {
+	return clerkauth.CheckFunc(string(name), func(context.Context, clerkauth.Auth) (bool, error) {
+		s.asked += string(name)
+		switch answer {
+		case 'p':
+			panic(secretText)
+		case 'e':
+			return true, errStore // an answer beside an error says nothing
+		}
+		return answer == 't', nil
+	})
+}
+
+func checksRunLast(t *testing.T) {
+	var logged bytes.Buffer
+	r := newRig(t, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
+	member := bearer(r.jane.Token(claim("fva", []int{99, 99})))
+	yes, no, stale := clerkauth.Role("admin"), clerkauth.Role("owner"), clerkauth.ReverifiedStrict
+	broken := func(answers string) bool { return strings.ContainsAny(answers, "ep") }
+	for i := range 64 {
+		answers := string([]byte{"tfep"[i%4], "tfep"[i/4%4], "tfep"[i/16]})
+		// In an AllOf they run up to the first that is not met, in an AnyOf up to the
+		// first that is.
+		all, anyOf := "abc", "abc"
+		if at := strings.IndexAny(answers, "fep"); at >= 0 {
+			all = all[:at+1]
+		}
+		if at := strings.IndexByte(answers, 't'); at >= 0 {
+			anyOf = anyOf[:at+1]
+		}
+		ofAll := map[bool]int{true: 200, false: 403}[answers == "ttt"]
+		if broken(answers[len(all)-1 : len(all)]) {
+			ofAll = 503
+		}
+		ofAny := 403
+		switch {
+		case strings.Contains(answers, "t"):
+			ofAny = 200
+		case broken(answers):
+			ofAny = 503
+		}
+		for name, c := range map[string]struct {
+			access func(a, b, c clerkauth.Access) clerkauth.Access
+			edit   func(*http.Request)
+			status int
+			asked  string
+		}{
+			"all of them":           {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AllOf(a, b, c) }, member, ofAll, all},
+			"all, in two":           {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AllOf(clerkauth.AllOf(a, b), c) }, member, ofAll, all},
+			"all and what is met":   {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AllOf(a, yes, b, c) }, member, ofAll, all},
+			"all and what is not":   {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AllOf(a, b, c, no) }, member, 403, ""},
+			"what is not, and all":  {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AllOf(no, a, b, c) }, member, 403, ""},
+			"all or what is met":    {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(clerkauth.AllOf(a, b, c), yes) }, member, 200, ""},
+			"all or what is not":    {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(clerkauth.AllOf(a, b, c), no) }, member, ofAll, all},
+			"any of them":           {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, b, c) }, member, ofAny, anyOf},
+			"any, in two":           {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, clerkauth.AnyOf(b, c)) }, member, ofAny, anyOf},
+			"any and what is not":   {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AllOf(clerkauth.AnyOf(a, b, c), no) }, member, 403, ""},
+			"any or Public":         {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, b, c, clerkauth.Public) }, member, 200, ""},
+			"all, of nobody":        {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AllOf(a, b, c) }, bearer(""), 401, ""},
+			"any, of nobody":        {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, b, c) }, bearer(""), 401, ""},
+			"any, of a bad token":   {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, b, c) }, bearer("x.y.z"), 401, ""},
+			"any, of another token": {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, b, c) }, bearer("ak_1"), 401, ""},
+			"any, by CONNECT":       {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, b, c) }, func(r *http.Request) { member(r); r.Method = http.MethodConnect }, 400, ""},
+			"any or an old sign-in": {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, stale, b, c) }, member, max(ofAny, 403), anyOf},
+			"all and an old sign-in": {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AllOf(a, stale, b, c) }, member,
+				map[bool]int{true: ofAll, false: 403}[ofAll == 503], all},
+		} {
+			if name == "any or an old sign-in" && ofAny == 200 {
+				c.status = 200
+			}
+			logged.Reset()
+			s := &scripted{}
+			access := c.access(s.check('a', answers[0]), s.check('b', answers[1]), s.check('c', answers[2]))
+			got := ask(r.auth.Require(access), c.edit)
+			if got.status != c.status || got.entered != (c.status == 200) || s.asked != c.asked {
+				t.Errorf("%s, which say %s: %d, asked %q; want %d, %q", name, answers, got.status, s.asked, c.status, c.asked)
+			}
+			fails := 0
+			for i := range c.asked {
+				if broken(answers[i : i+1]) {
+					fails++
+				}
+			}
+			log := logged.String()
+			if n := strings.Count(log, "level=ERROR"); n != fails || strings.Contains(log+got.body, secretText) || strings.Contains(log, r.jane.User.ID) {
+				t.Errorf("%s, which say %s: %d lines for %d failures: %s", name, answers, n, fails, log)
+			}
+			if (got.header.Get("Retry-After") != "") != (got.status == 503) {
+				t.Errorf("%s, which say %s: Retry-After %q", name, answers, got.header.Get("Retry-After"))
+			}
+			if name == "all and an old sign-in" && strings.Contains(got.body, "reverification-error") != (answers == "ttt") {
+				t.Errorf("%s, which say %s: %s", name, answers, got.body)
+			}
+		}
+		// In Has, one that fails is not met, and never asked for what does not depend on it.
+		who, err := r.auth.VerifyToken(t.Context(), r.jane.Token())
+		if err != nil {
+			t.Fatal(err)
+		}
+		silently(t, func() {
+			s := &scripted{}
+			list := []clerkauth.Access{s.check('a', answers[0]), s.check('b', answers[1]), s.check('c', answers[2])}
+			if got := who.Has(list...); got != (ofAll == 200) || s.asked != all {
+				t.Errorf("Has all, which say %s: %v, asked %q", answers, got, s.asked)
+			}
+			s.asked = ""
+			if got := who.Has(clerkauth.AnyOf(list...)); got != (ofAny == 200) || s.asked != anyOf {
+				t.Errorf("Has any, which say %s: %v, asked %q", answers, got, s.asked)
+			}
+			s.asked = ""
+			if got := who.Has(append(list, no)...); got || s.asked != "" {
+				t.Errorf("Has all and what is not met: %v, asked %q", got, s.asked)
+			}
+		})
+	}
+	// One that stands in two places is asked once.
+	for answer, status := range map[byte]int{'t': 200, 'f': 403, 'e': 503, 'p': 503} {
+		s := &scripted{}
+		twice := s.check('a', answer)
+		got := ask(r.auth.Require(clerkauth.AllOf(twice, clerkauth.AnyOf(twice, no), twice)), member)
+		if got.status != status || s.asked != "a" {
+			t.Errorf("twice, which says %c: %d, asked %q", answer, got.status, s.asked)
+		}
+	}
+}
+
+// silently discards what goes to slog's default while f runs.
+func silently(t *testing.T, f func()) {
+	t.Helper()
+	before := slog.Default()
+	defer slog.SetDefault(before)
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	f()
+}
+
+// checksOfCanceledRequests: a caller who has hung up is no failure to be told of; a
+// store that gave up by itself is.
+func checksOfCanceledRequests(t *testing.T) {
+	var logged bytes.Buffer
+	r := newRig(t, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
+	type key struct{}
+	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "the request's"))
+	in := func(ctx context.Context) func(*http.Request) {
+		return func(r *http.Request) { *r = *r.WithContext(ctx) }
+	}
+	waits := clerkauth.CheckFunc("waits", func(ctx context.Context, _ clerkauth.Auth) (bool, error) {
+		if ctx.Value(key{}) != "the request's" {
+			t.Error("it is not the request's context")
+		}
+		cancel()
+		<-ctx.Done()
+		return false, ctx.Err()
+	})
+	wantReply(t, ask(r.auth.Require(waits), in(ctx), bearer(r.jane.Token())), 503, clerkauth.ErrUnavailable)
+	if logged.Len() > 0 {
+		t.Errorf("of a canceled request: %s", &logged)
+	}
+	gaveUp := clerkauth.CheckFunc("gave up", func(context.Context, clerkauth.Auth) (bool, error) { return false, context.DeadlineExceeded })
+	wantReply(t, ask(r.auth.Require(gaveUp), bearer(r.jane.Token())), 503, clerkauth.ErrUnavailable)
+	if !strings.Contains(logged.String(), "level=ERROR") || !strings.Contains(logged.String(), "gave up") {
+		t.Errorf("of a store that gave up: %s", &logged)
+	}
+	who, err := r.auth.VerifyToken(t.Context(), r.jane.Token())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !who.Has(clerkauth.CheckFunc("background", func(ctx context.Context, _ clerkauth.Auth) (bool, error) { return ctx == context.Background(), nil })) {
+		t.Error("in Has it is not context.Background()")
+	}
+}
+
+func identityOfAnotherCredential(t *testing.T) {
+	looks := 0
+	r := newMachineRig(t)
+	r.auth = newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.Now = func() time.Time { looks++; return r.srv.Now() } })
+	joe := r.srv.SignIn(r.srv.CreateUser("joe@example.com"))
+	same := r.jane.Token()
+	for what, c := range map[string]struct {
+		lines   []string
+		status  int // of SignedIn
+		subject string
+		open    int // of Public
+	}{
+		"the same":          {[]string{"Bearer " + same}, 200, r.jane.User.ID, 200},
+		"another scheme":    {[]string{"Basic YTpi"}, 401, "", 200},
+		"the same, spelled": {[]string{"bearer " + same}, 200, r.jane.User.ID, 200},
+		"another user":      {[]string{"Bearer " + joe.Token()}, 200, joe.User.ID, 200},
+		"garbage":           {[]string{"Bearer x.y.z"}, 401, "", 401},
+		"longer":            {[]string{"Bearer " + same + "x"}, 401, "", 401},
+		"shorter":           {[]string{"Bearer " + same[:len(same)-1]}, 401, "", 401},
+		"none":              {nil, 401, "", 200},
+		"an empty line":     {[]string{""}, 401, "", 200},
+		"twice the same":    {[]string{"Bearer " + same, "Bearer " + same}, 401, "", 401},
+		"with garbage":      {[]string{"Bearer " + same, "Bearer x"}, 401, "", 401},
+		"a key":             {[]string{"Bearer " + r.key.Token}, 401, "", 200},
+		"somebody else's":   {[]string{"Bearer ghp_0123456789"}, 401, "", 200},
+	} {
+		for outerName, outer := range map[string]clerkauth.Middleware{"Handler": r.auth.Handler, "SignedIn": r.auth.Require(), "Public": r.auth.Require(clerkauth.Public), "all": r.auth.Require(forAll)} {
+			ask(func(http.Handler) http.Handler {
+				return outer.Func(func(_ http.ResponseWriter, req *http.Request) {
+					inner := req.Clone(req.Context())
+					inner.Header["Authorization"] = c.lines
+					if c.lines == nil {
+						inner.Header.Del("Authorization")
+					}
+					change := func(req *http.Request) { *req = *inner }
+					who := ""
+					see := func(guard clerkauth.Middleware) reply {
+						who = ""
+						return ask(func(next http.Handler) http.Handler {
+							return guard.Func(func(w http.ResponseWriter, req *http.Request) {
+								who = clerkauth.FromContext(req.Context()).Subject
+								next.ServeHTTP(w, req)
+							})
+						}, change)
+					}
+					if got := see(r.auth.Require()); got.status != c.status || who != c.subject {
+						t.Errorf("%s in %s: %d, %q", what, outerName, got.status, who)
+					}
+					for _, open := range []clerkauth.Middleware{r.auth.Require(clerkauth.Public), r.auth.Handler} {
+						if got := see(open); got.status != c.open || who != c.subject {
+							t.Errorf("%s in %s, open: %d, %q", what, outerName, got.status, who)
+						}
+					}
+					ctx, err := r.auth.Check(inner)
+					if (err == nil) != (c.status == 200) || err == nil && clerkauth.FromContext(ctx).Subject != c.subject {
+						t.Errorf("%s in %s: Check: %v", what, outerName, err)
+					}
+					if who := r.auth.Authenticate(inner).Auth(); who.Subject != c.subject {
+						t.Errorf("%s in %s: Authenticate: %q", what, outerName, who.Subject)
+					}
+				})
+			}, bearer(same))
+		}
+	}
+	// Where it is equal nothing is done again, nor is anything allocated.
+	ask(func(http.Handler) http.Handler {
+		return r.auth.Require().Func(func(_ http.ResponseWriter, req *http.Request) {
+			inner := req.Clone(req.Context())
+			inner.Header.Set("Authorization", "Bearer "+strings.Clone(same))
+			looks = 0
+			if n := testing.AllocsPerRun(10, func() {
+				if r.auth.Authenticate(inner).Auth().UserID != r.jane.User.ID {
+					t.Error("it is somebody else")
+				}
+			}); n != 0 || looks != 0 {
+				t.Errorf("%v allocations, and %d looks at the clock", n, looks)
+			}
+		})
+	}, bearer(same))
+	// A machine's credential, and that of the outer guard, are two.
+	ask(func(http.Handler) http.Handler {
+		return r.auth.Require(forAll).Func(func(_ http.ResponseWriter, req *http.Request) {
+			for token, status := range map[string]int{r.key.Token: 200, r.key.Token + "x": 401, r.m2m.Token: 401, same: 401, "": 401} {
+				inner := req.Clone(req.Context())
+				inner.Header.Del("Authorization")
+				bearer(token)(inner)
+				if got := ask(r.auth.Require(clerkauth.Token(clerkauth.APIKey)), func(req *http.Request) { *req = *inner }); got.status != status {
+					t.Errorf("%.3s inside of a key's guard: %v", token, got)
+				}
+			}
+		})
+	}, bearer(r.key.Token))
+}
+
+func handmadeIdentity(t *testing.T) {
+	r := newMachineRig(t)
+	jane, err := r.auth.VerifyToken(t.Context(), r.jane.Token())
+	if err != nil {
+		t.Fatal(err)
+	}
+	joe := r.srv.SignIn(r.srv.CreateUser("joe@example.com"))
+	ctx, err := r.auth.Check(func() *http.Request {
+		req := httptest.NewRequest(http.MethodGet, "/", nil)
+		bearer(r.key.Token)(req)
+		return req
+	}(), clerkauth.Token(clerkauth.APIKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	machine := clerkauth.FromContext(ctx)
+	change := func(who clerkauth.Auth, f func(*clerkauth.Auth)) clerkauth.Auth { f(&who); return who }
+	before := r.srv.Requests(clerkauthtest.Backend)
+	for what, who := range map[string]clerkauth.Auth{
+		"nobody":                  {},
+		"by hand":                 {UserID: jane.UserID, SessionID: jane.SessionID},
+		"by hand, whole":          {TokenType: clerkauth.SessionToken, Subject: jane.UserID, UserID: jane.UserID, SessionID: jane.SessionID, SessionStatus: clerkauth.SessionActive},
+		"from a context of tests": clerkauth.FromContext(clerkauth.NewContext(t.Context(), clerkauth.Auth{UserID: jane.UserID, SessionID: jane.SessionID})),
+		"another's session":       change(jane, func(a *clerkauth.Auth) { a.SessionID = joe.ID }),
+		"another's, whole":        change(jane, func(a *clerkauth.Auth) { a.SessionID, a.UserID, a.Subject = joe.ID, joe.User.ID, joe.User.ID }),
+		"another user":            change(jane, func(a *clerkauth.Auth) { a.UserID = joe.User.ID }),
+		"no session":              change(jane, func(a *clerkauth.Auth) { a.SessionID = "" }),
+		"a machine":               machine,
+		"a machine as a user": change(machine, func(a *clerkauth.Auth) {
+			a.TokenType, a.UserID, a.SessionID = clerkauth.SessionToken, jane.UserID, jane.SessionID
+		}),
+		"a user as a machine": change(jane, func(a *clerkauth.Auth) { a.TokenType = clerkauth.APIKey }),
+	} {
+		if token, err := r.auth.GetToken(t.Context(), who, ""); token != "" || !errors.Is(err, clerkauth.ErrUnauthenticated) {
+			t.Errorf("%s: %q, %v", what, token, err)
+		}
+	}
+	if n := r.srv.Requests(clerkauthtest.Backend) - before; n != 0 {
+		t.Errorf("%d requests", n)
+	}
+	if token, err := r.auth.GetToken(t.Context(), jane, ""); token == "" || err != nil {
+		t.Errorf("verified: %v", err)
+	}
+}
+
+func organizationIDsAreNoSlugs(t *testing.T) {
+	r := newMachineRig(t)
+	acme := r.srv.CreateOrganization("acme")
+	in := func(id, slug any) string {
+		o := map[string]any{"id": id, "rol": "admin"}
+		if slug != nil {
+			o["slg"] = slug
+		}
+		return r.jane.Token(claim("o", o))
+	}
+	of := clerkauth.OrganizationParam("org")
+	access := clerkauth.AnyOf(of, clerkauth.Token(clerkauth.APIKey, of))
+	mux := r.auth.NewServeMux()
+	plain := http.NewServeMux()
+	for pattern := range maps.Keys(map[string]bool{"/orgs/{org}": true, "/orgs/{org}/x": true, "/rest/{org...}": true}) {
+		mux.HandleFunc(pattern, access, noContent)
+		plain.Handle(pattern, r.auth.Require(access).Func(noContent))
+	}
+	for _, c := range []struct {
+		token, segment string
+		want           int
+	}{
+		{in("org_1", "org_victim"), "org_victim", 403}, {in("org_1", "org_victim"), "org_1", 204}, {in("org_1", "org_victim"), "%6frg_victim", 403},
+		{in("org_1", "org_victim"), "org%5fvictim", 403}, {in("org_1", "org_victim"), "org%5F1", 204}, {in("org_1", "org_victim"), "ORG_victim", 403}, {in("org_1", "org_victim"), "Org_1", 403},
+		{in("org_1", "acme"), "acme", 204}, {in("org_1", "acme"), "%61cme", 204}, {in("org_1", "acme"), "Acme", 403}, {in("org_1", "acme"), "org_1", 204}, {in("org_1", "acme"), "org_", 403},
+		{in("org_1", "acme"), "acme%20", 403}, {in("org_1", "acme"), "acme%00", 403}, {in("org_1", "acme"), "%2561cme", 403}, {in("org_1", "acme"), "org_1%2F", 403},
+		{in("org_1", "ORG_2"), "ORG_2", 204}, {in("org_1", "ORG_2"), "org_2", 403}, {in("org_1", "org_"), "org_", 403}, {in("org_1", "org"), "org", 204},
+		{in("org_1", nil), "acme", 403}, {in("org_1", ""), "acme", 403}, {in("org_1", nil), "org_1", 204},
+		// An id that does not look like one is no slug either.
+		{in("acme", "other"), "acme", 403}, {in("acme", "other"), "other", 204},
+		{in("", "acme"), "acme", 403}, {in(7, "acme"), "acme", 403}, {r.jane.Token(clerkauthtest.WithoutClaim("o")), "acme", 403}, {"", "acme", 401},
+		{r.srv.APIKey(acme).Token, acme.ID, 204}, {r.srv.APIKey(acme).Token, "acme", 403}, {r.srv.APIKey(acme).Token, "org_victim", 403},
+	} {
+		for where, h := range map[string]http.Handler{"ServeMux": mux, "http.ServeMux": plain} {
+			for _, path := range []string{"/orgs/" + c.segment, "/orgs/" + c.segment + "/x", "/rest/" + c.segment} {
+				req := httptest.NewRequest(http.MethodGet, path, nil)
+				bearer(c.token)(req)
+				w := httptest.NewRecorder()
+				if h.ServeHTTP(w, req); w.Code != c.want {
+					who, _ := r.auth.VerifyToken(t.Context(), c.token)
+					t.Errorf("%s: %s in %q, %q: %d, want %d", where, path, who.OrgID, who.OrgSlug, w.Code, c.want)
+				}
+			}
+		}
+	}
+}
+
+func checkWhoseStoreIsAway(t *testing.T) {
+	var logged bytes.Buffer
+	r := newMachineRig(t, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
+	away := clerkauth.CheckFunc("owner", func(context.Context, clerkauth.Auth) (bool, error) {
+		return false, fmt.Errorf("query of %s: %w", secretText, errStore)
+	})
+	yes, no := clerkauth.Role("admin"), clerkauth.Role("owner")
+	never := clerkauth.CheckFunc("never", holding(func(clerkauth.Auth) bool { return false }))
+	for name, c := range map[string]struct {
+		access clerkauth.Access
+		token  string
+		status int
+		told   bool
+	}{
+		"alone":                {away, r.jane.Token(), 503, true},
+		"false":                {never, r.jane.Token(), 403, false},
+		"beside false":         {clerkauth.AllOf(away, never), r.jane.Token(), 503, true},
+		"behind false":         {clerkauth.AllOf(never, away), r.jane.Token(), 403, false},
+		"or false":             {clerkauth.AnyOf(never, away), r.jane.Token(), 503, true},
+		"or another way":       {clerkauth.AnyOf(away, clerkauth.CheckFunc("yes", holding(func(clerkauth.Auth) bool { return true }))), r.jane.Token(), 200, true},
+		"or a role":            {clerkauth.AnyOf(away, yes), r.jane.Token(), 200, false},
+		"or no role":           {clerkauth.AnyOf(away, no), r.jane.Token(), 503, true},
+		"and no role":          {clerkauth.AllOf(away, no), r.jane.Token(), 403, false},
+		"nobody":               {away, "", 401, false},
+		"of a key":             {clerkauth.Token(clerkauth.APIKey, away), r.key.Token, 503, true},
+		"of a key, lacking":    {clerkauth.Token(clerkauth.APIKey, away, clerkauth.Scope("all")), r.key.Token, 403, false},
+		"of a key, or a scope": {clerkauth.Token(clerkauth.APIKey, clerkauth.AnyOf(away, clerkauth.Scope("reports:read"))), r.key.Token, 200, false},
+		"of another kind":      {clerkauth.AnyOf(yes, clerkauth.Token(clerkauth.APIKey, away)), r.jane.Token(), 200, false},
+	} {
+		for where, guard := range map[string]clerkauth.Middleware{"Require": r.auth.Require(c.access), "in Handler": r.identified(c.access)} {
+			logged.Reset()
+			got := ask(guard, bearer(c.token))
+			if got.status != c.status || got.entered != (c.status == 200) || (got.status == 503) != (got.header.Get("Retry-After") != "") {
+				t.Errorf("%s, %s: %v", name, where, got)
+			}
+			log := logged.String()
+			if told := strings.Contains(log, "level=ERROR") && strings.Contains(log, "owner"); told != c.told || strings.Contains(log+got.body, secretText) {
+				t.Errorf("%s, %s: logged %q", name, where, log)
+			}
+		}
+		req := httptest.NewRequest(http.MethodGet, "/", nil)
+		bearer(c.token)(req)
+		ctx, err := r.auth.Check(req, c.access)
+		if (err == nil) != (c.status == 200) || errors.Is(err, clerkauth.ErrUnavailable) != (c.status == 503) || errors.Is(err, errStore) != (c.status == 503) {
+			t.Errorf("%s: Check: %v", name, err)
+		}
+		if err != nil && (strings.Contains(err.Error(), secretText) || !reflect.DeepEqual(ctx, req.Context())) {
+			t.Errorf("%s: Check: %v", name, err)
+		}
+	}
+}
