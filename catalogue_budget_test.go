@@ -51,6 +51,7 @@ var _ = addRows(rows{
 				}
 			}
 		}
+		t.Run("failures among successes", inBubble(failuresAmongSuccesses))
 		t.Run("probes", inBubble(oneProbeAtATime))
 	},
 	"297/huge_value": inBubble(hugeValues),
@@ -465,6 +466,36 @@ func calls(store *faultyCache) int64 {
 		return 0
 	}
 	return store.calls.Load()
+}
+
+// failuresAmongSuccesses: a store whose answers never come is passed by, although it
+// takes what it is given, and so is one that fails half of the time.
+func failuresAmongSuccesses(t *testing.T) {
+	odd := func(ctx context.Context, n int64) error {
+		if n%2 == 0 {
+			return nil
+		}
+		return hangs(ctx, n)
+	}
+	for name, store := range map[string]*faultyCache{"reads hang": {gets: hangs}, "half of them hang": {gets: odd, puts: odd}} {
+		r := newMachineRig(t, func(c *clerkauth.Config) { c.MachineCache = store })
+		guard := r.auth.Require(forAll)
+		late, began := 0, time.Now()
+		const requests = 200
+		for range requests { // in 20 s and more
+			at := time.Now()
+			if got := ask(guard, bearer(r.srv.APIKey(r.user).Token)); !got.entered {
+				t.Errorf("%s: %v", name, got)
+			}
+			if time.Since(at) > 5*time.Millisecond {
+				late++
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if late > requests/5 {
+			t.Errorf("%s: %d of %d requests waited, in %v", name, late, requests, time.Since(began))
+		}
+	}
 }
 
 // oneProbeAtATime: while a store fails, one use every few seconds finds out whether it

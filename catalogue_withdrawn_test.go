@@ -331,4 +331,25 @@ func anotherInstanceWithOurKeyID(t *testing.T) {
 	if s := fmt.Sprint(m.log); strings.Contains(s, jane.User.ID) {
 		t.Error("the log names a user")
 	}
+	// Nor is a session that JWTKey verified a proof for a key of that id.
+	asked := 0
+	m.configure(t, func(c *clerkauth.Config) {
+		network := c.Transport
+		c.JWTKey = m.ours.srv.JWTKey()
+		c.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(r.URL.Path, "/jwks") {
+				if asked++; asked > 1 {
+					return nil, errors.New("away")
+				}
+			}
+			return network.RoundTrip(r)
+		})
+	})
+	for range 3 {
+		wantReply(t, ask(m.auth.Require(forAll), bearer(m.theirs.key.Token)), 503, "")
+		wantReply(t, ask(m.auth.Require(), bearer(jane.Token())), 200, "")
+	}
+	if n := m.theirs.srv.Requests(clerkauthtest.TokenVerify); n != 0 {
+		t.Errorf("%d credentials were sent", n)
+	}
 }

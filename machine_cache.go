@@ -95,10 +95,12 @@ const (
 	sharedTimeout = 50 * time.Millisecond
 	// sharedPlaces is how many uses there are at a time. Those beyond it do without.
 	sharedPlaces = 256
-	// sharedFailures is after how many failures more than successes, and sharedPause for
-	// how long, the cache is passed by.
-	sharedFailures = 5
-	sharedPause    = 5 * time.Second
+	// sharedFailures is after how many failures, and sharedPause for how long, the cache
+	// is passed by. It takes sharedSuccesses to make up for one: so many share the 50
+	// milliseconds that a failure may take.
+	sharedFailures  = 5
+	sharedSuccesses = 10
+	sharedPause     = 5 * time.Second
 )
 
 // sharedCache is a [MachineCache] that is neither trusted nor relied upon: whatever
@@ -111,7 +113,7 @@ type sharedCache struct {
 	places  chan struct{}
 
 	mu      sync.Mutex
-	failed  int       // more often than it worked
+	failed  int       // sharedSuccesses for each failure, less one for each success
 	resting time.Time // it is passed by until then, and after it but for probes
 	probing bool
 }
@@ -246,10 +248,11 @@ func (c *sharedCache) note(err error, probe bool) {
 		c.failed, c.resting = 0, time.Time{}
 	case err == nil:
 		c.failed = max(c.failed-1, 0)
-	case c.failed >= sharedFailures-1:
-		c.resting = time.Now().Add(sharedPause)
 	default:
-		c.failed++
+		c.failed = min(c.failed+sharedSuccesses, sharedFailures*sharedSuccesses)
+		if c.failed == sharedFailures*sharedSuccesses {
+			c.resting = time.Now().Add(sharedPause)
+		}
 	}
 	c.mu.Unlock()
 	if err != nil {

@@ -196,7 +196,7 @@ func (s *Set) fetchKey(ctx context.Context, kid string, now time.Time) (*rsa.Pub
 		}
 		var wait time.Duration
 		if known != nil {
-			wait = patience - now.Sub(f.began)
+			wait = min(patience-now.Sub(f.began), patience) // the clock may have gone back
 			if wait <= 0 {
 				return known, nil
 			}

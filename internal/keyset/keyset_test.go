@@ -443,6 +443,31 @@ func TestClockThatGoesBackCausesAFetch(t *testing.T) {
 	}
 }
 
+// TestClockThatGoesBackHoldsNobodyUp: who comes while a fetch hangs and the clock was set
+// back waits for a known key no longer than others.
+func TestClockThatGoesBackHoldsNobodyUp(t *testing.T) {
+	testKeys()
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{keys: map[string]*rsa.PublicKey{"a": public(0)}}
+		var back time.Duration
+		s := New(Sources{Backend: e.source}, func() time.Time { return time.Now().Add(-back) }, quiet)
+		mustKey(t, s, "a", public(0))
+		e.mu.Lock()
+		e.hang = true
+		e.mu.Unlock()
+		time.Sleep(TTL + 2*time.Minute)
+		mustKey(t, s, "a", public(0))
+		back = time.Minute
+		start := time.Now()
+		mustKey(t, s, "a", public(0))
+		if took := time.Since(start); took > patience {
+			t.Errorf("it took %v", took)
+		}
+		time.Sleep(FetchTimeout)
+		synctest.Wait()
+	})
+}
+
 func TestClockThatGoesBackEndsABackoff(t *testing.T) {
 	failing := errors.New("down")
 	var offset atomic.Int64
