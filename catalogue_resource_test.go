@@ -185,8 +185,8 @@ func inventedKeyIDsLeaveNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	if n := r.refreshes(); n != 1+unknownBurst {
-		t.Errorf("%d fetches, want the first and a burst for all of the others", n)
+	if n := r.refreshes(); n < 2 || n > 1+unknownBurst {
+		t.Errorf("%d fetches, want the first and at most a burst for all of the others", n)
 	}
 	r.want(t, good, 200, "")
 }
