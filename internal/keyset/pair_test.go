@@ -139,6 +139,32 @@ func TestHangingPublicSetHoldsNobodyUp(t *testing.T) {
 	})
 }
 
+// TestProofWaitsForOneFetch: who asks for a proof while a fetch is under way that does
+// not bring it waits no longer than a fetch may take.
+func TestProofWaitsForOneFetch(t *testing.T) {
+	a := keysOf{"a": public(0)}
+	pairBubble(t, a, a, func(t *testing.T, at *sites, s *Set) {
+		mustKey(t, s, "a", public(0))
+		at.public.stop(true)
+		unknown := make(chan error)
+		go func() {
+			_, err := s.Key(t.Context(), "made up")
+			unknown <- err
+		}()
+		time.Sleep(time.Second)
+		before := time.Now()
+		var away *UnavailableError
+		if err := s.Prove(t.Context()); !errors.As(err, &away) || !away.Public {
+			t.Errorf("proof: %v", err)
+		}
+		if took := time.Since(before); took > FetchTimeout {
+			t.Errorf("it took %v", took)
+		}
+		<-unknown
+		time.Sleep(FetchTimeout) // what was begun for the proof ends
+	})
+}
+
 // TestKeyRotatedWhileTheOtherSourceHangs: a fetch whose first source was read before a
 // token came says nothing about its key.
 func TestKeyRotatedWhileTheOtherSourceHangs(t *testing.T) {

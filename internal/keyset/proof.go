@@ -56,6 +56,10 @@ func (s *Set) Foreign(ctx context.Context) bool {
 
 // prove is Prove. Who is lenient does not wait for more than one attempt.
 func (s *Set) prove(ctx context.Context, lenient bool) error {
+	// A fetch that is under way may have to be followed by another one: both together
+	// hold nobody up for longer than one.
+	late := time.NewTimer(FetchTimeout)
+	defer late.Stop()
 	for {
 		switch s.pair.verdict() {
 		case common:
@@ -72,6 +76,8 @@ func (s *Set) prove(ctx context.Context, lenient bool) error {
 		case <-f.done:
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-late.C:
+			return &UnavailableError{Cause: context.DeadlineExceeded, RetryAfter: time.Second, Public: true}
 		}
 	}
 }
