@@ -171,6 +171,9 @@ func notHidden(t *testing.T) {
 	wantReply(t, ask(r.auth.Require(failing), bearer(r.jane.Token())), 503, clerkauth.ErrUnavailable)
 	wantReply(t, ask(r.auth.Require(failing)), 404, "")
 	wantReply(t, ask(r.auth.Require(clerkauth.Public), bearer("x.y.z")), 401, clerkauth.ErrTokenInvalid)
+	connect := func(r *http.Request) { r.Method = http.MethodConnect }
+	wantReply(t, ask(r.auth.Require(), connect), 404, "")
+	wantReply(t, ask(r.auth.Require(), connect, bearer(r.jane.Token())), 404, "")
 	down := newRig(t, hide)
 	down.srv.Fail(clerkauthtest.JWKS, 500)
 	wantReply(t, ask(down.auth.Require(), bearer(down.jane.Token())), 503, clerkauth.ErrKeysUnavailable)

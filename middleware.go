@@ -350,6 +350,9 @@ var wordCharacters = func() (t [256]bool) {
 func (a *Authenticator) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		state := a.Authenticate(r)
+		if state.machine != nil {
+			a.core.choose(r.Context(), &state, kindSession.set()) // whatever a guard around this took it for
+		}
 		state.write(w.Header())
 		if state.bad {
 			a.core.refuse(w, r, &state, state.err, nil)
