@@ -51,7 +51,7 @@ func (t oneHost) RoundTrip(r *http.Request) (*http.Response, error) {
 // configured by that variable. Whether somebody else's answer hides it, such as the
 // public key set, makes no difference.
 func (a *core) secretRefused(variable string) {
-	a.notices.tell(noticeSecretKey, slog.LevelError, "Clerk does not accept the secret key; set it to one that Clerk lists",
+	a.notices.tell(noticeSecretKey, slog.LevelError, "Clerk does not accept the secret key: it was revoked, or is of another place than the publishable key; copy it again from the API keys page of the instance in Clerk's dashboard",
 		"variable", variable, "reason", ErrSecretKeyInvalid)
 }
 

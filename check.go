@@ -14,8 +14,10 @@ import (
 // in a [Token], a machine. It prints as name.
 //
 // False is a refusal, 403. An error or a panic says nothing about the caller: the
-// answer is 503, unless another branch of an [AnyOf] lets the caller in, and it is
-// logged, unless the request was canceled. The context is the request's.
+// answer is 503, unless another branch of an [AnyOf] lets the caller in. Unless the
+// request was canceled it is logged, with the error's type and code but not its text,
+// which may quote what it was about; [Config.ErrorHandler] finds the error itself with
+// errors.Is and errors.As. The context is the request's.
 //
 // Checks run last, in the order in which they are written, and only while the
 // outcome depends on them: never for a caller who is refused or let in whatever
@@ -40,92 +42,6 @@ type check struct {
 	demand
 	label string
 	ask   func(context.Context, Auth) (bool, error)
-}
-
-// examine returns the verdict of access about the caller in q, and runs the checks
-// that it depends on. The error is that of a check without which there is no verdict.
-func examine(ctx context.Context, log *slog.Logger, access Access, q query) (verdict, error) {
-	q.assume = forbidden
-	v := access.check(q)
-	if v.outcome == allowed || v.outcome == access.check(q.assuming(allowed)).outcome {
-		return v, nil
-	}
-	var failed error
-	worst := signedOut // outcomes from here down make no difference
-	for c := undecided(access, q, worst, allowed); c != nil; c = undecided(access, q, worst, allowed) {
-		met, err := c.run(ctx, log, q.who)
-		if err != nil {
-			// It is not known what it would have said: all that counts from here on is
-			// whether the caller is let in without it.
-			failed, worst = err, stale
-		}
-		if q.checks == nil {
-			q.checks = make(map[*check]bool)
-		}
-		q.checks[c] = met && err == nil
-	}
-	if v = access.check(q); v.outcome == allowed {
-		failed = nil
-	}
-	return v, failed
-}
-
-// undecided returns the first check in access, in the order written, that has not
-// been asked and on which the outcome depends; nil if there is none. Outcomes up to
-// low are as good as low, and those from high on as good as high.
-func undecided(access Access, q query, low, high outcome) *check {
-	switch a := access.(type) {
-	case *check:
-		if a.open(q) {
-			return a
-		}
-	case token:
-		if a.wrong == nil && q.who.TokenType == a.name {
-			q.token = true
-			return undecided(a.checks, q, low, high)
-		}
-	case allOf: // the worst counts: none can be better than the best of the others
-		for i, part := range a {
-			bound := high
-			for j, other := range a {
-				if i != j {
-					bound = min(bound, other.check(q.assuming(allowed)).outcome)
-				}
-			}
-			if c := undecidedWithin(part, q, low, bound); c != nil {
-				return c
-			}
-		}
-	case anyOf: // the best counts
-		for i, part := range a {
-			bound := low
-			for j, other := range a {
-				if i != j {
-					bound = max(bound, other.check(q.assuming(forbidden)).outcome)
-				}
-			}
-			if c := undecidedWithin(part, q, bound, high); c != nil {
-				return c
-			}
-		}
-	}
-	return nil
-}
-
-// undecidedWithin is undecided for a part whose outcome may differ between low and
-// high.
-func undecidedWithin(part Access, q query, low, high outcome) *check {
-	within := func(o outcome) outcome { return max(low, min(o, high)) }
-	if low >= high || within(part.check(q.assuming(forbidden)).outcome) == within(part.check(q.assuming(allowed)).outcome) {
-		return nil
-	}
-	return undecided(part, q, low, high)
-}
-
-// assuming returns q for checks that have not been asked and come to o.
-func (q query) assuming(o outcome) query {
-	q.assume = o
-	return q
 }
 
 // open reports whether c has not been asked and could let the caller in.

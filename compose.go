@@ -82,7 +82,7 @@ func verifyEach(parts []Access) error {
 	var wrong []error
 	for i, a := range parts {
 		if a == nil {
-			wrong = append(wrong, fmt.Errorf("demand %d is nil", i+1))
+			wrong = append(wrong, fmt.Errorf("demand %d is nil: use Public for everybody, SignedIn for every user", i+1))
 		} else {
 			wrong = append(wrong, a.verify())
 		}

@@ -134,7 +134,8 @@ type Config struct {
 	// problem details (RFC 9457).
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 
-	// Logger gets what an operator should know, never about single requests.
+	// Logger gets what an operator should know: what lasts once a minute at most, and
+	// each check of the application's that fails.
 	// Nil means slog.Default().
 	Logger *slog.Logger
 

@@ -53,7 +53,7 @@ func (m *Matcher) All(r *http.Request) bool {
 // Rules says who may call which paths. What no rule is about is for [SignedIn].
 //
 // A pattern is one of [http.ServeMux] ("POST /api/{name}", "/files/{rest...}",
-// "/{$}"), or, if its path holds one of the characters ( : *, one of Clerk's
+// "/{$}") that does not end in a slash, or, if its path holds one of the characters ( : *, one of Clerk's
 // ("/dashboard(.*)", "/orgs/:slug", "/docs/:path*"). The most specific rule
 // counts. A GET rule is for HEAD, too; a method that no rule about a path is for
 // has to meet all of them.
@@ -61,8 +61,9 @@ func (m *Matcher) All(r *http.Request) bool {
 // A pattern may name a host, with its port where that is not its scheme's own:
 // "www.example.com/{rest...}", "localhost:8080/{$}", "[::1]:8080/{$}". Without a
 // port, a rule that guards is for every port, and a Public one for none: it opens
-// no request whose Host has one. A Host that is not spelled as the rule has it, with
-// a port or in another case, also has to meet the rules for all hosts.
+// no request whose Host has one. Hosts are compared in lower case, as browsers send
+// them; a Host in another case, or with a port that the rule does not have, also has
+// to meet the rules for all hosts.
 //
 // Rules that guard match letters in either case (simple folding, as
 // [strings.EqualFold]), one slash more or less at the end, and a last segment

@@ -193,7 +193,9 @@ func checkOrigin(s string) error {
 	if err != nil || u.Host == "" || !schemePattern.MatchString(u.Scheme) || strings.ContainsAny(s, ",;") {
 		return fmt.Errorf("it is not an origin such as https://app.example.com%s", originHint(s))
 	}
-	if want := u.Scheme + "://" + u.Host; s != want {
+	if want := u.Scheme + "://" + strings.ToLower(u.Host); strings.EqualFold(s, want) && s != want {
+		return fmt.Errorf("an origin is lower-case: use %s", shown(want))
+	} else if s != want {
 		return fmt.Errorf("an origin has no path, query or credentials: use %s", shown(want))
 	}
 	host, port, err := net.SplitHostPort(u.Host)

@@ -84,7 +84,13 @@ func (p *Pattern) parse(slash bool) error {
 	}
 	i := strings.IndexByte(rest, '/')
 	if i < 0 {
+		if _, plain, ok := parseHost(rest); ok && plain && strings.Contains(rest, ":") {
+			return fmt.Errorf("has no path: write %s/{$} for this host's first page, or %s/{rest...} for all of it", rest, rest)
+		}
 		return errors.New("has no path: begin it with /")
+	}
+	if strings.HasPrefix(rest[i:], "//") && strings.HasSuffix(rest[:i], ":") {
+		return errors.New("must begin with / or a host: leave out the scheme")
 	}
 	if strings.HasPrefix(rest, "{/") {
 		i = 0 // a group that may be absent, not a host
@@ -93,10 +99,11 @@ func (p *Pattern) parse(slash bool) error {
 	if p.host, err = parsePatternHost(rest[:i]); err != nil {
 		return err
 	}
-	if rest = rest[i:]; strings.HasSuffix(rest, "/") && !slash {
+	if strings.HasSuffix(rest, "/") && !slash {
 		return fmt.Errorf("ends in /, which routers read in two ways: write %s for this path alone, or %s for everything below",
 			rest+"{$}", rest+"{rest...}")
 	}
+	rest = rest[i:]
 	p.path = rest
 	if isClerk(rest) {
 		p.clerk = true
