@@ -120,8 +120,8 @@ type Config struct {
 	//
 	// It does not hide a reverification, whose caller meets everything else, 503, how
 	// long an answer takes, the 401 for a bad token on public routes, and what a
-	// router answers by itself around [Authenticator.Require], such as 405. Defaults
-	// to false.
+	// router answers by itself around [Authenticator.Require], or behind a public
+	// rule of Protect, such as 405 and redirects. Defaults to false.
 	HideUnauthorized bool
 
 	// NotFound answers what HideUnauthorized hides. Its status is 404 unless it says
