@@ -75,7 +75,7 @@ func (a *core) authenticate(r *http.Request) State {
 	}
 	switch {
 	case u.kind == kindUnrelated:
-		// It is for somebody else to judge: here, its bearer is anonymous.
+		// The application may know the credential; here, its bearer is anonymous.
 		a.tellNoToken(u.err)
 		if u.err.Reason == ErrTokenIssuer {
 			a.refusedIssuer(&u.token)

@@ -48,8 +48,8 @@ func (t oneHost) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // secretRefused is called when Clerk answered 401 to the secret key that is
-// configured by that variable. Whether somebody else's answer hides it, such as the
-// public key set, makes no difference.
+// configured by that variable: also where the public key set stands in for what that
+// key would have been used for.
 func (a *core) secretRefused(variable string) {
 	a.notices.tell(noticeSecretKey, slog.LevelError, "Clerk does not accept the secret key: it was revoked, or is of another place than the publishable key; copy it again from the API keys page of the instance in Clerk's dashboard",
 		"variable", variable, "reason", ErrSecretKeyInvalid)
