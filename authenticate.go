@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/clerkauth/clerkauth/internal/compact"
+	"github.com/clerkauth/clerkauth/internal/jws"
 )
 
 // State is what an [Authenticator] found out about one request: who is calling,
@@ -179,7 +179,7 @@ func bearerToken(lines []string) (string, *Error) {
 		return "", nil // another scheme that begins with these letters
 	}
 	token := rest[1:]
-	if rest[0] == '\t' || len(token) <= compact.MaxLen && !oneWord(token) {
+	if rest[0] == '\t' || len(token) <= jws.MaxLen && !oneWord(token) {
 		return "", newError(ErrTokenInvalid, notYetToken(token))
 	}
 	return token, nil

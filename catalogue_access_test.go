@@ -168,7 +168,7 @@ func everyDemandCounts(t *testing.T) {
 
 // pagesAndRoles: where pages are sent to sign in, a role counts all the same.
 func pagesAndRoles(t *testing.T) {
-	r := newRig(t, func(c *clerkauth.Config) { c.SignInURL, c.SignUpURL = "/sign-in", "/sign-up" })
+	r := newRig(t, func(c *clerkauth.Config) { c.Browser.SignInURL, c.Browser.SignUpURL = "/sign-in", "/sign-up" })
 	owner := r.auth.Require(clerkauth.Role("owner"))
 	wantReply(t, ask(owner, asPage), 307, "")
 	wantReply(t, ask(owner, asPage, bearer(r.jane.Token())), 403, clerkauth.ErrForbidden)

@@ -72,7 +72,7 @@ func TestProofOfPossessionIsNotSkipped(t *testing.T) {
 
 // oauthFor returns OAuth tokens with that audience, in both forms; nil is for none.
 func (r *machineRig) oauthFor(audience any) map[string]string {
-	c := r.srv.OAuthToken(r.user, "client_1", "notes:read")
+	c := r.srv.CreateOAuthToken(r.user, "client_1", "notes:read")
 	answer := goodAnswer("clerk_idp_oauth_access_token", r.user.ID)
 	answer["id"], answer["scopes"] = c.ID, []string{"notes:read"}
 	jwt := c.JWT()
@@ -98,7 +98,7 @@ func described(t *testing.T, change func(*clerkauth.Config), resources ...clerka
 			change(c)
 		}
 	})
-	describe, err := r.auth.ProtectedResource(resources...)
+	describe, err := r.auth.ResourceMetadata(resources...)
 	if err != nil {
 		t.Fatal(err)
 	}

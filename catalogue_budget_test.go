@@ -255,8 +255,8 @@ func budgets(t *testing.T, replicas, each int) {
 	}
 	var known []string
 	for range 20 {
-		known = append(known, r.srv.APIKey(r.user).Token, r.srv.APIKey(r.user).Token, r.srv.APIKey(r.user).Token,
-			r.peer.Token(r.here).Token, r.srv.OAuthToken(r.user, "client_1").Token)
+		known = append(known, r.srv.CreateAPIKey(r.user).Token, r.srv.CreateAPIKey(r.user).Token, r.srv.CreateAPIKey(r.user).Token,
+			r.peer.Token(r.here).Token, r.srv.CreateOAuthToken(r.user, "client_1").Token)
 	}
 	for i, guard := range guards {
 		for _, token := range known {
@@ -415,13 +415,13 @@ func faultyCacheRefusesNobody(t *testing.T, store *faultyCache, rate, fresh int,
 		network.RoundTripper = c.Transport
 		c.Transport = network
 		if store != nil {
-			c.MachineCache = store
+			c.Machines.Cache = store
 		}
 	})
 	guard := r.auth.Require(forAll)
 	var tokens []string
 	for i := range keys {
-		tokens = append(tokens, r.srv.APIKey(r.user).Token)
+		tokens = append(tokens, r.srv.CreateAPIKey(r.user).Token)
 		if i >= fresh {
 			if got := ask(guard, bearer(tokens[i])); !got.entered {
 				t.Fatal(i, got)
@@ -478,13 +478,13 @@ func failuresAmongSuccesses(t *testing.T) {
 		return hangs(ctx, n)
 	}
 	for name, store := range map[string]*faultyCache{"reads hang": {gets: hangs}, "half of them hang": {gets: odd, puts: odd}} {
-		r := newMachineRig(t, func(c *clerkauth.Config) { c.MachineCache = store })
+		r := newMachineRig(t, func(c *clerkauth.Config) { c.Machines.Cache = store })
 		guard := r.auth.Require(forAll)
 		late, began := 0, time.Now()
 		const requests = 200
 		for range requests { // in 20 s and more
 			at := time.Now()
-			if got := ask(guard, bearer(r.srv.APIKey(r.user).Token)); !got.entered {
+			if got := ask(guard, bearer(r.srv.CreateAPIKey(r.user).Token)); !got.entered {
 				t.Errorf("%s: %v", name, got)
 			}
 			if time.Since(at) > 5*time.Millisecond {
@@ -505,7 +505,7 @@ func oneProbeAtATime(t *testing.T) {
 	store := &faultyCache{gets: refuses, puts: refuses}
 	r := newMachineRig(t, func(c *clerkauth.Config) {
 		network.RoundTripper = c.Transport
-		c.Transport, c.MachineCache = network, store
+		c.Transport, c.Machines.Cache = network, store
 	})
 	use := func(guard clerkauth.Middleware, token string, most time.Duration) {
 		began := time.Now()
@@ -515,12 +515,12 @@ func oneProbeAtATime(t *testing.T) {
 	}
 	guard := r.auth.Require(forAll)
 	for range 10 {
-		use(guard, r.srv.APIKey(r.user).Token, time.Second)
+		use(guard, r.srv.CreateAPIKey(r.user).Token, time.Second)
 	}
 	store.gets, store.puts = deaf, deaf
 	before := store.calls.Load()
 	for range 200 { // in 20 s and more
-		use(guard, r.srv.APIKey(r.user).Token, 25*time.Millisecond)
+		use(guard, r.srv.CreateAPIKey(r.user).Token, 25*time.Millisecond)
 		time.Sleep(80 * time.Millisecond)
 	}
 	if n := store.calls.Load() - before; n < 1 || n > 4 || store.most.Load() > 1 {
@@ -529,13 +529,13 @@ func oneProbeAtATime(t *testing.T) {
 	store.gets, store.puts = nil, nil
 	time.Sleep(20 * time.Second)
 	for range 20 {
-		use(guard, r.srv.APIKey(r.user).Token, 25*time.Millisecond)
+		use(guard, r.srv.CreateAPIKey(r.user).Token, 25*time.Millisecond)
 		time.Sleep(time.Second)
 	}
 	asked := network.all.Load()
 	use(guard, r.key.Token, 25*time.Millisecond)
 	synctest.Wait()
-	other := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.Transport, c.MachineCache = network, store })
+	other := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.Transport, c.Machines.Cache = network, store })
 	use(other.Require(forAll), r.key.Token, 25*time.Millisecond)
 	if n := network.all.Load() - asked; n != 1 {
 		t.Errorf("%d calls for two replicas that share a store which works again", n)
@@ -546,10 +546,10 @@ func oneProbeAtATime(t *testing.T) {
 // not even if it is signed.
 func hugeValues(t *testing.T) {
 	store := &faultyCache{}
-	r := newMachineRig(t, func(c *clerkauth.Config) { c.MachineCache = store })
+	r := newMachineRig(t, func(c *clerkauth.Config) { c.Machines.Cache = store })
 	calls := func() int {
 		before := r.srv.Requests(clerkauthtest.APIKeyVerify)
-		auth := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.MachineCache = store })
+		auth := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.Machines.Cache = store })
 		if got := ask(auth.Require(forAll), bearer(r.key.Token)); !got.entered {
 			t.Error(got)
 		}

@@ -199,7 +199,7 @@ func claimNoParty(t *testing.T) {
 		}
 		claimRefused(r, clerkauth.ErrTokenParty, "azp", `""`, `null`, `"https://other.example"`)
 	}
-	r := newTokenRow(t, func(c *clerkauth.Config) { c.AuthorizedParties, c.AnyParty = nil, true })
+	r := newTokenRow(t, func(c *clerkauth.Config) { c.AuthorizedParties, c.InsecureAnyParty = nil, true })
 	r.accepts("any party will do", r.token(clerkauthtest.WithoutParty()))
 }
 

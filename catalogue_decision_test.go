@@ -594,7 +594,7 @@ func organizationIDsAreNoSlugs(t *testing.T) {
 		// An id that does not look like one is no slug either.
 		{in("acme", "other"), "acme", 403}, {in("acme", "other"), "other", 204},
 		{in("", "acme"), "acme", 403}, {in(7, "acme"), "acme", 403}, {r.jane.Token(clerkauthtest.WithoutClaim("o")), "acme", 403}, {"", "acme", 401},
-		{r.srv.APIKey(acme).Token, acme.ID, 204}, {r.srv.APIKey(acme).Token, "acme", 403}, {r.srv.APIKey(acme).Token, "org_victim", 403},
+		{r.srv.CreateAPIKey(acme).Token, acme.ID, 204}, {r.srv.CreateAPIKey(acme).Token, "acme", 403}, {r.srv.CreateAPIKey(acme).Token, "org_victim", 403},
 	} {
 		for where, h := range map[string]http.Handler{"ServeMux": mux, "http.ServeMux": plain} {
 			for _, path := range []string{"/orgs/" + c.segment, "/orgs/" + c.segment + "/x", "/rest/" + c.segment} {

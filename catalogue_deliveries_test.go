@@ -441,7 +441,7 @@ func row298SharedStore(t *testing.T) {
 		}
 		calls := map[string]int{}
 		endpoint := func(endpoint string, secrets ...string) *hookTest {
-			h := newHooks(t, share, func(c *clerkauth.WebhookConfig) { c.Secrets = secrets })
+			h := newHooks(t, share, func(c *clerkauth.WebhookConfig) { c.Secrets = secretsOf(secrets...) })
 			h.OnAny(func(context.Context, *event.Raw) error { calls[endpoint]++; return nil })
 			return h
 		}
@@ -501,7 +501,7 @@ func row298SharedStore(t *testing.T) {
 	t.Run("fingerprints", func(t *testing.T) {
 		var ids []string
 		h := newHooks(t, func(c *clerkauth.WebhookConfig) {
-			c.Secrets = []string{older, older, newer}
+			c.Secrets = []clerkauth.Secret{clerkauth.NewSecret(older), clerkauth.NewSecret(older), clerkauth.NewSecret(newer)}
 			c.Now = func() time.Time { return time.Unix(vectorTime, 0) }
 			c.Deliveries = deliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
 				ids = append(ids, id)
@@ -530,7 +530,7 @@ func row298NestedClaims(t *testing.T) {
 		memory := clerkauth.NewMemoryDeliveries(time.Now, 100)
 		secrets := []string{hookServer().WebhookSecret(), hookStranger().WebhookSecret()}
 		replica := func(secrets ...string) *hookTest {
-			return newHooks(t, func(c *clerkauth.WebhookConfig) { c.Deliveries, c.Secrets = memory, secrets })
+			return newHooks(t, func(c *clerkauth.WebhookConfig) { c.Deliveries, c.Secrets = memory, secretsOf(secrets...) })
 		}
 		before, between := replica(secrets[0]), replica(secrets...)
 		var running atomic.Int32

@@ -344,7 +344,7 @@ func hostWarnings(t *testing.T) {
 		"no host":                        {clerkauth.Rules{"/{$}": clerkauth.Public}, "http://localhost:8080", nil},
 	} {
 		for field, set := range map[string]func(*clerkauth.Config){
-			"PublicOrigin": func(c2 *clerkauth.Config) { c2.PublicOrigin = c.origin },
+			"PublicOrigin": func(c2 *clerkauth.Config) { c2.Browser.PublicOrigin = c.origin },
 			"party":        func(c2 *clerkauth.Config) { c2.AuthorizedParties = append(c2.AuthorizedParties, c.origin) },
 		} {
 			var log bytes.Buffer

@@ -61,7 +61,7 @@ func scopesAreExact(t *testing.T) {
 		scopes []string
 		status int
 	}{{[]string{"read", "", "write"}, 200}, {[]string{"read", "write"}, 200}, {[]string{"read write"}, 403}, {[]string{"READ", "write"}, 403}, {nil, 403}, {[]string{""}, 403}} {
-		if got := ask(guard, bearer(r.srv.OAuthToken(r.user, "client_1", c.scopes...).Token)); got.status != c.status {
+		if got := ask(guard, bearer(r.srv.CreateOAuthToken(r.user, "client_1", c.scopes...).Token)); got.status != c.status {
 			t.Errorf("opaque %q: %v", c.scopes, got)
 		}
 	}
@@ -363,7 +363,7 @@ func revocationIsSeen(t *testing.T) {
 	for _, c := range []struct {
 		ttl, seen time.Duration
 	}{{0, 30 * time.Second}, {5 * time.Second, 5 * time.Second}, {5 * time.Minute, 5 * time.Minute}, {clerkauth.AskEveryTime, 0}} {
-		r := newMachineRig(t, func(config *clerkauth.Config) { config.MachineTTL = c.ttl })
+		r := newMachineRig(t, func(config *clerkauth.Config) { config.Machines.CacheTTL = c.ttl })
 		guard := r.auth.Require(forAll)
 		for _, credential := range []*clerkauthtest.Credential{r.key, r.m2m, r.oauth} {
 			if got := ask(guard, bearer(credential.Token)); !got.entered {
@@ -381,7 +381,7 @@ func revocationIsSeen(t *testing.T) {
 				t.Errorf("TTL %v: a revocation is not seen: %v", c.ttl, got)
 			}
 		}
-		soon := r.srv.APIKey(r.user)
+		soon := r.srv.CreateAPIKey(r.user)
 		soon.SetExpiration(time.Now().Add(time.Second))
 		if got := ask(guard, bearer(soon.Token)); !got.entered {
 			t.Error(got)

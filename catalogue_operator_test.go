@@ -210,7 +210,7 @@ func nothingToCompare(t *testing.T) {
 	}
 	// The machine's own key is not the secret key.
 	auth = newAuthFor(t, r.srv, func(c *clerkauth.Config) {
-		c.SecretKey, c.MachineSecretKey = clerkauth.Secret{}, clerkauth.NewSecret(r.here.SecretKey)
+		c.SecretKey, c.Machines.SecretKey = clerkauth.Secret{}, clerkauth.NewSecret(r.here.SecretKey)
 		c.Accept = []clerkauth.TokenType{clerkauth.M2MToken}
 	})
 	wantReply(t, ask(auth.Require(clerkauth.Token(clerkauth.M2MToken)), bearer(r.m2m.Token)), 200, "")
@@ -446,11 +446,11 @@ func apiAndProxyURLs(t *testing.T) {
 		"relative, one party":      {"/__clerk", parties("https://app.example.com"), ""},
 		"relative, one of the web": {"/__clerk", parties("https://app.example.com", "capacitor://localhost"), ""},
 		"relative, with an origin": {"/__clerk", func(c *clerkauth.Config) {
-			c.PublicOrigin = "https://www.example.com"
+			c.Browser.PublicOrigin = "https://www.example.com"
 			c.AuthorizedParties = append(c.AuthorizedParties, "https://b.example")
 		}, ""},
 		"relative, two parties":       {"/__clerk", parties("https://app.example.com", "https://b.example"), "PublicOrigin"},
-		"relative, no party":          {"/__clerk", func(c *clerkauth.Config) { c.AuthorizedParties, c.AnyParty = nil, true }, "PublicOrigin"},
+		"relative, no party":          {"/__clerk", func(c *clerkauth.Config) { c.AuthorizedParties, c.InsecureAnyParty = nil, true }, "PublicOrigin"},
 		"plain http":                  {"http://app.example.com/__clerk", parties("https://app.example.com"), "https"},
 		"another server by its path":  {"//evil.example/__clerk", parties("https://app.example.com"), "ProxyURL"},
 		"a host alone":                {"app.example.com/__clerk", parties("https://app.example.com"), `"https://app.example.com"`},
@@ -459,20 +459,20 @@ func apiAndProxyURLs(t *testing.T) {
 		"dots":                        {"/a/../__clerk", parties("https://app.example.com"), "clean"},
 		"capitals":                    {"https://APP.example.com/__clerk", parties("https://app.example.com"), "lower-case"},
 		"in quotes":                   {`"/__clerk"`, parties("https://app.example.com"), "quotation mark"},
-		"relative, origin that's not": {"/__clerk", func(c *clerkauth.Config) { c.PublicOrigin = "app.example.com" }, "ProxyURL"},
+		"relative, origin that's not": {"/__clerk", func(c *clerkauth.Config) { c.Browser.PublicOrigin = "app.example.com" }, "ProxyURL"},
 	} {
-		err := build(func(f *clerkauth.Config) { c.change(f); f.ProxyURL = c.proxy })
+		err := build(func(f *clerkauth.Config) { c.change(f); f.Browser.ProxyURL = c.proxy })
 		if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "ProxyURL")) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	t.Setenv("CLERK_PROXY_URL", "/__clerk")
-	if got := clerkauth.FromEnv().ProxyURL; got != "/__clerk" {
+	if got := clerkauth.FromEnv().Browser.ProxyURL; got != "/__clerk" {
 		t.Errorf("FromEnv: %q", got)
 	}
 	// An issuer beside the key's host; keys are fetched from there alone.
 	for _, proxy := range []string{"https://app.example.com/__clerk", "/__clerk", "/__clerk/"} {
-		r := newRig(t, func(c *clerkauth.Config) { c.SecretKey = clerkauth.Secret{}; c.ProxyURL = proxy })
+		r := newRig(t, func(c *clerkauth.Config) { c.SecretKey = clerkauth.Secret{}; c.Browser.ProxyURL = proxy })
 		issuer := func(iss string) string { return r.jane.Token(clerkauthtest.WithClaim("iss", iss)) }
 		r.want(t, r.jane.Token(), 200, "")
 		r.want(t, issuer("https://app.example.com/__clerk"), 200, "")

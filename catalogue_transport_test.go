@@ -266,7 +266,7 @@ func (s *site) checkLocation(t *testing.T, what, location, body string) string {
 
 const page = "Accept: text/html"
 
-func anyParty(c *clerkauth.Config) { c.AuthorizedParties, c.AnyParty = nil, true }
+func anyParty(c *clerkauth.Config) { c.AuthorizedParties, c.InsecureAnyParty = nil, true }
 
 // unmoved sends a page request with each of these headers, and wants to be sent
 // back to where it was, whoever may call.
@@ -275,8 +275,8 @@ func unmoved(t *testing.T, headers ...string) {
 	for want, s := range map[string]*site{
 		"https://app.example.com/x?y=1":  newSite(t),
 		"http://app.example.com/x?y=1":   newSite(t, anyParty),
-		"https://www.example.com/x?y=1":  newSite(t, func(c *clerkauth.Config) { c.PublicOrigin = "https://www.example.com" }),
-		"https://www2.example.com/x?y=1": newSite(t, anyParty, func(c *clerkauth.Config) { c.PublicOrigin = "https://www2.example.com" }),
+		"https://www.example.com/x?y=1":  newSite(t, func(c *clerkauth.Config) { c.Browser.PublicOrigin = "https://www.example.com" }),
+		"https://www2.example.com/x?y=1": newSite(t, anyParty, func(c *clerkauth.Config) { c.Browser.PublicOrigin = "https://www2.example.com" }),
 	} {
 		for _, header := range append(headers, "X-Other: x") {
 			if got := s.wayBack(t, request("GET /x?y=1", "Host: app.example.com", page, header)); got != want {
@@ -304,11 +304,11 @@ func forwarded(t *testing.T) {
 
 // foreignHosts: the page answers 400, as net/http does to some of these; here a
 // page whose Host is none of ours is sent to sign in without a way back, so that
-// nothing of it is reflected. With AnyParty the request's host is as good as any,
+// nothing of it is reflected. With InsecureAnyParty the request's host is as good as any,
 // as long as it is one.
 func foreignHosts(t *testing.T) {
 	parties, anybody := newSite(t), newSite(t, anyParty)
-	public := newSite(t, func(c *clerkauth.Config) { c.PublicOrigin = "https://www.example.com" })
+	public := newSite(t, func(c *clerkauth.Config) { c.Browser.PublicOrigin = "https://www.example.com" })
 	back := func(s *site, host string) string {
 		raw := request("GET /x", "Host: "+host, page)
 		if got := exchange(t, s.server, raw); len(got) == 1 && got[0].status == 400 && !strings.Contains(got[0].body, "evil") {
@@ -331,12 +331,12 @@ func foreignHosts(t *testing.T) {
 	}
 	for _, host := range []string{"a/b", "a@b", "a?b", "a#b", "", "a b", "[::1", `a\b`, "a:b", "a,b", "a%2fb", "a;b", "a..b", "[::1%25x]", "\"a\""} {
 		if got := back(anybody, host); got != "" && got != "400" {
-			t.Errorf("Host %q, with AnyParty: sent back to %q", host, got)
+			t.Errorf("Host %q, with InsecureAnyParty: sent back to %q", host, got)
 		}
 	}
 	for _, host := range []string{"other.example", "other.example:99999", "[::1]:80"} {
 		if got := back(anybody, host); got != "http://"+host+"/x" {
-			t.Errorf("Host %q, with AnyParty: sent back to %q", host, got)
+			t.Errorf("Host %q, with InsecureAnyParty: sent back to %q", host, got)
 		}
 	}
 }

@@ -65,7 +65,7 @@ func row221Concurrent(t *testing.T) {
 			time.Sleep(time.Second)
 			return nil
 		})
-		attempts := h.userCreated().Send(t, hooksURL, clerkauthtest.To(h), clerkauthtest.Copies(100), clerkauthtest.Waiting(time.Sleep))
+		attempts := h.userCreated().Send(t, hooksURL, clerkauthtest.To(h), clerkauthtest.Copies(100), clerkauthtest.Sleep(time.Sleep))
 		for i, a := range attempts {
 			if want := map[bool]int{true: 503, false: 204}[i < 100]; a.Status != want && (i >= 100 || a.Status != 204) {
 				t.Errorf("copy %d: %d", i, a.Status)
@@ -108,7 +108,7 @@ func row222Failures(t *testing.T) {
 			return nil
 		})
 		// The shared instance's clock stays where it is.
-		attempts := h.userCreated().Send(t, hooksURL, clerkauthtest.To(h), clerkauthtest.Waiting(func(time.Duration) {}))
+		attempts := h.userCreated().Send(t, hooksURL, clerkauthtest.To(h), clerkauthtest.Sleep(func(time.Duration) {}))
 		if len(attempts) != 3 || attempts[0].Status != 500 || attempts[1].Status != 500 || calls != 3 {
 			t.Errorf("%s: %+v, %d calls", what, attempts, calls)
 		}
@@ -137,7 +137,7 @@ func row223SlowHandlers(t *testing.T) {
 			}
 			return ctx.Err()
 		})
-		attempts := h.userCreated().Send(t, hooksURL, clerkauthtest.To(h), clerkauthtest.Waiting(time.Sleep))
+		attempts := h.userCreated().Send(t, hooksURL, clerkauthtest.To(h), clerkauthtest.Sleep(time.Sleep))
 		if len(attempts) != 3 || attempts[0].Status != 503 || attempts[1].Status != 503 || calls != 2 {
 			t.Errorf("%+v, %d calls", attempts, calls)
 		}
@@ -164,7 +164,7 @@ func row224Store(t *testing.T) {
 		return nil
 	})
 	d := h.userCreated()
-	attempts := d.Send(t, hooksURL, clerkauthtest.To(h), clerkauthtest.Tries(3), clerkauthtest.Waiting(func(time.Duration) {}))
+	attempts := d.Send(t, hooksURL, clerkauthtest.To(h), clerkauthtest.Tries(3), clerkauthtest.Sleep(func(time.Duration) {}))
 	if attempts[2].Status != 503 || calls != 0 {
 		t.Errorf("without a store: %+v, %d calls", attempts, calls)
 	}
@@ -216,7 +216,7 @@ func row226Secrets(t *testing.T) {
 		vectorSecret + "\n", vectorSecret + " ", " " + vectorSecret, vectorSecret + "\r\n", vectorSecret[:20] + "\n" + vectorSecret[20:], vectorSecret + "=", vectorSecret[:len(vectorSecret)-1],
 		`"` + vectorSecret + `"`, vectorSecret + "," + vectorSecret, "whsec_" + vectorSecret, strings.ReplaceAll("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa+/", "+/", "-_")} {
 		for _, secrets := range [][]string{{secret}, {vectorSecret, secret}, {secret, vectorSecret}} {
-			w, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: secrets})
+			w, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: secretsOf(secrets...)})
 			if err == nil || w != nil {
 				t.Errorf("%q is a secret", secret)
 			} else if len(secret) > 12 && strings.Contains(err.Error(), secret[6:12]) {
@@ -225,7 +225,7 @@ func row226Secrets(t *testing.T) {
 		}
 	}
 	for _, n := range []int{24, 25, 32, 64, 200} {
-		if _, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: []string{hookSecret(n)}}); err != nil {
+		if _, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: []clerkauth.Secret{clerkauth.NewSecret(hookSecret(n))}}); err != nil {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 	}
@@ -233,7 +233,7 @@ func row226Secrets(t *testing.T) {
 
 func row227NoSecret(t *testing.T) {
 	for _, secrets := range [][]string{nil, {}, {""}} {
-		w, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: secrets})
+		w, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: secretsOf(secrets...)})
 		if err == nil || w != nil {
 			t.Errorf("%q: verification is off", secrets)
 		}

@@ -64,7 +64,7 @@ func newHookRow(t *testing.T, secrets ...string) *hookRow {
 	}
 	r := &hookRow{}
 	r.hookTest = newHooks(t, func(c *clerkauth.WebhookConfig) {
-		c.Secrets = secrets
+		c.Secrets = secretsOf(secrets...)
 		c.Now = func() time.Time { return time.Unix(vectorTime, 0) }
 	})
 	r.OnAny(func(context.Context, *event.Raw) error {
@@ -156,7 +156,7 @@ func row206Tolerance(t *testing.T) {
 		-5*time.Minute - time.Millisecond: false, 5*time.Minute + 999*time.Millisecond: true, 24 * time.Hour: false, -24 * time.Hour: false,
 	} {
 		h := newHooks(t, func(c *clerkauth.WebhookConfig) {
-			c.Secrets = []string{vectorSecret}
+			c.Secrets = []clerkauth.Secret{clerkauth.NewSecret(vectorSecret)}
 			c.Now = func() time.Time { return time.Unix(vectorTime, 0).Add(away) }
 		})
 		if err := h.Verify(hookSigned(hookBody), []byte(hookBody)); (err == nil) != accepted {

@@ -26,12 +26,6 @@ type Config struct {
 	// that PublishableKey or JWTKey is of: one of another instance is not used.
 	SecretKey Secret
 
-	// MachineSecretKey is the ak_… key of the machine that this program is, with
-	// which opaque machine-to-machine tokens are verified: those for other machines
-	// are refused by Clerk then. The zero value means SecretKey, with which all are
-	// good; see MachineID.
-	MachineSecretKey Secret
-
 	// JWTKey is the instance's RSA public key as PEM. With it, tokens are
 	// verified without any network; the key ids in them are irrelevant then,
 	// and a rotated key takes a restart.
@@ -39,14 +33,14 @@ type Config struct {
 
 	// AuthorizedParties are the origins whose pages may present tokens here,
 	// compared exactly with the azp claim: scheme, host, and port where it is
-	// not the scheme's own. Required unless AnyParty. Nil is accepted with
+	// not the scheme's own. Required unless InsecureAnyParty. Nil is accepted with
 	// AllowMissingFromHeader as MissingParty, for an API that native apps alone
 	// call: tokens that carry an azp are rejected then.
 	AuthorizedParties []string
 
-	// AnyParty accepts tokens whatever origin they were issued to. Any site
+	// InsecureAnyParty accepts tokens whatever origin they were issued to. Any site
 	// that can obtain a token of this instance can then use it here.
-	AnyParty bool
+	InsecureAnyParty bool
 
 	// MissingParty says what to do with tokens that carry no azp. Clerk mints
 	// them in top-level navigations, for native apps and through the Backend
@@ -67,24 +61,6 @@ type Config struct {
 	// session tokens alone.
 	Accept []TokenType
 
-	// MachineID is the mch_… id of the machine that this program is. A
-	// machine-to-machine token is refused then unless its scopes name it. The zero
-	// value takes those for any machine of the instance.
-	MachineID string
-
-	// MachineTTL is how late it may be seen that an opaque machine credential was
-	// revoked, because the last answer about it is repeated for so long. 0 means
-	// 30 s; AskEveryTime means that a good answer is only for those who came while
-	// it was waited for, 3 s at the most; more than 5 min is an error. That a credential
-	// is not good is repeated for 5 s in any case. JWTs are verified without asking,
-	// and are good until they expire.
-	MachineTTL time.Duration
-
-	// MachineCache shares what Clerk said about opaque credentials with other
-	// replicas of the program. Nil means that each keeps its own. While it fails, it is
-	// passed by.
-	MachineCache MachineCache
-
 	// ClockSkew is how far our clock and Clerk's may be apart. 0 means 5 s;
 	// NoClockSkew means none; the most is 5 min.
 	ClockSkew time.Duration
@@ -93,22 +69,11 @@ type Config struct {
 	// task such as choosing an organization still to do.
 	AllowPending bool
 
-	// SignInURL and SignUpURL are your own pages for that: a path on this server
-	// or a URL. The zero value means the instance's account portal, or, without a
-	// publishable key, none: pages get 401 then.
-	SignInURL, SignUpURL string
+	// Browser says where people sign in and how browsers reach this server.
+	Browser BrowserConfig
 
-	// PublicOrigin is this server's origin as browsers know it. The zero value
-	// means the authorized party that has the request's host, or, with
-	// AnyParty, the request's host as it came.
-	PublicOrigin string
-
-	// ProxyURL is where the Frontend API is reached through a proxy of yours: an
-	// absolute https URL, or a path on PublicOrigin or on the one authorized party
-	// that is a web origin. Browsers are sent there, and tokens may name it as their
-	// issuer; keys are fetched from the host in PublishableKey all the same.
-	// Defaults to none.
-	ProxyURL string
+	// Machines says how the credentials of machines are verified.
+	Machines MachineConfig
 
 	// HideUnauthorized makes guarded routes look like paths where nothing is to
 	// callers who may not use them: instead of 401, 403, a redirect, a challenge or
@@ -154,7 +119,56 @@ type Config struct {
 	frontEnd *frontEndKey // as FromEnv found it; behind a pointer, so that it does not print
 }
 
-// AskEveryTime is the [Config.MachineTTL] of somebody for whom no revocation may
+// BrowserConfig says where people sign in and how browsers reach this server. The
+// zero value of every field is the safe choice.
+type BrowserConfig struct {
+	// SignInURL and SignUpURL are your own pages for that: a path on this server
+	// or a URL. The zero value means the instance's account portal, or, without a
+	// publishable key, none: pages get 401 then.
+	SignInURL, SignUpURL string
+
+	// PublicOrigin is this server's origin as browsers know it. The zero value
+	// means the authorized party that has the request's host, or, with
+	// InsecureAnyParty, the request's host as it came.
+	PublicOrigin string
+
+	// ProxyURL is where the Frontend API is reached through a proxy of yours: an
+	// absolute https URL, or a path on PublicOrigin or on the one authorized party
+	// that is a web origin. Browsers are sent there, and tokens may name it as their
+	// issuer; keys are fetched from the host in PublishableKey all the same.
+	// Defaults to none.
+	ProxyURL string
+}
+
+// MachineConfig says how the credentials of machines are verified. The zero value of
+// every field is the safe choice.
+type MachineConfig struct {
+	// SecretKey is the ak_… key of the machine that this program is, with
+	// which opaque machine-to-machine tokens are verified: those for other machines
+	// are refused by Clerk then. The zero value means SecretKey, with which all are
+	// good; see ID.
+	SecretKey Secret
+
+	// ID is the mch_… id of the machine that this program is. A
+	// machine-to-machine token is refused then unless its scopes name it. The zero
+	// value takes those for any machine of the instance.
+	ID string
+
+	// CacheTTL is how late it may be seen that an opaque machine credential was
+	// revoked, because the last answer about it is repeated for so long. 0 means
+	// 30 s; AskEveryTime means that a good answer is only for those who came while
+	// it was waited for, 3 s at the most; more than 5 min is an error. That a credential
+	// is not good is repeated for 5 s in any case. JWTs are verified without asking,
+	// and are good until they expire.
+	CacheTTL time.Duration
+
+	// Cache shares what Clerk said about opaque credentials with other
+	// replicas of the program. Nil means that each keeps its own. While it fails, it is
+	// passed by.
+	Cache MachineCache
+}
+
+// AskEveryTime is the [MachineConfig.CacheTTL] of somebody for whom no revocation may
 // be seen late.
 const AskEveryTime time.Duration = -1
 
@@ -174,7 +188,7 @@ type summary struct {
 	SecretKey         Secret      `json:"secret_key,omitzero"`
 	MachineSecretKey  Secret      `json:"machine_secret_key,omitzero"`
 	AuthorizedParties []string    `json:"authorized_parties,omitempty"`
-	AnyParty          bool        `json:"any_party,omitempty"`
+	InsecureAnyParty  bool        `json:"insecure_any_party,omitempty"`
 	Issuers           []string    `json:"issuers,omitempty"`
 	Audience          []string    `json:"audience,omitempty"`
 	Accept            []TokenType `json:"accept,omitempty"`
@@ -185,7 +199,7 @@ func (c Config) summary() summary {
 	if !strings.HasPrefix(publishable, "pk_") {
 		publishable = "" // it may be the secret key, by mistake
 	}
-	return summary{publishable, c.SecretKey, c.MachineSecretKey, masked(c.AuthorizedParties), c.AnyParty, masked(c.Issuers), c.Audience, c.Accept}
+	return summary{publishable, c.SecretKey, c.Machines.SecretKey, masked(c.AuthorizedParties), c.InsecureAnyParty, masked(c.Issuers), c.Audience, c.Accept}
 }
 
 // MarshalJSON shows which instance and callers c is for, and no secret.
@@ -333,14 +347,14 @@ func (a *core) configureKeys(c Config, of *instance, wrong *mistakes) {
 // configureProxy reads ProxyURL. The proxy is an issuer beside the key's host if it
 // is https; nothing is fetched through it.
 func (a *core) configureProxy(c Config, wrong *mistakes) {
-	if c.ProxyURL == "" {
+	if c.Browser.ProxyURL == "" {
 		return
 	}
-	proxy := c.ProxyURL
+	proxy := c.Browser.ProxyURL
 	if strings.HasPrefix(proxy, "/") && !strings.HasPrefix(proxy, "//") {
 		origin, err := c.ownOrigin()
 		if err != nil {
-			wrong.add("ProxyURL", err)
+			wrong.add("Browser.ProxyURL", err)
 			return
 		}
 		proxy = origin + proxy
@@ -353,7 +367,7 @@ func (a *core) configureProxy(c Config, wrong *mistakes) {
 		err = errors.New("its path must be clean: without . and .. and repeated slashes")
 	}
 	if err != nil {
-		wrong.add("ProxyURL", err)
+		wrong.add("Browser.ProxyURL", err)
 		return
 	}
 	a.proxy = strings.TrimRight(proxy, "/")
@@ -364,8 +378,8 @@ func (a *core) configureProxy(c Config, wrong *mistakes) {
 
 // ownOrigin returns the origin of this server as far as the configuration tells it.
 func (c Config) ownOrigin() (string, error) {
-	if c.PublicOrigin != "" {
-		return c.PublicOrigin, checkOrigin(c.PublicOrigin)
+	if c.Browser.PublicOrigin != "" {
+		return c.Browser.PublicOrigin, checkOrigin(c.Browser.PublicOrigin)
 	}
 	var web []string
 	for _, party := range c.AuthorizedParties {
@@ -374,7 +388,7 @@ func (c Config) ownOrigin() (string, error) {
 		}
 	}
 	if len(web) != 1 {
-		return "", errors.New("it is a path, and nothing says of which origin: set PublicOrigin, or write an absolute https URL")
+		return "", errors.New("it is a path, and nothing says of which origin: set Browser.PublicOrigin, or write an absolute https URL")
 	}
 	return web[0], nil
 }

@@ -38,7 +38,7 @@ func TestConfigurationMessages(t *testing.T) {
 		return func(c *clerkauth.Config) { c.SecretKey = clerkauth.NewSecret(key) }
 	}
 	setMachine := func(key string) func(*clerkauth.Config) {
-		return func(c *clerkauth.Config) { c.MachineSecretKey = clerkauth.NewSecret(key) }
+		return func(c *clerkauth.Config) { c.Machines.SecretKey = clerkauth.NewSecret(key) }
 	}
 	setPEM := func(text string) func(*clerkauth.Config) {
 		return func(c *clerkauth.Config) { c.JWTKey = text }
@@ -92,7 +92,7 @@ func TestConfigurationMessages(t *testing.T) {
 		"secret of dots":               {setSecret("sk_live_..."), "placeholder"},
 		"secret with a quote behind":   {setSecret(secret + `"`), "ends with a quotation mark"},
 		"machine's for the secret":     {setSecret("ak_abc"), "use the instance's sk_ key"},
-		"machine's secret in quotes":   {setMachine(`"ak_abc"`), "MachineSecretKey: it must look like ak_…: it is the machine's, not the instance's: it begins with a quotation mark"},
+		"machine's secret in quotes":   {setMachine(`"ak_abc"`), "Machines.SecretKey: it must look like ak_…: it is the machine's, not the instance's: it begins with a quotation mark"},
 		"machine's secret, a break":    {setMachine("ak_abc\n"), "ends in a line break"},
 		"the instance's for a machine": {setMachine(secret), "it is the machine's, not the instance's"},
 		"secret of a test instance":    {setSecret("sk_test_abc"), "different instances"},
@@ -168,19 +168,19 @@ func hugePEM(t *testing.T) string {
 func TestMessagesQuoteNoSecret(t *testing.T) {
 	const core = "Zq7Xw9DoNotQuoteMe"
 	fields := map[string]func(*clerkauth.Config, string){
-		"PublishableKey":    func(c *clerkauth.Config, s string) { c.PublishableKey = s },
-		"SecretKey":         func(c *clerkauth.Config, s string) { c.SecretKey = clerkauth.NewSecret(s) },
-		"MachineSecretKey":  func(c *clerkauth.Config, s string) { c.MachineSecretKey = clerkauth.NewSecret(s) },
-		"JWTKey":            func(c *clerkauth.Config, s string) { c.JWTKey = s },
-		"AuthorizedParties": func(c *clerkauth.Config, s string) { c.AuthorizedParties = []string{s} },
-		"Issuers":           func(c *clerkauth.Config, s string) { c.Issuers = []string{s} },
-		"BackendURL":        func(c *clerkauth.Config, s string) { c.BackendURL = s },
-		"FrontendURL":       func(c *clerkauth.Config, s string) { c.FrontendURL = s },
-		"ProxyURL":          func(c *clerkauth.Config, s string) { c.ProxyURL = s },
-		"PublicOrigin":      func(c *clerkauth.Config, s string) { c.PublicOrigin = s },
-		"SignInURL":         func(c *clerkauth.Config, s string) { c.SignInURL = s },
-		"SignUpURL":         func(c *clerkauth.Config, s string) { c.SignUpURL = s },
-		"MachineID":         func(c *clerkauth.Config, s string) { c.MachineID = s },
+		"PublishableKey":       func(c *clerkauth.Config, s string) { c.PublishableKey = s },
+		"SecretKey":            func(c *clerkauth.Config, s string) { c.SecretKey = clerkauth.NewSecret(s) },
+		"Machines.SecretKey":   func(c *clerkauth.Config, s string) { c.Machines.SecretKey = clerkauth.NewSecret(s) },
+		"JWTKey":               func(c *clerkauth.Config, s string) { c.JWTKey = s },
+		"AuthorizedParties":    func(c *clerkauth.Config, s string) { c.AuthorizedParties = []string{s} },
+		"Issuers":              func(c *clerkauth.Config, s string) { c.Issuers = []string{s} },
+		"BackendURL":           func(c *clerkauth.Config, s string) { c.BackendURL = s },
+		"FrontendURL":          func(c *clerkauth.Config, s string) { c.FrontendURL = s },
+		"Browser.ProxyURL":     func(c *clerkauth.Config, s string) { c.Browser.ProxyURL = s },
+		"Browser.PublicOrigin": func(c *clerkauth.Config, s string) { c.Browser.PublicOrigin = s },
+		"Browser.SignInURL":    func(c *clerkauth.Config, s string) { c.Browser.SignInURL = s },
+		"Browser.SignUpURL":    func(c *clerkauth.Config, s string) { c.Browser.SignUpURL = s },
+		"Machines.ID":          func(c *clerkauth.Config, s string) { c.Machines.ID = s },
 	}
 	var forms []string
 	for _, key := range []string{"sk_live_" + core, "sk_test_" + core, "live_" + core, "ak_" + core, "whsec_" + core,

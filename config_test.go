@@ -55,7 +55,7 @@ func TestNewAccepts(t *testing.T) {
 		"padded publishable key": func(c *clerkauth.Config) { c.PublishableKey = "pk_live_YS5iJA=="; c.SecretKey = clerkauth.Secret{} },
 		"JWTKey alone":           func(c *clerkauth.Config) { c.SecretKey = clerkauth.Secret{}; c.JWTKey = testPEM() },
 		"issuer for publishable": func(c *clerkauth.Config) { c.PublishableKey = ""; c.Issuers = []string{"https://clerk.example.com"} },
-		"any party":              func(c *clerkauth.Config) { c.AuthorizedParties = nil; c.AnyParty = true },
+		"any party":              func(c *clerkauth.Config) { c.AuthorizedParties = nil; c.InsecureAnyParty = true },
 		"largest skew":           func(c *clerkauth.Config) { c.ClockSkew = 5 * time.Minute },
 		"no skew":                func(c *clerkauth.Config) { c.ClockSkew = clerkauth.NoClockSkew },
 		"http loopback":          func(c *clerkauth.Config) { c.BackendURL, c.FrontendURL = "http://127.0.0.1:1", "http://localhost:1" },
@@ -67,7 +67,7 @@ func TestNewAccepts(t *testing.T) {
 		},
 		"punycode party": func(c *clerkauth.Config) { c.AuthorizedParties = []string{"https://xn--pp-fka.example"} },
 		"own sign-in page": func(c *clerkauth.Config) {
-			c.SignInURL, c.SignUpURL = "/sign-in", "https://app.example.com/sign-up?x=1"
+			c.Browser.SignInURL, c.Browser.SignUpURL = "/sign-in", "https://app.example.com/sign-up?x=1"
 		},
 	} {
 		c := valid()
@@ -119,7 +119,7 @@ func TestNewRefuses(t *testing.T) {
 		"publishable with header":         {publishable(pk("live", "evil.com\r\nx: y$")), "does not hold the host"},
 		"no parties":                      {func(c *clerkauth.Config) { c.AuthorizedParties = nil }, "AuthorizedParties: it is missing"},
 		"empty parties":                   {func(c *clerkauth.Config) { c.AuthorizedParties = []string{} }, "AuthorizedParties: it is missing"},
-		"parties and any party":           {func(c *clerkauth.Config) { c.AnyParty = true }, "AnyParty: it contradicts"},
+		"parties and any party":           {func(c *clerkauth.Config) { c.InsecureAnyParty = true }, "InsecureAnyParty: it contradicts"},
 		"party empty":                     {party(""), "not an origin"},
 		"party null":                      {party("null"), "not an origin"},
 		"party star":                      {party("*"), "not an origin"},
@@ -154,12 +154,12 @@ func TestNewRefuses(t *testing.T) {
 		"backend with query":              {func(c *clerkauth.Config) { c.BackendURL = "https://api.clerk.com?x" }, "BackendURL"},
 		"backend no URL":                  {func(c *clerkauth.Config) { c.BackendURL = "api.clerk.com" }, "BackendURL"},
 		"frontend with credentials":       {func(c *clerkauth.Config) { c.FrontendURL = "https://a:b@clerk.example.com" }, "FrontendURL"},
-		"sign-in page scheme-relative":    {func(c *clerkauth.Config) { c.SignInURL = "//evil.example" }, "SignInURL"},
-		"sign-in page with backslash":     {func(c *clerkauth.Config) { c.SignInURL = `/\evil.example` }, "SignInURL"},
-		"sign-up page javascript":         {func(c *clerkauth.Config) { c.SignUpURL = "javascript:alert(1)" }, "SignUpURL"},
-		"public origin with path":         {func(c *clerkauth.Config) { c.PublicOrigin = "https://app.example.com/x" }, "PublicOrigin"},
+		"sign-in page scheme-relative":    {func(c *clerkauth.Config) { c.Browser.SignInURL = "//evil.example" }, "SignInURL"},
+		"sign-in page with backslash":     {func(c *clerkauth.Config) { c.Browser.SignInURL = `/\evil.example` }, "SignInURL"},
+		"sign-up page javascript":         {func(c *clerkauth.Config) { c.Browser.SignUpURL = "javascript:alert(1)" }, "SignUpURL"},
+		"public origin with path":         {func(c *clerkauth.Config) { c.Browser.PublicOrigin = "https://app.example.com/x" }, "PublicOrigin"},
 		"issuers alone give no keys": {func(c *clerkauth.Config) {
-			*c = clerkauth.Config{Issuers: []string{"https://clerk.example.com"}, AnyParty: true}
+			*c = clerkauth.Config{Issuers: []string{"https://clerk.example.com"}, InsecureAnyParty: true}
 		}, "no way to get keys"},
 	} {
 		c := valid()
@@ -177,7 +177,7 @@ func TestNewRefuses(t *testing.T) {
 func TestNewNamesAllMistakesAtOnce(t *testing.T) {
 	_, err := clerkauth.New(clerkauth.Config{
 		PublishableKey: "sk_live_abc", SecretKey: clerkauth.NewSecret("pk_live_abc"), JWTKey: "x", ClockSkew: -2,
-		AuthorizedParties: []string{"https://app.example.com/", "*"}, BackendURL: "ftp://x", SignInURL: "//x",
+		AuthorizedParties: []string{"https://app.example.com/", "*"}, BackendURL: "ftp://x", Browser: clerkauth.BrowserConfig{SignInURL: "//x"},
 	})
 	if err == nil {
 		t.Fatal("no error")
@@ -202,7 +202,7 @@ func TestFromEnv(t *testing.T) {
 	}
 	c := clerkauth.FromEnv()
 	if c.PublishableKey != pk("test", "a.b$") || c.SecretKey.IsZero() || c.BackendURL != "https://api.example.com" ||
-		c.SignInURL != "/in" || c.SignUpURL != "/up" || fmt.Sprint(c.AuthorizedParties) != "[https://a.example https://b.example]" {
+		c.Browser.SignInURL != "/in" || c.Browser.SignUpURL != "/up" || fmt.Sprint(c.AuthorizedParties) != "[https://a.example https://b.example]" {
 		t.Errorf("FromEnv() = %+v", c)
 	}
 	if _, err := clerkauth.New(c); err != nil {

@@ -169,8 +169,8 @@ func TestNestedGuardsAgreeWithAModel(t *testing.T) {
 	r := newMachineRig(t)
 	sessionsAlone := newAuthFor(t, r.srv)
 	joe := r.srv.SignIn(r.srv.CreateUser("joe@example.com"))
-	scoped, other := r.srv.APIKey(r.user, "a"), r.srv.OAuthToken(r.user, "client_2", "a", "b")
-	revoked := r.srv.APIKey(r.user, "a")
+	scoped, other := r.srv.CreateAPIKey(r.user, "a"), r.srv.CreateOAuthToken(r.user, "client_2", "a", "b")
+	revoked := r.srv.CreateAPIKey(r.user, "a")
 	r.srv.Revoke(revoked)
 	const session = clerkauth.SessionToken
 	presenters := []presenter{

@@ -14,7 +14,7 @@
 // cannot be had the answer is 503.
 //
 // Machines, with API keys and tokens of their own, come in where [Config.Accept] and
-// a route's [Token] say so. [Authenticator.ProtectedResource] shows OAuth clients the
+// a route's [Token] say so. [Authenticator.ResourceMetadata] shows OAuth clients the
 // way in, and [NewWebhook] receives Clerk's webhooks.
 //
 // Tests need no Clerk: see package clerkauthtest.

@@ -29,14 +29,12 @@ const publishableVariable = "CLERK_PUBLISHABLE_KEY"
 // PUBLIC_CLERK_PUBLISHABLE_KEY. Two of these that differ are an error of New.
 func FromEnv() Config {
 	c := Config{
-		PublishableKey:   os.Getenv(publishableVariable),
-		SecretKey:        NewSecret(os.Getenv("CLERK_SECRET_KEY")),
-		JWTKey:           os.Getenv("CLERK_JWT_KEY"),
-		MachineSecretKey: NewSecret(os.Getenv("CLERK_MACHINE_SECRET_KEY")),
-		BackendURL:       os.Getenv("CLERK_API_URL"),
-		ProxyURL:         os.Getenv("CLERK_PROXY_URL"),
-		SignInURL:        os.Getenv("CLERK_SIGN_IN_URL"),
-		SignUpURL:        os.Getenv("CLERK_SIGN_UP_URL"),
+		PublishableKey: os.Getenv(publishableVariable),
+		SecretKey:      NewSecret(os.Getenv("CLERK_SECRET_KEY")),
+		JWTKey:         os.Getenv("CLERK_JWT_KEY"),
+		Machines:       MachineConfig{SecretKey: NewSecret(os.Getenv("CLERK_MACHINE_SECRET_KEY"))},
+		BackendURL:     os.Getenv("CLERK_API_URL"),
+		Browser:        BrowserConfig{ProxyURL: os.Getenv("CLERK_PROXY_URL"), SignInURL: os.Getenv("CLERK_SIGN_IN_URL"), SignUpURL: os.Getenv("CLERK_SIGN_UP_URL")},
 	}
 	c.frontEnd = findFrontEndKey(c.PublishableKey)
 	if c.PublishableKey == "" && c.JWTKey == "" && len(c.frontEnd.others) == 0 {

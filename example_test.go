@@ -250,14 +250,14 @@ func ExampleToken() {
 	mux := auth.NewServeMux()
 	mux.HandleFunc("POST /reports", clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:write"))), report)
 	mux.HandleFunc("/mcp", clerkauth.Token(clerkauth.OAuthToken, clerkauth.Scope("notes:read")), report)
-	describe, err := auth.ProtectedResource(clerkauth.Resource{URL: "https://api.example.com/mcp", Scopes: []string{"notes:read"}})
+	describe, err := auth.ResourceMetadata(clerkauth.Resource{URL: "https://api.example.com/mcp", Scopes: []string{"notes:read"}})
 	if err != nil {
 		log.Fatal(err)
 	}
 	handler := describe(mux) // an MCP client that knows only the URL finds out where to get a token
 
 	jane := srv.CreateUser("jane@example.com")
-	key := srv.APIKey(jane, "reports:write")
+	key := srv.CreateAPIKey(jane, "reports:write")
 	for _, path := range []string{"/reports", "/mcp"} {
 		req, w := httptest.NewRequest("POST", path, nil), httptest.NewRecorder()
 		key.Authorize(req)

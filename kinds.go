@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/clerkauth/clerkauth/internal/claims"
-	"github.com/clerkauth/clerkauth/internal/compact"
+	"github.com/clerkauth/clerkauth/internal/jws"
 )
 
 // kind is what a credential claims to be. It is found out before anything is
@@ -72,7 +72,7 @@ type unverified struct {
 	raw    string
 	err    *Error // why it is refused, if it is unrelated
 	opaque bool   // it is no JWT; what follows is empty
-	token  compact.Token
+	token  jws.Token
 	hints  claims.Hints
 }
 
@@ -99,9 +99,9 @@ func (a *core) classify(credential string) (unverified, error) {
 			return unverified{kind: opaque.kind, raw: credential, opaque: true}, nil
 		}
 	}
-	token, err := compact.Parse(credential)
+	token, err := jws.Parse(credential)
 	hasPrefix := func(prefix string) bool { return strings.HasPrefix(credential, prefix) }
-	if errors.Is(err, compact.ErrParts) && !slices.ContainsFunc(keyPrefixes, hasPrefix) {
+	if errors.Is(err, jws.ErrParts) && !slices.ContainsFunc(keyPrefixes, hasPrefix) {
 		return unverified{kind: kindUnrelated, err: newError(ErrTokenInvalid, notYetToken(credential))}, nil
 	}
 	if err != nil {
@@ -136,7 +136,7 @@ func (a *core) classify(credential string) (unverified, error) {
 
 // scan reads the hints in a payload. What it is decoded into is on the stack, so
 // that a token that nobody signed costs no memory of its own size.
-func (a *core) scan(t *compact.Token) (claims.Hints, error) {
+func (a *core) scan(t *jws.Token) (claims.Hints, error) {
 	const usual = 2 << 10
 	if t.PayloadLen() > usual {
 		return a.scanLong(t)
@@ -148,12 +148,12 @@ func (a *core) scan(t *compact.Token) (claims.Hints, error) {
 // scanLong is scan with more room, which only payloads that need it should take.
 //
 //go:noinline
-func (a *core) scanLong(t *compact.Token) (claims.Hints, error) {
-	var room [compact.MaxLen]byte
+func (a *core) scanLong(t *jws.Token) (claims.Hints, error) {
+	var room [jws.MaxLen]byte
 	return a.scanInto(room[:0], t)
 }
 
-func (a *core) scanInto(room []byte, t *compact.Token) (claims.Hints, error) {
+func (a *core) scanInto(room []byte, t *jws.Token) (claims.Hints, error) {
 	payload, err := t.Payload(room)
 	if err != nil {
 		return claims.Hints{}, err

@@ -232,7 +232,7 @@ func driveNew(out *captured, r *rig) {
 		func(c *clerkauth.Config) { c.JWTKey = r.srv.SecretKey() },
 		func(c *clerkauth.Config) { c.BackendURL = "https://x:" + r.srv.SecretKey() + "@api.example" },
 		func(c *clerkauth.Config) { c.FrontendURL = "https://api.example?key=" + r.srv.SecretKey() },
-		func(c *clerkauth.Config) { c.SignInURL = "//" + r.srv.SecretKey() },
+		func(c *clerkauth.Config) { c.Browser.SignInURL = "//" + r.srv.SecretKey() },
 	} {
 		config := r.srv.Config()
 		change(&config)

@@ -180,18 +180,18 @@ func (a *core) verifyMachineJWT(ctx context.Context, u *unverified) (*machine, e
 // configureMachines reads what concerns machine credentials.
 func (a *core) configureMachines(c Config, wrong *mistakes) {
 	a.accept = newAccept(c.Accept, wrong)
-	a.machineID = c.MachineID
-	if c.MachineID != "" && (!strings.HasPrefix(c.MachineID, "mch_") || !pathWord.MatchString(c.MachineID)) {
-		wrong.add("MachineID", errors.New("it must look like mch_…"))
+	a.machineID = c.Machines.ID
+	if c.Machines.ID != "" && (!strings.HasPrefix(c.Machines.ID, "mch_") || !pathWord.MatchString(c.Machines.ID)) {
+		wrong.add("Machines.ID", errors.New("it must look like mch_…"))
 	}
-	if !c.MachineSecretKey.IsZero() {
-		wrong.add("MachineSecretKey", checkMachineSecretKey(c.MachineSecretKey.reveal()))
+	if !c.Machines.SecretKey.IsZero() {
+		wrong.add("Machines.SecretKey", checkMachineSecretKey(c.Machines.SecretKey.reveal()))
 	}
 	if a.accept.has(kindAPIKey) && c.SecretKey.IsZero() {
 		wrong.add("Accept", errors.New("API keys are verified by the Backend API, which takes a SecretKey: set CLERK_SECRET_KEY"))
 	}
-	if c.MachineTTL < 0 && c.MachineTTL != AskEveryTime || c.MachineTTL > maxMachineTTL {
-		wrong.add("MachineTTL", errors.New("it must be AskEveryTime or from 0 to "+maxMachineTTL.String()))
+	if c.Machines.CacheTTL < 0 && c.Machines.CacheTTL != AskEveryTime || c.Machines.CacheTTL > maxMachineTTL {
+		wrong.add("Machines.CacheTTL", errors.New("it must be AskEveryTime or from 0 to "+maxMachineTTL.String()))
 	}
 	a.opaque = newOpaque(a, c)
 }
@@ -202,7 +202,7 @@ func (a *core) tellOfOpaque(c Config) {
 	if a.accept.has(kindOAuth) && c.SecretKey.IsZero() {
 		a.log.Info("clerkauth: OAuth tokens are accepted as JWTs alone; opaque ones (oat_…) need a SecretKey: set CLERK_SECRET_KEY")
 	}
-	if a.accept.has(kindM2M) && c.SecretKey.IsZero() && c.MachineSecretKey.IsZero() {
+	if a.accept.has(kindM2M) && c.SecretKey.IsZero() && c.Machines.SecretKey.IsZero() {
 		a.log.Info("clerkauth: machine-to-machine tokens are accepted as JWTs alone; opaque ones (mt_…) need a secret key: set CLERK_MACHINE_SECRET_KEY")
 	}
 }

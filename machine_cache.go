@@ -18,7 +18,7 @@ import (
 
 // MachineCache keeps what Clerk said about opaque credentials where all replicas
 // of a program find it, so that one of them asks for all; see
-// [Config.MachineCache]. It is a cache: it may lose anything at any time, and when
+// [MachineConfig.Cache]. It is a cache: it may lose anything at any time, and when
 // it fails, Clerk is asked.
 //
 // Keys are digests (HMAC-SHA-256), never credentials. Values are authenticated
@@ -27,7 +27,7 @@ import (
 // are not encrypted: whom a credential is for, its scopes and its claims can be read
 // there.
 //
-// A revocation is seen as late as [Config.MachineTTL] says, and by as much later as
+// A revocation is seen as late as [MachineConfig.CacheTTL] says, and by as much later as
 // the clocks of replicas differ.
 type MachineCache interface {
 	// Get returns the value that was put there under key, nil if there is none. No

@@ -74,7 +74,7 @@ func TestSharedAnswersAreNoOlder(t *testing.T) {
 		clock := time.Duration(0) // by which a replica's is ahead
 		replica := func(ttl time.Duration) *clerkauth.Authenticator {
 			return newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) {
-				c.MachineCache, c.MachineTTL = store, ttl
+				c.Machines.Cache, c.Machines.CacheTTL = store, ttl
 				c.Now = func() time.Time { return time.Now().Add(clock) }
 			})
 		}
@@ -113,7 +113,7 @@ func TestSharedAnswersAreNoOlder(t *testing.T) {
 			}
 		}
 		// What was asked in our future is of no known age.
-		key := r.srv.APIKey(r.user)
+		key := r.srv.CreateAPIKey(r.user)
 		clock = time.Hour
 		if !admits(replica(0), key) {
 			t.Fatal("a good key is refused")
@@ -131,7 +131,7 @@ func TestSharedAnswersAreNoOlder(t *testing.T) {
 // credential, so nothing of it can be read there, and none passes for another.
 func cachesHoldNoCredential(t *testing.T) {
 	store := &sharedMap{values: map[string][]byte{}}
-	r := newMachineRig(t, func(c *clerkauth.Config) { c.MachineCache = store })
+	r := newMachineRig(t, func(c *clerkauth.Config) { c.Machines.Cache = store })
 	guard := r.auth.Require(forAll)
 	if got := ask(guard, bearer(r.key.Token)); !got.entered {
 		t.Fatal(got)
@@ -174,7 +174,7 @@ func TestStoreThatFails(t *testing.T) {
 			}
 			var logged bytes.Buffer
 			r := newMachineRig(t, func(c *clerkauth.Config) {
-				c.MachineCache, c.Logger = store, slog.New(slog.NewTextHandler(&logged, nil))
+				c.Machines.Cache, c.Logger = store, slog.New(slog.NewTextHandler(&logged, nil))
 			})
 			guard := r.auth.Require(forAll)
 			began := time.Now()
@@ -198,7 +198,7 @@ func TestAnswersAreAsOldAsTheQuestion(t *testing.T) {
 		network := &laggard{takes: 2 * time.Second}
 		r := newMachineRig(t, func(c *clerkauth.Config) {
 			network.RoundTripper = c.Transport
-			c.Transport, c.MachineTTL = network, 5*time.Second
+			c.Transport, c.Machines.CacheTTL = network, 5*time.Second
 		})
 		guard := r.auth.Require(forAll)
 		for i, want := range []int64{1, 1, 2} {
@@ -216,7 +216,7 @@ func TestSharedAnswersComeBeforeThePlaces(t *testing.T) {
 	inBubble(func(t *testing.T) {
 		store := &sharedMap{values: map[string][]byte{}}
 		network := &laggard{takes: 2 * time.Second}
-		share := func(c *clerkauth.Config) { c.MachineCache = store }
+		share := func(c *clerkauth.Config) { c.Machines.Cache = store }
 		r := newMachineRig(t, share, func(c *clerkauth.Config) {
 			network.RoundTripper = c.Transport
 			c.Transport = network
@@ -236,7 +236,7 @@ func TestSharedAnswersComeBeforeThePlaces(t *testing.T) {
 			t.Errorf("beside strangers: %v", got)
 		}
 		wg.Wait()
-		second := r.srv.APIKey(r.user)
+		second := r.srv.CreateAPIKey(r.user)
 		if got := ask(other.Require(forAll), bearer(second.Token)); !got.entered {
 			t.Fatal(got)
 		}
@@ -255,7 +255,7 @@ func TestClockGoesBackWhileClerkIsAsked(t *testing.T) {
 	now := time.Now()
 	r := newMachineRig(t, func(c *clerkauth.Config) {
 		next := c.Transport
-		c.MachineCache = store
+		c.Machines.Cache = store
 		c.Now = func() time.Time { return now }
 		c.Transport = roundTripper(func(req *http.Request) (*http.Response, error) {
 			now = now.Add(-time.Hour)

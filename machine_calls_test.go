@@ -24,7 +24,7 @@ func TestMachineCallCounts(t *testing.T) {
 		guard := r.auth.Require(forAll)
 		var keys []string
 		for range 100 {
-			keys = append(keys, r.srv.APIKey(r.user).Token)
+			keys = append(keys, r.srv.CreateAPIKey(r.user).Token)
 		}
 		for i := range 10_000 {
 			if got := ask(guard, bearer(keys[i%len(keys)])); !got.entered {
@@ -116,7 +116,7 @@ func TestMachineCallCounts(t *testing.T) {
 		}
 	}))
 	t.Run("a bad machine's key is no concern of others", inBubble(func(t *testing.T) {
-		r := newMachineRig(t, func(c *clerkauth.Config) { c.MachineSecretKey = clerkauth.NewSecret("ak_wrong") })
+		r := newMachineRig(t, func(c *clerkauth.Config) { c.Machines.SecretKey = clerkauth.NewSecret("ak_wrong") })
 		guard := r.auth.Require(forAll)
 		if got := ask(guard, bearer("mt_x")); got.status != 503 || got.reason() != string(clerkauth.ErrSecretKeyInvalid) {
 			t.Error(got)
@@ -157,7 +157,7 @@ func machineSecrets(t *testing.T) {
 	machine := "ak_" + rand.Text()
 	r := newMachineRig(t, func(c *clerkauth.Config) {
 		c.Logger = slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		c.MachineSecretKey = clerkauth.NewSecret(machine)
+		c.Machines.SecretKey = clerkauth.NewSecret(machine)
 		c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, err *clerkauth.Error) {
 			http.Error(w, fmt.Sprintf("%v %+v %#v %v", err, err, err, err.Unwrap()), err.Status)
 		}

@@ -86,7 +86,7 @@ func TestAccessAgreesWithAModel(t *testing.T) {
 	callers := []caller{{name: "nobody"}, {name: "member", token: r.srv.SignIn(r.user).Token(clerkauthtest.ExpiresIn(time.Hour)), kind: clerkauth.SessionToken},
 		{name: "admin", token: r.jane.Token(clerkauthtest.ExpiresIn(time.Hour)), kind: clerkauth.SessionToken, admin: true}}
 	for _, scopes := range [][]string{nil, {"a"}, {"a", "b"}} {
-		key, oauth, m2m := r.srv.APIKey(r.user, scopes...), r.srv.OAuthToken(r.user, "client_1", scopes...), r.peer.Token()
+		key, oauth, m2m := r.srv.CreateAPIKey(r.user, scopes...), r.srv.CreateOAuthToken(r.user, "client_1", scopes...), r.peer.Token()
 		for _, c := range []*clerkauthtest.Credential{key, oauth, m2m} {
 			of := scopes
 			jwt := c.JWT()

@@ -30,9 +30,9 @@ func newMachineRig(tb testing.TB, change ...func(*clerkauth.Config)) *machineRig
 	r := &machineRig{rig: newRig(tb, append([]func(*clerkauth.Config){acceptAll}, change...)...)}
 	r.user = r.srv.CreateUser("owner@example.com")
 	r.here, r.peer = r.srv.CreateMachine("here"), r.srv.CreateMachine("peer")
-	r.key = r.srv.APIKey(r.user, "reports:read", "reports:write")
+	r.key = r.srv.CreateAPIKey(r.user, "reports:read", "reports:write")
 	r.m2m = r.peer.Token(r.here)
-	r.oauth = r.srv.OAuthToken(r.user, "client_1", "notes:read")
+	r.oauth = r.srv.CreateOAuthToken(r.user, "client_1", "notes:read")
 	return r
 }
 
@@ -85,7 +85,7 @@ func TestKindsInEachOthersPlace(t *testing.T) {
 // TestWhatNobodyAsksForIsNotVerified: not on public routes, not twice, and not where
 // a credential of that kind is of no use.
 func TestWhatNobodyAsksForIsNotVerified(t *testing.T) {
-	r := newMachineRig(t, func(c *clerkauth.Config) { c.MachineTTL = clerkauth.AskEveryTime })
+	r := newMachineRig(t, func(c *clerkauth.Config) { c.Machines.CacheTTL = clerkauth.AskEveryTime })
 	tokens := []string{r.key.Token, r.m2m.Token, r.oauth.Token, "ak_unknown"}
 	for name, access := range map[string]clerkauth.Access{"public": clerkauth.Public, "public or admins": clerkauth.AnyOf(clerkauth.Public, clerkauth.Role("admin"))} {
 		for _, token := range tokens {
@@ -191,7 +191,7 @@ func TestAcceptIsACeiling(t *testing.T) {
 func TestMachineIdentity(t *testing.T) {
 	r := newMachineRig(t)
 	acme := r.srv.CreateOrganization("acme")
-	orgKey := r.srv.APIKey(acme)
+	orgKey := r.srv.CreateAPIKey(acme)
 	r.key.SetClaims(map[string]any{"tier": "gold"})
 	r.key.SetExpiration(r.srv.Now().Add(time.Hour))
 	r.m2m.SetClaims(map[string]any{"tier": "gold"})
@@ -249,8 +249,8 @@ func TestTokenAccess(t *testing.T) {
 	r := newMachineRig(t)
 	write := clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:write"))
 	owns := clerkauth.CheckFunc("owner", holding(func(who clerkauth.Auth) bool { return who.UserID == r.user.ID }))
-	acmeKey := r.srv.APIKey(r.srv.CreateOrganization("acme"), "reports:write")
-	weak := r.srv.APIKey(r.user, "reports:writes", "Reports:Write", "reports")
+	acmeKey := r.srv.CreateAPIKey(r.srv.CreateOrganization("acme"), "reports:write")
+	weak := r.srv.CreateAPIKey(r.user, "reports:writes", "Reports:Write", "reports")
 	jane := r.jane.Token()
 	for _, c := range []struct {
 		access clerkauth.Access

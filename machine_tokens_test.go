@@ -26,9 +26,9 @@ func TestMachineID(t *testing.T) {
 	none := r.peer.Token()
 	audience := r.m2m.JWT(clerkauthtest.WithoutClaim("scopes"))
 	guarded := clerkauth.Token(clerkauth.M2MToken)
-	mine := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.MachineID = r.here.ID })
+	mine := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.Machines.ID = r.here.ID })
 	anyones := newAuthFor(t, r.srv, acceptAll)
-	machines := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.MachineSecretKey = clerkauth.NewSecret(r.here.SecretKey) })
+	machines := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.Machines.SecretKey = clerkauth.NewSecret(r.here.SecretKey) })
 	for name, c := range map[string]struct {
 		token              string
 		mine, any, machine bool
@@ -66,12 +66,12 @@ func TestMachineConfiguration(t *testing.T) {
 		"an empty Accept":           func(c *clerkauth.Config) { c.Accept = []clerkauth.TokenType{} },
 		"an unknown kind":           func(c *clerkauth.Config) { c.Accept = []clerkauth.TokenType{"apikey"} },
 		"API keys without a secret": func(c *clerkauth.Config) { acceptAll(c); c.SecretKey = clerkauth.Secret{} },
-		"a machine's id":            func(c *clerkauth.Config) { c.MachineID = "here" },
-		"a machine's odd id":        func(c *clerkauth.Config) { c.MachineID = "mch_a b" },
-		"the wrong secret":          func(c *clerkauth.Config) { c.MachineSecretKey = c.SecretKey },
-		"a broken secret":           func(c *clerkauth.Config) { c.MachineSecretKey = clerkauth.NewSecret("ak_x\n") },
-		"a negative TTL":            func(c *clerkauth.Config) { c.MachineTTL = -time.Second },
-		"a long TTL":                func(c *clerkauth.Config) { c.MachineTTL = time.Hour },
+		"a machine's id":            func(c *clerkauth.Config) { c.Machines.ID = "here" },
+		"a machine's odd id":        func(c *clerkauth.Config) { c.Machines.ID = "mch_a b" },
+		"the wrong secret":          func(c *clerkauth.Config) { c.Machines.SecretKey = c.SecretKey },
+		"a broken secret":           func(c *clerkauth.Config) { c.Machines.SecretKey = clerkauth.NewSecret("ak_x\n") },
+		"a negative TTL":            func(c *clerkauth.Config) { c.Machines.CacheTTL = -time.Second },
+		"a long TTL":                func(c *clerkauth.Config) { c.Machines.CacheTTL = time.Hour },
 	} {
 		config := srv.Config()
 		change(&config)
@@ -85,7 +85,7 @@ func TestMachineConfiguration(t *testing.T) {
 		c.SecretKey, c.Accept = clerkauth.Secret{}, []clerkauth.TokenType{clerkauth.M2MToken, clerkauth.OAuthToken}
 	})
 	for token, want := range map[string]bool{
-		srv.OAuthToken(user, "client_1").JWT(): true, peer.Token().JWT(): true, srv.OAuthToken(user, "client_1").Token: false, peer.Token().Token: false,
+		srv.CreateOAuthToken(user, "client_1").JWT(): true, peer.Token().JWT(): true, srv.CreateOAuthToken(user, "client_1").Token: false, peer.Token().Token: false,
 	} {
 		if got := ask(auth.Require(forAll), bearer(token)); got.entered != want || !want && got.reason() != string(clerkauth.ErrTokenType) {
 			t.Errorf("%.4s: %v", token, got)
@@ -97,7 +97,7 @@ func TestMachineConfiguration(t *testing.T) {
 // and verifies them, as it would at Clerk; we accept and refuse the same.
 func TestSDKMakesWhatWeAccept(t *testing.T) {
 	srv := clerkauthtest.NewServer(t)
-	auth := newAuthFor(t, srv, acceptAll, func(c *clerkauth.Config) { c.MachineTTL = clerkauth.AskEveryTime })
+	auth := newAuthFor(t, srv, acceptAll, func(c *clerkauth.Config) { c.Machines.CacheTTL = clerkauth.AskEveryTime })
 	user := srv.CreateUser("jane@example.com")
 	keys := apikey.NewClient(auth.ClerkConfig())
 	created, err := keys.Create(t.Context(), &apikey.CreateParams{
@@ -149,7 +149,7 @@ func TestSDKMakesWhatWeAccept(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		calls := newAuthFor(t, srv, acceptAll, func(c *clerkauth.Config) { c.MachineID = here.ID })
+		calls := newAuthFor(t, srv, acceptAll, func(c *clerkauth.Config) { c.Machines.ID = here.ID })
 		got := ask(calls.Require(clerkauth.Token(clerkauth.M2MToken, clerkauth.Scope(here.ID))), bearer(token.Token))
 		if !got.entered {
 			t.Errorf("%s: %v", format, got)
@@ -173,7 +173,7 @@ func machineJWTs(t *testing.T) {
 	r := newMachineRig(t)
 	now := r.srv.Now().Unix()
 	withParty := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) {
-		c.AnyParty, c.AuthorizedParties = false, []string{"https://app.example.com"}
+		c.InsecureAnyParty, c.AuthorizedParties = false, []string{"https://app.example.com"}
 	})
 	kinds := map[string]struct {
 		credential *clerkauthtest.Credential

@@ -73,14 +73,17 @@ func (m *Matcher) All(r *http.Request) bool {
 type Rules map[string]Access
 
 // ProtectOption says more about how rules are meant.
-type ProtectOption func(*route.Options[Access])
+type ProtectOption func(*protection)
+
+// protection is what the options of Protect set.
+type protection struct{ mount string }
 
 // Mount says that something behind the middleware takes prefix away from paths,
 // as [http.StripPrefix] does, and that the rules are about what is left. Paths
 // without the prefix are for [SignedIn]. It is not for a middleware that stands
 // behind, where the prefix is gone already.
 func Mount(prefix string) ProtectOption {
-	return func(o *route.Options[Access]) { o.Mount = prefix }
+	return func(p *protection) { p.mount = prefix }
 }
 
 // Protect returns a middleware that guards a router of any kind by rules. It
@@ -103,12 +106,12 @@ func Mount(prefix string) ProtectOption {
 // handlers can be guarded one by one, use [Authenticator.Require] or
 // [Authenticator.NewServeMux], which leave nothing to compare.
 //
-// It logs a warning for a Public rule that names the host of [Config.PublicOrigin]
+// It logs a warning for a Public rule that names the host of [BrowserConfig.PublicOrigin]
 // or of an authorized party, but not the port that requests to it have.
 //
 // The error joins every mistake in rules: patterns that are none, rules that
 // contradict each other or can never apply, demands that nobody can meet, a
-// [Config.SignInURL] on this server that is not public, and [OrganizationParam],
+// [BrowserConfig.SignInURL] on this server that is not public, and [OrganizationParam],
 // which needs the router's own wildcards.
 func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middleware, error) {
 	var wrong mistakes
@@ -124,17 +127,17 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 			}
 		})
 	}
-	o := route.Options[Access]{Default: SignedIn, Open: open}
+	var p protection
 	for _, option := range options {
-		option(&o)
+		option(&p)
 	}
-	table, err := route.NewTable(rules, o)
+	table, err := route.NewTable(rules, route.Options[Access]{Default: SignedIn, Open: open, Mount: p.mount})
 	if err != nil {
 		wrong = append(wrong, err)
 	} else if page, err := url.Parse(a.core.pages.signIn); err == nil && page.Host == "" && page.Path != "" {
 		// Who is sent there would be sent there again.
 		if found, err := table.Lookup(http.MethodGet, hostOf(a.core.pages.origin), page); err != nil || !route.Open(found) {
-			wrong.add("SignInURL "+page.Path, errors.New("the rules guard it: make it Public"))
+			wrong.add("Browser.SignInURL "+page.Path, errors.New("the rules guard it: make it Public"))
 		}
 	}
 	if err := errors.Join(wrong...); err != nil {

@@ -162,7 +162,7 @@ func TestProtectRefusesContradictions(t *testing.T) {
 	if _, err := a.Protect(clerkauth.Rules{"/a": clerkauth.SignedIn}, clerkauth.Mount("app")); err == nil {
 		t.Error("a mount that is no path was accepted")
 	}
-	own := newAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()), func(c *clerkauth.Config) { c.SignInURL = "/sign-in" })
+	own := newAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()), func(c *clerkauth.Config) { c.Browser.SignInURL = "/sign-in" })
 	if _, err := own.Protect(clerkauth.Rules{"/{$}": clerkauth.Public}); err == nil || !strings.Contains(err.Error(), "SignInURL /sign-in") {
 		t.Errorf("a guarded sign-in page: %v", err)
 	}
@@ -170,7 +170,7 @@ func TestProtectRefusesContradictions(t *testing.T) {
 		t.Error(err)
 	}
 	hosted := newAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()), func(c *clerkauth.Config) {
-		c.SignInURL, c.PublicOrigin = "/sign-in", "https://www.example.com"
+		c.Browser.SignInURL, c.Browser.PublicOrigin = "/sign-in", "https://www.example.com"
 	})
 	for pattern, ok := range map[string]bool{"www.example.com/sign-in": true, "docs.example.com/sign-in": false} {
 		if _, err := hosted.Protect(clerkauth.Rules{pattern: clerkauth.Public}); (err == nil) != ok {
@@ -244,7 +244,7 @@ func BenchmarkProtect(b *testing.B) {
 // TestNoSignInPage: without a publishable key there is no account portal to send
 // people to.
 func TestNoSignInPage(t *testing.T) {
-	a, err := clerkauth.New(clerkauth.Config{Issuers: []string{"https://clerk.example.com"}, JWTKey: testPEM(), AnyParty: true})
+	a, err := clerkauth.New(clerkauth.Config{Issuers: []string{"https://clerk.example.com"}, JWTKey: testPEM(), InsecureAnyParty: true})
 	if err != nil {
 		t.Fatal(err)
 	}

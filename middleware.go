@@ -47,7 +47,7 @@ type core struct {
 	opaque       *opaque
 	// proxy is where browsers find the Frontend API, if not at its own host.
 	proxy string
-	// describes says that there are described resources: see ProtectedResource.
+	// describes says that there are described resources: see ResourceMetadata.
 	describes atomic.Bool
 	// authorizationServer is the issuer of OAuth tokens: the Frontend API.
 	authorizationServer string

@@ -238,7 +238,7 @@ func TestPagesAreSentToSignIn(t *testing.T) {
 // TestWayBack: where pages are sent to, and back from.
 func TestWayBack(t *testing.T) {
 	set := func(signIn string) func(*clerkauth.Config) {
-		return func(c *clerkauth.Config) { c.SignInURL = signIn }
+		return func(c *clerkauth.Config) { c.Browser.SignInURL = signIn }
 	}
 	portal := "https://accounts.example.com/sign-in"
 	for what, c := range map[string]struct {
@@ -262,7 +262,7 @@ func TestWayBack(t *testing.T) {
 		"own page":            {set("/sign-in"), "/x", "app.example.com", false, "/sign-in", "https://app.example.com/x"},
 		"own page, host":      {set("https://www.example.com/in?theme=dark&redirect_url=x"), "/x", "app.example.com", false, "https://www.example.com/in?theme=dark", "https://app.example.com/x"},
 		"own page, evil host": {set("/sign-in"), "/x", "evil.example", false, "/sign-in", ""},
-		"public origin":       {func(c *clerkauth.Config) { c.PublicOrigin = "https://public.example" }, "/x", "evil.example", false, portal, "https://public.example/x"},
+		"public origin":       {func(c *clerkauth.Config) { c.Browser.PublicOrigin = "https://public.example" }, "/x", "evil.example", false, portal, "https://public.example/x"},
 		"any party":           {anyParty, "/x", "any.example:81", true, portal, "https://any.example:81/x"},
 		"any party, no TLS":   {anyParty, "/x", "any.example:81", false, portal, "http://any.example:81/x"},
 		"http party": {func(c *clerkauth.Config) {

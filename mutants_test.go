@@ -22,7 +22,7 @@ func machineRequest(t *testing.T) (*clerkauth.Authenticator, *http.Request) {
 		t.Fatal(err)
 	}
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
-	r.Header.Set("Authorization", "Bearer "+srv.APIKey(srv.CreateUser("jane@example.com"), "invoices:read").Token)
+	r.Header.Set("Authorization", "Bearer "+srv.CreateAPIKey(srv.CreateUser("jane@example.com"), "invoices:read").Token)
 	return auth, r
 }
 

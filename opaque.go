@@ -84,7 +84,7 @@ func newOpaque(a *core, c Config) *opaque {
 	// The monotonic clock stands still while a machine is suspended; answers grow
 	// older all the same.
 	o := &opaque{
-		ttl: max(cmp.Or(c.MachineTTL, defaultMachineTTL), 0),
+		ttl: max(cmp.Or(c.Machines.CacheTTL, defaultMachineTTL), 0),
 		now: func() time.Time { return a.now().Round(0) },
 	}
 	if a.backend == nil {
@@ -94,8 +94,8 @@ func newOpaque(a *core, c Config) *opaque {
 	client.Transport = recorder{client.Transport}
 	for k, q := range questions {
 		variable, key := "CLERK_SECRET_KEY", c.SecretKey
-		if k == kindM2M && !c.MachineSecretKey.IsZero() {
-			variable, key = "CLERK_MACHINE_SECRET_KEY", c.MachineSecretKey
+		if k == kindM2M && !c.Machines.SecretKey.IsZero() {
+			variable, key = "CLERK_MACHINE_SECRET_KEY", c.Machines.SecretKey
 		}
 		if key.IsZero() {
 			continue
@@ -113,8 +113,8 @@ func newOpaque(a *core, c Config) *opaque {
 			desk: introspect.New(opaqueLimits, o.now, (*machine).size),
 		}
 	}
-	if c.MachineCache != nil {
-		o.shared = newSharedCache(c.MachineCache, a.notices, o.now)
+	if c.Machines.Cache != nil {
+		o.shared = newSharedCache(c.Machines.Cache, a.notices, o.now)
 	}
 	return o
 }

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/clerkauth/clerkauth/internal/compact"
+	"github.com/clerkauth/clerkauth/internal/jws"
 )
 
 // operator is told of lasting mistakes, which look like bad callers request by
@@ -56,7 +56,7 @@ func (a *core) refused(reason Reason) {
 
 // refusedIssuer tells of a token of another issuer if a key of this instance has
 // signed it: anybody can write such a key's id. No key is fetched for that.
-func (a *core) refusedIssuer(t *compact.Token) {
+func (a *core) refusedIssuer(t *jws.Token) {
 	key := a.jwtKey
 	if key == nil {
 		key = a.keys.Held(t.Header.KeyID)
@@ -68,7 +68,7 @@ func (a *core) refusedIssuer(t *compact.Token) {
 
 func (a *core) tellIssuer() {
 	a.operator.tell(noticeIssuer, slog.LevelWarn,
-		"tokens of this instance's keys name another issuer: if its Frontend API is behind a proxy or a domain of yours, set ProxyURL (CLERK_PROXY_URL) or name it in Issuers",
+		"tokens of this instance's keys name another issuer: if its Frontend API is behind a proxy or a domain of yours, set Browser.ProxyURL (CLERK_PROXY_URL) or name it in Issuers",
 		"reason", ErrTokenIssuer)
 }
 

@@ -55,9 +55,9 @@ type parties struct {
 func newParties(c Config, wrong *mistakes) parties {
 	native := c.AuthorizedParties == nil && c.MissingParty == AllowMissingFromHeader
 	switch {
-	case c.AnyParty && len(c.AuthorizedParties) > 0:
-		wrong.add("AnyParty", errors.New("it contradicts AuthorizedParties: leave one of them out"))
-	case c.AnyParty || len(c.AuthorizedParties) > 0 || native:
+	case c.InsecureAnyParty && len(c.AuthorizedParties) > 0:
+		wrong.add("InsecureAnyParty", errors.New("it contradicts AuthorizedParties: leave one of them out"))
+	case c.InsecureAnyParty || len(c.AuthorizedParties) > 0 || native:
 	case c.AuthorizedParties != nil:
 		wrong.add("AuthorizedParties", errors.New(
 			"it is missing: the list is there and empty; name the origins of your pages, such as https://app.example.com"))
@@ -72,7 +72,7 @@ func newParties(c Config, wrong *mistakes) parties {
 	for _, party := range c.AuthorizedParties {
 		wrong.add("AuthorizedParties "+shown(party), checkOrigin(party))
 	}
-	return parties{slices.Clone(c.AuthorizedParties), c.AnyParty, c.MissingParty}
+	return parties{slices.Clone(c.AuthorizedParties), c.InsecureAnyParty, c.MissingParty}
 }
 
 // partyFault is what is wrong with a token's azp: nothing, or one or more of the

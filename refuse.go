@@ -215,18 +215,18 @@ type pages struct {
 	signIn, signUp string
 	origin         string   // PublicOrigin
 	origins        []string // authorized parties that are web origins
-	anyHost        bool     // AnyParty: the request's host is as good as any
+	anyHost        bool     // InsecureAnyParty: the request's host is as good as any
 }
 
 func newPages(c Config, of *instance, p parties, wrong *mistakes) pages {
-	pg := pages{signIn: c.SignInURL, signUp: c.SignUpURL, origin: c.PublicOrigin, anyHost: p.any}
-	for field, target := range map[string]string{"SignInURL": c.SignInURL, "SignUpURL": c.SignUpURL} {
+	pg := pages{signIn: c.Browser.SignInURL, signUp: c.Browser.SignUpURL, origin: c.Browser.PublicOrigin, anyHost: p.any}
+	for field, target := range map[string]string{"Browser.SignInURL": c.Browser.SignInURL, "Browser.SignUpURL": c.Browser.SignUpURL} {
 		if target != "" {
 			wrong.add(field, checkTarget(target))
 		}
 	}
-	if c.PublicOrigin != "" {
-		wrong.add("PublicOrigin", checkOrigin(c.PublicOrigin))
+	if c.Browser.PublicOrigin != "" {
+		wrong.add("Browser.PublicOrigin", checkOrigin(c.Browser.PublicOrigin))
 	}
 	for _, party := range p.list {
 		if strings.HasPrefix(party, "https://") || strings.HasPrefix(party, "http://") {
@@ -261,7 +261,7 @@ func checkTarget(s string) error {
 // SignInURL returns where the sender of r signs in, with the way back to r in
 // redirect_url. The way back is left out where the host that r names is none of
 // ours, because whoever sent r may have chosen it. It is "" if there is neither a
-// [Config.SignInURL] nor a publishable key to tell the account portal's.
+// [BrowserConfig.SignInURL] nor a publishable key to tell the account portal's.
 func (a *Authenticator) SignInURL(r *http.Request) string {
 	return a.core.signInURL(r, "")
 }

@@ -58,14 +58,14 @@ type resource struct {
 // wellKnown begins the path of a document (RFC 9728 section 3).
 const wellKnown = "/.well-known/oauth-protected-resource"
 
-// ProtectedResource returns a middleware that describes resources to clients, so
+// ResourceMetadata returns a middleware that describes resources to clients, so
 // that one that knows nothing but a resource's URL, such as a client of the Model
 // Context Protocol, finds out where to get a token. It serves the metadata of each
 // resource (RFC 9728) at its well-known path, to pages of any origin, and lets the
 // guards behind it name that document in their WWW-Authenticate, also to who sent
 // no token at all.
 //
-//	describe, err := auth.ProtectedResource(clerkauth.Resource{URL: "https://api.example.com/mcp", Scopes: []string{"notes:read"}})
+//	describe, err := auth.ResourceMetadata(clerkauth.Resource{URL: "https://api.example.com/mcp", Scopes: []string{"notes:read"}})
 //	…
 //	mux.Handle("/mcp", auth.Require(clerkauth.Token(clerkauth.OAuthToken, clerkauth.Scope("notes:read")))(handler))
 //	http.ListenAndServe(":8080", describe(mux))
@@ -82,7 +82,7 @@ const wellKnown = "/.well-known/oauth-protected-resource"
 // It belongs around everything that it describes, guards included: those that it is
 // not around are outside. Describe all resources of a server in one call. The error
 // joins every mistake in resources.
-func (a *Authenticator) ProtectedResource(resources ...Resource) (Middleware, error) {
+func (a *Authenticator) ResourceMetadata(resources ...Resource) (Middleware, error) {
 	var wrong mistakes
 	if len(resources) == 0 {
 		wrong.add("resources", errors.New("there is none"))
@@ -223,7 +223,7 @@ func (a *core) judgeAudience(s *State, access Access, r *http.Request) *Error {
 	named, optional := audiencesOf(access, of)
 	switch {
 	case outside && len(named) == 0:
-		a.notices.tell(noticeUndescribed, slog.LevelWarn, "an OAuth token was refused on a route that is in no described resource: let the ProtectedResource middleware wrap the route and describe it, or require Audience(…) in its Token", "access", access.String())
+		a.notices.tell(noticeUndescribed, slog.LevelWarn, "an OAuth token was refused on a route that is in no described resource: let the ResourceMetadata middleware wrap the route and describe it, or require Audience(…) in its Token", "access", access.String())
 		return newError(ErrTokenClaims, nil)
 	case (outside || !optional && len(named) > 0) && !slices.ContainsFunc(named, func(url string) bool { return isFor(who, url) }):
 		return a.wrongAudience(who)

@@ -21,7 +21,7 @@ func acceptAll(c *clerkauth.Config) {
 func TestResourceMetadata(t *testing.T) {
 	r := newRig(t, func(c *clerkauth.Config) { c.FrontendURL = "" })
 	issuer := r.srv.Issuer()
-	describe, err := r.auth.ProtectedResource(
+	describe, err := r.auth.ResourceMetadata(
 		clerkauth.Resource{URL: "https://api.example.com"},
 		clerkauth.Resource{URL: "https://api.example.com/mcp", Scopes: []string{"notes:read", "notes:write"}, Name: "Notes", Documentation: "https://example.com/docs"},
 		clerkauth.Resource{URL: "https://api.example.com/mcp/v2", AuthorizationServers: []string{"https://login.example.com"}},
@@ -90,15 +90,15 @@ func TestResourceMistakes(t *testing.T) {
 		"a server":           {{URL: "https://api.example.com/mcp", AuthorizationServers: []string{"login"}}},
 		"documentation":      {{URL: "https://api.example.com/mcp", Documentation: "javascript:alert(1)"}},
 	} {
-		if _, err := r.auth.ProtectedResource(resources...); err == nil {
+		if _, err := r.auth.ResourceMetadata(resources...); err == nil {
 			t.Errorf("%s: no error", what)
 		}
 	}
-	if _, err := r.auth.ProtectedResource(clerkauth.Resource{URL: "http://127.0.0.1:8080/mcp"}); err != nil {
+	if _, err := r.auth.ResourceMetadata(clerkauth.Resource{URL: "http://127.0.0.1:8080/mcp"}); err != nil {
 		t.Error(err) // the control
 	}
 	// All of them at once.
-	_, err := r.auth.ProtectedResource(clerkauth.Resource{URL: "/mcp"}, clerkauth.Resource{URL: "/notes"})
+	_, err := r.auth.ResourceMetadata(clerkauth.Resource{URL: "/mcp"}, clerkauth.Resource{URL: "/notes"})
 	if err == nil || !strings.Contains(err.Error(), `"/mcp"`) || !strings.Contains(err.Error(), `"/notes"`) {
 		t.Error(err)
 	}
@@ -108,7 +108,7 @@ func TestResourceMistakes(t *testing.T) {
 // words of RFC 6750 section 3 and RFC 9728 section 5.1.
 func TestChallenge(t *testing.T) {
 	r := newRig(t, acceptAll)
-	describe, err := r.auth.ProtectedResource(clerkauth.Resource{URL: "https://api.example.com/mcp"}, clerkauth.Resource{URL: "https://api.example.com/mcp/deep"})
+	describe, err := r.auth.ResourceMetadata(clerkauth.Resource{URL: "https://api.example.com/mcp"}, clerkauth.Resource{URL: "https://api.example.com/mcp/deep"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -125,7 +125,7 @@ func (s scope) callers(inToken bool) kinds {
 // claim; opaque OAuth tokens have one if Clerk tells it, other opaque credentials have
 // none.
 //
-// Inside of a resource that [Authenticator.ProtectedResource] describes, the
+// Inside of a resource that [Authenticator.ResourceMetadata] describes, the
 // resource's own URL is required of OAuth tokens without it.
 func Audience(url string) Access { return audience(url) }
 

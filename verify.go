@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/clerkauth/clerkauth/internal/claims"
-	"github.com/clerkauth/clerkauth/internal/compact"
+	"github.com/clerkauth/clerkauth/internal/jws"
 	"github.com/clerkauth/clerkauth/internal/keyset"
 )
 
@@ -89,7 +89,7 @@ func (a *core) verifyJWT(ctx context.Context, u *unverified, buf claims.Payload)
 }
 
 // verifySignature checks the algorithm, finds the key and verifies.
-func (a *core) verifySignature(ctx context.Context, t *compact.Token) error {
+func (a *core) verifySignature(ctx context.Context, t *jws.Token) error {
 	if t.CheckAlgorithm() != nil {
 		return newError(ErrTokenAlgorithm, nil)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"regexp"
@@ -26,7 +25,7 @@ type WebhookConfig struct {
 	// the old while it is being rotated. Svix signs with both for 24 hours; keep
 	// both for 36, so that what was handled before is known for as long as it may
 	// come again.
-	Secrets WebhookSecrets
+	Secrets []Secret
 
 	// Deliveries remembers which deliveries were handled. Nil remembers them in
 	// memory, the last 100,000 for 36 hours: enough for a program of which one
@@ -54,27 +53,6 @@ type WebhookConfig struct {
 	// Now is the clock by which timestamps are judged. Nil means time.Now.
 	Now func() time.Time
 }
-
-// WebhookSecrets is a []string that does not print, unless it stands in an
-// unexported field, where fmt asks no method.
-type WebhookSecrets []string
-
-// String returns "[redacted]", or "" if there is none.
-func (s WebhookSecrets) String() string {
-	if len(s) == 0 {
-		return ""
-	}
-	return "[redacted]"
-}
-
-// Format writes what String returns, whatever the verb.
-func (s WebhookSecrets) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
-
-// MarshalText writes what String returns, for encoding/json and others.
-func (s WebhookSecrets) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// LogValue logs what String returns.
-func (s WebhookSecrets) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 const (
 	// webhookTolerance is how many seconds a delivery's timestamp may be from now,
@@ -134,7 +112,7 @@ func NewWebhook(c WebhookConfig) (*Webhook, error) {
 	}
 	var fingerprints []string
 	for i, secret := range c.Secrets {
-		key, err := webhookKey(secret)
+		key, err := webhookKey(secret.reveal())
 		if err != nil {
 			wrong.add(fmt.Sprintf("Secrets[%d]", i), err)
 			continue

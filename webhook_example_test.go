@@ -24,7 +24,7 @@ func ExampleOn() {
 	defer srv.Close()
 
 	hooks, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{
-		Secrets: []string{srv.WebhookSecret()}, // os.Getenv("CLERK_WEBHOOK_SIGNING_SECRET")
+		Secrets: []clerkauth.Secret{clerkauth.NewSecret(srv.WebhookSecret())}, // os.Getenv("CLERK_WEBHOOK_SIGNING_SECRET")
 		Now:     srv.Now,
 	})
 	if err != nil {

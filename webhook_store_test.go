@@ -179,7 +179,7 @@ func TestWebhookThousandCopies(t *testing.T) {
 			}
 			w.WriteHeader(rec.Code)
 		})
-		attempts := h.userCreated().Send(t, hooksURL, clerkauthtest.To(early), clerkauthtest.Copies(1000), clerkauthtest.Waiting(time.Sleep))
+		attempts := h.userCreated().Send(t, hooksURL, clerkauthtest.To(early), clerkauthtest.Copies(1000), clerkauthtest.Sleep(time.Sleep))
 		counts := map[int]int{}
 		for _, a := range attempts {
 			counts[a.Status]++
@@ -208,7 +208,7 @@ func TestWebhookOnLoopback(t *testing.T) {
 	mux.Handle("POST /webhooks/clerk", h)
 	server := httptest.NewServer(mux)
 	defer server.Close()
-	attempts := h.userCreated().Send(t, server.URL+"/webhooks/clerk", clerkauthtest.Copies(4), clerkauthtest.Waiting(func(time.Duration) {}))
+	attempts := h.userCreated().Send(t, server.URL+"/webhooks/clerk", clerkauthtest.Copies(4), clerkauthtest.Sleep(func(time.Duration) {}))
 	if last := attempts[len(attempts)-1]; !last.Accepted() || len(attempts) < 5 {
 		t.Errorf("%+v", attempts)
 	}

@@ -75,16 +75,16 @@ func (c *Credential) add() *Credential {
 	return c
 }
 
-// APIKey creates an API key of owner with these scopes, which does not expire.
-func (s *Server) APIKey(owner Owner, scopes ...string) *Credential {
+// CreateAPIKey creates an API key of owner with these scopes, which does not expire.
+func (s *Server) CreateAPIKey(owner Owner, scopes ...string) *Credential {
 	c := s.newCredential(clerkauth.APIKey, owner.subject(), scopes, 0)
 	c.name = "key of " + c.Subject
 	return c.add()
 }
 
-// OAuthToken creates an access token with which that OAuth client acts for user
+// CreateOAuthToken creates an access token with which that OAuth client acts for user
 // within these scopes, for a day.
-func (s *Server) OAuthToken(user *User, clientID string, scopes ...string) *Credential {
+func (s *Server) CreateOAuthToken(user *User, clientID string, scopes ...string) *Credential {
 	c := s.newCredential(clerkauth.OAuthToken, user.ID, scopes, oauthLifetime)
 	c.clientID = clientID
 	return c.add()

@@ -92,8 +92,8 @@ func TestAPIKeysOfClerkSDK(t *testing.T) {
 				t.Errorf("updated %+v", updated)
 			}
 
-			srv.APIKey(srv.CreateOrganization("acme"))
-			second := srv.APIKey(jane)
+			srv.CreateAPIKey(srv.CreateOrganization("acme"))
+			second := srv.CreateAPIKey(jane)
 			list := func(invalid string) []string {
 				answer := must[*clerk.APIKeyList](t)(keys.List(ctx, &apikey.ListParams{Subject: &jane.ID, IncludeInvalid: &invalid}))
 				ids := []string{}
@@ -216,7 +216,7 @@ func TestMachinesOfClerkSDK(t *testing.T) {
 
 func TestVerifyOAuth(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
-	c := srv.OAuthToken(srv.CreateUser("jane@example.com"), "client_1", "profile", "email")
+	c := srv.CreateOAuthToken(srv.CreateUser("jane@example.com"), "client_1", "profile", "email")
 	verify := func() map[string]any {
 		t.Helper()
 		resp := call(t, srv, "POST", "/v1/oauth_applications/access_tokens/verify", `{"access_token":"`+c.Token+`"}`)
@@ -283,7 +283,7 @@ func TestEnded(t *testing.T) {
 			}
 		}
 	}
-	c := srv.APIKey(srv.CreateUser("jane@example.com"))
+	c := srv.CreateAPIKey(srv.CreateUser("jane@example.com"))
 	c.SetExpiration(srv.Now().Add(time.Minute))
 	for _, want := range []int{200, 404} {
 		if resp := call(t, srv, "POST", "/api_keys/verify", `{"secret":"`+c.Token+`"}`); resp.StatusCode != want {

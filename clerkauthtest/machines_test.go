@@ -20,7 +20,7 @@ func anyToken(t *testing.T, srv *clerkauthtest.Server, who *clerkauth.Auth) http
 	kinds := []clerkauth.TokenType{clerkauth.APIKey, clerkauth.M2MToken, clerkauth.OAuthToken}
 	auth := newAuth(t, srv, func(c *clerkauth.Config) {
 		c.Accept = kinds
-		c.MachineTTL = clerkauth.AskEveryTime
+		c.Machines.CacheTTL = clerkauth.AskEveryTime
 	})
 	var tokens []clerkauth.Access
 	for _, kind := range kinds {
@@ -44,10 +44,10 @@ func present(handler http.Handler, authorize func(*http.Request)) int {
 func credentials(srv *clerkauthtest.Server) []*clerkauthtest.Credential {
 	jane := srv.CreateUser("jane@example.com")
 	return []*clerkauthtest.Credential{
-		srv.APIKey(jane, "read", "write"),
-		srv.APIKey(srv.CreateOrganization("acme")),
+		srv.CreateAPIKey(jane, "read", "write"),
+		srv.CreateAPIKey(srv.CreateOrganization("acme")),
 		srv.CreateMachine("billing").Token(srv.CreateMachine("ledger")),
-		srv.OAuthToken(jane, "client_1", "profile", "email"),
+		srv.CreateOAuthToken(jane, "client_1", "profile", "email"),
 	}
 }
 
@@ -85,9 +85,9 @@ func TestCredentialsAreAccepted(t *testing.T) {
 func TestCredentialJWT(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
 	jane, ledger, mailer := srv.CreateUser("jane@example.com"), srv.CreateMachine("ledger"), srv.CreateMachine("mailer")
-	key := srv.APIKey(jane, "read", "write")
+	key := srv.CreateAPIKey(jane, "read", "write")
 	m2m := srv.CreateMachine("billing").Token(ledger, mailer)
-	oauth := srv.OAuthToken(jane, "client_1", "profile", "email")
+	oauth := srv.CreateOAuthToken(jane, "client_1", "profile", "email")
 	oauth.SetAudience("https://api.example.com")
 	m2m.SetExpiration(srv.Now().Add(5 * time.Minute))
 	for _, c := range []*clerkauthtest.Credential{key, m2m} {

@@ -255,7 +255,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		oauthError(w, "invalid_grant")
 		return
 	}
-	c := s.OAuthToken(g.user, a.ClientID, g.scopes...)
+	c := s.CreateOAuthToken(g.user, a.ClientID, g.scopes...)
 	if g.resource != "" {
 		c.SetAudience(g.resource) // RFC 8707
 	}

@@ -35,7 +35,7 @@ func (s *Server) webhookKey() []byte {
 // WebhookConfig returns a configuration for [clerkauth.NewWebhook] that believes
 // this instance, by its clock.
 func (s *Server) WebhookConfig() clerkauth.WebhookConfig {
-	return clerkauth.WebhookConfig{Secrets: []string{s.WebhookSecret()}, Now: s.Now}
+	return clerkauth.WebhookConfig{Secrets: []clerkauth.Secret{clerkauth.NewSecret(s.WebhookSecret())}, Now: s.Now}
 }
 
 // Delivery is a webhook event on its way to an endpoint. All copies of it have the
@@ -173,10 +173,10 @@ func Copies(n int) SendOption { return func(o *sending) { o.copies = n } }
 // Tries gives up after that many attempts, and does not fail the test.
 func Tries(n int) SendOption { return func(o *sending) { o.tries = n } }
 
-// Waiting has wait pass the time between attempts, which is [Server.Advance]
+// Sleep has wait pass the time between attempts, which is [Server.Advance]
 // without it. Inside of a bubble of testing/synctest, time.Sleep has time pass for
 // all that is in it.
-func Waiting(wait func(time.Duration)) SendOption { return func(o *sending) { o.wait = wait } }
+func Sleep(wait func(time.Duration)) SendOption { return func(o *sending) { o.wait = wait } }
 
 // Send makes a delivery with [Server.NewDelivery] and sends it with
 // [Delivery.Send]. It can be sent again, for a copy that comes late.

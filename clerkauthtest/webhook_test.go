@@ -231,7 +231,7 @@ func TestSendDoesNotWaitForever(t *testing.T) {
 			time.Sleep(time.Second)
 		})
 		began := time.Now()
-		attempts := srv.NewDelivery("a.b", "{}").Send(t, hooksURL, clerkauthtest.To(slow), clerkauthtest.Tries(2), clerkauthtest.Waiting(time.Sleep))
+		attempts := srv.NewDelivery("a.b", "{}").Send(t, hooksURL, clerkauthtest.To(slow), clerkauthtest.Tries(2), clerkauthtest.Sleep(time.Sleep))
 		if !errors.Is(attempts[0].Err, context.DeadlineExceeded) || time.Since(began) != 35*time.Second {
 			t.Errorf("%+v after %v", attempts, time.Since(began))
 		}

@@ -3,8 +3,8 @@
 // time, or handled again.
 //
 //	func TestDeliveries(t *testing.T) {
-//		deliveriestest.Run(t, func(t *testing.T) clerkauth.Deliveries { return redis.New(client(t)) },
-//			deliveriestest.Peer(func(t *testing.T, _ clerkauth.Deliveries) clerkauth.Deliveries { return redis.New(client(t)) }))
+//		deliveriestest.Run(t, func(t *testing.T) clerkauth.Deliveries { return redis.NewDeliveries(client(t)) },
+//			deliveriestest.Peer(func(t *testing.T, _ clerkauth.Deliveries) clerkauth.Deliveries { return redis.NewDeliveries(client(t)) }))
 //	}
 package deliveriestest
 

@@ -291,7 +291,7 @@ func TestHeadersAreThoseOfNetHTTP(t *testing.T) {
 		{"a bad token", "e30", clerkauth.SignedIn, false, 401, `Bearer error="invalid_token", error_description="`},
 		{"an expired one", expired, clerkauth.SignedIn, false, 401, `Bearer error="invalid_token", error_description="`},
 		{"a role is missing", session.Token(), clerkauth.Role("org:admin"), false, 403, ""},
-		{"a scope is missing", srv.APIKey(jane, "invoices:read").Token, scoped, false, 403, `Bearer error="insufficient_scope"`},
+		{"a scope is missing", srv.CreateAPIKey(jane, "invoices:read").Token, scoped, false, 403, `Bearer error="insufficient_scope"`},
 		{"keys are away", session.Token(), clerkauth.SignedIn, true, 503, ""},
 	} {
 		auth := adaptertest.NewAuth(t, config)

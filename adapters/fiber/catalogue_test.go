@@ -70,7 +70,7 @@ func gluedWildcards(t *testing.T) {
 // request for others.
 func webhooksOutliveTheirRequests(t *testing.T) {
 	srv := clerkauthtest.NewServer(t)
-	hooks, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: []string{srv.WebhookSecret()}, Now: srv.Now})
+	hooks, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: []clerkauth.Secret{clerkauth.NewSecret(srv.WebhookSecret())}, Now: srv.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func webhooksOutliveTheirRequests(t *testing.T) {
 // TestWebhookIsAsInNetHTTP makes deliveries over the wire.
 func TestWebhookIsAsInNetHTTP(t *testing.T) {
 	srv := clerkauthtest.NewServer(t)
-	hooks, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: []string{srv.WebhookSecret()}, Now: srv.Now})
+	hooks, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: []clerkauth.Secret{clerkauth.NewSecret(srv.WebhookSecret())}, Now: srv.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

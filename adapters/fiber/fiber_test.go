@@ -244,7 +244,7 @@ func TestTLS(t *testing.T) {
 	secure.StartTLS()
 	defer secure.Close()
 	config := srv.Config()
-	config.AuthorizedParties, config.AnyParty = nil, true
+	config.AuthorizedParties, config.InsecureAnyParty = nil, true
 	f := fiber.New()
 	f.Get("/dashboard", clerkfiber.Require(adaptertest.NewAuth(t, config)), func(fiber.Ctx) error { return nil })
 	address := listen(t, f, secure.TLS)

@@ -26,12 +26,12 @@ func configure(c *clerkauth.Config) {
 func newRequests(clerk *clerkauthtest.Server) []example.Request {
 	jane := clerk.CreateUser("jane@example.com")
 	session := clerk.SignIn(jane).Token(clerkauthtest.ExpiresIn(12 * time.Hour)) // Clerk's live for a minute
-	key := clerk.APIKey(jane, "reports:read", "reports:write").Token
-	reader := clerk.APIKey(jane, "reports:read").Token
-	busy := clerk.APIKey(clerk.CreateOrganization("acme"), "reports:read").Token
-	lost := clerk.APIKey(jane, "reports:read")
+	key := clerk.CreateAPIKey(jane, "reports:read", "reports:write").Token
+	reader := clerk.CreateAPIKey(jane, "reports:read").Token
+	busy := clerk.CreateAPIKey(clerk.CreateOrganization("acme"), "reports:read").Token
+	lost := clerk.CreateAPIKey(jane, "reports:read")
 	clerk.Revoke(lost)
-	oauth := clerk.OAuthToken(jane, "client_1", "reports:read").Token
+	oauth := clerk.CreateOAuthToken(jane, "client_1", "reports:read").Token
 	report := `{"title":"sales"}`
 	return []example.Request{
 		{Shows: "reports want somebody", Method: "GET", Path: "/reports", Want: 401},

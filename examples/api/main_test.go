@@ -34,7 +34,7 @@ func TestLimitIsPerKey(t *testing.T) {
 			api.ServeHTTP(w, r)
 			return w.Code, w.Header().Get("Retry-After")
 		}
-		key := clerk.APIKey(clerk.CreateUser("jane@example.com"), "reports:read")
+		key := clerk.CreateAPIKey(clerk.CreateUser("jane@example.com"), "reports:read")
 		for i, want := range []int{200, 200, 200, 429, 429} {
 			if got, after := get(key); got != want || (after != "") != (want == 429) {
 				t.Errorf("request %d: %d", i, got)
@@ -68,7 +68,7 @@ func TestReportsAreTheirOwners(t *testing.T) {
 	}
 	api := handler(auth)
 	jane, john := clerk.CreateUser("jane@example.com"), clerk.CreateUser("john@example.com")
-	key := clerk.APIKey(jane, "reports:read", "reports:write")
+	key := clerk.CreateAPIKey(jane, "reports:read", "reports:write")
 	send := func(authorize func(*http.Request), method, body string) *httptest.ResponseRecorder {
 		w, r := httptest.NewRecorder(), httptest.NewRequest(method, "/reports", strings.NewReader(body))
 		authorize(r)
@@ -90,7 +90,7 @@ func TestReportsAreTheirOwners(t *testing.T) {
 	for name, c := range map[string]struct {
 		authorize func(*http.Request)
 		want      int
-	}{"jane": {session(jane), 2}, "her program": {key.Authorize, 2}, "john": {session(john), 0}, "his program": {clerk.APIKey(john, "reports:read").Authorize, 0}} {
+	}{"jane": {session(jane), 2}, "her program": {key.Authorize, 2}, "john": {session(john), 0}, "his program": {clerk.CreateAPIKey(john, "reports:read").Authorize, 0}} {
 		var got struct{ Reports []report }
 		if w := send(c.authorize, "GET", ""); json.Unmarshal(w.Body.Bytes(), &got) != nil || len(got.Reports) != c.want {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)

@@ -101,7 +101,7 @@ func configure(base string, check bool) (clerkauth.Config, *clerkauthtest.Server
 		config.Audience = []string{base + "/mcp"}
 	}
 	config.Accept = []clerkauth.TokenType{clerkauth.OAuthToken}
-	config.AnyParty, config.AuthorizedParties = true, nil // no browser presents tokens here
+	config.InsecureAnyParty, config.AuthorizedParties = true, nil // no browser presents tokens here
 	return config, clerk, nil
 }
 

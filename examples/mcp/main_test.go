@@ -52,16 +52,16 @@ func server(t *testing.T) (*clerkauthtest.Server, string) {
 func TestOnlyTokensForThisServerOpenIt(t *testing.T) {
 	clerk, base := server(t)
 	jane := clerk.CreateUser("jane@example.com")
-	ours := clerk.OAuthToken(jane, "client_1", scopeRead)
+	ours := clerk.CreateOAuthToken(jane, "client_1", scopeRead)
 	ours.SetAudience(base + "/mcp")
-	theirs := clerk.OAuthToken(jane, "client_1", scopeRead)
+	theirs := clerk.CreateOAuthToken(jane, "client_1", scopeRead)
 	theirs.SetAudience("https://other.example.com/mcp")
 	for name, c := range map[string]struct {
 		token string
 		want  int
 	}{
-		"nothing": {"", 401}, "a session": {clerk.SignIn(jane).Token(), 401}, "an API key": {clerk.APIKey(jane, scopeRead).Token, 401},
-		"another server's": {theirs.Token, 401}, "another server's JWT": {theirs.JWT(), 401}, "nobody's": {clerk.OAuthToken(jane, "client_1", scopeRead).Token, 401},
+		"nothing": {"", 401}, "a session": {clerk.SignIn(jane).Token(), 401}, "an API key": {clerk.CreateAPIKey(jane, scopeRead).Token, 401},
+		"another server's": {theirs.Token, 401}, "another server's JWT": {theirs.JWT(), 401}, "nobody's": {clerk.CreateOAuthToken(jane, "client_1", scopeRead).Token, 401},
 		"ours": {ours.Token, 200}, "our JWT": {ours.JWT(), 200},
 	} {
 		body := strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"x","version":"1"}}}`)

@@ -30,7 +30,7 @@ func newServer(clerk *clerkauth.Authenticator, base string) (http.Handler, error
 	handler := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return tools }, nil)
 
 	// Who knows nothing but the server's URL finds out where to get a token.
-	describe, err := clerk.ProtectedResource(clerkauth.Resource{
+	describe, err := clerk.ResourceMetadata(clerkauth.Resource{
 		URL: base + "/mcp", Scopes: []string{scopeRead, scopeWrite}, Name: "Notes",
 	})
 	if err != nil {

@@ -32,7 +32,7 @@ func instance(base string) (clerkauth.Config, []request, func(), error) {
 	admin := clerk.SignIn(jane, clerkauthtest.InOrganization("acme", "org:admin", "org:invoices:create"))
 	member := clerk.SignIn(john, clerkauthtest.InOrganization("acme", "org:member"), clerkauthtest.FactorAges(45, -1))
 	config := clerk.Config()
-	config.SignInURL = signInPath
+	config.Browser.SignInURL = signInPath
 	return config, withTokens(tokens{
 		admin:   admin.Token(clerkauthtest.ExpiresIn(tokenLife)),
 		member:  member.Token(clerkauthtest.ExpiresIn(tokenLife)),

@@ -42,7 +42,7 @@ func open(ctx context.Context, url, file string) (database, error) {
 
 type postgresDB struct {
 	pool  *pgxpool.Pool
-	store *postgres.Store
+	store *postgres.Deliveries
 }
 
 func openPostgres(ctx context.Context, url string) (*postgresDB, error) {
@@ -50,7 +50,7 @@ func openPostgres(ctx context.Context, url string) (*postgresDB, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := postgres.New(pool, postgres.Options{})
+	store, err := postgres.NewDeliveries(pool, postgres.Options{})
 	if err == nil {
 		err = store.CreateTable(ctx)
 	}

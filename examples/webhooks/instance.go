@@ -36,7 +36,7 @@ func newInstance(base string, alwaysLocal bool) (*instance, error) {
 	in := &instance{base: base, hooksURL: base + "/webhooks/clerk", client: client}
 	if secret := os.Getenv("CLERK_WEBHOOK_SIGNING_SECRET"); secret != "" && !alwaysLocal {
 		in.config = clerkauth.FromEnv()
-		in.webhook.Secrets = []string{secret}
+		in.webhook.Secrets = []clerkauth.Secret{clerkauth.NewSecret(secret)}
 		return in, nil
 	}
 	local, err := clerkauthtest.Start(clerkauthtest.Origin(base))

@@ -61,7 +61,7 @@ func requests(srv *clerkauthtest.Server) []request {
 	acme := srv.CreateOrganization("acme").ID
 	good, plain := Bearer(admin), Bearer(member)
 	expired := Bearer(admin, clerkauthtest.ExpiresIn(-time.Minute), clerkauthtest.WithoutClaim("iat"), clerkauthtest.WithoutClaim("nbf"))
-	machine := func(scope string) string { return "Authorization: Bearer " + srv.APIKey(jane, scope).Token }
+	machine := func(scope string) string { return "Authorization: Bearer " + srv.CreateAPIKey(jane, scope).Token }
 	const bad, key, basic = "Authorization: Bearer e30.e.e30", "Authorization: Bearer ak_1", "Authorization: Basic YTpi"
 	const page, other = "Accept: text/html", "Authorization: Bearer cron-secret"
 	return []request{
@@ -118,7 +118,7 @@ func send(t *testing.T, base string, r request) (*http.Response, string) {
 func likeNetHTTP(t *testing.T, f Framework) {
 	configs := map[string]func(*clerkauthtest.Server, *clerkauth.Config){
 		"plain":        func(*clerkauthtest.Server, *clerkauth.Config) {},
-		"sign-in page": func(_ *clerkauthtest.Server, c *clerkauth.Config) { c.SignInURL = "/sign-in" },
+		"sign-in page": func(_ *clerkauthtest.Server, c *clerkauth.Config) { c.Browser.SignInURL = "/sign-in" },
 		"keys are away": func(srv *clerkauthtest.Server, c *clerkauth.Config) {
 			srv.Fail(clerkauthtest.JWKS, 503)
 			now := srv.Now()

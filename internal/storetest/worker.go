@@ -160,7 +160,7 @@ func (w worker) copies(ctx context.Context) error {
 // serve is a server of webhooks, until its standard input ends.
 func (w worker) serve(ctx context.Context) error {
 	hooks, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{
-		Secrets:    []string{w.Signing},
+		Secrets:    []clerkauth.Secret{clerkauth.NewSecret(w.Signing)},
 		Deliveries: w.store.Deliveries,
 		Logger:     slog.New(slog.DiscardHandler), // failures are what is tested
 	})

@@ -13,7 +13,7 @@ import (
 
 // claim is the right to handle a delivery, which lasts as long as a transaction.
 type claim struct {
-	*Store
+	*Deliveries
 	tx  pgx.Tx
 	id  string
 	xid string // of the transaction
@@ -23,11 +23,11 @@ type claim struct {
 }
 
 // take claims a delivery until tx ends.
-func (s *Store) take(ctx context.Context, tx pgx.Tx, id string) (*claim, error) {
+func (s *Deliveries) take(ctx context.Context, tx pgx.Tx, id string) (*claim, error) {
 	if err := s.ask(ctx, tx, id); err != nil {
 		return nil, err
 	}
-	c := &claim{Store: s, tx: tx, id: id}
+	c := &claim{Deliveries: s, tx: tx, id: id}
 	switch err := tx.QueryRow(ctx, s.begin, id, s.endpoint).Scan(&c.xid, &c.pid, &c.role, &c.searchPath); {
 	case errors.Is(err, pgx.ErrNoRows): // handled meanwhile, by some endpoint
 		return nil, cmp.Or(s.ask(ctx, tx, id), clerkauth.ErrInFlight)
@@ -38,7 +38,7 @@ func (s *Store) take(ctx context.Context, tx pgx.Tx, id string) (*claim, error) 
 }
 
 // ask asks for the claim to a delivery, and returns nil if it was given.
-func (s *Store) ask(ctx context.Context, tx pgx.Tx, id string) error {
+func (s *Deliveries) ask(ctx context.Context, tx pgx.Tx, id string) error {
 	var state, lease string
 	if err := tx.QueryRow(ctx, s.claim, id, s.lock(id), s.endpoint).Scan(&state, &lease); err != nil {
 		return failure("claim a delivery", err)

@@ -21,18 +21,18 @@ var errLate = plain.Wrap("postgres: the answer to the claim came after its lease
 // advice is what to do about errors of the server, by SQLSTATE or its first two
 // characters, the class.
 var advice = map[string]string{
-	"42P01": "there is no such table: call Store.CreateTable, or run what Store.Schema returns",
-	"3F000": "there is no such schema: create it, then call Store.CreateTable",
-	"42703": "the table lacks a column: call Store.CreateTable, or run what Store.Schema returns",
+	"42P01": "there is no such table: call Deliveries.CreateTable, or run what Deliveries.Schema returns",
+	"3F000": "there is no such schema: create it, then call Deliveries.CreateTable",
+	"42703": "the table lacks a column: call Deliveries.CreateTable, or run what Deliveries.Schema returns",
 	"42501": "the user lacks a right: grant SELECT, INSERT, UPDATE and DELETE on the table, and USAGE on its schema",
 	"42P05": "behind PgBouncer in transaction mode, set DefaultQueryExecMode to exec or simple_protocol",
 	"26000": "behind PgBouncer in transaction mode, set DefaultQueryExecMode to exec or simple_protocol",
-	"42P10": "id is not the table's primary key: make the table as Store.Schema says",
+	"42P10": "id is not the table's primary key: make the table as Deliveries.Schema says",
 	"25006": "this server is read-only: connect to the primary, with target_session_attrs=read-write",
 	"25P02": "the handler went on after a statement of its transaction had failed: return that error, or use a savepoint",
 	"25P03": "the handler's transaction was silent for longer than the lease",
 	"3D000": "there is no such database",
-	"23":    "a constraint refuses it: look at constraints and triggers that Store.Schema does not have, and at deferred ones of the handler's tables",
+	"23":    "a constraint refuses it: look at constraints and triggers that Deliveries.Schema does not have, and at deferred ones of the handler's tables",
 	"28":    "the server does not accept this user: look at its password and pg_hba.conf",
 	"53":    "the server lacks connections, memory or disk space",
 	"57":    "the server is shutting down or ended the connection: this passes",

@@ -19,7 +19,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	store, err := postgres.New(pool, postgres.Options{})
+	store, err := postgres.NewDeliveries(pool, postgres.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	hooks, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{
-		Secrets:    []string{os.Getenv("CLERK_WEBHOOK_SIGNING_SECRET")},
+		Secrets:    []clerkauth.Secret{clerkauth.NewSecret(os.Getenv("CLERK_WEBHOOK_SIGNING_SECRET"))},
 		Deliveries: store,
 	})
 	if err != nil {

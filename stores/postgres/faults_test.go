@@ -27,7 +27,7 @@ import (
 )
 
 // proxied returns a store whose pool reaches PostgreSQL through a proxy.
-func proxied(t *testing.T, o Options, settings string) (*Store, *storetest.Proxy) {
+func proxied(t *testing.T, o Options, settings string) (*Deliveries, *storetest.Proxy) {
 	t.Helper()
 	dir := filepath.Join(server(t).Dir, "p")
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // for the server's user
@@ -42,7 +42,7 @@ func proxied(t *testing.T, o Options, settings string) (*Store, *storetest.Proxy
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { proxy.Cut(); pool.Close(); proxy.Close() })
-	s, err := New(pool, o)
+	s, err := NewDeliveries(pool, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestClaimOfAProcessThatStoodStill(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer pool.Close()
-	s, err := New(pool, Options{Lease: time.Second})
+	s, err := NewDeliveries(pool, Options{Lease: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,7 +298,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	exec(t, s, `CREATE ROLE reader; CREATE TABLE crowd (LIKE clerkauth_deliveries INCLUDING ALL, CONSTRAINT short CHECK (length(id) < 3))`)
 	defer exec(t, s, "DROP OWNED BY reader; DROP ROLE reader")
 	for name, test := range map[string]struct {
-		store *Store
+		store *Deliveries
 		want  []string
 	}{
 		"no table":   {newStore(t, Options{Table: "missing"}), []string{"SQLSTATE 42P01", "CreateTable"}},
@@ -322,7 +322,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nowhere.Close()
-	away, err := New(nowhere, Options{})
+	away, err := NewDeliveries(nowhere, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -354,7 +354,7 @@ func TestFaultPgBouncer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := New(pool, Options{Lease: 2 * time.Second})
+			s, err := NewDeliveries(pool, Options{Lease: 2 * time.Second})
 			if err != nil {
 				t.Fatal(err)
 			}

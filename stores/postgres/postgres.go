@@ -2,7 +2,7 @@
 // in the transaction in which handlers do their work: both are committed, or
 // neither is, so that every delivery takes effect exactly once.
 //
-//	store, err := postgres.New(pool, postgres.Options{})
+//	store, err := postgres.NewDeliveries(pool, postgres.Options{})
 //	…
 //	err = store.CreateTable(ctx) // or run what store.Schema() returns
 //	…
@@ -54,7 +54,7 @@ const (
 	settleTime = 10 * time.Second
 )
 
-// Options says how a Store works. The zero value is fine for one endpoint.
+// Options says how a Deliveries works. The zero value is fine for one endpoint.
 type Options struct {
 	// Table is where handled deliveries are remembered, perhaps with its schema:
 	// "hooks.deliveries". Svix gives a message the same id at every endpoint that
@@ -77,9 +77,9 @@ type Options struct {
 	Remember time.Duration
 }
 
-// Store is a [clerkauth.EndpointDeliveries] in PostgreSQL. It is safe for concurrent
+// Deliveries is a [clerkauth.EndpointDeliveries] in PostgreSQL. It is safe for concurrent
 // use.
-type Store struct {
+type Deliveries struct {
 	pool                           *pgxpool.Pool
 	schema, claim, begin, remember string // SQL
 	table                          string // quoted
@@ -98,10 +98,10 @@ type flights struct {
 
 var tableName = regexp.MustCompile(`\A(?:[a-z_][a-z0-9_]{0,49}\.)?[a-z_][a-z0-9_]{0,49}\z`)
 
-// New returns a Store that works through pool, which remains the caller's to close.
+// NewDeliveries returns a Deliveries that works through pool, which remains the caller's to close.
 // A handler holds one of its connections for as long as it runs; give handlers that
 // use the pool beside [Tx] another one, or they may wait for each other.
-func New(pool *pgxpool.Pool, o Options) (*Store, error) {
+func NewDeliveries(pool *pgxpool.Pool, o Options) (*Deliveries, error) {
 	if o.Table == "" {
 		o.Table = defaultTable
 	}
@@ -133,7 +133,7 @@ func New(pool *pgxpool.Pool, o Options) (*Store, error) {
 	name := strings.Split(o.Table, ".")
 	table := pgx.Identifier(name).Sanitize()
 	index := pgx.Identifier{name[len(name)-1] + "_handled_at"}.Sanitize()
-	return &Store{
+	return &Deliveries{
 		pool:      pool,
 		table:     table,
 		schema:    fmt.Sprintf(schemaSQL, table, index),
@@ -157,11 +157,11 @@ CREATE INDEX IF NOT EXISTS %[2]s ON %[1]s (handled_at);
 `
 
 // Schema returns the SQL that makes the store's table. It may be run again.
-func (s *Store) Schema() string { return s.schema }
+func (s *Deliveries) Schema() string { return s.schema }
 
 // CreateTable makes the store's table if there is none. Any number of processes may
 // call it at the same time.
-func (s *Store) CreateTable(ctx context.Context) error {
+func (s *Deliveries) CreateTable(ctx context.Context) error {
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		// Two at a time would fail, in spite of IF NOT EXISTS.
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", s.lock("")); err != nil {
@@ -218,7 +218,7 @@ const restoreSQL = `SELECT set_config('role', $1, false), set_config('search_pat
 const rememberSQL = `UPDATE %[1]s SET handled_at = now() WHERE id = $1 AND txid_current()::text = $2`
 
 // ForEndpoint implements [clerkauth.EndpointDeliveries].
-func (s *Store) ForEndpoint(fingerprints []string) clerkauth.Deliveries {
+func (s *Deliveries) ForEndpoint(fingerprints []string) clerkauth.Deliveries {
 	own := *s
 	own.endpoint = strings.Join(fingerprints, " ")
 	return &own
@@ -229,7 +229,7 @@ func (s *Store) ForEndpoint(fingerprints []string) clerkauth.Deliveries {
 // returns nil and rolled back otherwise. When the transaction is lost with its
 // connection, the server lets others handle the delivery at once, so handle's context
 // ends soon after, with [ErrClaimLost]; nothing that was written in it takes effect.
-func (s *Store) Once(ctx context.Context, id string, handle func(context.Context) error) error {
+func (s *Deliveries) Once(ctx context.Context, id string, handle func(context.Context) error) error {
 	if s.runs(id) {
 		return clerkauth.ErrInFlight // without waiting for a connection
 	}
@@ -273,18 +273,18 @@ func settle(ctx context.Context, end func(context.Context) error) error {
 
 // lock returns the key of the advisory lock for id. Two ids with one key would
 // delay each other, no more.
-func (s *Store) lock(id string) int64 {
+func (s *Deliveries) lock(id string) int64 {
 	sum := sha256.Sum256([]byte(s.lockSpace + "\x00" + id))
 	return int64(binary.BigEndian.Uint64(sum[:])) //nolint:gosec // any 64 bits do
 }
 
-func (s *Store) runs(id string) bool {
+func (s *Deliveries) runs(id string) bool {
 	s.running.mu.Lock()
 	defer s.running.mu.Unlock()
 	return s.running.ids[id]
 }
 
-func (s *Store) start(id string) bool {
+func (s *Deliveries) start(id string) bool {
 	s.running.mu.Lock()
 	defer s.running.mu.Unlock()
 	if s.running.ids[id] {
@@ -294,7 +294,7 @@ func (s *Store) start(id string) bool {
 	return true
 }
 
-func (s *Store) end(id string) {
+func (s *Deliveries) end(id string) {
 	s.running.mu.Lock()
 	defer s.running.mu.Unlock()
 	delete(s.running.ids, id)

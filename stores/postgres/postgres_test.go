@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			return storetest.Store{}, err
 		}
-		store, err := New(pool, Options{Lease: lease})
+		store, err := NewDeliveries(pool, Options{Lease: lease})
 		return storetest.Store{Deliveries: store, Work: work, Close: pool.Close}, err
 	})
 	if running != nil {
@@ -66,9 +66,9 @@ func server(t *testing.T) *storetest.Server {
 	return running
 }
 
-// newStore returns a Store with a pool of its own. What it and its handlers wrote is
+// newStore returns a Deliveries with a pool of its own. What it and its handlers wrote is
 // gone after the test.
-func newStore(t *testing.T, o Options, settings ...string) *Store {
+func newStore(t *testing.T, o Options, settings ...string) *Deliveries {
 	t.Helper()
 	pool, err := pgxpool.New(t.Context(), server(t).Address()+" "+strings.Join(settings, " "))
 	if err != nil {
@@ -88,14 +88,14 @@ func newStore(t *testing.T, o Options, settings ...string) *Store {
 			t.Error(err)
 		}
 	})
-	s, err := New(pool, o)
+	s, err := NewDeliveries(pool, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-func exec(t *testing.T, s *Store, sql string, args ...any) {
+func exec(t *testing.T, s *Deliveries, sql string, args ...any) {
 	t.Helper()
 	if _, err := s.pool.Exec(t.Context(), sql, args...); err != nil {
 		t.Fatalf("%s: %v", sql, err)
@@ -103,7 +103,7 @@ func exec(t *testing.T, s *Store, sql string, args ...any) {
 }
 
 // count returns how many rows there are of id in table.
-func count(t *testing.T, s *Store, table, id string) (n int) {
+func count(t *testing.T, s *Deliveries, table, id string) (n int) {
 	t.Helper()
 	if err := s.pool.QueryRow(t.Context(), "SELECT count(*) FROM "+table+" WHERE id = $1", id).Scan(&n); err != nil {
 		t.Fatal(err)
@@ -130,7 +130,7 @@ func testDeliveries(t *testing.T, settings string) {
 	deliveriestest.Run(t, open,
 		deliveriestest.Peer(func(t *testing.T, _ clerkauth.Deliveries) clerkauth.Deliveries { return open(t) }),
 		deliveriestest.Crash(func(t *testing.T, store clerkauth.Deliveries, id string) {
-			s := store.(*Store)
+			s := store.(*Deliveries)
 			conn, err := pgx.Connect(t.Context(), server(t).Address())
 			if err != nil {
 				t.Fatal(err)
@@ -146,7 +146,7 @@ func testDeliveries(t *testing.T, settings string) {
 			if err := dying.Conn().PgConn().Conn().Close(); err != nil {
 				t.Fatal(err)
 			}
-			s := store.(*Store)
+			s := store.(*Deliveries)
 			eventually(t, "the server notices", func() bool {
 				var n int
 				err := s.pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").Scan(&n)
@@ -190,19 +190,19 @@ func TestOptions(t *testing.T) {
 	}
 	defer pool.Close()
 	for _, o := range []Options{{}, {Table: "x"}, {Table: "hooks.deliveries_2"}, {Lease: time.Second}, {Remember: 36 * time.Hour}} {
-		if s, err := New(pool, o); s == nil || err != nil {
+		if s, err := NewDeliveries(pool, o); s == nil || err != nil {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
 	for _, table := range []string{`x"`, "x;", "a.b.c", ".x", "x.", "X", "x y", "1x", strings.Repeat("x", 51), "x\n"} {
-		if _, err := New(pool, Options{Table: table}); err == nil || !strings.Contains(err.Error(), "table") {
+		if _, err := NewDeliveries(pool, Options{Table: table}); err == nil || !strings.Contains(err.Error(), "table") {
 			t.Errorf("%q: %v", table, err)
 		}
 	}
-	if _, err := New(pool, Options{Lease: 25 * time.Hour}); err == nil || !strings.Contains(err.Error(), "lease") {
+	if _, err := NewDeliveries(pool, Options{Lease: 25 * time.Hour}); err == nil || !strings.Contains(err.Error(), "lease") {
 		t.Error(err)
 	}
-	if _, err := New(nil, Options{Lease: -1, Remember: 35 * time.Hour}); err == nil ||
+	if _, err := NewDeliveries(nil, Options{Lease: -1, Remember: 35 * time.Hour}); err == nil ||
 		!strings.Contains(err.Error(), "pool") || !strings.Contains(err.Error(), "lease") || !strings.Contains(err.Error(), "remember") {
 		t.Errorf("error = %v", err)
 	}
@@ -224,7 +224,7 @@ func TestCreateTable(t *testing.T) {
 	}
 	all.Wait()
 	other := newStore(t, Options{Table: "hooks.deliveries"})
-	for _, s := range []*Store{one, other} { // an id may come to two endpoints
+	for _, s := range []*Deliveries{one, other} { // an id may come to two endpoints
 		if err := s.Once(t.Context(), "msg_table", func(context.Context) error { return nil }); err != nil {
 			t.Error(err)
 		}

@@ -10,7 +10,7 @@ import (
 type txKey struct{}
 
 // Tx returns the transaction of the delivery that is being handled, in which its
-// handler does its work, or nil if ctx is not that of a handler which a [Store]
+// handler does its work, or nil if ctx is not that of a handler which a [Deliveries]
 // called. The store commits it when the handler returns nil: its Commit is an
 // error, and after its Rollback the delivery counts as failed. Begin makes a
 // savepoint, as pgx.BeginFunc does with it; its Conn knows nothing of all that, and

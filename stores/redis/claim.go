@@ -18,7 +18,7 @@ import (
 // held, and "done" when the delivery was handled; either is followed by the
 // fingerprints of the endpoint.
 type claim struct {
-	*Store
+	*Deliveries
 	key, token string
 	until      time.Time // when the handler has to stop, unless the lease is renewed
 }

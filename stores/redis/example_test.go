@@ -13,12 +13,12 @@ import (
 
 func Example() {
 	client := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:6379"})
-	store, err := redis.New(client, redis.Options{Prefix: "shop:webhooks:"})
+	store, err := redis.NewDeliveries(client, redis.Options{Prefix: "shop:webhooks:"})
 	if err != nil {
 		log.Fatal(err)
 	}
 	hooks, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{
-		Secrets:    []string{os.Getenv("CLERK_WEBHOOK_SIGNING_SECRET")},
+		Secrets:    []clerkauth.Secret{clerkauth.NewSecret(os.Getenv("CLERK_WEBHOOK_SIGNING_SECRET"))},
 		Deliveries: store,
 	})
 	if err != nil {

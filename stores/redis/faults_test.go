@@ -25,7 +25,7 @@ import (
 )
 
 // proxied returns a store whose client reaches Redis through a proxy.
-func proxied(t *testing.T, o Options) (*Store, *storetest.Proxy) {
+func proxied(t *testing.T, o Options) (*Deliveries, *storetest.Proxy) {
 	t.Helper()
 	path := filepath.Join(server(t).Dir, "proxy")
 	proxy, err := storetest.NewProxy(path, server(t).Socket())
@@ -35,7 +35,7 @@ func proxied(t *testing.T, o Options) (*Store, *storetest.Proxy) {
 	// A client that waits for its answers.
 	client := goredis.NewClient(&goredis.Options{Network: "unix", Addr: path, DialerRetries: 1, ReadTimeout: time.Minute, PoolSize: 200})
 	t.Cleanup(func() { _ = client.Close(); proxy.Close() })
-	s, err := New(client, o)
+	s, err := NewDeliveries(client, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +318,7 @@ func TestEndpointsAreToldApart(t *testing.T) {
 // to do, and nothing that Redis quotes.
 func TestErrorsSayWhatToDo(t *testing.T) {
 	s := newStore(t, Options{})
-	ask := func(s *Store, id string) string {
+	ask := func(s *Deliveries, id string) string {
 		return plain.Describe(s.Once(t.Context(), id, func(context.Context) error { t.Error("called"); return nil }))
 	}
 	if err := s.client.LPush(t.Context(), defaultPrefix+"msg_list", "x").Err(); err != nil {
@@ -328,10 +328,10 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.client.Do(context.WithoutCancel(t.Context()), "ACL", "DELUSER", "poor")
-	as := func(user, password string) *Store {
+	as := func(user, password string) *Deliveries {
 		client := goredis.NewClient(&goredis.Options{Network: "unix", Addr: server(t).Socket(), Username: user, Password: password})
 		t.Cleanup(func() { _ = client.Close() })
-		other, err := New(client, Options{})
+		other, err := NewDeliveries(client, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -339,7 +339,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	}
 	nowhere := goredis.NewClient(&goredis.Options{Network: "unix", Addr: "/nowhere", DialerRetries: 1})
 	defer nowhere.Close()
-	away, err := New(nowhere, Options{})
+	away, err := NewDeliveries(nowhere, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

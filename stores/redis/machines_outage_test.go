@@ -129,7 +129,7 @@ func outage(t *testing.T, client goredis.UniversalClient, rate int, lasts time.D
 	}
 	config := srv.Config()
 	config.Accept = []clerkauth.TokenType{clerkauth.APIKey}
-	config.MachineCache, config.Transport = cache, slowClerk{config.Transport}
+	config.Machines.Cache, config.Transport = cache, slowClerk{config.Transport}
 	auth, err := clerkauth.New(config)
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +143,7 @@ func outage(t *testing.T, client goredis.UniversalClient, rate int, lasts time.D
 		}
 		var keys []*clerkauthtest.Credential
 		for range 1500 {
-			keys = append(keys, srv.APIKey(user, "read"))
+			keys = append(keys, srv.CreateAPIKey(user, "read"))
 		}
 		var wg sync.WaitGroup
 		began := time.Now()

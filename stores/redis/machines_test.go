@@ -23,7 +23,7 @@ func replica(t *testing.T, srv *clerkauthtest.Server, client goredis.UniversalCl
 	}
 	config := srv.Config()
 	config.Accept = []clerkauth.TokenType{clerkauth.SessionToken, clerkauth.APIKey}
-	config.MachineCache = cache
+	config.Machines.Cache = cache
 	auth, err := clerkauth.New(config)
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +87,7 @@ func TestMachineCacheAsksOnceForAll(t *testing.T) {
 	defer client.Close()
 	srv := clerkauthtest.NewServer(t)
 	o := MachineOptions{Prefix: "once:"}
-	key := srv.APIKey(srv.CreateUser("jane@example.com"), "read")
+	key := srv.CreateAPIKey(srv.CreateUser("jane@example.com"), "read")
 	for range 3 { // each starts without anything in its own memory
 		if !admits(replica(t, srv, client, o), key) {
 			t.Error("a good key is refused")
@@ -124,13 +124,13 @@ func TestMachineCacheIsNotTrusted(t *testing.T) {
 	defer client.Close()
 	srv, other := clerkauthtest.NewServer(t), clerkauthtest.NewServer(t)
 	o := MachineOptions{Prefix: "shared:"}
-	key := srv.APIKey(srv.CreateUser("jane@example.com"), "read")
+	key := srv.CreateAPIKey(srv.CreateUser("jane@example.com"), "read")
 	if !admits(replica(t, srv, client, o), key) || admits(replica(t, other, client, o), key) {
 		t.Error("a key of one instance is good in another, or in none")
 	}
 	kept(t, client, "shared:*", 1)
 
-	weak := srv.APIKey(srv.CreateUser("joe@example.com"))
+	weak := srv.CreateAPIKey(srv.CreateUser("joe@example.com"))
 	if admits(replica(t, srv, client, o), weak) {
 		t.Fatal("a key without the scope is let in")
 	}

@@ -1,8 +1,8 @@
-// Package redis is for programs that run as more than one process: [Store]
+// Package redis is for programs that run as more than one process: [Deliveries]
 // remembers in Redis which webhook deliveries were handled, and [MachineCache] what
 // Clerk said about machine credentials.
 //
-//	store, err := redis.New(client, redis.Options{})
+//	store, err := redis.NewDeliveries(client, redis.Options{})
 //	…
 //	hooks, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: secrets, Deliveries: store})
 //
@@ -53,7 +53,7 @@ const (
 	rememberTime = 10 * time.Minute
 )
 
-// Options says how a Store works. The zero value is fine for one endpoint.
+// Options says how a Deliveries works. The zero value is fine for one endpoint.
 type Options struct {
 	// Prefix begins every key. Svix gives a message the same id at every
 	// endpoint that it is sent to, so two endpoints that share a Redis need two
@@ -72,8 +72,8 @@ type Options struct {
 	Remember time.Duration
 }
 
-// Store is a [clerkauth.EndpointDeliveries] in Redis. It is safe for concurrent use.
-type Store struct {
+// Deliveries is a [clerkauth.EndpointDeliveries] in Redis. It is safe for concurrent use.
+type Deliveries struct {
 	client          goredis.UniversalClient
 	prefix          string
 	lease, remember time.Duration
@@ -110,11 +110,11 @@ func (f *flights) end(id string) {
 	delete(f.ids, id)
 }
 
-// New returns a Store that works through client, which remains the caller's to
+// NewDeliveries returns a Deliveries that works through client, which remains the caller's to
 // close, after the last delivery. Do not give it a Ring: that looks in another
 // place when a server is away, and finds nothing there.
-func New(client goredis.UniversalClient, o Options) (*Store, error) {
-	s := &Store{client: client, prefix: o.Prefix, lease: o.Lease, remember: o.Remember, running: &flights{ids: make(map[string]bool)}}
+func NewDeliveries(client goredis.UniversalClient, o Options) (*Deliveries, error) {
+	s := &Deliveries{client: client, prefix: o.Prefix, lease: o.Lease, remember: o.Remember, running: &flights{ids: make(map[string]bool)}}
 	if s.prefix == "" {
 		s.prefix = defaultPrefix
 	}
@@ -141,19 +141,19 @@ func New(client goredis.UniversalClient, o Options) (*Store, error) {
 }
 
 // ForEndpoint implements [clerkauth.EndpointDeliveries].
-func (s *Store) ForEndpoint(fingerprints []string) clerkauth.Deliveries {
+func (s *Deliveries) ForEndpoint(fingerprints []string) clerkauth.Deliveries {
 	own := *s
 	own.endpoint = slices.Clone(fingerprints)
 	return &own
 }
 
 // Once implements [clerkauth.Deliveries].
-func (s *Store) Once(ctx context.Context, id string, handle func(context.Context) error) error {
+func (s *Deliveries) Once(ctx context.Context, id string, handle func(context.Context) error) error {
 	// While a claim is being made good its key may be gone: this process still knows.
 	if s.running.has(id) {
 		return clerkauth.ErrInFlight
 	}
-	c := &claim{Store: s, key: s.prefix + id, token: rand.Text()}
+	c := &claim{Deliveries: s, key: s.prefix + id, token: rand.Text()}
 	if err := c.take(ctx); err != nil {
 		return err
 	}

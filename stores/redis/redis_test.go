@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	logging.Disable() // it would tell of every server that is away
 	status := storetest.Main(m, func(_ context.Context, address string, lease time.Duration) (storetest.Store, error) {
 		client := connect(address)
-		store, err := New(client, Options{Lease: lease})
+		store, err := NewDeliveries(client, Options{Lease: lease})
 		return storetest.Store{Deliveries: store, Close: func() { _ = client.Close() }}, err
 	})
 	if running != nil {
@@ -54,9 +54,9 @@ func server(t *testing.T) *storetest.Server {
 	return running
 }
 
-// newStore returns a Store with a client of its own. What it keeps is gone after the
+// newStore returns a Deliveries with a client of its own. What it keeps is gone after the
 // test.
-func newStore(t *testing.T, o Options) *Store {
+func newStore(t *testing.T, o Options) *Deliveries {
 	t.Helper()
 	client := connect(server(t).Socket())
 	t.Cleanup(func() {
@@ -67,7 +67,7 @@ func newStore(t *testing.T, o Options) *Store {
 			t.Error(err)
 		}
 	})
-	s, err := New(client, o)
+	s, err := NewDeliveries(client, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,20 +79,20 @@ func TestDeliveries(t *testing.T) {
 	deliveriestest.Run(t, open,
 		deliveriestest.Peer(func(t *testing.T, _ clerkauth.Deliveries) clerkauth.Deliveries { return open(t) }),
 		deliveriestest.Crash(func(t *testing.T, store clerkauth.Deliveries, id string) {
-			s := store.(*Store)
-			c := claim{Store: s, key: s.prefix + id, token: "of a process that died"}
+			s := store.(*Deliveries)
+			c := claim{Deliveries: s, key: s.prefix + id, token: "of a process that died"}
 			if err := c.take(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}, func(t *testing.T, store clerkauth.Deliveries, id string) {
-			s := store.(*Store)
+			s := store.(*Deliveries)
 			if left := s.client.PTTL(t.Context(), s.prefix+id).Val(); left <= 50*time.Second || left > time.Minute {
 				t.Errorf("the lease runs out in %v", left)
 			}
 			pass(t, s, s.prefix+id, time.Minute)
 		}),
 		deliveriestest.Later(func(t *testing.T, store clerkauth.Deliveries, d time.Duration) {
-			s := store.(*Store)
+			s := store.(*Deliveries)
 			for _, key := range s.client.Keys(t.Context(), s.prefix+"*").Val() {
 				pass(t, s, key, d)
 			}
@@ -108,7 +108,7 @@ func TestDeliveries(t *testing.T) {
 }
 
 // pass has key grow older.
-func pass(t *testing.T, s *Store, key string, d time.Duration) {
+func pass(t *testing.T, s *Deliveries, key string, d time.Duration) {
 	t.Helper()
 	left := s.client.PTTL(t.Context(), key).Val()
 	if err := s.client.PExpire(t.Context(), key, left-d).Err(); err != nil {
@@ -120,11 +120,11 @@ func TestOptions(t *testing.T) {
 	client := goredis.NewClient(&goredis.Options{})
 	defer client.Close()
 	for _, o := range []Options{{}, {Prefix: "x"}, {Lease: time.Second}, {Remember: 36 * time.Hour}} {
-		if s, err := New(client, o); s == nil || err != nil {
+		if s, err := NewDeliveries(client, o); s == nil || err != nil {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
-	if _, err := New(nil, Options{Lease: -1, Remember: 35 * time.Hour}); err == nil ||
+	if _, err := NewDeliveries(nil, Options{Lease: -1, Remember: 35 * time.Hour}); err == nil ||
 		!strings.Contains(err.Error(), "client") || !strings.Contains(err.Error(), "lease") || !strings.Contains(err.Error(), "remember") {
 		t.Errorf("error = %v", err)
 	}
@@ -132,7 +132,7 @@ func TestOptions(t *testing.T) {
 
 func TestPrefixesAreApart(t *testing.T) {
 	one, other := newStore(t, Options{Prefix: "one:"}), newStore(t, Options{Prefix: "other:"})
-	for _, s := range []*Store{one, other} {
+	for _, s := range []*Deliveries{one, other} {
 		if err := s.Once(t.Context(), "msg_1", func(context.Context) error { return nil }); err != nil {
 			t.Errorf("%s%v", s.prefix, err)
 		}

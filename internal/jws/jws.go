@@ -1,11 +1,11 @@
-// Package compact reads and verifies JSON Web Signatures in compact
+// Package jws reads and verifies JSON Web Signatures in compact
 // serialisation (RFC 7515 section 7.1), RS256 alone.
 //
 // It knows no other algorithm, no other serialisation and no encryption, so
 // none of them can be confused with it. Everything that can be wrong with a
 // token's form is found by Parse and Payload, before a key is looked up, at a
 // cost that is bounded whatever the token holds.
-package compact
+package jws
 
 import (
 	"crypto"

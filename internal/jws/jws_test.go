@@ -1,4 +1,4 @@
-package compact
+package jws
 
 import (
 	"crypto/rand"

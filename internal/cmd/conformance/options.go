@@ -24,8 +24,8 @@ func (u unsayable) Error() string { return u.option + " cannot be configured" }
 var optionTable = map[string]func(*clerkauth.Config, any) error{
 	"publishableKey": func(c *clerkauth.Config, v any) error { return readText(v, &c.PublishableKey) },
 	"jwtKey":         func(c *clerkauth.Config, v any) error { return readText(v, &c.JWTKey) },
-	"signInUrl":      func(c *clerkauth.Config, v any) error { return readText(v, &c.SignInURL) },
-	"signUpUrl":      func(c *clerkauth.Config, v any) error { return readText(v, &c.SignUpURL) },
+	"signInUrl":      func(c *clerkauth.Config, v any) error { return readText(v, &c.Browser.SignInURL) },
+	"signUpUrl":      func(c *clerkauth.Config, v any) error { return readText(v, &c.Browser.SignUpURL) },
 	"secretKey": func(c *clerkauth.Config, v any) error {
 		var s string
 		err := readText(v, &s)
@@ -35,7 +35,7 @@ var optionTable = map[string]func(*clerkauth.Config, any) error{
 	"machineSecretKey": func(c *clerkauth.Config, v any) error {
 		var s string
 		err := readText(v, &s)
-		c.MachineSecretKey = clerkauth.NewSecret(s)
+		c.Machines.SecretKey = clerkauth.NewSecret(s)
 		return err
 	},
 	"apiUrl": func(c *clerkauth.Config, v any) error {
@@ -73,7 +73,7 @@ func configure(options map[string]any) (clerkauth.Config, error) {
 			return c, unsayable{name}
 		}
 	}
-	c.AnyParty = len(c.AuthorizedParties) == 0
+	c.InsecureAnyParty = len(c.AuthorizedParties) == 0
 	// The SDK's issuers are all there are; ours are more than the publishable
 	// key's. Who does not want that one leaves the key out.
 	if own, ok := keyIssuer(c.PublishableKey); ok && len(c.Issuers) > 0 && !slices.Contains(c.Issuers, own) {

@@ -1,9 +1,9 @@
 // Command conformance replays recorded decisions of Clerk's own JavaScript SDK
 // and compares them with ours.
 //
-//	go run ./internal/conformance testdata/corpus             counts; exits 1 if a case is laxer or unexplained, or too few are alike
-//	go run ./internal/conformance -decisions testdata/corpus  our answer to each case, one line of JSON
-//	go run ./internal/conformance -only header,has testdata/corpus
+//	go run ./internal/cmd/conformance testdata/corpus             counts; exits 1 if a case is laxer or unexplained, or too few are alike
+//	go run ./internal/cmd/conformance -decisions testdata/corpus  our answer to each case, one line of JSON
+//	go run ./internal/cmd/conformance -only header,has testdata/corpus
 //
 // A case gives the options of the SDK's authenticateRequest, a request, the
 // clock and the answers of the Backend API. Our answer to it is one of three:

@@ -80,7 +80,7 @@ func signIn(p product, key *rsa.PrivateKey, claims json.RawMessage, allowPending
 	auth, err := p.newAuth(clerkauth.Config{
 		Issuers:      []string{cmp.Or(issuer.Iss, "https://issuer.test")},
 		JWTKey:       string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})),
-		AnyParty:     true,
+		InsecureAnyParty:     true,
 		AllowPending: allowPending,
 		Now:          func() time.Time { return time.UnixMilli(now) },
 	})

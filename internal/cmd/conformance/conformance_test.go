@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-const corpusDir = "../../testdata/corpus"
+const corpusDir = "../../../testdata/corpus"
 
 func corpus(t *testing.T) []corpusFile {
 	t.Helper()

@@ -27,7 +27,7 @@ var authenticator = sync.OnceValue(func() *clerkauth.Authenticator {
 	auth, err := clerkauth.New(clerkauth.Config{
 		PublishableKey: "pk_test_" + base64.RawStdEncoding.EncodeToString([]byte("path-matrix-1.clerk.accounts.dev$")),
 		JWTKey:         string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
-		AnyParty:       true,
+		InsecureAnyParty:       true,
 		Logger:         slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {

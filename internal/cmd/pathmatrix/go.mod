@@ -1,4 +1,4 @@
-module github.com/clerkauth/clerkauth/internal/pathmatrix
+module github.com/clerkauth/clerkauth/internal/cmd/pathmatrix
 
 go 1.26.0
 
@@ -63,6 +63,6 @@ require (
 	google.golang.org/protobuf v1.36.10 // indirect
 )
 
-replace github.com/clerkauth/clerkauth => ../..
+replace github.com/clerkauth/clerkauth => ../../..
 
-replace github.com/clerkauth/clerkauth/adapters/fiber => ../../adapters/fiber
+replace github.com/clerkauth/clerkauth/adapters/fiber => ../../../adapters/fiber

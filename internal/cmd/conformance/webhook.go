@@ -70,7 +70,7 @@ func (c *webhookCase) decide(p product, d *received) *received {
 		Now:    func() time.Time { return time.UnixMilli(c.Now) },
 	}
 	if c.Secret != nil {
-		config.Secrets = []string{*c.Secret}
+		config.Secrets = []clerkauth.Secret{clerkauth.NewSecret(*c.Secret)}
 	}
 	r, err := c.request()
 	if err != nil {
