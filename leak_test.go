@@ -126,7 +126,7 @@ func leakingTokens(r *rig) map[string]string {
 		"exp of no kind": with(claim("exp", mark)), "pending": with(claim("sts", "pending")), "key": with(clerkauthtest.WithKeyID(mark + "_other")), "no key": with(clerkauthtest.WithoutHeader("kid")),
 		"signature": with(clerkauthtest.SignedBy(strangeKey())), "algorithm": with(clerkauthtest.WithHeader("alg", mark)), "none algorithm": with(clerkauthtest.WithHeader("alg", "none")),
 		"type": with(clerkauthtest.WithHeader("typ", mark)), "category": with(clerkauthtest.WithHeader("cat", mark)), "crit": with(clerkauthtest.WithHeader("crit", []string{mark})),
-		"template": r.jane.TemplateToken(mark, map[string]any{"sub": mark}), "machine": "ak_" + mark, "machine-to-machine": with(claim("sub", "mch_"+mark)), "twins": with(claim("EMAIL", mark)),
+		"template": r.jane.TemplateToken(mark, map[string]any{"sub": mark}), "machine": "ak_" + mark, "machine-to-machine": with(claim("sub", "mch_"+mark)), "duplicate": with(claim("EMAIL", mark)),
 		"payload": r.srv.SignRaw([]byte(`{"alg":"RS256","kid":"`+mark+`"}`), []byte(mark)), "header": r.srv.SignRaw([]byte(mark), []byte("{}")), "too long": with(claim("pad", strings.Repeat(mark, 5000))),
 	}
 }

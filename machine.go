@@ -144,14 +144,14 @@ func (a *core) verifyMachineJWT(ctx context.Context, u *unverified) (*machine, e
 	}
 	c := list.ReadMachine(scopes...)
 	if u.kind == kindOAuth && slices.Contains(c.Audience, "") {
-		c.AudienceIs = claims.Odd // not even in part
+		c.AudienceIs = claims.Malformed // not even in part
 	}
 	judged := c.Registered
 	if u.kind == kindOAuth { // which audience is demanded depends on the route: see judgeAudience
 		judged.AudienceIs, judged.Audience = claims.Present, a.audience
 	}
 	reason := a.judge(&judged, a.now(), func() bool { return true })
-	if reason == "" && c.ScopesIs == claims.Odd {
+	if reason == "" && c.ScopesIs == claims.Malformed {
 		reason = ErrTokenClaims
 	}
 	if reason != "" {

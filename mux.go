@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"reflect"
 	"runtime"
 	"slices"
@@ -212,4 +213,37 @@ func nameOf(h http.Handler) string {
 		}
 	}
 	return fmt.Sprintf("%T", h)
+}
+
+// prefixes are the first segments of patterns, up to the first wildcard, and the
+// kinds of machines that are asked for below them.
+type prefixes struct {
+	kinds   map[string]kinds
+	longest int // in bytes: no longer piece of a path is looked up
+}
+
+func newPrefixes() prefixes { return prefixes{kinds: make(map[string]kinds)} }
+
+// add adds the prefix of a pattern of http.ServeMux.
+func (p *prefixes) add(pattern string, asked kinds) {
+	path, _, _ := strings.Cut(pattern[strings.IndexByte(pattern, '/'):], "{")
+	if decoded, err := url.PathUnescape(path); err == nil {
+		path = decoded
+	}
+	path = route.Fold(strings.TrimRight(path, "/"))
+	p.kinds[path] |= asked
+	p.longest = max(p.longest, len(path))
+}
+
+// holds tells whether a path is below one of the prefixes, and which kinds of
+// machines are asked for below those.
+func (p *prefixes) holds(path string) (all kinds, below bool) {
+	path = route.Fold(path)
+	for i := 0; i <= min(len(path), p.longest); i++ {
+		if i == len(path) || path[i] == '/' {
+			some, ok := p.kinds[path[:i]]
+			all, below = all|some, below || ok
+		}
+	}
+	return all, below
 }

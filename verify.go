@@ -31,7 +31,7 @@ func (a *core) verifySession(ctx context.Context, u *unverified, from carrier) (
 		fault = a.parties.check(s, from)
 		return fault == 0
 	})
-	if reason == "" && (s.SessionID == "" || s.StatusIs == claims.Odd) {
+	if reason == "" && (s.SessionID == "" || s.StatusIs == claims.Malformed) {
 		reason = ErrTokenClaims
 	}
 	switch reason {
@@ -153,11 +153,11 @@ func (a *core) judge(r *claims.Registered, now time.Time, party func() bool) Rea
 		return ErrTokenClaims
 	case !time.Unix(r.ExpiresAt.Unix, 0).After(now.Add(-a.skew)):
 		return ErrTokenExpired
-	case r.NotBefore.Is == claims.Odd:
+	case r.NotBefore.Is == claims.Malformed:
 		return ErrTokenClaims
 	case time.Unix(r.NotBefore.Unix, 0).After(now.Add(a.skew)):
 		return ErrTokenEarly
-	case r.IssuedAt.Is == claims.Odd:
+	case r.IssuedAt.Is == claims.Malformed:
 		return ErrTokenClaims
 	case time.Unix(r.IssuedAt.Unix, 0).After(now.Add(a.skew)):
 		return ErrTokenFuture

@@ -65,7 +65,7 @@ type Presence uint8
 const (
 	Absent Presence = iota
 	Present
-	Odd
+	Malformed
 )
 
 // Time is a NumericDate claim in whole seconds since 1970.
@@ -75,7 +75,7 @@ type Time struct {
 }
 
 // Registered holds the claims that every kind of token has (RFC 7519 section
-// 4.1). A claim of a wrong type or out of range is Odd or empty here, so that the
+// 4.1). A claim of a wrong type or out of range is Malformed or empty here, so that the
 // caller can judge the claims in the order that Clerk's SDKs agree on.
 type Registered struct {
 	Subject    string // "" unless it is a usable id
@@ -147,7 +147,7 @@ type Ages struct {
 	Known         bool // false where fva is absent or not two such numbers
 }
 
-// ReadSession reads the claims of a session token. Odd organization, feature,
+// ReadSession reads the claims of a session token. Malformed organization, feature,
 // plan or factor claims give nothing; they are no reason to refuse a user.
 func (p Payload) ReadSession() *Session {
 	s := &Session{Version: 1}
@@ -215,7 +215,7 @@ func readStatus(value string) (string, Presence) {
 	if s, _ := strictjson.String(value); s == StatusActive || s == StatusPending {
 		return s, Present
 	}
-	return "", Odd
+	return "", Malformed
 }
 
 // readTime reads a NumericDate (RFC 7519 section 2). A fraction is cut off,
@@ -223,7 +223,7 @@ func readStatus(value string) (string, Presence) {
 func readTime(value string) Time {
 	f, ok := strictjson.Number(value)
 	if !ok || f < 0 || f > maxTime {
-		return Time{Is: Odd}
+		return Time{Is: Malformed}
 	}
 	return Time{Unix: int64(f), Is: Present}
 }
@@ -232,20 +232,20 @@ func readParty(value string) (string, Presence) {
 	if s, ok := strictjson.String(value); ok && s != "" {
 		return s, Present
 	}
-	return "", Odd
+	return "", Malformed
 }
 
 // readAudience reads a string or a list of strings (RFC 7519 section 4.1.3).
 func readAudience(value string) ([]string, Presence) {
 	if s, ok := strictjson.String(value); ok {
 		if s == "" {
-			return nil, Odd
+			return nil, Malformed
 		}
 		return []string{s}, Present
 	}
 	list, ok := readStrings(value)
 	if !ok || len(list) == 0 {
-		return nil, Odd
+		return nil, Malformed
 	}
 	return list, Present
 }

@@ -52,9 +52,9 @@ func TestIDs(t *testing.T) {
 func TestTimes(t *testing.T) {
 	for value, want := range map[string]Time{
 		`1790000000`: {1790000000, Present}, `1790000000.9`: {1790000000, Present}, `1.79e9`: {1790000000, Present}, `0`: {0, Present},
-		`253402300799`: {253402300799, Present}, `253402300800`: {Is: Odd}, `9223372036854775807`: {Is: Odd}, `18446744073709551616`: {Is: Odd},
-		`1e308`: {Is: Odd}, `1e400`: {Is: Odd}, `-1e400`: {Is: Odd}, `-1`: {Is: Odd}, `-0.5`: {Is: Odd}, `null`: {Is: Odd},
-		`"1790000000"`: {Is: Odd}, `[1]`: {Is: Odd}, `{}`: {Is: Odd}, `true`: {Is: Odd}, `""`: {Is: Odd},
+		`253402300799`: {253402300799, Present}, `253402300800`: {Is: Malformed}, `9223372036854775807`: {Is: Malformed}, `18446744073709551616`: {Is: Malformed},
+		`1e308`: {Is: Malformed}, `1e400`: {Is: Malformed}, `-1e400`: {Is: Malformed}, `-1`: {Is: Malformed}, `-0.5`: {Is: Malformed}, `null`: {Is: Malformed},
+		`"1790000000"`: {Is: Malformed}, `[1]`: {Is: Malformed}, `{}`: {Is: Malformed}, `true`: {Is: Malformed}, `""`: {Is: Malformed},
 	} {
 		s := read(t, `{"exp":`+value+`,"nbf":`+value+`,"iat":`+value+`}`)
 		if s.ExpiresAt != want || s.NotBefore != want || s.IssuedAt != want {
@@ -67,7 +67,7 @@ func TestTimes(t *testing.T) {
 }
 
 func TestPartyAudienceStatus(t *testing.T) {
-	for value, is := range map[string]Presence{`"https://a.example"`: Present, `""`: Odd, `null`: Odd, `7`: Odd, `["https://a.example"]`: Odd, `{"0":1}`: Odd} {
+	for value, is := range map[string]Presence{`"https://a.example"`: Present, `""`: Malformed, `null`: Malformed, `7`: Malformed, `["https://a.example"]`: Malformed, `{"0":1}`: Malformed} {
 		if s := read(t, `{"azp":`+value+`}`); s.PartyIs != is {
 			t.Errorf("azp %s: %v", value, s.PartyIs)
 		}
@@ -81,7 +81,7 @@ func TestPartyAudienceStatus(t *testing.T) {
 			t.Errorf("aud %s: %q, %v", value, s.Audience, s.AudienceIs)
 		}
 	}
-	for value, is := range map[string]Presence{`"active"`: Present, `"pending"`: Present, `"PENDING"`: Odd, `"revoked"`: Odd, `""`: Odd, `null`: Odd, `1`: Odd} {
+	for value, is := range map[string]Presence{`"active"`: Present, `"pending"`: Present, `"PENDING"`: Malformed, `"revoked"`: Malformed, `""`: Malformed, `null`: Malformed, `1`: Malformed} {
 		if s := read(t, `{"sts":`+value+`}`); s.StatusIs != is {
 			t.Errorf("sts %s: %v", value, s.StatusIs)
 		}

@@ -46,7 +46,7 @@ func (c ScopeClaim) read(value string) ([]string, Presence) {
 	}
 	list, ok := readStrings(value)
 	if !ok || c.TextOnly {
-		return nil, Odd
+		return nil, Malformed
 	}
 	return list, Present
 }

@@ -81,7 +81,7 @@ var rules = []rule{
 	{"token-size", "a token of more than 16 KiB is not looked at", refuses, malformed(oversized)},
 	{"json-object", "header and payload are JSON objects", refuses, malformed(notObjects)},
 	{"strict-utf8", "JSON is valid UTF-8 without a byte order mark or lone surrogates", refuses, malformed(badText)},
-	{"unique-names", "no object has two members of one name", refuses, malformed(twins)},
+	{"unique-names", "no object has two members of one name", refuses, malformed(duplicateNames)},
 	{"json-depth", "JSON is nested at most 64 deep", refuses, malformed(deep)},
 	{"crit-refused", "extensions that must be understood are not", refuses, malformed(hasMember("crit", "b64", "zip", "enc"))},
 	{"no-embedded-keys", "a key is never taken from a token", refuses, malformed(hasMember("jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256"))},

@@ -77,9 +77,9 @@ func loneSurrogate(text []byte) bool {
 	return false
 }
 
-func twins(r *reading) bool { return either(r, hasTwins) }
+func duplicateNames(r *reading) bool { return either(r, hasDuplicates) }
 
-func hasTwins(text []byte) bool {
+func hasDuplicates(text []byte) bool {
 	d := json.NewDecoder(bytes.NewReader(text))
 	var open []map[string]bool // names in each object that is open, nil for an array
 	wantName := false

@@ -174,7 +174,7 @@ func noAnswer(r *reading, object map[string]any) bool {
 		}
 	}
 	text := r.said().body()
-	return object == nil || !isBool(object["revoked"]) || !isBool(object["expired"]) || hasTwins(text) || badJSON(text) || tooDeep(text) || len(text) > 64<<10
+	return object == nil || !isBool(object["revoked"]) || !isBool(object["expired"]) || hasDuplicates(text) || badJSON(text) || tooDeep(text) || len(text) > 64<<10
 }
 
 func otherObject(r *reading, object map[string]any) bool {

@@ -153,7 +153,7 @@ func isWebhookSecret(secret *string) bool {
 // isEvent tells whether text is a JSON object of unique names that has a type.
 func isEvent(text []byte) bool {
 	var e map[string]any
-	if json.Unmarshal(text, &e) != nil || hasTwins(text) {
+	if json.Unmarshal(text, &e) != nil || hasDuplicates(text) {
 		return false
 	}
 	kind, _ := e["type"].(string)
