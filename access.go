@@ -3,249 +3,276 @@ package clerkauth
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
-
-	"github.com/clerkauth/clerkauth/internal/claims"
 )
 
-// Access says who may call. It is [Public], [SignedIn], or what the functions of
-// this package return; there are no others. It prints as what it asks for.
+// Access is a requirement on the caller, such as [SignedIn] or the result of [Role].
+// It cannot be implemented outside this package. String describes the requirement.
 //
-// Asking for more never allows more, and what a token does not say counts as
-// not met.
+// An Access holds its compiled policy, which depends on no [Authenticator]: it may be
+// made once and used by several, is immutable, and is safe for concurrent use.
+// Requiring more never allows more, and a claim that a token lacks counts as not met.
 type Access interface {
 	fmt.Stringer
-	// check tells whether a caller may call.
-	check(q query) verdict
-	// verify tells what is wrong with what is asked for, nil if nothing is.
-	verify() error
-	// callers returns the kinds of callers of whom some could be let in; inToken is
-	// for parts of a [Token].
-	callers(inToken bool) kinds
+	policy() *policy
 }
 
-// query is what an Access is asked about.
-type query struct {
-	who Auth
-	// request is nil outside of HTTP, as in [Auth.Has].
-	request *http.Request
-	// token says that a [Token] asks about a machine.
-	token bool
-	// checks are the answers of the application's checks so far; assume is the
-	// outcome of those that have not been asked, forbidden or allowed.
-	checks map[*check]bool
-	assume outcome
-}
-
-// verdict is the answer of one Access about one caller.
-type verdict struct {
-	outcome  outcome
-	reverify *reverification // what is asked for, where outcome is stale
-	scopes   []string        // what a machine's token would have to have, and has not
-	audience bool            // a machine's token is for somebody else
-}
-
-type outcome int
-
-// Outcomes, from worst to best, so that the worst of several answers for all.
-const (
-	signedOut outcome = iota
-	forbidden
-	stale // would be allowed after verifying the sign-in again
-	allowed
-)
+func (p *policy) policy() *policy { return p }
 
 // basicAccess is the type of the constants below.
 type basicAccess int
 
+// Requirements that need no argument. What a user has to have is required with
+// [Role], [Permission], [Feature], [Plan] and [Reverified], of a machine with [Token],
+// and several of them are combined with [AllOf] and [AnyOf].
 const (
-	// Public lets anybody in.
+	// Public allows everybody. An invalid session token is rejected nevertheless.
 	Public basicAccess = iota + 1
-	// SignedIn lets in every user with a session.
+	// SignedIn requires a user with a session.
 	SignedIn
-	// NotImpersonated lets in every user in whose name nobody else acts.
+	// NotImpersonated requires a session without an actor ("act") claim.
 	NotImpersonated
 )
 
-// String returns "public", "signed in" or "not impersonated".
-func (a basicAccess) String() string {
-	switch a {
-	case Public:
-		return "public"
-	case SignedIn:
-		return "signed in"
-	case NotImpersonated:
-		return "not impersonated"
-	default:
-		return "nobody"
-	}
+var basicPolicies = [...]*policy{
+	Public:          atom(policy{op: opPublic, name: "public"}),
+	SignedIn:        atom(policy{op: opSignedIn, name: "signed in"}),
+	NotImpersonated: atom(policy{op: opNotImpersonated, name: "not impersonated"}),
 }
 
-func (a basicAccess) check(q query) verdict {
-	switch {
-	case a == Public:
-		return verdict{outcome: allowed}
-	case !q.who.SignedIn():
-		return verdict{outcome: signedOut}
-	case a == SignedIn, a == NotImpersonated && q.who.ActorID == "" && !q.who.session().Acted:
-		return verdict{outcome: allowed}
-	default:
-		return verdict{outcome: forbidden}
-	}
-}
+var noConstant = atom(policy{name: "none of the constants", wrong: errors.New("it is none of the constants")})
 
-func (a basicAccess) verify() error {
+func (a basicAccess) policy() *policy {
 	if a < Public || a > NotImpersonated {
-		return errors.New("it is none of the constants")
+		return noConstant
+	}
+	return basicPolicies[a]
+}
+
+// String returns "public", "signed in" or "not impersonated".
+func (a basicAccess) String() string { return a.policy().String() }
+
+// Role requires a role in the active organization. The prefix may be left out: admin
+// is org:admin.
+func Role(role string) Access {
+	return atom(policy{op: opRole, name: role, value: withoutOrg(role), wrong: checkName("role", role, withoutOrg(role))})
+}
+
+// Permission requires a permission in the active organization, such as
+// org:invoices:create. The prefix may be left out.
+func Permission(permission string) Access {
+	return atom(policy{op: opPermission, name: permission, value: withoutOrg(permission), wrong: checkName("permission", permission, withoutOrg(permission))})
+}
+
+// withoutOrg returns a role or permission without its prefix, however often that is
+// repeated.
+func withoutOrg(s string) string {
+	for strings.HasPrefix(s, "org:") {
+		s = s[len("org:"):]
+	}
+	return s
+}
+
+// checkName returns an error if name is blank, or if value, as which it is compared, is
+// empty.
+func checkName(what, name, value string) error {
+	if strings.Trim(name, " ") == "" || value == "" {
+		return fmt.Errorf("%s is empty: no caller can have it", what)
 	}
 	return nil
 }
 
-func (a basicAccess) callers(bool) kinds {
-	if a == Public {
-		return everyone
+// Feature requires a feature of the user's or the active organization's plan:
+// "reports", or of one of the two alone "user:reports" or "org:reports".
+func Feature(feature string) Access { return billing(opFeature, "feature", feature) }
+
+// Plan requires a plan of the user or the active organization: "pro", or of one of the
+// two alone "user:pro" or "org:pro".
+func Plan(plan string) Access { return billing(opPlan, "plan", plan) }
+
+func billing(op op, what, name string) Access {
+	p := policy{op: op, name: name, value: name, user: true, org: true}
+	if scope, slug, scoped := strings.Cut(name, ":"); scoped {
+		p.value = slug
+		p.user = scope == "u" || scope == "user"
+		p.org = scope == "o" || scope == "org" || scope == "organization"
 	}
-	return kindSession.set()
-}
-
-// demand is an Access that asks one thing of a session.
-type demand struct {
-	name    string // as it is printed, with what it asks for
-	wrong   error  // why it can never be met
-	inToken bool   // it may be asked of a machine, too, within a Token
-	holds   func(query) bool
-}
-
-func (d demand) String() string { return d.name }
-
-func (d demand) verify() error { return d.wrong }
-
-func (d demand) callers(inToken bool) kinds {
-	if inToken && d.inToken {
-		return machines
-	}
-	return kindSession.set()
-}
-
-func (d demand) check(q query) verdict {
+	p.wrong = checkName(what, name, name)
 	switch {
-	case q.token && d.inToken:
-		if !q.who.machine() {
-			return verdict{outcome: signedOut}
-		}
-	case !q.who.SignedIn():
-		return verdict{outcome: signedOut}
+	case p.wrong != nil:
+	case !p.user && !p.org:
+		p.wrong = fmt.Errorf("%s %q: its scope must be user or org", what, name)
+	case p.value == "" || strings.Contains(p.value, ":"):
+		p.wrong = fmt.Errorf("%s %q: no caller can have it: it must be a slug, or a scope, a colon and a slug", what, name)
 	}
-	switch {
-	case d.wrong != nil || !d.holds(q):
-		return verdict{outcome: forbidden}
-	default:
-		return verdict{outcome: allowed}
-	}
+	return atom(p)
 }
 
-// newDemand returns a demand for something that has a name.
-func newDemand(what, name string, holds func(query) bool) demand {
-	d := demand{name: what + " " + name, holds: holds}
-	if strings.Trim(name, " ") == "" {
-		d.wrong = fmt.Errorf("%s is empty: nobody can have it", what)
-	}
-	return d
-}
-
-// Role asks for a role in the active organization. The prefix may be left out:
-// admin is org:admin.
-func Role(role string) Access {
-	d := newDemand("role", role, func(q query) bool {
-		return q.who.OrgID != "" && q.who.OrgRole != "" && withOrg(q.who.OrgRole) == withOrg(role)
-	})
-	if d.wrong == nil && withOrg(role) == "org:" {
-		d.wrong = errors.New("role is empty: nobody can have it")
-	}
-	return d
-}
-
-// Permission asks for a permission in the active organization, such as
-// org:invoices:create. The prefix may be left out.
-func Permission(permission string) Access {
-	d := newDemand("permission", permission, func(q query) bool {
-		return q.who.OrgID != "" && slices.Contains(q.who.session().Permissions(), withOrg(permission))
-	})
-	if d.wrong == nil && withOrg(permission) == "org:" {
-		d.wrong = errors.New("permission is empty: nobody can have it")
-	}
-	return d
-}
-
-// withOrg gives a role or permission exactly one prefix.
-func withOrg(s string) string {
-	for strings.HasPrefix(s, "org:") {
-		s = s[len("org:"):]
-	}
-	return "org:" + s
-}
-
-// Feature asks for a feature of the user's or the active organization's plan:
-// "reports", or for one of the two alone "user:reports" or "org:reports".
-func Feature(feature string) Access {
-	return newBilling("feature", feature, func(s *claims.Session) claims.Scoped { return s.Features() })
-}
-
-// Plan asks for a plan of the user or the active organization: "pro", or for one
-// of the two alone "user:pro" or "org:pro".
-func Plan(plan string) Access {
-	return newBilling("plan", plan, func(s *claims.Session) claims.Scoped { return s.Plans() })
-}
-
-func newBilling(what, asked string, claim func(*claims.Session) claims.Scoped) Access {
-	scope, slug, scoped := strings.Cut(asked, ":")
-	user, org := true, true
-	if scoped {
-		user = scope == "u" || scope == "user"
-		org = scope == "o" || scope == "org" || scope == "organization"
-	} else {
-		slug = asked
-	}
-	d := newDemand(what, asked, func(q query) bool {
-		has := claim(q.who.session())
-		return has.Known && (user && slices.Contains(has.User, slug) || org && slices.Contains(has.Org, slug))
-	})
-	switch {
-	case d.wrong != nil:
-	case !user && !org:
-		d.wrong = fmt.Errorf("%s %q: its scope must be user or org", what, asked)
-	case slug == "" || strings.Contains(slug, ":"):
-		d.wrong = fmt.Errorf("%s %q: nobody can have it: it must be a slug, or a scope, a colon and a slug", what, asked)
-	}
-	return d
-}
-
-// OrganizationParam asks that the organization named in the path is the active one;
-// so a role in one organization opens nothing of another. A value that begins with
-// org_ is compared with its id, any other with its slug, both case-sensitively. The
-// parameter is the wildcard of that name as [http.Request.PathValue]
-// gives it, so this is for guards behind routing, not for [Authenticator.Protect].
+// OrganizationParam requires that the organization named in the path is the active
+// one, so that a role in one organization opens nothing of another. A value that begins
+// with org_ is compared with its id, any other with its slug, both case-sensitively. The
+// parameter is the wildcard of that name as [http.Request.PathValue] returns it, so this
+// is for guards behind routing, not for [Authenticator.Protect].
 func OrganizationParam(name string) Access {
-	d := newDemand("organization in path parameter", name, func(q query) bool {
-		if q.request == nil || q.who.OrgID == "" {
-			return false
-		}
-		// Ids and slugs are two name spaces: what looks like an id is never a slug.
-		named := q.request.PathValue(name)
-		if strings.HasPrefix(named, "org_") {
-			return named == q.who.OrgID
-		}
-		return named != "" && named == q.who.OrgSlug
-	})
-	d.inToken = true
-	return organizationParam{d, name}
+	return atom(policy{op: opOrganizationParam, name: name, wrong: checkName("organization in path parameter", name, name)})
 }
 
-// organizationParam has a type of its own, so that Protect can tell it, and a mux
-// whether its pattern has the parameter.
-type organizationParam struct {
-	demand
-	param string
+// Token requires a machine credential of that kind, [APIKey], [M2MToken] or
+// [OAuthToken], that meets every check: [Scope], [Audience], [CheckFunc] and
+// [OrganizationParam] (of an organization's API key), and combinations of them with
+// [AllOf] and [AnyOf]. Without checks, any valid credential of the kind will do.
+//
+//	clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:write")))
+//
+// Credentials of a kind that no Token on a route names, or that [Config.Accept]
+// leaves out, are not verified there, and open nothing.
+func Token(kind TokenType, checks ...Access) Access {
+	p := policy{op: opToken, name: string(kind), token: tokenTypes[kind], parts: policiesOf(checks)}
+	if p.token == 0 || p.token == kindSession {
+		p.wrong = fmt.Errorf("token kind %q is none of APIKey, M2MToken and OAuthToken", p.name)
+	} else if len(checks) > 0 {
+		p.wrong = checkParts(p.parts)
+	}
+	p.each(func(part *policy) {
+		switch part.op {
+		case opScope:
+			if !slices.Contains(p.scopes, part.name) {
+				p.scopes = append(p.scopes, part.name)
+			}
+		case opAudience:
+			p.audiences = append(p.audiences, part.name)
+		}
+	})
+	return compile(p)
+}
+
+// Scope requires that a machine credential has that scope, compared exactly (RFC 6749
+// section 3.3). It stands in a [Token] and nowhere else, because a scope of one kind
+// says nothing about another; see [Auth.HasScope] for handlers.
+func Scope(name string) Access {
+	p := policy{op: opScope, name: name, scopes: []string{name}}
+	if !validScope(name) {
+		p.wrong = fmt.Errorf("scope %q is none: it must be visible ASCII without space, quote and backslash", name)
+	}
+	return atom(p)
+}
+
+// validScope reports whether s is a scope-token (RFC 6749 section 3.3).
+func validScope(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '\\' })
+}
+
+// Audience requires that a machine credential was issued for the resource with that
+// URL (RFC 8707): that its audience holds the URL, one trailing slash aside. Like
+// [Scope], it stands in a [Token] and nowhere else. The audience of a JWT is its aud
+// claim; opaque OAuth tokens have one if Clerk names it, other opaque credentials have
+// none.
+//
+// Inside a resource that [Authenticator.ResourceMetadata] describes, the resource's own
+// URL is required of OAuth tokens without it.
+func Audience(url string) Access {
+	p := policy{op: opAudience, name: url}
+	if url == "" || strings.ContainsFunc(url, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
+		p.wrong = fmt.Errorf("audience %q is none: it must be a URL", url)
+	}
+	return atom(p)
+}
+
+// AllOf requires every one of the given requirements.
+func AllOf(requirements ...Access) Access { return compose(opAll, requirements) }
+
+// AnyOf requires at least one of the given requirements. Where none is met, the
+// refusal is that of the one that came closest: a sign-in to be verified again before a
+// lack of rights.
+func AnyOf(requirements ...Access) Access { return compose(opAny, requirements) }
+
+func compose(op op, requirements []Access) *policy {
+	p := policy{op: op, parts: policiesOf(requirements)}
+	p.wrong = checkParts(p.parts)
+	return compile(p)
+}
+
+// missing stands for an Access that is nil.
+var missing = atom(policy{name: "nil", wrong: errors.New("it is nil: use Public for everybody, SignedIn for every user")})
+
+func policyOf(a Access) *policy {
+	if a == nil {
+		return missing
+	}
+	return a.policy()
+}
+
+func policiesOf(list []Access) []*policy {
+	policies := make([]*policy, len(list))
+	for i, a := range list {
+		policies[i] = policyOf(a)
+	}
+	return policies
+}
+
+// required returns the policy of a route with the given requirements: SignedIn if
+// there are none.
+func required(requirements []Access) *policy {
+	switch len(requirements) {
+	case 0:
+		return SignedIn.policy()
+	case 1:
+		return policyOf(requirements[0])
+	default:
+		return compose(opAll, requirements)
+	}
+}
+
+// checkParts returns what is wrong with any of parts. That there are none is wrong,
+// too: it does not say whether everybody or no one was meant.
+func checkParts(parts []*policy) error {
+	if len(parts) == 0 {
+		return errors.New("access requires nothing: name at least one requirement")
+	}
+	var wrong []error
+	for i, part := range parts {
+		if part == missing {
+			wrong = append(wrong, fmt.Errorf("requirement %d: %w", i+1, part.wrong))
+		} else {
+			wrong = append(wrong, part.wrong)
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// nouns are what requirements with a name are called.
+var nouns = [...]string{
+	opRole: "role ", opPermission: "permission ", opFeature: "feature ", opPlan: "plan ", opScope: "scope ", opAudience: "audience ",
+	opOrganizationParam: "organization in path parameter ", opCheck: "check ", opReverified: "reverified ", opAny: "",
+}
+
+// String describes the requirement, such as "role org:admin" or
+// "api_key with scope reports:write".
+func (p *policy) String() string {
+	switch p.op {
+	case opAll:
+		return join(p.parts, " and ")
+	case opAny:
+		return join(p.parts, " or ")
+	case opToken:
+		if len(p.parts) == 0 {
+			return p.name
+		}
+		return p.name + " with " + join(p.parts, " and ")
+	default:
+		return nouns[p.op] + p.name
+	}
+}
+
+// join describes parts, composed ones in parentheses.
+func join(parts []*policy, word string) string {
+	texts := make([]string, len(parts))
+	for i, part := range parts {
+		texts[i] = part.String()
+		if part.op == opAll || part.op == opAny || part.op == opToken && len(part.parts) > 0 {
+			texts[i] = "(" + texts[i] + ")"
+		}
+	}
+	return strings.Join(texts, word)
 }

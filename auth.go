@@ -66,7 +66,7 @@ type Auth struct {
 	IssuedAt, ExpiresAt time.Time
 
 	proof *proof // what was verified; nil for an Auth made by hand
-	err   error
+	err   *Error
 }
 
 // proof is what stands behind an Auth. It is shared by all copies and never changed.
@@ -123,14 +123,14 @@ func newAuth(p *proof) Auth {
 	return who
 }
 
-// SignedIn tells whether this is a user with a session. A machine is never
+// SignedIn reports whether the caller is a user with a session. A machine is never
 // signed in, even if it acts for a user.
 func (a Auth) SignedIn() bool {
 	return a.UserID != "" && (a.TokenType == SessionToken || a.TokenType == "")
 }
 
-// machine tells whether this is the bearer of a machine credential.
-func (a Auth) machine() bool {
+// machine reports whether the caller is the bearer of a machine credential.
+func (a *Auth) machine() bool {
 	switch a.TokenType {
 	case APIKey, M2MToken, OAuthToken:
 		return true
@@ -139,35 +139,56 @@ func (a Auth) machine() bool {
 	}
 }
 
-// Err tells why a caller who presented something is not signed in: an *[Error].
-// It is nil for who is signed in and for who presented nothing. On a public
-// route it is [ErrUnavailable] when keys could not be had.
+// Err returns the *[Error] explaining why a caller who presented a credential is not
+// signed in. It is nil for callers who are signed in and for those who presented
+// nothing. On a public route it is [ErrUnavailable] if keys could not be fetched.
 func (a Auth) Err() error {
-	if e, ok := a.err.(*Error); ok { //nolint:errorlint // it is never wrapped
-		own := *e // who changes it changes nobody else's
-		return &own
+	if a.err == nil {
+		return nil
 	}
-	return a.err
+	return a.err.own()
 }
 
-// Has tells whether the caller meets every one of the given demands. Asked
-// nothing, the answer is false. Of a machine, a [Token] can be asked; for its
-// scopes see [Auth.HasScope].
+// Has reports whether the caller meets every one of the given requirements. Without
+// any, it returns false. A machine can meet a [Token]; for its scopes see
+// [Auth.HasScope].
 //
 //	who.Has(clerkauth.Permission("org:invoices:create"))
 //
 // A [CheckFunc] gets context.Background(), and counts as not met if it fails. Use
 // [Authenticator.Check] where a deadline matters.
-func (a Auth) Has(demands ...Access) bool {
-	if len(demands) == 0 || !a.SignedIn() && !a.machine() {
+func (a Auth) Has(requirements ...Access) bool {
+	if len(requirements) == 0 || !a.SignedIn() && !a.machine() {
 		return false
 	}
-	l := allOf(demands)
-	if l.verify() != nil {
+	checked := false
+	for _, requirement := range requirements {
+		p := policyOf(requirement)
+		if len(p.checks) == 0 && !a.meets(p) {
+			return false
+		}
+		checked = checked || len(p.checks) > 0
+	}
+	return !checked || a.meets(required(requirements))
+}
+
+// meets reports whether the caller meets p.
+func (a Auth) meets(p *policy) bool {
+	if p.wrong != nil {
 		return false
 	}
-	v, _ := examine(context.Background(), slog.Default(), l, query{who: a})
-	return v.outcome == allowed
+	e := evaluation{policy: p, who: a}
+	if p.timed && a.proof != nil {
+		e.now = a.proof.now()
+	}
+	for {
+		v, check, _ := e.settle()
+		if check == nil {
+			return v.outcome == allowed
+		}
+		met, err := check.run(context.Background(), slog.Default(), a)
+		e.answer(check, met, err)
+	}
 }
 
 // HasScope tells whether a machine credential has every one of the given scopes.

@@ -10,21 +10,21 @@ import (
 	"github.com/clerkauth/clerkauth/internal/jws"
 )
 
-// State is what an [Authenticator] found out about one request: who is calling,
-// or why that is not known, and the headers it wants written.
+// State is the result of authenticating a request: the caller's identity, or the reason
+// it could not be established, and the headers that belong on the response. It is a
+// value; the zero State is of a request without credentials.
 type State struct {
-	who Auth
-	err *Error
-	// bad marks a credential that claims to be of this instance and is not good. It is
+	who Auth // with why it is not known
+	// bad marks a credential that claims to be of this instance and is not valid. It is
 	// refused even on public routes: a caller who presents it wants to be known.
 	bad    bool
 	bearer bool // there is a bearer credential: this is a program, not a page
-	// machine is the credential of a machine. It waits for a route that takes its
+	// machine is the credential of a machine, verified only for a route that takes its
 	// kind; on all others its bearer is anonymous.
 	machine *machineCredential
 }
 
-// machineCredential is a machine's credential, and what came of verifying it. It
+// machineCredential is a machine's credential, and the result of verifying it. It
 // does not change. The credential is behind one pointer more, because fmt follows
 // the first where a verb does not fit.
 type machineCredential struct {
@@ -34,16 +34,24 @@ type machineCredential struct {
 	err      *Error
 }
 
-// Auth returns who is calling; the zero Auth for who is not signed in.
+// Auth returns the caller's identity; the zero Auth if it is not established, but for
+// its Err.
 func (s State) Auth() Auth { return s.who }
 
-// Err tells why the caller is not signed in, as an *[Error]; nil if he is.
+// Err returns the *[Error] explaining why the request is unauthenticated, or nil.
 func (s State) Err() error {
-	if s.err == nil {
-		return nil
+	if reason := s.reason(); reason != nil {
+		return reason.own()
 	}
-	e := *s.err
-	return &e
+	return nil
+}
+
+// reason returns why the caller is not known, or nil.
+func (s *State) reason() *Error {
+	if s.who.err == nil && !s.bearer {
+		return errMissing
+	}
+	return s.who.err
 }
 
 // Header returns the headers that belong on the response, whatever it will be.
@@ -54,24 +62,27 @@ func (s State) Header() http.Header {
 // vary names what answers depend on.
 var vary = []string{"Authorization"}
 
-// errMissing is the error of the many who present nothing. It is never handed
-// out: see Err and refuse.
-var errMissing = newError(ErrTokenMissing, nil)
+// Reasons that are met often, or cheaply by whoever sends garbage. None is handed out:
+// see own.
+var (
+	errMissing   = newError(ErrTokenMissing, nil)
+	errOtherType = newError(ErrTokenType, nil)
+)
 
 // authenticate decides about a request. Everything else asks it.
 func (a *core) authenticate(r *http.Request) State {
 	token, err := bearerToken(r.Header["Authorization"])
 	if err != nil {
 		a.tellNoToken(err)
-		return badToken(err)
+		return rejected(err)
 	}
 	if token == "" {
-		return State{err: errMissing}
+		return State{}
 	}
-	u, cerr := a.classify(token)
-	if cerr != nil {
-		a.tellNoToken(cerr)
-		return badToken(cerr)
+	u, err := a.classify(token)
+	if err != nil {
+		a.tellNoToken(err)
+		return rejected(err)
 	}
 	switch {
 	case u.kind == kindUnrelated:
@@ -80,43 +91,37 @@ func (a *core) authenticate(r *http.Request) State {
 		if u.err.Reason == ErrTokenIssuer {
 			a.refusedIssuer(&u.token)
 		}
-		s := badToken(u.err)
-		s.bad = false
-		return s
+		return anonymously(u.err)
 	case u.kind == kindForeign:
-		return badToken(newError(ErrTokenType, nil))
+		return rejected(errOtherType)
 	case u.kind != kindSession:
-		// It waits for a route that takes its kind.
-		s := otherType()
+		s := anonymously(errOtherType)
 		if a.accept.has(u.kind) {
 			own := u // so that session tokens need not be on the heap
 			s.machine = &machineCredential{unverified: &own}
 		}
 		return s
 	case !a.accept.has(kindSession):
-		return otherType()
+		return anonymously(errOtherType)
 	}
-	who, verr := a.verifySession(r.Context(), &u, fromHeader)
-	if verr == nil {
+	who, err := a.verifySession(r.Context(), &u, fromHeader)
+	if err == nil {
 		return State{who: who, bearer: true}
 	}
-	if errors.Is(verr, ErrSessionPending) || errors.Is(verr, ErrUnavailable) {
-		s := badToken(verr)
-		s.bad = false
+	if err.Reason == ErrSessionPending || err.Reason.class() == ErrUnavailable {
+		s := anonymously(err)
 		s.who.SessionStatus = who.SessionStatus
 		return s
 	}
-	return badToken(verr)
+	return rejected(err)
 }
 
-// errOtherType is the error of the bearer of a credential of another kind.
-var errOtherType = newError(ErrTokenType, nil)
+// anonymously is the State of the bearer of a credential that is of no use here, or not
+// yet: an anonymous caller.
+func anonymously(why *Error) State { return State{who: Auth{err: why}, bearer: true} }
 
-// otherType is the State of the bearer of a credential of a kind that is not, or not
-// yet, of use: an anonymous caller.
-func otherType() State {
-	return State{who: Auth{err: errOtherType}, err: errOtherType, bearer: true}
-}
+// rejected is the State of the bearer of an invalid credential of this instance.
+func rejected(why *Error) State { return State{who: Auth{err: why}, bad: true, bearer: true} }
 
 // choose makes s what a route is to decide about that takes credentials of the given
 // kinds: the machine whose credential is in s, verified if it was not yet, or an
@@ -127,38 +132,29 @@ func (a *core) choose(ctx context.Context, s *State, takes kinds) {
 	case credential == nil:
 		return
 	case !takes.has(credential.kind):
-		*s = otherType()
+		*s = anonymously(errOtherType)
 		s.machine = credential
 		return
 	case !credential.verified:
 		who, err := a.verifyMachine(ctx, credential.unverified)
-		credential = &machineCredential{unverified: credential.unverified, verified: true, who: who}
-		if err != nil {
-			credential.err = badToken(err).err
-		}
+		credential = &machineCredential{unverified: credential.unverified, verified: true, who: who, err: err}
 	}
-	if credential.err == nil {
+	switch err := credential.err; {
+	case err == nil:
 		*s = State{who: credential.who, bearer: true}
-	} else {
-		*s = badToken(credential.err)
-		s.bad = !errors.Is(credential.err, ErrUnavailable)
+	case err.Reason.class() == ErrUnavailable:
+		*s = anonymously(err)
+	default:
+		*s = rejected(err)
 	}
 	s.machine = credential
 }
 
-func badToken(err error) State {
-	var e *Error
-	if !errors.As(err, &e) {
-		e = newError(ErrTokenInvalid, nil)
-	}
-	return State{who: Auth{err: e}, err: e, bad: true, bearer: true}
-}
-
-// bearerToken returns the token of an Authorization header, "" if it holds none
-// or another scheme. The scheme is case-insensitive (RFC 9110 section 11.1) and
-// followed by exactly one space; two headers are refused, because who reads the
-// first and who reads the last would see different callers. The characters of a
-// token that is too long are not looked at: its length is reason enough to refuse it.
+// bearerToken returns the token in an Authorization header, or "" if there is none or
+// it uses another scheme. The scheme is case-insensitive (RFC 9110 section 11.1) and
+// followed by exactly one space. Multiple Authorization headers are rejected:
+// intermediaries disagree on which one wins. The characters of a token that is too long
+// are not looked at: its length is reason enough to refuse it.
 func bearerToken(lines []string) (string, *Error) {
 	if len(lines) == 0 {
 		return "", nil
@@ -205,7 +201,7 @@ var wordCharacters = func() (t [256]bool) {
 
 // same reports whether s and other were decided about as one caller.
 func (s *State) same(other *State) bool {
-	return s.who.proof == other.who.proof && s.err == other.err && s.machine == other.machine
+	return s.who.proof == other.who.proof && s.who.err == other.who.err && s.bearer == other.bearer && s.machine == other.machine
 }
 
 // write adds the headers of s to a response, each once.

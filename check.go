@@ -11,59 +11,45 @@ import (
 )
 
 // CheckFunc requires that holds returns true for the caller: a signed-in user, or,
-// in a [Token], a machine. It prints as name.
+// in a [Token], a machine. String returns "check " and the name.
 //
 // False is a refusal, 403. An error or a panic says nothing about the caller: the
-// answer is 503, unless another branch of an [AnyOf] lets the caller in. Unless the
+// answer is 503, unless another branch of an [AnyOf] allows the caller. Unless the
 // request was canceled it is logged, with the error's type and code but not its text,
 // which may quote what it was about; [Config.ErrorHandler] finds the error itself with
 // errors.Is and errors.As. The context is the request's.
 //
 // Checks run last, in the order in which they are written, and only while the
-// outcome depends on them: never for a caller who is refused or let in whatever
-// they say.
+// outcome depends on them: never for a caller who is refused or allowed whatever
+// they return.
 func CheckFunc(name string, holds func(context.Context, Auth) (bool, error)) Access {
-	c := &check{demand: newDemand("check", name, nil), label: name, ask: holds}
-	c.inToken = true
-	c.holds = func(q query) bool {
-		if met, asked := q.checks[c]; asked {
-			return met
-		}
-		return q.assume == allowed
+	p := policy{op: opCheck, name: name, checks: []*check{{name, holds}}, wrong: checkName("check", name, name)}
+	if p.wrong == nil && holds == nil {
+		p.wrong = fmt.Errorf("check %s has no function", name)
 	}
-	if c.wrong == nil && holds == nil {
-		c.wrong = fmt.Errorf("check %s has no function", name)
-	}
-	return c
+	return atom(p)
 }
 
 // check is a check of the application's.
 type check struct {
-	demand
-	label string
-	ask   func(context.Context, Auth) (bool, error)
-}
-
-// open reports whether c has not been asked and could let the caller in.
-func (c *check) open(q query) bool {
-	_, asked := q.checks[c]
-	return !asked && c.demand.check(q.assuming(allowed)).outcome == allowed
+	name  string
+	holds func(context.Context, Auth) (bool, error)
 }
 
 // errCheckPanicked is the error of a check that panicked.
 var errCheckPanicked = errors.New("a check panicked")
 
-// run asks c about a caller.
+// run returns the answer of c about a caller, or the error for which it has none.
 func (c *check) run(ctx context.Context, log *slog.Logger, who Auth) (met bool, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			met, err = false, errCheckPanicked
 			// What was panicked with may hold what it was about.
-			log.Error("clerkauth: a check panicked; the caller gets 503", "check", c.label, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			log.Error("clerkauth: a check panicked; the caller gets 503", "check", c.name, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 		}
 	}()
-	if met, err = c.ask(ctx, who); err != nil && ctx.Err() == nil {
-		log.Error("clerkauth: a check failed; the caller gets 503 unless another way lets them in", "check", c.label, "error", plain.Describe(err))
+	if met, err = c.holds(ctx, who); err != nil && ctx.Err() == nil {
+		log.Error("clerkauth: a check failed; the caller gets 503 unless another way lets them in", "check", c.name, "error", plain.Describe(err))
 	}
 	return met, err
 }

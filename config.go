@@ -217,8 +217,7 @@ func (c Config) LogValue() slog.Value { return slog.AnyValue(c.summary()) }
 func New(c Config) (*Authenticator, error) {
 	var wrong mistakes
 	a := &core{
-		audience:     slices.Clone(c.Audience),
-		allowPending: c.AllowPending,
+		rules:        rules{audience: slices.Clone(c.Audience), allowPending: c.AllowPending},
 		hide:         c.HideUnauthorized,
 		notFound:     c.NotFound,
 		errorHandler: c.ErrorHandler,

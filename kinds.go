@@ -49,10 +49,10 @@ func (k kind) name() TokenType {
 type kinds uint8
 
 const (
-	// nobody is the caller who presents nothing.
-	nobody   kinds = 1
-	machines       = 1<<kindAPIKey | 1<<kindM2M | 1<<kindOAuth
-	everyone       = nobody | 1<<kindSession | machines
+	// anonymous is the caller who presents nothing.
+	anonymous kinds = 1
+	machines        = 1<<kindAPIKey | 1<<kindM2M | 1<<kindOAuth
+	everyone        = anonymous | 1<<kindSession | machines
 )
 
 func (k kind) set() kinds { return 1 << k }
@@ -92,8 +92,8 @@ var keyPrefixes = []string{"sk_", "pk_"}
 // unrelated.
 //
 // What a payload says counts before its signature has been checked, for nothing but
-// this; see verifyJWT.
-func (a *core) classify(credential string) (unverified, error) {
+// this; see readPayload.
+func (a *core) classify(credential string) (unverified, *Error) {
 	for _, opaque := range opaquePrefixes {
 		if strings.HasPrefix(credential, opaque.prefix) {
 			return unverified{kind: opaque.kind, raw: credential, opaque: true}, nil

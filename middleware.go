@@ -3,6 +3,7 @@ package clerkauth
 import (
 	"context"
 	"crypto/rsa"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -15,9 +16,9 @@ import (
 	"github.com/clerkauth/clerkauth/internal/keyset"
 )
 
-// Authenticator tells who calls a server, for one Clerk instance. It owns its
-// keys: two Authenticators never share any. It is safe for concurrent use and
-// there is nothing to close. Make it with [New].
+// Authenticator authenticates HTTP requests for one Clerk instance. Each Authenticator
+// has its own key cache. It is safe for concurrent use and need not be closed. The zero
+// value is not usable: [New] returns one.
 type Authenticator struct {
 	// Behind a pointer, so that printing whatever holds an Authenticator shows
 	// an address.
@@ -25,14 +26,8 @@ type Authenticator struct {
 }
 
 type core struct {
-	// Whose tokens.
-	issuers      []string
-	audience     []string
-	parties      parties
-	skew         time.Duration
-	allowPending bool
-	accept       kinds
-	machineID    string
+	rules        // what is accepted of a verified credential
+	accept kinds // which kinds of credentials
 	// Where keys and the Backend API are.
 	jwtKey  *rsa.PublicKey
 	keys    *keyset.Set
@@ -60,8 +55,8 @@ type core struct {
 	now          func() time.Time
 }
 
-// Middleware wraps a handler. It fits wherever func(http.Handler) http.Handler
-// is taken.
+// Middleware wraps a handler. It is assignable to func(http.Handler) http.Handler, which
+// routers take.
 type Middleware func(http.Handler) http.Handler
 
 // Func wraps a handler function.
@@ -134,8 +129,8 @@ func (c *identity) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// Authenticate returns who sent r, and writes nothing. Inside of [Authenticator.Handler]
-// or a guard it returns what they found, if r carries the same credential.
+// Authenticate authenticates r. It writes nothing. Inside [Authenticator.Handler] or a
+// guard it returns their result, if r carries the same credential.
 func (a *Authenticator) Authenticate(r *http.Request) State {
 	if id := a.core.identityOf(r); id != nil {
 		return id.state
@@ -143,105 +138,136 @@ func (a *Authenticator) Authenticate(r *http.Request) State {
 	return a.core.authenticate(r)
 }
 
-// Handler authenticates requests and passes them to next, where [FromContext]
-// returns the caller. Requests without credentials are anonymous, and so are bearers
-// of credentials that are not of this instance, such as another issuer's JWT or a
-// cron job's secret, and those whose keys cannot be had: [Auth.Err] says why. An
-// invalid session token of this instance is rejected with 401. Machine credentials
-// are not verified until a route requires their kind; elsewhere their bearers are
-// anonymous.
+// Handler authenticates requests and passes them to next, where [FromContext] returns
+// the caller: it is a guard for [Public]. Requests without credentials are anonymous, and
+// so are bearers of credentials that are not of this instance, such as another issuer's
+// JWT or a cron job's secret, and those whose keys cannot be fetched: [Auth.Err] returns
+// the reason. An invalid session token of this instance is rejected with 401. Machine
+// credentials are not verified until a route requires their kind; elsewhere their bearers
+// are anonymous.
 func (a *Authenticator) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		state := a.Authenticate(r)
-		if state.machine != nil {
-			a.core.choose(r.Context(), &state, kindSession.set()) // whatever a guard around this took it for
-		}
-		state.write(w.Header())
-		if state.bad {
-			a.core.refuse(w, r, &state, state.err, nil)
-			return
-		}
-		next.ServeHTTP(w, a.core.with(r, &state))
+		a.pass(w, r, Public.policy(), next)
 	})
 }
 
-// Require returns a guard: handlers behind it are reached by callers who meet
-// every one of the given demands, and see them with [FromContext]. Asked for
-// nothing, it demands [SignedIn].
+// Require returns middleware that admits only callers satisfying all requirements, or
+// any signed-in user if there are none. Handlers behind it find the caller with
+// [FromContext].
 //
-// It stands behind routing, so no path is compared and nothing can disagree with
-// the router. It works with and without [Authenticator.Handler] around it.
+// It stands behind routing, so no path is compared and nothing can disagree with the
+// router. It works with and without [Authenticator.Handler] around it.
 //
-// It panics on an Access that is nil or that nobody could ever meet, as
-// http.ServeMux does on a bad pattern: that is a mistake in the program.
-func (a *Authenticator) Require(demands ...Access) Middleware {
-	return a.guard("Require", required(demands))
+// It panics if a requirement is nil or can never be satisfied, as http.ServeMux does on
+// an invalid pattern.
+func (a *Authenticator) Require(requirements ...Access) Middleware {
+	return a.guard("Require", required(requirements))
 }
 
-// required makes one Access of the demands on a route.
-func required(demands []Access) Access {
-	switch len(demands) {
-	case 0:
-		return SignedIn
-	case 1:
-		return demands[0]
-	default:
-		return AllOf(demands...)
+// Validate returns an error if a requirement is nil or if no caller can ever satisfy all
+// of them: what [Authenticator.Require] panics with. It is for adapters that call
+// [Authenticator.Check] on requests.
+func (a *Authenticator) Validate(requirements ...Access) error {
+	if err := a.core.validate(required(requirements)); err != nil {
+		return fmt.Errorf("clerkauth: %w", err)
 	}
+	return nil
 }
 
-// guard is Require for one Access; who names the caller in what it panics with.
-func (a *Authenticator) guard(who string, access Access) Middleware {
-	if err := a.core.admits(access); err != nil {
-		panic("clerkauth: " + who + ": " + err.Error())
+// validate is Validate for a policy. It warns of credentials that would always be
+// refused.
+func (a *core) validate(p *policy) error {
+	if err := p.validate(a.accept); err != nil {
+		return err
+	}
+	if p.named()&^a.accept != 0 {
+		a.log.Warn("clerkauth: a route requires credentials that Config.Accept leaves out; they will be refused", "access", p.String())
+	}
+	return nil
+}
+
+// guard is Require for a policy; name is that of the caller's function, for the panic.
+func (a *Authenticator) guard(name string, p *policy) Middleware {
+	if err := a.core.validate(p); err != nil {
+		panic("clerkauth: " + name + ": " + err.Error())
 	}
 	return func(next http.Handler) http.Handler {
 		if next == nil {
-			panic("clerkauth: " + who + ": handler is nil")
+			panic("clerkauth: " + name + ": handler is nil")
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			a.pass(w, r, access, next)
+			a.pass(w, r, p, next)
 		})
 	}
 }
 
-// pass serves r by next, if its sender meets access.
-func (a *Authenticator) pass(w http.ResponseWriter, r *http.Request, access Access, next http.Handler) {
+// pass serves r by next if its caller satisfies p.
+func (a *Authenticator) pass(w http.ResponseWriter, r *http.Request, p *policy, next http.Handler) {
 	state := a.Authenticate(r)
-	err := a.core.decide(&state, access, r)
-	if err != nil && a.core.hides(err, access) {
+	err := a.core.authorize(&state, p, r)
+	if err != nil && a.core.hides(err, p) {
 		a.core.hideFrom(w, r, &state)
 		return
 	}
 	state.write(w.Header())
 	if err != nil {
-		a.core.refuse(w, r, &state, err, access)
+		a.core.refuse(w, r, &state, err, p)
 		return
 	}
 	next.ServeHTTP(w, a.core.with(r, &state))
 }
 
-// Check asks the question of [Authenticator.Require] about r and writes nothing:
-// for frameworks whose handlers are no http.Handlers. If r may pass it returns a
-// context of r in which [FromContext] finds the caller. Otherwise it returns the
-// context of r and an *[Error], whose Status is 404 if [Config.HideUnauthorized] hides
-// it; an Access that nobody could ever meet refuses everybody.
-func (a *Authenticator) Check(r *http.Request, demands ...Access) (context.Context, error) {
-	access := required(demands)
-	if possible(access) != nil {
-		return r.Context(), newError(ErrForbidden, nil)
-	}
+// Check is like [Authenticator.Require] for frameworks that do not use http.Handler. It
+// returns a context carrying the caller, or the context of r and an *[Error], whose
+// Status is 404 if [Config.HideUnauthorized] hides the route. It writes no response.
+// Requirements that no caller could ever satisfy refuse everybody.
+func (a *Authenticator) Check(r *http.Request, requirements ...Access) (context.Context, error) {
+	p := required(requirements)
 	state := a.Authenticate(r)
-	if err := a.core.decide(&state, access, r); err != nil {
-		refusal := *err
-		if a.core.hides(err, access) {
+	if err := a.core.authorize(&state, p, r); err != nil {
+		refusal := err.own()
+		if a.core.hides(err, p) {
 			refusal.Status = http.StatusNotFound
 		} else if challenges(err) {
-			refusal.challenge = challenge(err, resourceOf(r), asked(access))
+			refusal.challenge = challenge(err, resourceOf(r), p.challengeScopes())
 		}
-		return r.Context(), &refusal
+		return r.Context(), refusal
 	}
 	return a.core.with(r, &state).Context(), nil
+}
+
+// authorize returns why the caller in s is refused by a route with that policy, or nil.
+// Every guard calls it. Afterwards s is what was decided about: a machine's credential is
+// verified first if the policy has a use for its kind, and its bearer is anonymous if
+// not.
+func (a *core) authorize(s *State, p *policy, r *http.Request) *Error {
+	if r.Method == http.MethodConnect {
+		// http.ServeMux does not clean its target, and what a wildcard of its
+		// matched may not be there.
+		return newError(ErrRequestTarget, nil)
+	}
+	if p.wrong != nil || p.callers == 0 {
+		return newError(ErrForbidden, nil) // whoever asks
+	}
+	if s.machine != nil {
+		a.choose(r.Context(), s, p.takes(a.accept))
+	}
+	e := evaluation{policy: p, who: s.who, request: r, accept: a.accept, audience: a.audience}
+	if s.who.machine() {
+		e.place, e.described = placeOf(r), a.describes.Load()
+	}
+	if p.timed {
+		e.now = a.now()
+	}
+	for {
+		d := decide(s, &e)
+		if d.check == nil {
+			a.refusedAudience(d.audience, p)
+			return d.refusal
+		}
+		met, err := d.check.run(r.Context(), a.log, s.who)
+		e.answer(d.check, met, err)
+	}
 }
 
 // with returns r with state in its context. A caller who presented nothing needs
@@ -251,7 +277,7 @@ func (a *core) with(r *http.Request, state *State) *http.Request {
 	if id := a.identityOf(r); id != nil && id.state.same(state) {
 		return r
 	}
-	if state.err == errMissing && ctx.Value(identityKey{}) == nil && ctx.Value(sdkClaimsKey) == nil {
+	if !state.bearer && ctx.Value(identityKey{}) == nil && ctx.Value(sdkClaimsKey) == nil {
 		return r
 	}
 	return r.WithContext(a.identify(r, state))

@@ -26,7 +26,8 @@ type ServeMux struct {
 	mu      sync.RWMutex
 	routes  []muxRoute
 	guarded prefixes
-	hosts   map[string]bool // that routes name, and whether one of them is guarded
+	below   map[kinds]*policy // for what http.ServeMux answers below them
+	hosts   map[string]bool   // that routes name, and whether one of them is guarded
 }
 
 // muxRoute is a line of the access table.
@@ -38,7 +39,7 @@ type muxHandler struct{ http.Handler }
 
 // NewServeMux returns an empty ServeMux.
 func (a *Authenticator) NewServeMux() *ServeMux {
-	return &ServeMux{auth: a, mux: http.NewServeMux(), guarded: newPrefixes(), hosts: map[string]bool{}}
+	return &ServeMux{auth: a, mux: http.NewServeMux(), guarded: newPrefixes(), below: belowPolicies(), hosts: map[string]bool{}}
 }
 
 // Handle registers h for pattern, to be reached by callers who meet access. It
@@ -50,10 +51,11 @@ func (m *ServeMux) Handle(pattern string, access Access, h http.Handler) {
 	if f, ok := h.(http.HandlerFunc); h == nil || ok && f == nil {
 		panic("clerkauth: ServeMux: handler is nil")
 	}
-	if missing := missingParam(pattern, access); missing != "" {
+	p := policyOf(access)
+	if missing := p.missingParam(pattern); missing != "" {
 		panic(fmt.Sprintf("clerkauth: ServeMux: %q: %s: there is no {%s} in the pattern, so nobody could ever meet it", pattern, access, missing))
 	}
-	guard := m.auth.guard(fmt.Sprintf("ServeMux: %q", pattern), access)
+	guard := m.auth.guard(fmt.Sprintf("ServeMux: %q", pattern), p)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	method, rest := "", pattern
@@ -66,40 +68,12 @@ func (m *ServeMux) Handle(pattern string, access Access, h http.Handler) {
 	}
 	m.mux.Handle(pattern, muxHandler{guard(h)})
 	if host != "" {
-		m.hosts[host] = m.hosts[host] || !open(access)
+		m.hosts[host] = m.hosts[host] || !p.open
 	}
-	m.routes = append(m.routes, muxRoute{method, rest, access.String(), nameOf(h)})
-	if !open(access) {
-		m.guarded.add(rest, named(access))
+	m.routes = append(m.routes, muxRoute{method, rest, p.String(), nameOf(h)})
+	if !p.open {
+		m.guarded.add(rest, p.named())
 	}
-}
-
-// missingParam returns the name of an OrganizationParam that access cannot be met
-// without and that pattern does not have, "" if there is none.
-func missingParam(pattern string, access Access) string {
-	switch a := access.(type) {
-	case organizationParam:
-		if !strings.Contains(pattern, "{"+a.param+"}") && !strings.Contains(pattern, "{"+a.param+"...}") {
-			return a.param
-		}
-	case allOf:
-		for _, part := range a {
-			if missing := missingParam(pattern, part); missing != "" {
-				return missing
-			}
-		}
-	case anyOf:
-		missing := ""
-		for _, part := range a {
-			if missing = missingParam(pattern, part); missing == "" {
-				return ""
-			}
-		}
-		return missing
-	case token:
-		return missingParam(pattern, a.checks)
-	}
-	return ""
 }
 
 // HandleFunc registers a function as Handle does a handler.
@@ -121,7 +95,7 @@ func (m *ServeMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			m.auth.core.hideFrom(w, r, &state)
 			return
 		}
-		m.auth.core.refuse(w, r, &State{}, newError(ErrRequestTarget, err), nil)
+		m.auth.core.refuse(w, r, &State{}, newError(ErrRequestTarget, err), Public.policy())
 		return
 	}
 	h, pattern := m.mux.Handler(r)
@@ -140,7 +114,7 @@ func (m *ServeMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.mux.ServeHTTP(w, r)
 		return
 	}
-	m.auth.pass(w, r, somebody(kinds), m.mux)
+	m.auth.pass(w, r, m.below[kinds], m.mux)
 }
 
 // isNowhere reports whether h, which [http.ServeMux] made up where it found no pattern,
@@ -174,15 +148,23 @@ func (m *ServeMux) belowGuarded(r *http.Request) (all kinds, below bool) {
 	return all, below
 }
 
-// somebody is for users and for machines of some kinds.
-func somebody(of kinds) Access {
-	list := anyOf{SignedIn}
-	for name, k := range tokenTypes {
-		if k != kindSession && of.has(k) {
-			list = append(list, Token(name))
+// belowPolicies are the policies below the prefixes of guarded routes, by the kinds of
+// machines that those require: for signed-in users, and for machines of these kinds.
+func belowPolicies() map[kinds]*policy {
+	policies := make(map[kinds]*policy)
+	for of := range everyone + 1 {
+		if of&^machines != 0 {
+			continue
 		}
+		ways := []Access{SignedIn}
+		for _, name := range []TokenType{APIKey, M2MToken, OAuthToken} {
+			if of.has(tokenTypes[name]) {
+				ways = append(ways, Token(name))
+			}
+		}
+		policies[of] = compose(opAny, ways)
 	}
-	return list
+	return policies
 }
 
 // WriteTable writes who may call what: method, pattern, access and handler, a

@@ -121,7 +121,7 @@ func newOpaque(a *core, c Config) *opaque {
 
 // verifyOpaque verifies an opaque credential: by what Clerk said about it lately,
 // or says now.
-func (a *core) verifyOpaque(ctx context.Context, u *unverified) (*machine, error) {
+func (a *core) verifyOpaque(ctx context.Context, u *unverified) (*machine, *Error) {
 	by := a.opaque.by[u.kind]
 	if by == nil {
 		return nil, newError(ErrTokenType, nil) // JWTs alone are accepted

@@ -87,6 +87,17 @@ func (a *core) refusedParty(fault partyFault) {
 	}
 }
 
+// refusedAudience tells of an OAuth token that was refused on a route with policy p for
+// its audience, as all of them may be.
+func (a *core) refusedAudience(fault audienceFault, p *policy) {
+	switch fault {
+	case audienceMissing:
+		a.notices.tell(noticeNoAudience, slog.LevelWarn, "an OAuth token was refused because it has no audience: let clients name the resource when they ask for a token (RFC 8707), or, if Clerk tells none, set InsecureAnyAudience of the Resource, or no Config.Audience outside of resources")
+	case audienceUndescribed:
+		a.notices.tell(noticeUndescribed, slog.LevelWarn, "an OAuth token was refused on a route that is in no described resource: let the ResourceMetadata middleware wrap the route and describe it, or require Audience(…) in its Token", "access", p.String())
+	}
+}
+
 // errNoTokenYet is the cause of a refusal of what no front end means to send.
 var errNoTokenYet = errors.New("the front end asked before it had a token, and sent the text of a missing value")
 
@@ -102,7 +113,7 @@ func notYetToken(credential string) error {
 }
 
 // tellNoToken tells of a refusal whose cause is errNoTokenYet.
-func (a *core) tellNoToken(err error) {
+func (a *core) tellNoToken(err *Error) {
 	if errors.Is(err, errNoTokenYet) {
 		a.operator.tell(noticeNoToken, slog.LevelWarn,
 			"callers send the text of a missing JavaScript value in the place of a token: their front end has to wait for getToken before it asks")

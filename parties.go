@@ -167,22 +167,6 @@ func (p parties) difference(party string) partyFault {
 	return least
 }
 
-// checkAudience tells whether one of a token's audiences is one of ours, where
-// we demand any (RFC 7519 section 4.1.3).
-func (a *core) checkAudience(is claims.Presence, audience []string) bool {
-	if len(a.audience) == 0 {
-		return true
-	}
-	return is == claims.Present &&
-		slices.ContainsFunc(audience, func(aud string) bool { return slices.Contains(a.audience, aud) })
-}
-
-// checkIssuer tells whether a token is of our instance. Two instances may have
-// keys of one id, so a good signature alone does not say it.
-func (a *core) checkIssuer(issuer string) bool {
-	return slices.Contains(a.issuers, issuer)
-}
-
 var schemePattern = regexp.MustCompile(`\A[a-z][a-z0-9+.-]*\z`)
 
 // checkOrigin tells what keeps s from being an origin as a browser would

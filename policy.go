@@ -1,153 +1,235 @@
 package clerkauth
 
 import (
-	"context"
-	"log/slog"
-	"net/http"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/clerkauth/clerkauth/internal/claims"
 )
 
-// decide tells why access is refused, nil if it is not. Afterwards s is what it was
-// decided about: a machine's credential is verified first if access has a use for it,
-// and its bearer is anonymous if not. Every guard asks it.
-func (a *core) decide(s *State, access Access, r *http.Request) *Error {
-	if r.Method == http.MethodConnect {
-		// http.ServeMux does not clean its target, and what a wildcard of its
-		// matched may not be there.
-		return newError(ErrRequestTarget, nil)
-	}
-	if s.machine != nil {
-		a.choose(r.Context(), s, a.takes(access))
-	}
-	if s.who.machine() {
-		if err := a.judgeAudience(s, access, r); err != nil {
-			return err
-		}
-	}
-	return a.ask(s, access, r)
+// policy is a compiled [Access]: what it requires, and what follows from that. It is
+// immutable and knows no Authenticator.
+type policy struct {
+	op    op
+	name  string // what is required, as it is written
+	value string // and as it is compared, where that differs
+	wrong error  // why no caller can ever meet it or one of its parts, by itself
+
+	user, org bool            // whose plan is meant, of a feature or a plan
+	fresh     *reverification // of opReverified
+	token     kind            // of opToken
+	scopes    []string        // that opScope and opToken name
+	audiences []string        // that opToken names
+	parts     []*policy       // of opAll, opAny and opToken
+
+	// What follows, as compile finds it.
+	callers  kinds     // of whom some could be allowed
+	machines kinds     // the same, as a part of a Token
+	tokens   []*policy // all of opToken in it, in the order written
+	open     bool      // allows everybody
+	checks   []*check  // all of the application's in it, each once, in the order written
+	timed    bool      // depends on the time
 }
 
-// ask asks access about the caller in s.
-func (a *core) ask(s *State, access Access, r *http.Request) *Error {
-	if s.bearer && s.machine == nil && s.err != nil && !open(access) && !a.takes(access).has(kindSession) {
-		return newError(ErrTokenType, nil) // whatever else may be wrong with it
-	}
-	if s.bad {
-		return s.err
-	}
-	v, failed := examine(r.Context(), a.log, access, query{who: s.who, request: r})
-	if failed != nil {
-		return newError(ErrUnavailable, checkError{failed})
-	}
-	switch v.outcome {
-	case allowed:
-		return nil
-	case stale:
-		err := newError(ErrReverification, nil)
-		err.reverify = v.reverify
-		return err
-	case signedOut:
-		switch {
-		case s.err != nil:
-			return s.err
-		case v.audience:
-			return newError(ErrTokenClaims, nil)
-		case s.bearer:
-			return newError(ErrTokenType, nil) // a good one, of another kind
-		default:
-			return newError(ErrUnauthenticated, nil)
+// op is what a policy requires.
+type op uint8
+
+const (
+	opNever op = iota
+	opPublic
+	opSignedIn
+	opNotImpersonated
+	opRole
+	opPermission
+	opFeature
+	opPlan
+	opReverified
+	opOrganizationParam
+	opScope
+	opAudience
+	opCheck
+	opToken
+	opAll
+	opAny
+)
+
+// atom compiles a policy without parts.
+func atom(p policy) *policy { return compile(p) }
+
+// compile fills in what follows from what p requires.
+func compile(p policy) *policy {
+	switch p.op {
+	case opPublic:
+		p.callers, p.machines, p.open = everyone, machines, true
+	case opScope, opAudience:
+		p.machines = machines
+	case opCheck, opOrganizationParam:
+		p.callers, p.machines = kindSession.set(), machines
+	case opToken:
+		p.callers, p.tokens = p.token.set()&machines, []*policy{&p}
+		for _, part := range p.parts {
+			p.callers &= part.machines
 		}
+		p.machines = p.callers
+	case opAll:
+		p.callers, p.machines, p.open = everyone, machines, true
+		for _, part := range p.parts {
+			p.callers, p.machines, p.open = p.callers&part.callers, p.machines&part.machines, p.open && part.open
+		}
+	case opAny:
+		sound, within := true, true
+		for _, part := range p.parts {
+			p.callers, p.machines, p.open = p.callers|part.callers, p.machines|part.machines, p.open || part.open
+			sound, within = sound && part.callers != 0, within && part.machines != 0
+		}
+		// A part that no caller can meet is a mistake, even beside others.
+		if !sound {
+			p.callers, p.open = 0, false
+		}
+		if !within {
+			p.machines = 0
+		}
+	case opNever:
 	default:
-		if len(v.scopes) > 0 {
-			err := newError(ErrScope, nil)
-			err.scopes = v.scopes
+		p.callers = kindSession.set()
+	}
+	p.timed = p.fresh != nil
+	for _, part := range p.parts {
+		p.tokens = append(p.tokens, part.tokens...)
+		p.timed = p.timed || part.timed
+		for _, c := range part.checks {
+			if !slices.Contains(p.checks, c) {
+				p.checks = append(p.checks, c)
+			}
+		}
+	}
+	if len(p.checks) > maxChecks && p.wrong == nil {
+		p.wrong = fmt.Errorf("access has more than %d checks: let one function make several of them", maxChecks)
+	}
+	p.open = p.open && p.wrong == nil && p.callers != 0
+	return &p
+}
+
+// maxChecks is how many of the application's checks an Access may have.
+const maxChecks = 64
+
+// bit returns the bit of a check in the answers to p.
+func (p *policy) bit(c *check) uint64 { return 1 << slices.Index(p.checks, c) }
+
+// each calls visit for p and everything that it is composed of.
+func (p *policy) each(visit func(*policy)) {
+	visit(p)
+	for _, part := range p.parts {
+		part.each(visit)
+	}
+}
+
+// possible returns why no caller could ever meet p, or nil.
+func (p *policy) possible() error {
+	if p.wrong != nil {
+		return p.wrong
+	}
+	return p.unmet(false)
+}
+
+// unmet returns an error that names the part of p that no caller can meet; inToken is
+// for parts of a Token.
+func (p *policy) unmet(inToken bool) error {
+	if p.callers != 0 && !inToken || p.machines != 0 && inToken {
+		return nil
+	}
+	for _, part := range p.parts {
+		if err := part.unmet(inToken || p.op == opToken); err != nil {
 			return err
 		}
-		return newError(ErrForbidden, nil)
 	}
+	return fmt.Errorf("%s: no caller is all of this: a machine is no user, and a scope or an audience stands in a Token", p)
 }
 
-// examine returns the verdict of access about the caller in q, and runs the checks
-// that it depends on. The error is that of a check without which there is no verdict.
-func examine(ctx context.Context, log *slog.Logger, access Access, q query) (verdict, error) {
-	q.assume = forbidden
-	v := access.check(q)
-	if v.outcome == allowed || v.outcome == access.check(q.assuming(allowed)).outcome {
-		return v, nil
+// named returns the kinds of machine credentials that p names.
+func (p *policy) named() (all kinds) {
+	for _, t := range p.tokens {
+		all |= t.token.set()
 	}
-	var failed error
-	worst := signedOut // outcomes from here down make no difference
-	for c := undecided(access, q, worst, allowed); c != nil; c = undecided(access, q, worst, allowed) {
-		met, err := c.run(ctx, log, q.who)
-		if err != nil {
-			// It is not known what it would have said: all that counts from here on is
-			// whether the caller is let in without it.
-			failed, worst = err, stale
-		}
-		if q.checks == nil {
-			q.checks = make(map[*check]bool)
-		}
-		q.checks[c] = met && err == nil
-	}
-	if v = access.check(q); v.outcome == allowed {
-		failed = nil
-	}
-	return v, failed
+	return all
 }
 
-// undecided returns the first check in access, in the order written, that has not
-// been asked and on which the outcome depends; nil if there is none. Outcomes up to
-// low are as good as low, and those from high on as good as high.
-func undecided(access Access, q query, low, high outcome) *check {
-	switch a := access.(type) {
-	case *check:
-		if a.open(q) {
-			return a
-		}
-	case token:
-		if a.wrong == nil && q.who.TokenType == a.name {
-			q.token = true
-			return undecided(a.checks, q, low, high)
-		}
-	case allOf: // the worst counts: none can be better than the best of the others
-		for i, part := range a {
-			bound := high
-			for j, other := range a {
-				if i != j {
-					bound = min(bound, other.check(q.assuming(allowed)).outcome)
-				}
-			}
-			if c := undecidedWithin(part, q, low, bound); c != nil {
-				return c
-			}
-		}
-	case anyOf: // the best counts
-		for i, part := range a {
-			bound := low
-			for j, other := range a {
-				if i != j {
-					bound = max(bound, other.check(q.assuming(forbidden)).outcome)
-				}
-			}
-			if c := undecidedWithin(part, q, bound, high); c != nil {
-				return c
-			}
+// takes returns the kinds of credentials that a route with p verifies, of those that
+// are accepted at all: Public has a use for everybody, but requires no machine.
+func (p *policy) takes(accept kinds) kinds {
+	return p.callers & accept & (p.named() | kindSession.set())
+}
+
+// errNotAccepted is what is wrong with a policy that only credentials could meet which
+// [Config.Accept] leaves out.
+var errNotAccepted = errors.New("it needs a kind of credential that Config.Accept leaves out")
+
+// validate returns why no caller could ever meet p where these kinds are accepted, or
+// nil.
+func (p *policy) validate(accept kinds) error {
+	if err := p.possible(); err != nil {
+		return err
+	}
+	if !p.open && p.takes(accept) == 0 {
+		return fmt.Errorf("%s: %w", p, errNotAccepted)
+	}
+	return nil
+}
+
+// challengeScopes returns the scopes to name in a challenge: those of the first way in for an
+// OAuth token.
+func (p *policy) challengeScopes() []string {
+	for _, t := range p.tokens {
+		if t.token == kindOAuth {
+			return t.scopes
 		}
 	}
 	return nil
 }
 
-// undecidedWithin is undecided for a part whose outcome may differ between low and
-// high.
-func undecidedWithin(part Access, q query, low, high outcome) *check {
-	within := func(o outcome) outcome { return max(low, min(o, high)) }
-	if low >= high || within(part.check(q.assuming(forbidden)).outcome) == within(part.check(q.assuming(allowed)).outcome) {
-		return nil
+// needsAudience reports whether no machine meets p without an audience that it names.
+func (p *policy) needsAudience() bool {
+	switch p.op {
+	case opAudience:
+		return true
+	case opToken, opAll:
+		return slices.ContainsFunc(p.parts, (*policy).needsAudience)
+	case opAny:
+		return !slices.ContainsFunc(p.parts, func(part *policy) bool { return !part.needsAudience() })
+	default:
+		return false
 	}
-	return undecided(part, q, low, high)
 }
 
-// assuming returns q for checks that have not been asked and come to o.
-func (q query) assuming(o outcome) query {
-	q.assume = o
-	return q
+// missingParam returns the name of an OrganizationParam that p cannot be met without
+// and that a pattern of http.ServeMux does not have, "" if there is none.
+func (p *policy) missingParam(pattern string) string {
+	switch p.op {
+	case opOrganizationParam:
+		if !strings.Contains(pattern, "{"+p.name+"}") && !strings.Contains(pattern, "{"+p.name+"...}") {
+			return p.name
+		}
+	case opAll, opToken:
+		for _, part := range p.parts {
+			if missing := part.missingParam(pattern); missing != "" {
+				return missing
+			}
+		}
+	case opAny:
+		missing := ""
+		for _, part := range p.parts {
+			if missing = part.missingParam(pattern); missing == "" {
+				return ""
+			}
+		}
+		return missing
+	}
+	return ""
+}
+
+// in reports whether what is required is on a user's or organization's list.
+func (p *policy) in(list claims.Scoped) bool {
+	return list.Known && (p.user && slices.Contains(list.User, p.value) || p.org && slices.Contains(list.Org, p.value))
 }

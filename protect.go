@@ -77,23 +77,29 @@ func Mount(prefix string) ProtectOption {
 // which needs the router's own wildcards.
 func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middleware, error) {
 	var wrong mistakes
+	policies := make(map[string]*policy, len(rules))
 	for pattern, access := range rules {
-		field := fmt.Sprintf("rule %q", pattern)
-		if err := a.core.admits(access); err != nil {
+		field, p := fmt.Sprintf("rule %q", pattern), policyOf(access)
+		policies[pattern] = p
+		if err := a.core.validate(p); err != nil {
 			wrong.add(field, err)
 			continue
 		}
-		walk(access, func(part Access) {
-			if _, ok := part.(organizationParam); ok {
+		p.each(func(part *policy) {
+			if part.op == opOrganizationParam {
 				wrong.add(field, errors.New("the organization in a path is known behind the router alone: guard the handler with Require"))
 			}
 		})
 	}
-	var p protection
+	var of protection
 	for _, option := range options {
-		option(&p)
+		option(&of)
 	}
-	table, err := route.NewTable(rules, route.Options[Access]{Default: SignedIn, Open: open, Mount: p.mount})
+	table, err := route.NewTable(policies, route.Options[*policy]{
+		Default: SignedIn.policy(),
+		Open:    func(p *policy) bool { return p.open },
+		Mount:   of.mount,
+	})
 	if err != nil {
 		wrong = append(wrong, err)
 	} else if page, err := url.Parse(a.core.pages.signIn); err == nil && page.Host == "" && page.Path != "" {
@@ -115,25 +121,25 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 					a.core.hideFrom(w, r, &state)
 					return
 				}
-				a.core.refuse(w, r, &State{}, newError(ErrRequestTarget, err), nil)
+				a.core.refuse(w, r, &State{}, newError(ErrRequestTarget, err), Public.policy())
 				return
 			}
-			access := found[0].Value
-			if len(found) > 1 {
-				parts := make(allOf, len(found))
+			p := found[0].Value
+			if len(found) > 1 { // of a path that is read in several ways
+				all := make([]*policy, len(found))
 				for i, rule := range found {
-					parts[i] = rule.Value
+					all[i] = rule.Value
 				}
-				access = parts
+				p = compile(policy{op: opAll, parts: all})
 			}
-			a.pass(w, r, access, next)
+			a.pass(w, r, p, next)
 		})
 	}, nil
 }
 
 // warnOfPorts logs open rules that name the host of an origin of ours with another
 // port than browsers do: they open nothing there.
-func (a *core) warnOfPorts(table *route.Table[Access]) {
+func (a *core) warnOfPorts(table *route.Table[*policy]) {
 	hosts := []string{hostOf(a.pages.origin)}
 	for _, party := range a.parties.list {
 		hosts = append(hosts, hostOf(party))

@@ -9,21 +9,20 @@ import (
 	"time"
 )
 
-// refuse answers a request that is not let through. It is the one place that
-// does. access is what was not met; nil if nothing was asked for yet.
-func (a *core) refuse(w http.ResponseWriter, r *http.Request, state *State, why *Error, access Access) {
-	refusal := *why // an ErrorHandler may do with it what it likes
-	err := &refusal
+// refuse answers a request that is refused. It is the one place that does. p is the
+// policy that was not satisfied.
+func (a *core) refuse(w http.ResponseWriter, r *http.Request, state *State, why *Error, p *policy) {
+	err := why.own() // an ErrorHandler may do with it what it likes
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if err.Status == http.StatusUnauthorized && !state.bearer && a.pages.signIn != "" && isPage(r) && a.takesSessions(access) {
+	if err.Status == http.StatusUnauthorized && !state.bearer && a.pages.signIn != "" && isPage(r) && p.takes(a.accept).has(kindSession) {
 		http.Redirect(w, r, a.signInURL(r, err.Reason), http.StatusTemporaryRedirect) //nolint:gosec // the target is ours; r is in its query alone
 		return
 	}
 	switch {
 	case challenges(err):
-		h.Set("WWW-Authenticate", challenge(err, resourceOf(r), asked(access)))
+		h.Set("WWW-Authenticate", challenge(err, resourceOf(r), p.challengeScopes()))
 	case err.Status == http.StatusServiceUnavailable:
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(max(err.RetryAfter, time.Second).Seconds()))))
 	}
@@ -38,18 +37,18 @@ func (a *core) refuse(w http.ResponseWriter, r *http.Request, state *State, why 
 	} else {
 		writeJSON(w, err.Status, "application/problem+json", problem{
 			Type: "about:blank", Title: http.StatusText(err.Status), Status: err.Status,
-			Detail: details[err.Reason], Reason: string(err.Reason),
+			Detail: reasons[err.Reason].text, Reason: string(err.Reason),
 		})
 	}
 }
 
-// hides reports whether a refusal by a guard for access must not be told from a path
-// where nothing is.
-func (a *core) hides(err *Error, access Access) bool {
-	if !a.hide || open(access) {
+// hides reports whether a refusal by a route with that policy must look like a path where
+// nothing is.
+func (a *core) hides(err *Error, p *policy) bool {
+	if !a.hide || p.open {
 		return false
 	}
-	switch err.Reason.kind() {
+	switch err.Reason.class() {
 	case ErrUnauthenticated, ErrRequestTarget:
 		return true
 	default:
@@ -118,11 +117,11 @@ type problem struct {
 }
 
 // reverificationBody is what Clerk's browser SDKs answer with a dialog.
-func reverificationBody(asked *reverification) any {
+func reverificationBody(required *reverification) any {
 	return map[string]any{"clerk_error": map[string]any{
 		"type":     "forbidden",
 		"reason":   "reverification-error",
-		"metadata": map[string]any{"reverification": asked.metadata()},
+		"metadata": map[string]any{"reverification": required.metadata()},
 	}}
 }
 
@@ -153,11 +152,11 @@ func challenge(err *Error, of *resource, scopes []string) string {
 	switch {
 	case err.Reason == ErrScope:
 		add("error", "insufficient_scope")
-		add("error_description", details[err.Reason])
+		add("error_description", reasons[err.Reason].text)
 		scopes = err.scopes
 	case err.Reason != ErrTokenMissing && err.Reason != ErrUnauthenticated:
 		add("error", "invalid_token")
-		add("error_description", details[err.Reason])
+		add("error_description", reasons[err.Reason].text)
 	}
 	if len(scopes) > 0 {
 		add("scope", strings.Join(scopes, " "))
@@ -169,24 +168,4 @@ func challenge(err *Error, of *resource, scopes []string) string {
 		return "Bearer"
 	}
 	return "Bearer " + strings.Join(parameters, ", ")
-}
-
-// asked returns the scopes that access asks of an OAuth token: of the first way to
-// meet it, if there are several.
-func asked(access Access) (scopes []string) {
-	if access == nil {
-		return nil
-	}
-	found := false
-	walk(access, func(part Access) {
-		if t, ok := part.(token); ok && t.kind == kindOAuth && !found {
-			scopes, found = t.scopes, true
-		}
-	})
-	return scopes
-}
-
-// takesSessions tells whether a session would help to meet access.
-func (a *core) takesSessions(access Access) bool {
-	return access == nil || a.takes(access).has(kindSession)
 }

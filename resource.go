@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -180,93 +179,6 @@ func resourceOf(r *http.Request) *resource {
 	return nil
 }
 
-// sameResource reports whether two URLs name one resource.
-func sameResource(a, b string) bool {
-	return strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/")
-}
-
-// isFor reports whether a machine's credential was issued for the resource with that
-// URL.
-func isFor(who Auth, url string) bool {
-	return who.proof != nil && slices.ContainsFunc(who.proof.audience, func(aud string) bool { return sameResource(aud, url) })
-}
-
-// judgeAudience tells why the machine in s, whose credential is verified, may not use
-// it for r on a route with access: because it was issued for another resource, nil if
-// not. Each guard asks, for each has its own route.
-func (a *core) judgeAudience(s *State, access Access, r *http.Request) *Error {
-	who, of := s.who, tokenTypes[s.who.TokenType]
-	at := placeOf(r)
-	outside := false
-	if of == kindOAuth {
-		if at.unreadable {
-			return newError(ErrRequestTarget, nil)
-		}
-		demanded := a.audience
-		for _, d := range at.in {
-			if d.anyAudience {
-				continue
-			}
-			demanded = nil
-			if !isFor(who, d.document.Resource) {
-				return a.wrongAudience(who)
-			}
-		}
-		held := who.proof.audience
-		if len(demanded) > 0 && !slices.ContainsFunc(held, func(aud string) bool { return slices.Contains(demanded, aud) }) {
-			return a.wrongAudience(who)
-		}
-		outside = len(at.in) == 0 && a.describes.Load()
-	}
-	// What the route itself requires is checked with its access; but where there is no
-	// other way in, it is wrong for everybody.
-	named, optional := audiencesOf(access, of)
-	switch {
-	case outside && len(named) == 0:
-		a.notices.tell(noticeUndescribed, slog.LevelWarn, "an OAuth token was refused on a route that is in no described resource: let the ResourceMetadata middleware wrap the route and describe it, or require Audience(…) in its Token", "access", access.String())
-		return newError(ErrTokenClaims, nil)
-	case (outside || !optional && len(named) > 0) && !slices.ContainsFunc(named, func(url string) bool { return isFor(who, url) }):
-		return a.wrongAudience(who)
-	}
-	return nil
-}
-
-// wrongAudience is the refusal of a credential that is for another resource. That one
-// is for none at all is told, for so may all of them be.
-func (a *core) wrongAudience(who Auth) *Error {
-	if len(who.proof.audience) == 0 && who.TokenType == OAuthToken {
-		a.notices.tell(noticeNoAudience, slog.LevelWarn, "an OAuth token was refused because it has no audience: let clients name the resource when they ask for a token (RFC 8707), or, if Clerk tells none, set InsecureAnyAudience of the Resource, or no Config.Audience outside of resources")
-	}
-	return newError(ErrTokenClaims, nil)
-}
-
-// audiencesOf returns the audiences that access names for credentials of that kind,
-// and whether it takes some of them without.
-func audiencesOf(access Access, of kind) (named []string, optional bool) {
-	walk(access, func(part Access) {
-		if t, ok := part.(token); ok && t.kind == of {
-			named, optional = append(named, t.audiences...), optional || !demandsAudience(t.checks)
-		}
-	})
-	return named, optional
-}
-
-// demandsAudience reports whether nobody meets a without an audience that it names.
-func demandsAudience(a Access) bool {
-	switch a := a.(type) {
-	case audience:
-		return true
-	case token:
-		return demandsAudience(a.checks)
-	case allOf:
-		return slices.ContainsFunc(a, demandsAudience)
-	case anyOf:
-		return !slices.ContainsFunc(a, func(part Access) bool { return !demandsAudience(part) })
-	default:
-		return false
-	}
-}
-
 // plainPath is a path that nobody has a second way to write.
 var plainPath = regexp.MustCompile(`\A(/[A-Za-z0-9._~-]+)*/?\z`)
 
@@ -281,7 +193,7 @@ func (a *core) describe(r Resource) (*resource, error) {
 	}
 	for _, s := range r.Scopes {
 		if !validScope(s) {
-			return nil, Scope(s).verify()
+			return nil, Scope(s).policy().wrong
 		}
 	}
 	if r.Documentation != "" {

@@ -6,115 +6,87 @@ import (
 	"time"
 )
 
-// ReverificationLevel says which factors must have been verified lately.
+// ReverificationLevel names the factors that a user must have verified recently.
 type ReverificationLevel string
 
 const (
-	// FirstFactor asks for the first factor, such as a password.
+	// FirstFactor requires the first factor, such as a password.
 	FirstFactor ReverificationLevel = "first_factor"
-	// SecondFactor asks for the second factor, or for the first of a user who
-	// has no second.
+	// SecondFactor requires the second factor, or the first of a user who has no
+	// second.
 	SecondFactor ReverificationLevel = "second_factor"
-	// MultiFactor asks for both, or for the first of a user who has no second.
+	// MultiFactor requires both, or the first of a user who has no second.
 	MultiFactor ReverificationLevel = "multi_factor"
 )
 
-// reverification is an Access that asks for a fresh sign-in.
+// reverification is how recently which factors must have been verified.
 type reverification struct {
 	preset string // its name, if it is one of Clerk's
 	level  ReverificationLevel
 	age    time.Duration
 }
 
-// Reverified asks that the user has verified the factors of that level less than
+// Reverified requires that the user has verified the factors of that level less than
 // age ago. The refusal is the one that Clerk's browser SDKs answer with a dialog
 // (https://clerk.com/docs/guides/secure/reverification).
 //
 // The ages in a token are those of the moment it was minted; the time since then
 // is added.
 func Reverified(level ReverificationLevel, age time.Duration) Access {
-	return reverification{level: level, age: age}
+	p := policy{op: opReverified, name: string(level) + " within " + age.String(), fresh: &reverification{level: level, age: age}}
+	switch {
+	case level != FirstFactor && level != SecondFactor && level != MultiFactor:
+		p.wrong = fmt.Errorf("reverification level %q is none of the constants", string(level))
+	case age <= 0:
+		p.wrong = errors.New("reverification age must be more than 0")
+	}
+	return atom(p)
 }
 
-// preset is the type of Clerk's named reverification demands.
+// preset is the type of Clerk's named reverification levels.
 type preset int
 
+// Clerk's named requirements of a recent sign-in; see [Reverified] for others.
 const (
-	// ReverifiedStrictMFA asks for both factors within 10 minutes.
+	// ReverifiedStrictMFA requires both factors within 10 minutes.
 	ReverifiedStrictMFA preset = iota + 1
-	// ReverifiedStrict asks for the second factor within 10 minutes.
+	// ReverifiedStrict requires the second factor within 10 minutes.
 	ReverifiedStrict
-	// ReverifiedModerate asks for the second factor within an hour.
+	// ReverifiedModerate requires the second factor within an hour.
 	ReverifiedModerate
-	// ReverifiedLax asks for the second factor within a day.
+	// ReverifiedLax requires the second factor within a day.
 	ReverifiedLax
 )
 
-func (p preset) asked() reverification {
-	switch p {
-	case ReverifiedStrictMFA:
-		return reverification{"strict_mfa", MultiFactor, 10 * time.Minute}
-	case ReverifiedStrict:
-		return reverification{"strict", SecondFactor, 10 * time.Minute}
-	case ReverifiedModerate:
-		return reverification{"moderate", SecondFactor, time.Hour}
-	case ReverifiedLax:
-		return reverification{"lax", SecondFactor, 24 * time.Hour}
-	default:
-		return reverification{}
-	}
+var presetPolicies = [...]*policy{
+	ReverifiedStrictMFA: presetPolicy("strict_mfa", MultiFactor, 10*time.Minute),
+	ReverifiedStrict:    presetPolicy("strict", SecondFactor, 10*time.Minute),
+	ReverifiedModerate:  presetPolicy("moderate", SecondFactor, time.Hour),
+	ReverifiedLax:       presetPolicy("lax", SecondFactor, 24*time.Hour),
 }
 
-// String names the preset.
-func (p preset) String() string { return p.asked().String() }
-
-func (p preset) check(q query) verdict { return p.asked().check(q) }
-
-func (p preset) callers(bool) kinds { return kindSession.set() }
-
-func (p preset) verify() error { return p.asked().verify() }
-
-// String names the level and the age, or Clerk's name for both.
-func (r reverification) String() string {
-	if r.preset != "" {
-		return "reverified " + r.preset
-	}
-	return "reverified " + string(r.level) + " within " + r.age.String()
+func presetPolicy(name string, level ReverificationLevel, age time.Duration) *policy {
+	return atom(policy{op: opReverified, name: name, fresh: &reverification{name, level, age}})
 }
 
-func (r reverification) callers(bool) kinds { return kindSession.set() }
-
-func (r reverification) verify() error {
-	switch {
-	case r.level != FirstFactor && r.level != SecondFactor && r.level != MultiFactor:
-		return fmt.Errorf("reverification level %q is none of the constants", string(r.level))
-	case r.age <= 0:
-		return errors.New("reverification age must be more than 0: nobody is that quick")
+func (p preset) policy() *policy {
+	if p < ReverifiedStrictMFA || p > ReverifiedLax {
+		return noConstant
 	}
-	return nil
+	return presetPolicies[p]
 }
 
-func (r reverification) check(q query) verdict {
-	switch {
-	case !q.who.SignedIn():
-		return verdict{outcome: signedOut}
-	case r.verify() != nil:
-		return verdict{outcome: forbidden}
-	case !r.fresh(q.who):
-		return verdict{outcome: stale, reverify: &r}
-	default:
-		return verdict{outcome: allowed}
-	}
-}
+// String returns "reverified" and Clerk's name of the level.
+func (p preset) String() string { return p.policy().String() }
 
-// fresh applies the level to the ages of the factors, -1 being a factor that the
-// user does not have.
-func (r reverification) fresh(who Auth) bool {
+// met reports whether the factors were verified recently enough, -1 being the age of a
+// factor that the user does not have.
+func (r *reverification) met(who *Auth, now time.Time) bool {
 	ages := who.session().Ages
 	if !ages.Known || who.proof.since.IsZero() {
 		return false
 	}
-	passed := max(who.proof.now().Sub(who.proof.since), 0)
+	passed := max(now.Sub(who.proof.since), 0)
 	fresh := func(minutes float64) bool {
 		return minutes >= 0 && minutes*float64(time.Minute)+float64(passed) < float64(r.age)
 	}
@@ -128,8 +100,8 @@ func (r reverification) fresh(who Auth) bool {
 	}
 }
 
-// metadata is the demand as Clerk's browser SDKs read it in a refusal.
-func (r reverification) metadata() any {
+// metadata is the requirement as Clerk's browser SDKs read it in a refusal.
+func (r *reverification) metadata() any {
 	if r.preset != "" {
 		return r.preset
 	}
