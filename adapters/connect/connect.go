@@ -15,14 +15,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"math"
 	"net/http"
-	"net/url"
 	"strconv"
-	"strings"
-	"time"
 
 	"connectrpc.com/connect"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -30,6 +25,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/internal/rpc"
 )
 
 // Rules says who may call which procedures, by their full names:
@@ -56,20 +52,9 @@ type Rules map[string]clerkauth.Access
 // before the caller is let in. It panics on a name that is none and on an Access
 // that is nil or that nobody could ever meet.
 func Require(auth *clerkauth.Authenticator, rules Rules) connect.HandlerOption {
-	access := maps.Clone(rules) // no rule is changed while it is in use
-	for procedure, demand := range access {
-		if parts := strings.Split(procedure, "/"); len(parts) != 3 || parts[0] != "" || parts[1] == "" || parts[2] == "" {
-			panic(fmt.Sprintf("clerkconnect: %q is not like /service/method", procedure))
-		}
-		auth.Require(demand) // for its panic
-	}
+	guard := rpc.NewGuard("clerkconnect", auth, rules)
 	return connect.WithRequestGate(func(ctx context.Context, spec connect.Spec, peer connect.Peer, header http.Header) (context.Context, error) {
-		demand, ok := access[spec.Procedure] // the name in the program, not what a client has sent
-		if !ok {
-			demand = clerkauth.SignedIn
-		}
-		r := &http.Request{Method: http.MethodPost, URL: &url.URL{Path: spec.Procedure}, Header: header}
-		ctx, err := auth.Check(r.WithContext(ctx), demand)
+		ctx, err := guard.Check(ctx, spec.Procedure, header) // the name in the program, not what a client has sent
 		if err != nil {
 			// Elsewhere a refusal is no HTTP status, and these are no metadata.
 			return nil, refuse(err, peer.Protocol == connect.ProtocolConnect && spec.StreamType == connect.StreamTypeUnary)
@@ -81,30 +66,24 @@ func Require(auth *clerkauth.Authenticator, rules Rules) connect.HandlerOption {
 // ErrorDomain is the domain of the ErrorInfo in refusals. Its reason is that of the
 // [clerkauth.Error] in upper snake case (TOKEN_EXPIRED); its metadata hold the reason as
 // it is ("reason": "token-expired").
-const ErrorDomain = "github.com/clerkauth/clerkauth"
+const ErrorDomain = rpc.ErrorDomain
 
-// refuse returns what a caller is told: the reason and when to retry, and nothing of the
-// cause.
+// refuse returns what a caller is told of an error.
 func refuse(err error, plainHTTP bool) error {
-	var refusal *clerkauth.Error
-	if !errors.As(err, &refusal) {
+	refusal := rpc.RefusalOf(err)
+	switch {
+	case refusal == nil:
 		return err
-	}
-	if refusal.Status == http.StatusNotFound {
+	case refusal.Hidden:
 		return connect.NewError(connect.CodeUnimplemented, errors.New("404 Not Found"))
 	}
 	code := cmp.Or(map[int]connect.Code{
 		401: connect.CodeUnauthenticated, 403: connect.CodePermissionDenied, 503: connect.CodeUnavailable,
 	}[refusal.Status], connect.CodeInternal)
-	told := connect.NewError(code, &clerkauth.Error{Reason: refusal.Reason})
-	detail(told, &errdetails.ErrorInfo{
-		Reason:   strings.ToUpper(strings.ReplaceAll(string(refusal.Reason), "-", "_")),
-		Domain:   ErrorDomain,
-		Metadata: map[string]string{"reason": string(refusal.Reason)},
-	})
-	wait := max(refusal.RetryAfter, time.Second)
-	if code == connect.CodeUnavailable {
-		detail(told, &errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
+	told := connect.NewError(code, refusal.WithoutCause())
+	detail(told, &errdetails.ErrorInfo{Reason: refusal.Reason, Domain: ErrorDomain, Metadata: refusal.Metadata})
+	if refusal.RetryDelay > 0 {
+		detail(told, &errdetails.RetryInfo{RetryDelay: durationpb.New(refusal.RetryDelay)})
 	}
 	if !plainHTTP {
 		return told
@@ -114,8 +93,8 @@ func refuse(err error, plainHTTP bool) error {
 	if challenge := refusal.Challenge(); challenge != "" {
 		told.Meta().Set("WWW-Authenticate", challenge) // RFC 9110 section 15.5.2
 	}
-	if code == connect.CodeUnavailable {
-		told.Meta().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	if refusal.RetryDelay > 0 {
+		told.Meta().Set("Retry-After", strconv.Itoa(int(math.Ceil(refusal.RetryDelay.Seconds()))))
 	}
 	return told
 }

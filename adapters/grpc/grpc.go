@@ -14,13 +14,8 @@ package clerkgrpc
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"maps"
 	"net/http"
-	"net/url"
 	"strings"
-	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
@@ -31,6 +26,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/internal/rpc"
 )
 
 // Rules says who may call which methods, by their full names: /service/method.
@@ -51,24 +47,13 @@ type Rules map[string]clerkauth.Access
 // It returns both kinds, so that neither is forgotten, and panics on a name that
 // is none and on an Access that is nil or that nobody could ever meet.
 func Interceptors(auth *clerkauth.Authenticator, rules Rules) (grpc.UnaryServerInterceptor, grpc.StreamServerInterceptor) {
-	access := maps.Clone(rules) // no rule is changed while it is in use
-	for method, demand := range access {
-		if parts := strings.Split(method, "/"); len(parts) != 3 || parts[0] != "" || parts[1] == "" || parts[2] == "" {
-			panic(fmt.Sprintf("clerkgrpc: %q is not like /service/method", method))
-		}
-		auth.Require(demand) // for its panic
-	}
+	guard := rpc.NewGuard("clerkgrpc", auth, rules)
 	check := func(ctx context.Context, method string) (context.Context, error) {
-		// A client writes the name; without its slash it is no other method's.
-		demand, ok := access["/"+strings.TrimPrefix(method, "/")]
-		if !ok {
-			demand = clerkauth.SignedIn
-		}
-		// No cookies: browsers, which send them unasked, speak no gRPC.
-		r := &http.Request{Method: http.MethodPost, URL: &url.URL{Path: method}, Header: http.Header{
+		// A client writes the name; without its slash it is no other method's. No cookies:
+		// browsers, which send them unasked, speak no gRPC.
+		ctx, err := guard.Check(ctx, "/"+strings.TrimPrefix(method, "/"), http.Header{
 			"Authorization": metadata.ValueFromIncomingContext(ctx, "authorization"),
-		}}
-		ctx, err := auth.Check(r.WithContext(ctx), demand)
+		})
 		return ctx, statusOf(err, method)
 	}
 	unary := func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
@@ -99,28 +84,23 @@ func (s identified) Context() context.Context { return s.ctx }
 // ErrorDomain is the domain of the ErrorInfo in refusals. Its reason is that of the
 // [clerkauth.Error] in upper snake case (TOKEN_EXPIRED); its metadata hold the reason as
 // it is ("reason": "token-expired").
-const ErrorDomain = "github.com/clerkauth/clerkauth"
+const ErrorDomain = rpc.ErrorDomain
 
-// statusOf returns what a caller is told: the reason and when to retry, and nothing of
-// the cause.
+// statusOf returns what a caller is told of an error, or nil.
 func statusOf(err error, method string) error {
-	var refusal *clerkauth.Error
-	if !errors.As(err, &refusal) {
-		return err // nil
-	}
-	if refusal.Status == http.StatusNotFound { // as grpc-go answers for a method that is not there
+	refusal := rpc.RefusalOf(err)
+	switch {
+	case refusal == nil:
+		return err
+	case refusal.Hidden: // as grpc-go answers for a method that is not there
 		service, name, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
 		return status.Errorf(codes.Unimplemented, "unknown method %v for service %v", name, service)
 	}
 	code := map[int]codes.Code{401: codes.Unauthenticated, 403: codes.PermissionDenied, 503: codes.Unavailable}[refusal.Status]
-	told := status.New(cmp.Or(code, codes.Internal), (&clerkauth.Error{Reason: refusal.Reason}).Error())
-	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{
-		Reason:   strings.ToUpper(strings.ReplaceAll(string(refusal.Reason), "-", "_")),
-		Domain:   ErrorDomain,
-		Metadata: map[string]string{"reason": string(refusal.Reason)},
-	}}
-	if code == codes.Unavailable {
-		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(max(refusal.RetryAfter, time.Second))})
+	told := status.New(cmp.Or(code, codes.Internal), refusal.WithoutCause().Error())
+	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: refusal.Reason, Domain: ErrorDomain, Metadata: refusal.Metadata}}
+	if refusal.RetryDelay > 0 {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(refusal.RetryDelay)})
 	}
 	if detailed, err := told.WithDetails(details...); err == nil {
 		told = detailed
