@@ -25,9 +25,8 @@ const (
 	audienceUndescribed                          // the route is in no described resource
 )
 
-// checkAudience returns why the machine that asks may not use its credential on the
-// route: because it was issued for another resource. Each guard asks, for each has its
-// own route.
+// checkAudience returns an error if a machine's credential was issued for another
+// resource than the route's. Each guard checks it, for each has its own route.
 func (e *evaluation) checkAudience() (*Error, audienceFault) {
 	of, outside := tokenTypes[e.who.TokenType], false
 	if of == kindOAuth {

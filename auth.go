@@ -12,7 +12,7 @@ import (
 // TokenType is the kind of credential that a caller presented.
 type TokenType string
 
-// Kinds of credentials.
+// Kinds of credentials, for [Config.Accept] and [Token].
 const (
 	// SessionToken is the JWT of a user's session.
 	SessionToken TokenType = "session_token"
@@ -32,14 +32,14 @@ const (
 	SessionPending = claims.StatusPending
 )
 
-// Auth is who is calling. It is a value: what one handler does to its copy no
-// other sees. The zero value is a caller who is signed out.
+// Auth is the caller of a request. It is a value: what one handler changes in its copy no
+// other sees. The zero value is an anonymous caller.
 type Auth struct {
 	TokenType TokenType
 
-	// Subject is whom the credential is for: the user of a session; the user or
-	// organization of an API key; the machine of a machine-to-machine token; the
-	// user who granted an OAuth token.
+	// Subject is the owner of the credential: the user of a session, the user or
+	// organization of an API key, the machine of a machine-to-machine token, the user who
+	// granted an OAuth token.
 	Subject string
 
 	UserID        string // user_…; of a machine credential, if its subject is a user
@@ -50,19 +50,19 @@ type Auth struct {
 	// has its prefix: org:admin. An organization's API key has its OrgID alone.
 	OrgID, OrgSlug, OrgRole string
 
-	// ActorID is who acts in the user's name, where a session is impersonated.
+	// ActorID is the id of whoever acts in the user's name in an impersonated session.
 	ActorID string
 
-	// TokenID is the credential's own id: jti, or Clerk's id of an opaque one,
-	// which is not what is presented. It stays the same for the life of an API
-	// key, and may be logged. Some session tokens have none.
+	// TokenID is the credential's own id: its jti, or Clerk's id of an opaque one, which
+	// is not the credential itself. It stays the same for the life of an API key, and
+	// may be logged. Some session tokens have none.
 	TokenID string
 	// Of machine credentials: the name of an API key, the machine that sends a
 	// machine-to-machine token (mch_…), the client that was granted an OAuth token.
 	KeyName, MachineID, ClientID string
 
-	// When the credential was issued and when it expires; zero where that is not
-	// told, as of an API key that never does.
+	// When the credential was issued and when it expires; zero where that is not known,
+	// as of an API key that never expires.
 	IssuedAt, ExpiresAt time.Time
 
 	proof *proof // what was verified; nil for an Auth made by hand
@@ -191,9 +191,9 @@ func (a Auth) meets(p *policy) bool {
 	}
 }
 
-// HasScope tells whether a machine credential has every one of the given scopes.
-// Asked nothing, the answer is false, as it is for a session: what a user may do
-// is for [Auth.Has].
+// HasScope reports whether a machine credential has every one of the given scopes.
+// Without any, it returns false, as it does for a session: for what a user may do see
+// [Auth.Has].
 func (a Auth) HasScope(scopes ...string) bool {
 	if len(scopes) == 0 || !a.machine() || a.proof == nil {
 		return false
@@ -225,11 +225,12 @@ func (a Auth) session() *claims.Session {
 	return a.proof.claims
 }
 
-// identityKey is where the identity of a request is kept; nobody else can name it.
+// identityKey is the context key for *identity. It is unexported so that other packages
+// cannot overwrite it.
 type identityKey struct{}
 
-// FromContext returns who is calling. Outside of this package's middleware, and
-// for callers who are signed out, it is the zero Auth.
+// FromContext returns the caller. Outside this package's middleware, and for anonymous
+// callers, it is the zero Auth, but for its [Auth.Err].
 func FromContext(ctx context.Context) Auth {
 	if id, ok := ctx.Value(identityKey{}).(*identity); ok {
 		return id.state.who
@@ -237,9 +238,9 @@ func FromContext(ctx context.Context) Auth {
 	return Auth{}
 }
 
-// NewContext returns a context in which FromContext finds who, for tests of
-// handlers. It opens no guard: [Authenticator.Require] believes only what its
-// own Authenticator has verified.
+// NewContext returns a context in which FromContext returns who, for tests of handlers.
+// It opens no guard: [Authenticator.Require] believes only what its own Authenticator
+// has verified.
 func NewContext(ctx context.Context, who Auth) context.Context {
 	return &identity{Context: ctx, state: State{who: who}}
 }

@@ -69,7 +69,7 @@ var (
 	errOtherType = newError(ErrTokenType, nil)
 )
 
-// authenticate decides about a request. Everything else asks it.
+// authenticate is the one function that authenticates requests.
 func (a *core) authenticate(r *http.Request) State {
 	token, err := bearerToken(r.Header["Authorization"])
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// evaluation is everything that a decision depends on. Deciding calls nothing, reads no
-// clock and asks no check of the application's: that is left to who asks.
+// evaluation is everything that a decision depends on. Deciding reads no clock and runs
+// no check of the application's: both are left to the caller of decide.
 type evaluation struct {
 	policy  *policy
 	who     Auth
@@ -114,9 +114,9 @@ func (v verdict) refusal() *Error {
 }
 
 // settle returns the verdict of the policy, or the next of the application's checks
-// that it depends on. They are asked in the order written. After one has failed, all
-// that counts is whether the caller is allowed without it: failed is its error where
-// they are not.
+// that it depends on. They are run in the order written. After one has failed, all that
+// counts is whether the caller is allowed without it: failed is its error where they are
+// not.
 func (e *evaluation) settle() (v verdict, next *check, failed error) {
 	if len(e.policy.checks) > 0 {
 		worst := signedOut // outcomes from here down make no difference

@@ -10,9 +10,9 @@ import (
 	"github.com/clerkauth/clerkauth/internal/jws"
 )
 
-// kind is what a credential claims to be. It is found out before anything is
-// verified, and decides only who verifies it: no kind is accepted in the place
-// of another.
+// kind is what a credential claims to be. It is determined before anything is verified,
+// and decides only how the credential is verified: no kind is accepted in the place of
+// another.
 type kind uint8
 
 const (
@@ -20,8 +20,8 @@ const (
 	kindAPIKey
 	kindM2M
 	kindOAuth
-	kindForeign   // a JWT of the instance's key that is none of them: of a template, or of an unknown category
-	kindUnrelated // a credential that is not of this instance: another issuer's JWT, or no token of Clerk's at all
+	kindForeign   // another JWT of the instance: of a template, or of an unknown category
+	kindUnrelated // a credential that is not of this instance: another issuer's JWT, or not a token of Clerk's
 )
 
 // tokenTypes are what kinds are called.
@@ -29,7 +29,7 @@ var tokenTypes = map[TokenType]kind{
 	SessionToken: kindSession, APIKey: kindAPIKey, M2MToken: kindM2M, OAuthToken: kindOAuth,
 }
 
-// name returns what k is called, "" for the last two.
+// name returns the name of k, "" for the last two.
 func (k kind) name() TokenType {
 	switch k {
 	case kindSession:
@@ -63,7 +63,7 @@ func (s kinds) has(k kind) bool { return s&k.set() != 0 }
 const (
 	categorySession = "cl_B7d4PD111AAA" // session and handshake tokens
 	categoryM2M     = "cl_B7d4PD333AAA" // machine-to-machine tokens
-	categoryIgnore  = "cl_I7d4PD111III" // the instance does not tell
+	categoryIgnore  = "cl_I7d4PD111III" // not stated
 )
 
 // unverified is a credential that has been read and classified.
@@ -82,17 +82,16 @@ var opaquePrefixes = []struct {
 	kind   kind
 }{{"ak_", kindAPIKey}, {"mt_", kindM2M}, {"oat_", kindOAuth}}
 
-// keyPrefixes begin an instance's own keys. Who sends one as a credential has given
-// it away, and is not left to believe that it was accepted.
+// keyPrefixes begin an instance's own keys. A caller who sends one as a credential has
+// given it away, and must not believe that it was accepted.
 var keyPrefixes = []string{"sk_", "pk_"}
 
-// classify tells what a credential claims to be: by its prefix, its typ, cat, sub,
-// jti and sid. Unknown categories are foreign, so that a kind of token that Clerk
-// will invent is not a session. An error is of what is no token at all, and not
-// unrelated.
+// classify returns what a credential claims to be, by its prefix, its typ, cat, sub, jti
+// and sid. Unknown categories are foreign, so that a kind of token that Clerk will invent
+// is not a session. It returns an error for what is not a token, and not unrelated.
 //
-// What a payload says counts before its signature has been checked, for nothing but
-// this; see readPayload.
+// This is all that the claims of a payload count for before its signature has been
+// verified; see readPayload.
 func (a *core) classify(credential string) (unverified, *Error) {
 	for _, opaque := range opaquePrefixes {
 		if strings.HasPrefix(credential, opaque.prefix) {
@@ -134,8 +133,8 @@ func (a *core) classify(credential string) (unverified, *Error) {
 	return u, nil
 }
 
-// scan reads the hints in a payload. What it is decoded into is on the stack, so
-// that a token that nobody signed costs no memory of its own size.
+// scan reads the hints in a payload. What it is decoded into is on the stack, so that a
+// forged token costs no memory of its own size.
 func (a *core) scan(t *jws.Token) (claims.Hints, error) {
 	const usual = 2 << 10
 	if t.PayloadLen() > usual {

@@ -62,8 +62,8 @@ type Middleware func(http.Handler) http.Handler
 // Func wraps a handler function.
 func (m Middleware) Func(h http.HandlerFunc) http.Handler { return m(h) }
 
-// identity is the context in which a request's State is kept. It is believed by
-// the Authenticator that made it and by no other.
+// identity is the context in which a request's State is kept. Only the Authenticator that
+// made it believes it.
 type identity struct {
 	context.Context
 	state State
@@ -75,8 +75,8 @@ type identity struct {
 }
 
 // authorization is the Authorization header of a request: an identity belongs to a
-// credential, and is not believed beside another one. The line is behind two
-// pointers, so that fmt does not print it.
+// credential, and is not believed beside another one. The line is behind two pointers,
+// so that fmt does not print it.
 type authorization struct {
 	lines int
 	line  *string // the first
@@ -98,15 +98,15 @@ func (a *core) identify(r *http.Request, state *State) *identity {
 	return &all.identity
 }
 
-// is reports whether r carries the credential of c. Of two lines, which are refused
-// in any case, it is not told which one was meant.
+// is reports whether r carries the credential of c. Two lines, of which either may be
+// meant, are rejected in any case.
 func (c *identity) is(r *http.Request) bool {
 	lines := r.Header["Authorization"]
 	return len(lines) == c.of.lines && (len(lines) == 0 || len(lines) == 1 && lines[0] == *c.of.line)
 }
 
-// identityOf returns the identity that a gave to r, nil if it gave none, or to a
-// request with another credential.
+// identityOf returns the identity that a established for r; nil if there is none, or one
+// for another credential.
 func (a *core) identityOf(r *http.Request) *identity {
 	if id, ok := r.Context().Value(identityKey{}).(*identity); ok && id.by == a && id.is(r) {
 		return id
@@ -114,8 +114,8 @@ func (a *core) identityOf(r *http.Request) *identity {
 	return nil
 }
 
-// Value finds the identity itself, and the session claims that handlers written
-// for clerk-sdk-go ask for.
+// Value returns the identity itself, and the session claims that handlers written for
+// clerk-sdk-go look for.
 func (c *identity) Value(key any) any {
 	switch key {
 	case identityKey{}:
@@ -247,7 +247,7 @@ func (a *core) authorize(s *State, p *policy, r *http.Request) *Error {
 		return newError(ErrRequestTarget, nil)
 	}
 	if p.wrong != nil || p.callers == 0 {
-		return newError(ErrForbidden, nil) // whoever asks
+		return newError(ErrForbidden, nil) // of any caller
 	}
 	if s.machine != nil {
 		a.choose(r.Context(), s, p.takes(a.accept))
@@ -270,8 +270,8 @@ func (a *core) authorize(s *State, p *policy, r *http.Request) *Error {
 	}
 }
 
-// with returns r with state in its context. A caller who presented nothing needs
-// no place there, unless somebody else's identity has to be hidden.
+// with returns r with state in its context. A caller without a credential needs no place
+// there, unless another identity has to be hidden.
 func (a *core) with(r *http.Request, state *State) *http.Request {
 	ctx := r.Context()
 	if id := a.identityOf(r); id != nil && id.state.same(state) {

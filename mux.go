@@ -16,9 +16,9 @@ import (
 	"github.com/clerkauth/clerkauth/internal/route"
 )
 
-// ServeMux is an [http.ServeMux] on which no route can be registered without
-// saying who may call it. It authenticates by itself. Make it with
-// [Authenticator.NewServeMux].
+// ServeMux is an [http.ServeMux] on which no route can be registered without an
+// [Access]. It authenticates by itself, and is safe for concurrent use. The zero value
+// is not usable: [Authenticator.NewServeMux] returns one.
 type ServeMux struct {
 	auth *Authenticator
 	mux  *http.ServeMux
@@ -44,7 +44,7 @@ func (a *Authenticator) NewServeMux() *ServeMux {
 
 // Handle registers h for pattern, to be reached by callers who meet access. It
 // panics where [http.ServeMux.Handle] does, and on an access that is nil or that
-// nobody could ever meet, as with an [OrganizationParam] that is not in pattern: what
+// no caller could ever meet, as with an [OrganizationParam] that is not in pattern: what
 // [http.Request.SetPathValue] set before the mux does not count. It also panics on a
 // host that [http.ServeMux] never finds in a request, such as one with a port.
 func (m *ServeMux) Handle(pattern string, access Access, h http.Handler) {
@@ -53,7 +53,7 @@ func (m *ServeMux) Handle(pattern string, access Access, h http.Handler) {
 	}
 	p := policyOf(access)
 	if missing := p.missingParam(pattern); missing != "" {
-		panic(fmt.Sprintf("clerkauth: ServeMux: %q: %s: there is no {%s} in the pattern, so nobody could ever meet it", pattern, access, missing))
+		panic(fmt.Sprintf("clerkauth: ServeMux: %q: %s: there is no {%s} in the pattern, so no caller could ever meet it", pattern, access, missing))
 	}
 	guard := m.auth.guard(fmt.Sprintf("ServeMux: %q", pattern), p)
 	m.mu.Lock()
@@ -81,10 +81,9 @@ func (m *ServeMux) HandleFunc(pattern string, access Access, h func(http.Respons
 	m.Handle(pattern, access, http.HandlerFunc(h))
 }
 
-// ServeHTTP serves r by the route that [http.ServeMux] finds for it. What that
-// one answers by itself, redirects, 404 and 405, tells nothing about guarded
-// routes to callers who are nobody: below the prefix of one they get the guard's
-// answer. Requests are refused with 400 for CONNECT, for a URL that names another
+// ServeHTTP serves r by the route that [http.ServeMux] finds for it. Its own answers,
+// redirects, 404 and 405, reveal nothing about guarded routes to anonymous callers: below
+// the prefix of one they get the guard's answer. Requests are refused with 400 for CONNECT, for a URL that names another
 // host than their Host, and, where patterns name hosts, for a Host that is none or
 // that is a guarded one in a spelling that http.ServeMux does not compare.
 func (m *ServeMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -131,9 +130,9 @@ func (m *ServeMux) checkHost(r *http.Request) error {
 	return route.CheckMuxRequest(r.Host, r.URL, m.hosts)
 }
 
-// belowGuarded tells whether r, in any way that its path can be read, is for
+// belowGuarded reports whether r, in any way that its path can be read, is for
 // something below the prefix of a guarded route, and which kinds of machines such
-// routes ask for.
+// routes name.
 func (m *ServeMux) belowGuarded(r *http.Request) (all kinds, below bool) {
 	readings, err := route.Readings(r.URL)
 	if err != nil {
@@ -198,7 +197,7 @@ func nameOf(h http.Handler) string {
 }
 
 // prefixes are the first segments of patterns, up to the first wildcard, and the
-// kinds of machines that are asked for below them.
+// kinds of machines that are required below them.
 type prefixes struct {
 	kinds   map[string]kinds
 	longest int // in bytes: no longer piece of a path is looked up
@@ -207,18 +206,18 @@ type prefixes struct {
 func newPrefixes() prefixes { return prefixes{kinds: make(map[string]kinds)} }
 
 // add adds the prefix of a pattern of http.ServeMux.
-func (p *prefixes) add(pattern string, asked kinds) {
+func (p *prefixes) add(pattern string, named kinds) {
 	path, _, _ := strings.Cut(pattern[strings.IndexByte(pattern, '/'):], "{")
 	if decoded, err := url.PathUnescape(path); err == nil {
 		path = decoded
 	}
 	path = route.Fold(strings.TrimRight(path, "/"))
-	p.kinds[path] |= asked
+	p.kinds[path] |= named
 	p.longest = max(p.longest, len(path))
 }
 
-// holds tells whether a path is below one of the prefixes, and which kinds of
-// machines are asked for below those.
+// holds reports whether a path is below one of the prefixes, and which kinds of
+// machines are required below those.
 func (p *prefixes) holds(path string) (all kinds, below bool) {
 	path = route.Fold(path)
 	for i := 0; i <= min(len(path), p.longest); i++ {

@@ -60,8 +60,7 @@ func (a *core) hides(err *Error, p *policy) bool {
 // Hidden refusals are left to it, before anything of ours is written.
 type notFounder interface{ NotFound() }
 
-// hideFrom answers as if nothing were there. Nothing is written that a path where
-// nothing is would not get from a public route.
+// hideFrom answers as a public route does for a path where nothing is.
 func (a *core) hideFrom(w http.ResponseWriter, r *http.Request, s *State) {
 	if framework, ok := w.(notFounder); ok {
 		framework.NotFound()
@@ -74,8 +73,8 @@ func (a *core) hideFrom(w http.ResponseWriter, r *http.Request, s *State) {
 	own.begin()
 }
 
-// refusalWriter is what an ErrorHandler writes to. One that does not say which
-// status it wants, or writes nothing, must not make a 200 of a refusal.
+// refusalWriter is what an ErrorHandler writes to. Without a status of the handler's, a
+// refusal must not become a 200.
 type refusalWriter struct {
 	http.ResponseWriter
 	status int
@@ -142,10 +141,10 @@ func challenges(err *Error) bool {
 	return err.Status == http.StatusUnauthorized || err.Reason == ErrScope && err.Status == http.StatusForbidden
 }
 
-// challenge is the WWW-Authenticate of a refusal (RFC 6750 section 3): the bare
-// scheme for who sent nothing, and what is wrong with what was sent. Where the
-// request was for a protected resource, it says where that is described (RFC 9728
-// section 5.1), and which scopes to ask for.
+// challenge returns the WWW-Authenticate of a refusal (RFC 6750 section 3): the bare
+// scheme for a caller without a credential, and what is wrong with the credential
+// otherwise. For a protected resource it names the URL of its metadata (RFC 9728 section
+// 5.1) and the scopes to request.
 func challenge(err *Error, of *resource, scopes []string) string {
 	var parameters []string
 	add := func(name, value string) { parameters = append(parameters, name+`="`+value+`"`) }
