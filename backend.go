@@ -6,84 +6,57 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"regexp"
-	"time"
 
 	"github.com/clerk/clerk-sdk-go/v2"
 	"github.com/clerk/clerk-sdk-go/v2/session"
 
+	"github.com/clerkauth/clerkauth/internal/clerkapi"
 	"github.com/clerkauth/clerkauth/internal/keyset"
 )
 
-const (
-	// backendTimeout bounds every call to Clerk.
-	backendTimeout = 5 * time.Second
-	// backendVersion is the version of the Backend API that is spoken.
-	backendVersion = "2026-05-12"
-	userAgent      = "clerkauth-go"
-)
-
-// newClient returns a client for the host of base alone: no redirect is followed
-// and no other host is reached, because requests carry the secret key.
-func newClient(transport http.RoundTripper, base *url.URL) *http.Client {
-	return &http.Client{
-		Transport:     oneHost{transport, base},
-		CheckRedirect: keyset.NoRedirect,
-		Timeout:       backendTimeout,
-	}
-}
-
-// oneHost is a transport to one host.
-type oneHost struct {
-	next http.RoundTripper
-	base *url.URL
-}
-
-func (t oneHost) RoundTrip(r *http.Request) (*http.Response, error) {
-	if t.base == nil || r.URL.Scheme != t.base.Scheme || r.URL.Host != t.base.Host {
-		return nil, errors.New("request is for another host than the configured one")
-	}
-	return t.next.RoundTrip(r)
-}
-
-// secretRefused is called when Clerk answered 401 to the secret key that is
-// configured by that variable: also where the public key set stands in for what that
-// key would have been used for.
+// secretRefused logs that Clerk rejected the secret key of that variable with 401. It is
+// called where the public key set is used instead, too.
 func (a *core) secretRefused(variable string) {
-	a.notices.tell(noticeSecretKey, slog.LevelError, "Clerk does not accept the secret key: it was revoked, or is of another place than the publishable key; copy it again from the API keys page of the instance in Clerk's dashboard",
+	a.notices.tell(noticeSecretKey, slog.LevelError, "Clerk rejects the secret key: it was revoked, or does not belong to the instance of the publishable key; copy it again from the API keys page of the instance in Clerk's dashboard",
 		"variable", variable, "reason", ErrSecretKeyInvalid)
 }
 
-// watched is a source of keys that needs the secret key.
-func (a *core) watched(s keyset.Source) keyset.Source {
+// secretForeign logs that the secret key belongs to another instance than the
+// publishable key or JWTKey.
+func (a *core) secretForeign() {
+	message := "the secret key belongs to another instance than the publishable key and is not used: copy both from the API keys page of one instance"
+	if a.jwtKey != nil {
+		message = "the secret key belongs to another instance than JWTKey, or that key was withdrawn; the secret key is not used: copy both from the API keys page of one instance"
+	}
+	a.notices.tell(noticeForeignSecret, slog.LevelError, message, "variable", "CLERK_SECRET_KEY", "reason", ErrSecretKeyInvalid)
+}
+
+// secretSource returns source, which needs the secret key, with a log entry for each time
+// that the key is rejected.
+func (a *core) secretSource(source keyset.Source) keyset.Source {
 	return func(ctx context.Context) ([]byte, error) {
-		body, err := s(ctx)
-		var answer *keyset.StatusError
-		if errors.As(err, &answer) && answer.Status == http.StatusUnauthorized {
+		body, err := source(ctx)
+		if unauthorized(err) {
 			a.secretRefused("CLERK_SECRET_KEY")
 		}
 		return body, err
 	}
 }
 
-// secretForeign is called when the secret key has turned out to be of another
-// instance than the publishable key, or than JWTKey, and while that lasts.
-func (a *core) secretForeign() {
-	message := "the secret key is of another instance than the publishable key, and is not used: copy both from the API keys page of one instance"
-	if a.jwtKey != nil {
-		message = "the secret key is of another instance than JWTKey, or that key was withdrawn; the secret key is not used: copy both from the API keys page of one instance"
-	}
-	a.notices.tell(noticeForeignSecret, slog.LevelError, message, "variable", "CLERK_SECRET_KEY", "reason", ErrSecretKeyInvalid)
+// unauthorized reports whether err is Clerk's response to a secret key that it does not
+// accept.
+func unauthorized(err error) bool {
+	var response *clerkapi.Error
+	return errors.As(err, &response) && response.Status == http.StatusUnauthorized
 }
 
-// provenSecret returns nil once the secret key is known to be of the instance that
-// tokens are accepted from, and until then why nothing that the Backend API says may
-// let anybody in. See [keyset.Set.Prove] for what that costs.
+// provenSecret returns nil if the secret key is known to belong to the instance whose
+// tokens are accepted. Until then no response of the Backend API may authenticate anyone,
+// and the error says why. See [keyset.Set.Prove] for the requests that it causes.
 func (a *core) provenSecret(ctx context.Context) *Error {
 	err := a.keys.Prove(ctx)
 	var away *keyset.UnavailableError
-	var refused *keyset.StatusError
 	switch {
 	case err == nil:
 		return nil
@@ -91,13 +64,13 @@ func (a *core) provenSecret(ctx context.Context) *Error {
 		a.secretForeign()
 		return newError(ErrSecretKeyInvalid, nil)
 	case !errors.As(err, &away):
-		return newError(ErrBackendUnavailable, err) // the caller has gone away
+		return newError(ErrBackendUnavailable, err) // the error of ctx
 	case away.Public:
 		a.notices.tell(noticePublicKeySet, slog.LevelError,
-			"opaque credentials and API keys are refused until the public key set was fetched once, or a session token has come: this host must be reachable",
+			"opaque credentials and API keys are rejected until the public key set was fetched once, or a session token was verified: this host must be reachable",
 			"host", a.frontendHost)
 		return unavailableFor(ErrKeysUnavailable, away)
-	case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized:
+	case unauthorized(away):
 		return unavailableFor(ErrSecretKeyInvalid, away)
 	default:
 		return unavailableFor(ErrBackendUnavailable, away)
@@ -110,58 +83,52 @@ func unavailableFor(reason Reason, away *keyset.UnavailableError) *Error {
 	return e
 }
 
-// ownInstance is a transport of requests with the secret key. None is sent with one
-// that is of another instance. A request waits for half of its time to find that out:
-// the other half is its own, if the public key set hangs.
-type ownInstance struct {
-	next http.RoundTripper
-	core *core
-}
-
-func (t ownInstance) RoundTrip(r *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithTimeout(r.Context(), backendTimeout/2)
+// checkInstance returns [ErrSecretKeyInvalid] if the secret key belongs to another
+// instance, so that no request is sent with it. It waits for at most half of a request's
+// time to find that out; the other half is left for the request itself.
+func (a *core) checkInstance(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, clerkapi.Timeout/2)
 	defer cancel()
-	if t.core.keys.Foreign(ctx) {
-		t.core.secretForeign()
-		if r.Body != nil {
-			_ = r.Body.Close()
-		}
-		return nil, newError(ErrSecretKeyInvalid, nil)
+	if a.keys.Foreign(ctx) {
+		a.secretForeign()
+		return newError(ErrSecretKeyInvalid, nil)
 	}
-	return t.next.RoundTrip(r)
+	return nil
 }
 
-// ClerkConfig returns a configuration for the clients of clerk-sdk-go, with our
-// secret key, deadline and transport; the package-level key of that SDK is
-// neither used nor set. Each call returns a configuration of its own: what is changed
-// in it changes nothing here.
+// ClerkConfig returns a configuration for the clients of clerk-sdk-go, with the secret
+// key, the Backend API's URL and the transport of a, and a timeout of 5 seconds. The
+// package-level key of that SDK is neither used nor set. Each call returns a new
+// configuration, which may be changed.
 //
 //	user.NewClient(auth.ClerkConfig()).Get(ctx, who.UserID)
 //
-// Without a secret key every call of such a client answers 401. With one that is of
-// another instance than the publishable key, calls fail with [ErrSecretKeyInvalid]
-// and are not sent; for that, the first call waits until the key sets of both were
-// compared. Where they cannot be, calls are sent.
+// Without a secret key, Clerk rejects every call of such a client with 401. If the secret
+// key belongs to another instance than the publishable key, calls fail with
+// [ErrSecretKeyInvalid] and are not sent. The first call waits for up to 2.5 seconds until
+// the key sets of both were compared; if they cannot be, it is sent.
 func (a *Authenticator) ClerkConfig() *clerk.ClientConfig {
-	client := newClient(ownInstance{a.core.transport, a.core}, a.core.backend)
 	c := &clerk.ClientConfig{}
-	c.HTTPClient = client
+	c.HTTPClient = clerkapi.HTTPClient(clerkapi.Checked(a.core.transport, a.core.checkInstance), a.core.backend)
 	c.URL = clerk.String(a.core.backend.JoinPath("v1").String())
 	c.Key = clerk.String(a.core.secret.reveal())
 	return c
 }
 
+// pathWord matches what stands in a path for itself alone, such as an id of Clerk's.
 var pathWord = regexp.MustCompile(`\A[A-Za-z0-9_-]+\z`)
 
-// GetToken asks the Backend API for a token of the caller's session: of the JWT
-// template of that name, or, if template is empty, a session token.
+// GetToken requests a token for the caller's session from the Backend API: one of the
+// JWT template with that name, or a session token if template is empty.
 //
-// It needs a secret key and a signed-in session. Its errors are
-// [ErrUnauthenticated] for who has no session, [ErrConfiguration] without a
-// secret key or with a name that no template has, [ErrUnavailable] if the Backend API cannot be reached or fails,
-// and the SDK's [clerk.APIErrorResponse] where it refuses.
+// It requires a secret key and a signed-in caller with a verified session. Its error is
+// [ErrUnauthenticated] if there is no such session, [ErrConfiguration] if there is no
+// secret key or if template has characters that no template's name has,
+// [ErrSecretKeyInvalid] if the secret key belongs to another instance, [ErrUnavailable] if
+// the Backend API cannot be reached, fails or limits the rate, and wraps the SDK's
+// [clerk.APIErrorResponse] if it rejects the request.
 func (a *Authenticator) GetToken(ctx context.Context, who Auth, template string) (string, error) {
-	// Whose token it is decides what was verified, not what a handler wrote into who.
+	// The verified claims decide, not what a handler may have written into who.
 	verified := who.session()
 	if !who.SignedIn() || verified.SessionID == "" || verified.SessionID != who.SessionID || verified.Subject != who.UserID {
 		return "", newError(ErrUnauthenticated, nil)
@@ -169,9 +136,9 @@ func (a *Authenticator) GetToken(ctx context.Context, who Auth, template string)
 	if a.core.secret.IsZero() {
 		return "", newError(ErrConfiguration, errors.New("there is no secret key"))
 	}
-	// The SDK joins both into a path.
+	// The SDK joins both into the path of the request.
 	if !pathWord.MatchString(who.SessionID) || template != "" && !pathWord.MatchString(template) {
-		return "", newError(ErrConfiguration, errors.New("a session id or template name holds more than letters, digits, - and _"))
+		return "", newError(ErrConfiguration, errors.New("a session id or template name has characters other than letters, digits, - and _"))
 	}
 	token, err := session.NewClient(a.ClerkConfig()).CreateToken(ctx, &session.CreateTokenParams{ID: who.SessionID, TemplateName: template})
 	if err != nil {
@@ -184,24 +151,24 @@ func (a *Authenticator) GetToken(ctx context.Context, who Auth, template string)
 			answer.HTTPStatusCode != http.StatusTooManyRequests {
 			return "", refusedByBackend{answer}
 		}
-		cause := errors.New("backend api cannot be reached or failed")
+		cause := errors.New("backend api cannot be reached or fails")
 		if ctx.Err() != nil {
 			cause = context.Cause(ctx)
 		}
 		return "", newError(ErrUnavailable, cause)
 	}
 	if token.JWT == "" {
-		return "", newError(ErrUnavailable, errors.New("backend api answered without a token"))
+		return "", newError(ErrUnavailable, errors.New("backend api responded without a token"))
 	}
 	return token.JWT, nil
 }
 
 // refusedByBackend wraps the SDK's error without its text, which quotes the whole
-// answer.
+// response.
 type refusedByBackend struct{ answer *clerk.APIErrorResponse }
 
 func (e refusedByBackend) Error() string {
-	return fmt.Sprintf("clerkauth: backend api refused to mint a token: status %d", e.answer.HTTPStatusCode)
+	return fmt.Sprintf("clerkauth: backend api refused to create a token: status %d", e.answer.HTTPStatusCode)
 }
 
 func (e refusedByBackend) Unwrap() error { return e.answer }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clerkauth/clerkauth/internal/clerkapi"
 	"github.com/clerkauth/clerkauth/internal/keyset"
 )
 
@@ -286,9 +287,9 @@ func checkSkew(skew time.Duration, wrong *mistakes) time.Duration {
 	return skew
 }
 
-// configureKeys decides where keys come from: JWTKey, else the Backend API with
-// the secret key, else the Frontend API's public set; see [keyset.Sources] for both
-// of the latter.
+// configureKeys decides where keys come from: JWTKey, or the Backend API with the secret
+// key and the Frontend API's public set, as [keyset.Sources] describes. Of JWTKey and the
+// secret key, the former verifies tokens and the latter is compared with it.
 func (a *core) configureKeys(c Config, of *instance, wrong *mistakes) {
 	if c.JWTKey != "" {
 		key, err := keyset.ParsePEM(c.JWTKey)
@@ -309,16 +310,12 @@ func (a *core) configureKeys(c Config, of *instance, wrong *mistakes) {
 	if a.transport == nil {
 		a.transport = http.DefaultTransport
 	}
-	a.client = newClient(a.transport, a.backend)
+	a.client = clerkapi.HTTPClient(a.transport, a.backend)
 
 	from := keyset.Sources{Foreign: a.secretForeign}
-	watched := clockWatch{a.transport, a.operator}
+	dated := clerkapi.Dated(a.transport, a.now, a.operator.compareClock)
 	if !c.SecretKey.IsZero() && a.backend != nil {
-		from.Backend = a.watched(keyset.HTTP(newClient(watched, a.backend), a.backend.JoinPath("v1/jwks").String(), http.Header{
-			"Authorization":     {"Bearer " + c.SecretKey.reveal()},
-			"Clerk-Api-Version": {backendVersion},
-			"User-Agent":        {userAgent},
-		}))
+		from.Backend = a.secretSource(clerkapi.BackendKeySet(dated, a.backend, c.SecretKey.reveal()))
 	}
 	frontend := c.FrontendURL
 	if frontend == "" && of != nil {
@@ -330,8 +327,7 @@ func (a *core) configureKeys(c Config, of *instance, wrong *mistakes) {
 		wrong.add("FrontendURL", err)
 		if err == nil {
 			a.frontendHost = base.Host
-			from.Public = keyset.HTTP(newClient(watched, base), base.JoinPath(".well-known/jwks.json").String(),
-				http.Header{"User-Agent": {userAgent}})
+			from.Public = clerkapi.PublicKeySet(dated, base)
 		}
 	}
 	if from.Backend == nil && from.Public == nil && c.JWTKey == "" && len(*wrong) == 0 {

@@ -3,7 +3,6 @@ package clerkauth
 import (
 	"errors"
 	"log/slog"
-	"net/http"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -59,7 +58,7 @@ func (a *core) refused(reason Reason) {
 func (a *core) refusedIssuer(t *jws.Token) {
 	key := a.jwtKey
 	if key == nil {
-		key = a.keys.Held(t.Header.KeyID)
+		key = a.keys.Cached(t.Header.KeyID)
 	}
 	if key != nil && t.Verify(key) == nil {
 		a.tellIssuer()
@@ -120,28 +119,9 @@ func (a *core) tellNoToken(err *Error) {
 	}
 }
 
-// clockWatch is a transport that compares the Date of answers with our clock.
-type clockWatch struct {
-	next     http.RoundTripper
-	operator *operator
-}
-
-func (t clockWatch) RoundTrip(r *http.Request) (*http.Response, error) {
-	before := t.operator.now()
-	resp, err := t.next.RoundTrip(r)
-	if err == nil {
-		t.operator.compareClock(resp.Header, before, t.operator.now())
-	}
-	return resp, err
-}
-
-// compareClock tells if an answer's Date is too far from when it was asked for and
-// came. What a cache answers is as old as it is.
-func (o *operator) compareClock(h http.Header, before, after time.Time) {
-	date, err := http.ParseTime(h.Get("Date"))
-	if err != nil || h.Get("Age") != "" {
-		return
-	}
+// compareClock logs that the Date of one of Clerk's responses is too far from the time
+// between before and after, in which it was written.
+func (o *operator) compareClock(date, before, after time.Time) {
 	var off time.Duration
 	switch {
 	case date.Before(before.Add(-o.clockLimit)):
@@ -151,6 +131,6 @@ func (o *operator) compareClock(h http.Header, before, after time.Time) {
 	default:
 		return
 	}
-	o.tell(noticeClock, slog.LevelWarn, "this machine's clock and Clerk's differ, so that good tokens are refused: set it by a time server",
+	o.tell(noticeClock, slog.LevelWarn, "the clocks of this machine and of Clerk differ, so that valid tokens are rejected: synchronize this machine's clock with a time server",
 		"ahead", off.Round(time.Second))
 }

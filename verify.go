@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/clerkauth/clerkauth/internal/claims"
+	"github.com/clerkauth/clerkauth/internal/clerkapi"
 	"github.com/clerkauth/clerkauth/internal/keyset"
 )
 
@@ -123,7 +124,7 @@ func keyError(err error) *Error {
 		return newError(ErrUnknownKey, nil)
 	}
 	reason := ErrKeysUnavailable
-	var status *keyset.StatusError
+	var status *clerkapi.Error
 	if errors.As(err, &status) && status.Code == "clerk_key_invalid" {
 		reason = ErrSecretKeyInvalid
 	}

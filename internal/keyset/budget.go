@@ -2,31 +2,29 @@ package keyset
 
 import "time"
 
-// budget bounds the fetches that are caused by tokens which no key fits: a burst,
-// and one more each UnknownInterval. The last one of a burst is kept for ids that
-// were not looked for lately, so that a client that repeats one bad token does not
-// delay a key that was rotated in.
+// budget limits the fetches for tokens that no key fits: a burst, and one more each
+// unknownInterval. The last one of a burst is kept for key ids that were not missed
+// lately, so that a client that repeats one bad token does not delay the use of a new key.
 type budget struct {
-	spent  int       // of the burst
-	refill time.Time // when spent last became less, or began to be more than 0
-	recent map[string]struct{}
+	spent  int                 // of the burst
+	refill time.Time           // when spent last became less, or more than 0
+	recent map[string]struct{} // ids that were missed
 }
 
 const (
-	// UnknownBurst is how many fetches may be caused at once by tokens that no key
-	// fits.
-	UnknownBurst = 3
-	// UnknownInterval is the time after which such tokens may cause one more.
-	UnknownInterval = 30 * time.Second
-	// maxRecent is how many ids are remembered that were looked for.
+	// unknownBurst is how many fetches there may be at once.
+	unknownBurst = 3
+	// unknownInterval is the time after which there may be one more.
+	unknownInterval = 30 * time.Second
+	// maxRecent bounds the ids that are remembered.
 	maxRecent = 256
 )
 
-// take reports whether a fetch for kid may begin, and counts it.
+// take reports whether a fetch for kid may start, and if so, counts it.
 func (b *budget) take(now time.Time, kid string) bool {
 	b.earn(now)
 	_, again := b.recent[kid]
-	left := UnknownBurst - b.spent
+	left := unknownBurst - b.spent
 	if left < 1 || again && left < 2 {
 		return false
 	}
@@ -34,30 +32,30 @@ func (b *budget) take(now time.Time, kid string) bool {
 	return true
 }
 
-// spend counts a fetch, if there is one left.
+// spend counts a fetch.
 func (b *budget) spend(now time.Time) {
 	b.earn(now)
 	if b.spent == 0 {
 		b.refill = now
 	}
-	b.spent = min(b.spent+1, UnknownBurst)
+	b.spent = min(b.spent+1, unknownBurst)
 }
 
 // earn gives back one fetch for each interval that has passed.
 func (b *budget) earn(now time.Time) {
 	since := now.Sub(b.refill)
-	switch n := int64(since / UnknownInterval); {
-	case since < 0: // the clock went back: nothing is known of what has passed
+	switch n := int64(since / unknownInterval); {
+	case since < 0: // the clock went back
 		b.refill = now
 	case n >= int64(b.spent):
 		b.spent = 0
 	default:
 		b.spent -= int(n)
-		b.refill = b.refill.Add(time.Duration(n) * UnknownInterval)
+		b.refill = b.refill.Add(time.Duration(n) * unknownInterval)
 	}
 }
 
-// missed remembers that kid was looked for and not found.
+// missed remembers that no key with the id kid fits.
 func (b *budget) missed(kid string) {
 	if b.recent == nil || len(b.recent) >= maxRecent {
 		b.recent = map[string]struct{}{}

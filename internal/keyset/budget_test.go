@@ -15,13 +15,13 @@ func TestBudget(t *testing.T) {
 			t.Fatalf("after %v, %s: %v", after, kid, got)
 		}
 	}
-	for i := range UnknownBurst {
+	for i := range unknownBurst {
 		take(0, fmt.Sprint(i), true)
 	}
 	take(0, "x", false)
-	take(UnknownInterval-1, "x", false)
-	take(UnknownInterval, "x", true)
-	take(UnknownInterval, "y", false)
+	take(unknownInterval-1, "x", false)
+	take(unknownInterval, "x", true)
+	take(unknownInterval, "y", false)
 	take(time.Hour, "y", true) // an hour saves no more than a burst
 	b.missed("y")
 	take(time.Hour, "y", true)
@@ -29,7 +29,7 @@ func TestBudget(t *testing.T) {
 	take(time.Hour, "z", true)
 	take(time.Hour, "u", false)
 	take(time.Hour-time.Minute, "u", false) // a clock that goes back gives nothing
-	take(time.Hour-time.Minute+UnknownInterval, "u", true)
+	take(time.Hour-time.Minute+unknownInterval, "u", true)
 	for i := range 10 * maxRecent {
 		b.missed(fmt.Sprint(i))
 	}

@@ -1,9 +1,9 @@
-// Package keyset keeps the public keys of one Clerk instance: fetched when they
-// are first needed, refreshed ahead of their time, kept through an outage for a
-// bounded while, and asked for at a bounded rate however many tokens with invented
-// key ids arrive.
+// Package keyset caches the public keys of one Clerk instance. Keys are fetched when
+// they are first needed, refreshed before they expire, and kept during an outage for a
+// limited time. Tokens with made-up key ids cause fetches at a limited rate only.
 //
-// It starts no goroutine that outlives a fetch, so there is nothing to close.
+// The package makes no requests: its sources do. It starts no goroutine that outlives a
+// fetch, so there is nothing to close.
 package keyset
 
 import (
@@ -17,80 +17,83 @@ import (
 	"time"
 )
 
-// What decides how fresh keys are. All ages count from the moment a fetch was
-// begun, never from a key's use.
+// How fresh keys are. Ages count from when a fetch began, never from a key's use.
 const (
-	// TTL is how long a set is taken as it is: Clerk's own figure. A key that
-	// was withdrawn is refused at the latest after this.
-	TTL = 5 * time.Minute
-	// refreshAfter is the age at which the next request causes a refresh
-	// without waiting for it.
+	// ttl is how long a set is used without a fetch, as in Clerk's SDKs, and so how
+	// long a withdrawn key may go unnoticed.
+	ttl = 5 * time.Minute
+	// refreshAfter is the age from which a request starts a refresh without waiting for
+	// it.
 	refreshAfter = 4 * time.Minute
-	// MaxStale is how long keys stay usable while every refresh fails.
-	MaxStale = time.Hour
-	// patience is how long those whose key is known wait for a refresh of a set that
-	// is too old. After that the known key serves, until MaxStale.
+	// maxStale is how long a key stays usable while every refresh fails.
+	maxStale = time.Hour
+	// patience is how long a request whose key is known waits for the refresh of a set
+	// that has expired. After that it uses the known key, until maxStale.
 	patience = 500 * time.Millisecond
-	// justFetched is the age up to which a set cannot have missed a new key.
+	// justFetched is the age below which a set is not fetched again for a key that was
+	// replaced.
 	justFetched = time.Second
-	// FetchTimeout bounds a fetch, whoever waits for it or does not.
-	FetchTimeout = 5 * time.Second
+	// fetchTimeout bounds a fetch.
+	fetchTimeout = 5 * time.Second
 
-	minBackoff = time.Second
-	maxBackoff = 30 * time.Second
-	maxAsked   = 5 * time.Minute // longest Retry-After that is honoured
+	minBackoff    = time.Second
+	maxBackoff    = 30 * time.Second
+	maxRetryAfter = 5 * time.Minute // the longest that a source may ask to wait
 )
 
-// ErrUnknownKey says that the instance has no key of that id.
+// ErrUnknownKey indicates that the instance has no key with that id.
 var ErrUnknownKey = errors.New("no key of this id")
 
-// UnavailableError says that keys could not be had, which says nothing about the
-// token that asked for one. A fetch is one refresh, over all sources.
+// UnavailableError indicates that the keys could not be fetched, which says nothing
+// about the token that needs one.
 type UnavailableError struct {
 	Cause      error
-	RetryAfter time.Duration // when it is worth trying again; at least a second
-	Public     bool          // it is the public set that could not be had
+	RetryAfter time.Duration // until the next fetch; at least a second
+	Public     bool          // it is the public set that could not be fetched
 }
 
 func (e *UnavailableError) Error() string { return fmt.Sprintf("keys are unavailable: %v", e.Cause) }
 
 func (e *UnavailableError) Unwrap() error { return e.Cause }
 
-// Source fetches the body of a JSON Web Key Set. It must end when ctx does.
+// Source fetches the body of a JSON Web Key Set. It must return when ctx ends. If its
+// error has a method RetryAfter() time.Duration, it is not called again for that long, or
+// for 5 minutes if that is less.
 type Source func(ctx context.Context) ([]byte, error)
 
-// Set is the key set of one instance. Make it with New.
+// Set is the key set of one instance. It is created with [New] and safe for concurrent
+// use.
 type Set struct {
 	pair *pair
 	now  func() time.Time
 	log  *slog.Logger
 
 	current atomic.Pointer[snapshot]
-	// retryAt is the moment, in Unix nanoseconds, before which no refresh is
-	// tried; 0 after a good fetch. Atomic, so that the fast path reads no lock.
+	// retryAt is the time, in Unix nanoseconds, before which no fetch is started; 0
+	// after one that succeeded. It is atomic, so that the fast path takes no lock.
 	retryAt   atomic.Int64
-	flying    atomic.Bool
+	fetching  atomic.Bool
 	witnessed atomic.Bool // see Witness
 
 	mu       sync.Mutex
-	flight   *flight
-	failures int    // since the last good fetch
+	fetch    *fetch
+	failures int    // since the last fetch that succeeded
 	lastErr  error  // of the last fetch, if it failed
 	unknown  budget // for tokens that no key fits
 	proof    attempts
 }
 
-// snapshot is one set as it was fetched; it is never changed.
+// snapshot is the set as of one fetch. It is immutable.
 type snapshot struct {
-	keys map[string]held
+	keys map[string]servedKey
 	at   time.Time // when the fetch began; zero if there is no good set
 }
 
-// fresh reports whether s can be used without asking. A clock that went back
-// makes an age negative, and nothing can be said of such a set.
+// fresh reports whether s can be used without a fetch. A negative age, after the clock
+// went back, says nothing: such a set is not fresh.
 func (s *snapshot) fresh(now time.Time) bool {
 	age := s.age(now)
-	return age >= 0 && age < TTL
+	return age >= 0 && age < ttl
 }
 
 func (s *snapshot) age(now time.Time) time.Duration {
@@ -100,30 +103,29 @@ func (s *snapshot) age(now time.Time) time.Duration {
 	return now.Sub(s.at)
 }
 
-// usable returns the key of that id, if it may still be relied upon while
-// refreshes fail.
+// usable returns the key with that id, and nil if there is none or if it is older than
+// maxStale.
 func (s *snapshot) usable(kid string, now time.Time) *rsa.PublicKey {
 	if s == nil {
 		return nil
 	}
-	if h := s.keys[kid]; h.usable(now) {
-		return h.key
+	if k := s.keys[kid]; k.usable(now) {
+		return k.key
 	}
 	return nil
 }
 
-// New returns an empty set that fills itself from the sources.
+// New returns an empty Set that is filled from the sources.
 func New(from Sources, now func() time.Time, log *slog.Logger) *Set {
-	// The monotonic clock stands still while a machine is suspended; keys do not
-	// stay trusted for that long.
+	// The monotonic clock stops while a machine is suspended, but keys age all the same.
 	wall := func() time.Time { return now().Round(0) }
 	return &Set{pair: newPair(from, log), now: wall, log: log}
 }
 
-// Key returns the key of that id. While the set is fresh a known key is returned
-// at once and without a lock; otherwise it waits for a fetch, no longer than ctx.
+// Key returns the key with that id. While the set is fresh, a known key is returned at
+// once and without a lock; otherwise Key waits for a fetch until ctx ends.
 //
-// Errors are ErrUnknownKey, *UnavailableError, or that of ctx.
+// Its error is [ErrUnknownKey], an [*UnavailableError], or that of ctx.
 func (s *Set) Key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 	now := s.now()
 	if set := s.current.Load(); set.fresh(now) {
@@ -137,13 +139,13 @@ func (s *Set) Key(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 	return s.fetchKey(ctx, kid, now)
 }
 
-// Held returns the key of that id if the set holds it now, and nil otherwise. It asks
-// nobody.
-func (s *Set) Held(kid string) *rsa.PublicKey { return s.current.Load().usable(kid, s.now()) }
+// Cached returns the key with that id if the set holds it now, and nil otherwise. It
+// causes no fetch.
+func (s *Set) Cached(kid string) *rsa.PublicKey { return s.current.Load().usable(kid, s.now()) }
 
-// Replaced returns the key of that id if it is another than old after asking
-// the source, which it does no more often than for unknown keys: an instance may
-// publish a new key under an old id.
+// Replaced returns the key with that id if it differs from old, because an instance may
+// publish a new key under an old id. It fetches the set if need be, at the rate that
+// applies to unknown keys.
 func (s *Set) Replaced(ctx context.Context, kid string, old *rsa.PublicKey) (*rsa.PublicKey, bool) {
 	now := s.now()
 	another := func(set *snapshot, now time.Time) *rsa.PublicKey {
@@ -162,9 +164,9 @@ func (s *Set) Replaced(ctx context.Context, kid string, old *rsa.PublicKey) (*rs
 		s.mu.Unlock()
 		return nil, false
 	}
-	f := s.unknownFlight(now, kid)
+	f := s.unknownFetch(now, kid)
 	if f != nil {
-		s.unknown.missed(kid) // whatever is under it now does not fit
+		s.unknown.missed(kid) // the key under it does not fit
 	}
 	s.mu.Unlock()
 	if f == nil {
@@ -174,19 +176,20 @@ func (s *Set) Replaced(ctx context.Context, kid string, old *rsa.PublicKey) (*rs
 	return key, err == nil && key != nil
 }
 
-// refreshAhead starts a refresh unless one is under way or was tried just now.
+// refreshAhead starts a fetch if the set is due for one, unless one is under way or
+// failed just now.
 func (s *Set) refreshAhead(now time.Time) {
-	if s.flying.Load() || s.backingOff(now) {
+	if s.fetching.Load() || s.backingOff(now) {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.flight == nil && s.current.Load().age(now) >= refreshAfter {
+	if s.fetch == nil && s.current.Load().age(now) >= refreshAfter {
 		s.start(now)
 	}
 }
 
-// fetchKey is Key where the set alone cannot answer.
+// fetchKey is Key for an id that the set does not hold, or no longer fresh.
 func (s *Set) fetchKey(ctx context.Context, kid string, now time.Time) (*rsa.PublicKey, error) {
 	named := func(set *snapshot, now time.Time) *rsa.PublicKey { return set.usable(kid, now) }
 	for again := false; ; again = true {
@@ -207,29 +210,29 @@ func (s *Set) fetchKey(ctx context.Context, kid string, now time.Time) (*rsa.Pub
 		}
 		now = s.now()
 		if late && f.err == nil && !again {
-			continue // f had been answered before this token came
+			continue // the keys of f may be older than this token
 		}
 		return nil, s.missing(f, now)
 	}
 }
 
-// join returns the fetch that a token of that key id has to wait for, and whether
-// its first source had been read already; or no fetch, and the answer. A known key
-// is returned with a fetch as well.
-func (s *Set) join(kid string, now time.Time) (f *flight, late bool, known *rsa.PublicKey, err error) {
+// join returns the fetch that a token with that key id has to wait for, whether its first
+// source has responded already, and the key if it is known. It returns no fetch if known
+// and err are the result.
+func (s *Set) join(kid string, now time.Time) (f *fetch, late bool, known *rsa.PublicKey, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	set := s.current.Load()
 	known = set.usable(kid, now)
 	switch {
-	case set.fresh(now) && known != nil: // another request has just fetched it
+	case set.fresh(now) && known != nil: // fetched since the caller looked
 		return nil, false, known, nil
 	case set.fresh(now):
-		if f = s.unknownFlight(now, kid); f == nil {
+		if f = s.unknownFetch(now, kid); f == nil {
 			return nil, false, nil, s.unknownErr(now)
 		}
-	case s.flight != nil:
-		f = s.flight
+	case s.fetch != nil:
+		f = s.fetch
 	case s.backingOff(now):
 		if known != nil {
 			return nil, false, known, nil
@@ -238,20 +241,20 @@ func (s *Set) join(kid string, now time.Time) (f *flight, late bool, known *rsa.
 	default:
 		f = s.start(now)
 	}
-	// While refreshes fail, those whose key is known do not pay for each try.
+	// While fetches fail, requests whose key is known do not wait for each of them.
 	if known != nil && s.failures > 0 {
 		return nil, false, known, nil
 	}
-	if len(f.asks.kids) < maxKids {
-		f.asks.kids = append(f.asks.kids, kid)
+	if len(f.need.kids) < maxKids {
+		f.need.kids = append(f.need.kids, kid)
 	} else {
-		f.asks.many = true
+		f.need.more = true
 	}
-	return f, f.read, known, nil
+	return f, f.firstRead, known, nil
 }
 
-// missing returns the error for an id that is not there after f.
-func (s *Set) missing(f *flight, now time.Time) error {
+// missing returns the error for an id that the set does not hold after f.
+func (s *Set) missing(f *fetch, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.err != nil {
@@ -260,8 +263,8 @@ func (s *Set) missing(f *flight, now time.Time) error {
 	return s.unknownErr(now)
 }
 
-// unknownErr returns the error for an id that the set does not hold. The caller
-// holds mu.
+// unknownErr returns the error for an id that the set does not hold: while fetches fail,
+// a new key may have been missed. The caller holds mu.
 func (s *Set) unknownErr(now time.Time) error {
 	if s.failures > 0 {
 		return s.unavailable(now)
@@ -269,31 +272,30 @@ func (s *Set) unknownErr(now time.Time) error {
 	return ErrUnknownKey
 }
 
-// unknownFlight returns the fetch that a token without a fitting key may wait
-// for: the one under way, or a new one if there is one left for such tokens, or
-// none. The caller holds mu.
-func (s *Set) unknownFlight(now time.Time, kid string) *flight {
+// unknownFetch returns the fetch that a token without a fitting key may wait for: the one
+// under way, a new one if the budget allows it, or nil. The caller holds mu.
+func (s *Set) unknownFetch(now time.Time, kid string) *fetch {
 	switch {
-	case s.flight != nil:
-		return s.flight
+	case s.fetch != nil:
+		return s.fetch
 	case s.backingOff(now), !s.unknown.take(now, kid):
 		return nil
 	default:
 		f := s.start(now)
-		f.paid = true
+		f.charged = true
 		return f
 	}
 }
 
-// backingOff reports whether it is too early to try again after a failure. A moment
-// further away than any delay is of a clock that has gone back since.
+// backingOff reports whether it is too early for a fetch after a failure. A time further
+// ahead than any delay was set before the clock went back.
 func (s *Set) backingOff(now time.Time) bool {
 	left := s.retryAt.Load() - now.UnixNano()
-	return left > 0 && left <= int64(maxAsked)
+	return left > 0 && left <= int64(maxRetryAfter)
 }
 
-// unavailable returns the error for now. The caller holds mu.
+// unavailable returns the error while fetches fail. The caller holds mu.
 func (s *Set) unavailable(now time.Time) error {
 	after := time.Unix(0, s.retryAt.Load()).Sub(now)
-	return &UnavailableError{Cause: s.lastErr, RetryAfter: min(max(after, time.Second), maxAsked)}
+	return &UnavailableError{Cause: s.lastErr, RetryAfter: min(max(after, time.Second), maxRetryAfter)}
 }

@@ -99,7 +99,7 @@ func bubble(t *testing.T, test func(t *testing.T, e *endpoint, s *Set)) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{keys: map[string]*rsa.PublicKey{"a": public(0)}}
 		test(t, e, New(Sources{Backend: e.source}, time.Now, quiet))
-		time.Sleep(FetchTimeout)
+		time.Sleep(fetchTimeout)
 		synctest.Wait()
 	})
 }
@@ -154,7 +154,7 @@ func TestFirstRequestsShareOneFetch(t *testing.T) {
 func TestUnknownIDsCostABurst(t *testing.T) {
 	for _, warm := range []bool{false, true} {
 		bubble(t, func(t *testing.T, e *endpoint, s *Set) {
-			fetches := int64(UnknownBurst)
+			fetches := int64(unknownBurst)
 			if warm {
 				mustKey(t, s, "a", public(0))
 				fetches++
@@ -169,7 +169,7 @@ func TestUnknownIDsCostABurst(t *testing.T) {
 			wg.Wait()
 			e.want(t, fetches)
 			for i := range 7 {
-				time.Sleep(UnknownInterval)
+				time.Sleep(unknownInterval)
 				for j := range 10 {
 					mustFail(t, s, fmt.Sprint("y", i, j), ErrUnknownKey)
 				}
@@ -196,7 +196,7 @@ func TestKnownKeysDoNotWaitForUnknownOnes(t *testing.T) {
 			t.Error("a known key waited")
 		}
 		<-done
-		if took := time.Since(before); took != FetchTimeout {
+		if took := time.Since(before); took != fetchTimeout {
 			t.Errorf("the fetch took %v, want its deadline", took)
 		}
 	})
@@ -234,7 +234,7 @@ func TestRepeatedUnknownIDDelaysNoRotation(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
-		if n := e.fetches.Load(); n > 1+UnknownBurst+300/30+2 {
+		if n := e.fetches.Load(); n > 1+unknownBurst+300/30+2 {
 			t.Errorf("%d fetches in 5 minutes", n)
 		}
 	})
@@ -257,7 +257,7 @@ func TestReplacedKeyIsFound(t *testing.T) {
 			t.Error("the throttle was passed")
 		}
 		e.want(t, 2)
-		time.Sleep(UnknownInterval)
+		time.Sleep(unknownInterval)
 		key, ok := s.Replaced(t.Context(), "a", public(0))
 		if !ok || !same(key, public(1)) {
 			t.Error("the new key was not found")
@@ -300,8 +300,8 @@ func TestWithdrawnKeyIsRefusedWithinTTL(t *testing.T) {
 			if _, err := s.Key(t.Context(), "a"); errors.Is(err, ErrUnknownKey) {
 				break
 			}
-			if d > TTL {
-				t.Fatal("a withdrawn key was used beyond the TTL")
+			if d > ttl {
+				t.Fatal("a withdrawn key was used beyond the ttl")
 			}
 		}
 	})
@@ -322,11 +322,11 @@ func TestOutage(t *testing.T) {
 		mustKey(t, s, "a", public(0))
 		e.fail(errors.New("down"))
 		// Under traffic, known keys go on for an hour from the last good fetch.
-		for d := time.Minute; d < MaxStale; d += time.Second {
+		for d := time.Minute; d < maxStale; d += time.Second {
 			at(start, d)
 			mustKey(t, s, "a", public(0))
 		}
-		at(start, MaxStale)
+		at(start, maxStale)
 		mustFail(t, s, "a", nil)
 		mustFail(t, s, "x", nil)
 		synctest.Wait()
@@ -359,7 +359,7 @@ func TestOutageOfAnIdleServer(t *testing.T) {
 		if took := time.Since(before); took != patience {
 			t.Errorf("the requests behind it took %v", took-patience)
 		}
-		time.Sleep(FetchTimeout) // now it is known that refreshes fail
+		time.Sleep(fetchTimeout) // now it is known that refreshes fail
 		for range 300 {
 			time.Sleep(time.Second)
 			before := time.Now()
@@ -368,7 +368,7 @@ func TestOutageOfAnIdleServer(t *testing.T) {
 				t.Fatal("a later request waited")
 			}
 		}
-		time.Sleep(FetchTimeout)
+		time.Sleep(fetchTimeout)
 	})
 }
 
@@ -396,9 +396,15 @@ func TestUnknownIDDuringAnOutageIsNotCalledUnknown(t *testing.T) {
 	})
 }
 
+// laterError is the error of a source that asks to wait.
+type laterError time.Duration
+
+func (e laterError) Error() string             { return "too many requests" }
+func (e laterError) RetryAfter() time.Duration { return time.Duration(e) }
+
 func TestRetryAfterIsHonoured(t *testing.T) {
 	bubble(t, func(t *testing.T, e *endpoint, s *Set) {
-		e.fail(&StatusError{Status: 429, RetryAfter: 90 * time.Second})
+		e.fail(laterError(90 * time.Second))
 		mustFail(t, s, "a", nil)
 		time.Sleep(89 * time.Second)
 		mustFail(t, s, "a", nil)
@@ -455,7 +461,7 @@ func TestClockThatGoesBackHoldsNobodyUp(t *testing.T) {
 		e.mu.Lock()
 		e.hang = true
 		e.mu.Unlock()
-		time.Sleep(TTL + 2*time.Minute)
+		time.Sleep(ttl + 2*time.Minute)
 		mustKey(t, s, "a", public(0))
 		back = time.Minute
 		start := time.Now()
@@ -463,7 +469,7 @@ func TestClockThatGoesBackHoldsNobodyUp(t *testing.T) {
 		if took := time.Since(start); took > patience {
 			t.Errorf("it took %v", took)
 		}
-		time.Sleep(FetchTimeout)
+		time.Sleep(fetchTimeout)
 		synctest.Wait()
 	})
 }
@@ -555,7 +561,7 @@ func TestSetWithoutUsableKeysWithdraws(t *testing.T) {
 			e.mu.Lock()
 			e.raw = c.body
 			e.mu.Unlock()
-			time.Sleep(TTL)
+			time.Sleep(ttl)
 			if c.withdrawn {
 				for range 20 { // no budget but the backoff bounds what is tried
 					mustFail(t, s, "a", nil)

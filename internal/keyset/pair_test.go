@@ -41,7 +41,7 @@ func pairBubble(t *testing.T, backend, frontend keysOf, test func(*testing.T, *s
 		at := &sites{backend: &endpoint{keys: backend}, public: &endpoint{keys: frontend}}
 		from := Sources{Backend: at.backend.source, Public: at.public.source, Foreign: func() { at.told.Add(1) }}
 		test(t, at, New(from, time.Now, quiet))
-		time.Sleep(FetchTimeout)
+		time.Sleep(fetchTimeout)
 		synctest.Wait()
 	})
 }
@@ -77,7 +77,7 @@ func TestPublicSetIsAskedWhenNeeded(t *testing.T) {
 			mustFail(t, s, "x", ErrUnknownKey)
 			at.public.want(t, 2)
 			for range 5 {
-				time.Sleep(UnknownInterval)
+				time.Sleep(unknownInterval)
 				mustFail(t, s, "x", ErrUnknownKey) // both were asked for it
 			}
 			at.public.want(t, 2)
@@ -119,14 +119,14 @@ func TestHangingPublicSetHoldsNobodyUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		at.public.stop(true)
-		for i, most := range []time.Duration{FetchTimeout, 50 * time.Millisecond, 50 * time.Millisecond} {
-			time.Sleep(TTL)
+		for i, most := range []time.Duration{fetchTimeout, 50 * time.Millisecond, 50 * time.Millisecond} {
+			time.Sleep(ttl)
 			before := time.Now()
 			mustKey(t, s, "a", public(0)) // known
 			if took := time.Since(before); took > patience {
 				t.Errorf("a known key took %v", took)
 			}
-			time.Sleep(TTL)
+			time.Sleep(ttl)
 			before = time.Now()
 			kid := fmt.Sprint("rotated", i)
 			at.backend.serve(keysOf{"a": public(0), kid: public(1)})
@@ -134,7 +134,7 @@ func TestHangingPublicSetHoldsNobodyUp(t *testing.T) {
 			if took := time.Since(before); took > most {
 				t.Errorf("a rotated key took %v", took)
 			}
-			time.Sleep(FetchTimeout)
+			time.Sleep(fetchTimeout)
 		}
 	})
 }
@@ -157,11 +157,11 @@ func TestProofWaitsForOneFetch(t *testing.T) {
 		if err := s.Prove(t.Context()); !errors.As(err, &away) || !away.Public {
 			t.Errorf("proof: %v", err)
 		}
-		if took := time.Since(before); took > FetchTimeout {
+		if took := time.Since(before); took > fetchTimeout {
 			t.Errorf("it took %v", took)
 		}
 		<-unknown
-		time.Sleep(FetchTimeout) // what was begun for the proof ends
+		time.Sleep(fetchTimeout) // what was begun for the proof ends
 	})
 }
 
@@ -193,15 +193,15 @@ func TestWithdrawnByEither(t *testing.T) {
 		pairBubble(t, ab(), ab(), func(t *testing.T, at *sites, s *Set) {
 			mustKey(t, s, "a", public(0))
 			at.backend.serve(b())
-			time.Sleep(TTL)
+			time.Sleep(ttl)
 			mustFail(t, s, "a", ErrUnknownKey)
 			at.backend.fail(errors.New("down"))
-			time.Sleep(TTL)
+			time.Sleep(ttl)
 			mustKey(t, s, "b", public(1)) // from the public set
 			mustFail(t, s, "a", ErrUnknownKey)
 			at.backend.fail(nil)
 			at.backend.serve(ab()) // it is back where it was dropped
-			time.Sleep(TTL)
+			time.Sleep(ttl)
 			mustKey(t, s, "a", public(0))
 		})
 	})
@@ -210,7 +210,7 @@ func TestWithdrawnByEither(t *testing.T) {
 			mustFail(t, s, "x", ErrUnknownKey) // both are read
 			mustKey(t, s, "a", public(0))
 			at.public.serve(b())
-			time.Sleep(TTL)
+			time.Sleep(ttl)
 			mustFail(t, s, "a", ErrUnknownKey)
 			mustKey(t, s, "b", public(1))
 		})
@@ -219,10 +219,10 @@ func TestWithdrawnByEither(t *testing.T) {
 		pairBubble(t, keysOf{"a": public(0)}, keysOf{"a": public(0)}, func(t *testing.T, at *sites, s *Set) {
 			mustFail(t, s, "x", ErrUnknownKey)
 			at.backend.serve(keysOf{"a": public(1)})
-			time.Sleep(TTL)
+			time.Sleep(ttl)
 			mustKey(t, s, "a", public(1))
 			at.backend.fail(errors.New("down"))
-			time.Sleep(TTL)
+			time.Sleep(ttl)
 			mustKey(t, s, "a", public(1)) // not the old one that the public set still has
 		})
 	})
@@ -233,7 +233,7 @@ func TestWithdrawnByEither(t *testing.T) {
 			mustFail(t, s, "a", ErrUnknownKey)
 			at.public.want(t, 0)
 			at.backend.fail(errors.New("down"))
-			time.Sleep(TTL)
+			time.Sleep(ttl)
 			mustFail(t, s, "a", ErrUnknownKey)
 		})
 	})
@@ -245,12 +245,12 @@ func TestKeyOfThePublicSetAlone(t *testing.T) {
 	pairBubble(t, a, ab, func(t *testing.T, at *sites, s *Set) {
 		mustKey(t, s, "b", public(1))
 		at.public.serve(a)
-		time.Sleep(TTL)
+		time.Sleep(ttl)
 		mustFail(t, s, "b", ErrUnknownKey)
 		at.public.serve(keysOf{"a": public(0), "c": public(2)})
 		mustKey(t, s, "c", public(2))
 		at.public.fail(errors.New("down"))
-		for start := time.Now(); time.Since(start) < MaxStale-time.Minute; time.Sleep(time.Minute) {
+		for start := time.Now(); time.Since(start) < maxStale-time.Minute; time.Sleep(time.Minute) {
 			mustKey(t, s, "c", public(2))
 		}
 		time.Sleep(time.Minute)
@@ -288,7 +288,7 @@ func TestSetsOfTwoInstances(t *testing.T) {
 				at.backend.want(t, backend)
 				// Its set is of no use in an outage either.
 				at.public.fail(errors.New("down"))
-				time.Sleep(MaxStale)
+				time.Sleep(maxStale)
 				mustFail(t, s, "ins_b", nil)
 				mustFail(t, s, "ins_a", nil)
 			})
@@ -497,7 +497,7 @@ func TestPointersOfUnchangedKeysStay(t *testing.T) {
 		}
 		for i := range 10 {
 			at.backend.fail(map[bool]error{true: errors.New("down")}[i%2 == 1])
-			time.Sleep(TTL)
+			time.Sleep(ttl)
 			if key, err := s.Key(t.Context(), "a"); err != nil || key != first {
 				t.Errorf("%v, %v", key, err)
 			}
@@ -506,7 +506,7 @@ func TestPointersOfUnchangedKeysStay(t *testing.T) {
 }
 
 func TestHistoryIsBounded(t *testing.T) {
-	o := &origin{}
+	o := &sourceState{}
 	for i := range 3 * maxHistory / 100 {
 		o.keys = keysOf{}
 		for j := range 100 {
@@ -514,7 +514,7 @@ func TestHistoryIsBounded(t *testing.T) {
 		}
 		o.remember(nil)
 	}
-	if len(o.ids) > maxHistory+100 || len(o.had) > maxHistory+100 {
-		t.Errorf("%d ids, %d keys", len(o.ids), len(o.had))
+	if len(o.pastIDs) > maxHistory+100 || len(o.pastKeys) > maxHistory+100 {
+		t.Errorf("%d ids, %d keys", len(o.pastIDs), len(o.pastKeys))
 	}
 }

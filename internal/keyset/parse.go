@@ -17,8 +17,8 @@ import (
 	"github.com/clerkauth/clerkauth/internal/strictjson"
 )
 
-// Bounds of a usable key: a smaller modulus can be broken, a larger one makes
-// every verification a denial of service; an exponent below 3 or even is no RSA.
+// Bounds of a usable key. A smaller modulus can be broken, a larger one makes each
+// verification too expensive; an RSA exponent is odd and at least 3.
 const (
 	minBits     = 2048
 	maxBits     = 8192
@@ -27,24 +27,24 @@ const (
 )
 
 var (
-	// errNoKeys says that a key set lists no key at all, which no instance publishes.
+	// errNoKeys indicates a key set that lists no key at all, which no instance
+	// publishes.
 	errNoKeys = errors.New("key set lists no keys")
-	// errUnusable says that a key set lists keys of which none can be used.
+	// errUnusable indicates a key set that lists keys, none of which can be used.
 	errUnusable = errors.New("key set holds no usable RS256 key")
 )
 
-// skipped is a key of a set that is not used, and why.
-type skipped struct {
-	kid    string // "" if it has none; it may be an instance id and is not logged
+// skippedKey is a key of a set that is not used.
+type skippedKey struct {
+	kid    string // "" if it has none; not logged, because it may be an instance id
 	place  int    // in the set, from 0
 	reason string
 }
 
-// parseSet reads a JSON Web Key Set (RFC 7517 section 5). One odd key is
-// skipped and never disables the others; two keys of one id are both skipped,
-// because which of them is meant is anybody's guess. With errUnusable it returns
-// the skipped keys, too.
-func parseSet(body []byte) (map[string]*rsa.PublicKey, []skipped, error) {
+// parseSet reads a JSON Web Key Set (RFC 7517 section 5). A malformed key is skipped and
+// does not disable the others; of two keys with one id both are skipped, because the id
+// is ambiguous. With errUnusable it returns the skipped keys as well.
+func parseSet(body []byte) (map[string]*rsa.PublicKey, []skippedKey, error) {
 	members, err := strictjson.Object(string(body), nil)
 	if err != nil {
 		return nil, nil, errors.New("key set is not a json object")
@@ -61,7 +61,7 @@ func parseSet(body []byte) (map[string]*rsa.PublicKey, []skipped, error) {
 	}
 	keys := make(map[string]*rsa.PublicKey, len(elements))
 	seen := make(map[string]bool, len(elements))
-	var odd []skipped
+	var skipped []skippedKey
 	for i, e := range elements {
 		kid, key, err := parseKey(e)
 		if kid != "" && seen[kid] {
@@ -70,7 +70,7 @@ func parseSet(body []byte) (map[string]*rsa.PublicKey, []skipped, error) {
 		}
 		seen[kid] = true
 		if err != nil {
-			odd = append(odd, skipped{kid, i, err.Error()})
+			skipped = append(skipped, skippedKey{kid, i, err.Error()})
 			continue
 		}
 		keys[kid] = key
@@ -79,13 +79,13 @@ func parseSet(body []byte) (map[string]*rsa.PublicKey, []skipped, error) {
 	case len(elements) == 0:
 		return nil, nil, errNoKeys
 	case len(keys) == 0:
-		return nil, odd, errUnusable
+		return nil, skipped, errUnusable
 	}
-	return keys, odd, nil
+	return keys, skipped, nil
 }
 
-// parseKey reads one key of a set, as far as it can verify RS256. The id is
-// returned for a key that cannot be used, too: it still makes the id ambiguous.
+// parseKey reads one key of a set, which must be fit to verify RS256. It returns the id
+// of a key that cannot be used as well, which still makes the id ambiguous.
 func parseKey(raw string) (kid string, key *rsa.PublicKey, err error) {
 	var buf [12]strictjson.Member
 	members, err := strictjson.Object(raw, buf[:0])
@@ -114,7 +114,7 @@ func parseKey(raw string) (kid string, key *rsa.PublicKey, err error) {
 		case "e":
 			e, _ = strictjson.String(m.Value)
 		case "d", "p", "q", "dp", "dq", "qi", "oth", "k":
-			err = errors.New("it has private members: whoever published it may sign for it")
+			err = errors.New("it has private members: anyone who can read the set can sign with it")
 		case "crv", "x", "y":
 			err = errors.New("it has members of another key type")
 		}
@@ -137,8 +137,8 @@ func parseKey(raw string) (kid string, key *rsa.PublicKey, err error) {
 	if err != nil {
 		return kid, nil, err
 	}
-	// What has been checked is handed on, and nothing else: certificates and
-	// the like beside it are not ours to trip over.
+	// go-jose gets the members that were checked and nothing else: it would reject a key
+	// for certificates that are not used here.
 	plain, err := json.Marshal(map[string]string{"kty": kty, "kid": kid, "n": n, "e": e})
 	if err != nil {
 		return kid, nil, err
@@ -154,7 +154,7 @@ func parseKey(raw string) (kid string, key *rsa.PublicKey, err error) {
 	return kid, key, checkRSA(key)
 }
 
-// decodeUint returns the number that canonicalUint has accepted.
+// decodeUint decodes a number that canonicalUint has accepted.
 func decodeUint(s string) *big.Int {
 	b, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil {
@@ -163,7 +163,7 @@ func decodeUint(s string) *big.Int {
 	return new(big.Int).SetBytes(b)
 }
 
-// allowsVerify tells whether key_ops (RFC 7517 section 4.3) names verify.
+// allowsVerify reports whether key_ops (RFC 7517 section 4.3) names verify.
 func allowsVerify(ops string) bool {
 	elements, err := strictjson.Array(ops)
 	if err != nil {
@@ -177,9 +177,9 @@ func allowsVerify(ops string) bool {
 	return false
 }
 
-// canonicalUint tells whether s is a Base64urlUInt (RFC 7518 section 2) of at
-// most bits bits: no padding, no leading zero byte, no stray bits. Its length is
-// judged before it is decoded.
+// canonicalUint reports whether s is a Base64urlUInt (RFC 7518 section 2) of at most bits
+// bits, without padding, leading zero byte or stray bits. Its length is checked before it
+// is decoded.
 func canonicalUint(s string, bits int) bool {
 	if s == "" || len(s) > base64.RawURLEncoding.EncodedLen((bits+7)/8) || strings.ContainsAny(s, "\r\n") {
 		return false
@@ -188,7 +188,7 @@ func canonicalUint(s string, bits int) bool {
 	return err == nil && b[0] != 0
 }
 
-// checkRSA applies the bounds to a key from wherever it came.
+// checkRSA returns an error for a key that is out of bounds.
 func checkRSA(key *rsa.PublicKey) error {
 	switch bits := key.N.BitLen(); {
 	case bits < minBits || bits > maxBits:
@@ -201,10 +201,10 @@ func checkRSA(key *rsa.PublicKey) error {
 	return nil
 }
 
-// ParsePEM reads an instance's public key as it is found in environment
-// variables: a PEM block (RFC 7468) of SubjectPublicKeyInfo or PKCS #1, its
-// lines separated by LF, CRLF, the two characters \n, or nothing, or the base64
-// of either without the block's frame.
+// ParsePEM parses the public key of an instance as it is found in environment variables:
+// a PEM block (RFC 7468) of a SubjectPublicKeyInfo or a PKCS #1 key, whose lines are
+// separated by LF, CRLF, the two characters \n or nothing, or the base64 text of either
+// without the lines around it.
 func ParsePEM(text string) (*rsa.PublicKey, error) {
 	text = strings.TrimSpace(strings.NewReplacer(`\r`, "\r", `\n`, "\n").Replace(text))
 	label, body := "", text
@@ -258,7 +258,7 @@ func parseDER(label string, der []byte) (*rsa.PublicKey, error) {
 	return nil, errors.New("it holds no RSA public key")
 }
 
-// same tells whether two keys are one.
+// same reports whether a and b are equal.
 func same(a, b *rsa.PublicKey) bool {
 	return a == b || a.E == b.E && bytes.Equal(a.N.Bytes(), b.N.Bytes())
 }

@@ -42,8 +42,8 @@ func setOf(t testing.TB, members ...map[string]any) []byte {
 
 func encode(n *big.Int) string { return base64.RawURLEncoding.EncodeToString(n.Bytes()) }
 
-// TestOddKeysAreSkipped: none of these is used, and none disables its neighbour.
-func TestOddKeysAreSkipped(t *testing.T) {
+// TestMalformedKeysAreSkipped: none of these is used, and none disables its neighbour.
+func TestMalformedKeysAreSkipped(t *testing.T) {
 	key := public(0)
 	n := encode(key.N)
 	short := shortKey(t)
@@ -90,14 +90,14 @@ func TestOddKeysAreSkipped(t *testing.T) {
 		"e with leading zero": {"e": "AAEAAQ"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			keys, odd, err := parseSet(setOf(t, member("odd", key, change), member("good", public(1), nil)))
+			keys, skipped, err := parseSet(setOf(t, member("bad", key, change), member("good", public(1), nil)))
 			if err != nil || len(keys) != 1 || !same(keys["good"], public(1)) {
 				t.Errorf("keys = %d, %v", len(keys), err)
 			}
-			if len(odd) != 1 || odd[0].place != 0 || odd[0].reason == "" {
-				t.Errorf("odd = %v", odd)
+			if len(skipped) != 1 || skipped[0].place != 0 || skipped[0].reason == "" {
+				t.Errorf("skipped = %v", skipped)
 			}
-			if _, _, err := parseSet(setOf(t, member("odd", key, change))); err == nil {
+			if _, _, err := parseSet(setOf(t, member("bad", key, change))); err == nil {
 				t.Error("a set without a usable key is no set")
 			}
 		})
@@ -120,15 +120,15 @@ func TestGoodKeysAreUsed(t *testing.T) {
 }
 
 func TestTwoKeysOfOneIDAreNone(t *testing.T) {
-	for name, twin := range map[string]map[string]any{"good twin": nil, "odd twin": {"use": "enc"}} {
+	for name, duplicate := range map[string]map[string]any{"good duplicate": nil, "bad duplicate": {"use": "enc"}} {
 		for range 2 { // the order does not matter
-			keys, _, err := parseSet(setOf(t, member("a", public(0), nil), member("a", public(1), twin), member("b", public(2), nil)))
+			keys, _, err := parseSet(setOf(t, member("a", public(0), nil), member("a", public(1), duplicate), member("b", public(2), nil)))
 			if err != nil || keys["a"] != nil || keys["b"] == nil {
 				t.Errorf("%s: %d keys, %v", name, len(keys), err)
 			}
-			keys, _, err = parseSet(setOf(t, member("a", public(1), twin), member("a", public(0), nil), member("a", public(2), nil)))
+			keys, _, err = parseSet(setOf(t, member("a", public(1), duplicate), member("a", public(0), nil), member("a", public(2), nil)))
 			if err == nil || keys["a"] != nil {
-				t.Errorf("%s: a third twin brought the id back", name)
+				t.Errorf("%s: a third duplicate brought the id back", name)
 			}
 		}
 	}
@@ -296,8 +296,8 @@ func FuzzParseSet(f *testing.F) {
 // TestLargestKey: keys are used up to the bound that is stated.
 func TestLargestKey(t *testing.T) {
 	n := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), maxBits), big.NewInt(1))
-	keys, odd, err := parseSet(setOf(t, member("a", public(0), map[string]any{"n": encode(n)})))
-	if err != nil || len(odd) != 0 || keys["a"] == nil || keys["a"].N.Cmp(n) != 0 || keys["a"].E != public(0).E {
-		t.Errorf("%v, %v", odd, err)
+	keys, skipped, err := parseSet(setOf(t, member("a", public(0), map[string]any{"n": encode(n)})))
+	if err != nil || len(skipped) != 0 || keys["a"] == nil || keys["a"].N.Cmp(n) != 0 || keys["a"].E != public(0).E {
+		t.Errorf("%v, %v", skipped, err)
 	}
 }

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// attempts are those to find out whether both sources are of one instance.
+// attempts are the attempts to compare both sources.
 type attempts struct {
 	failures int // in a row
 	retryAt  time.Time
 	err      *UnavailableError // of the last one
 }
 
-// note records what an attempt came to.
+// note records the result of an attempt.
 func (a *attempts) note(now time.Time, v verdict, r result) {
 	if v != undecided {
 		*a = attempts{}
@@ -34,41 +34,41 @@ func (a *attempts) note(now time.Time, v verdict, r result) {
 // due reports whether it is time for another attempt.
 func (a *attempts) due(now time.Time) bool {
 	left := a.retryAt.Sub(now)
-	return left <= 0 || left > maxAsked // so far ahead only if the clock went back
+	return left <= 0 || left > maxRetryAfter // set before the clock went back
 }
 
-// Prove returns nil if the Backend API's set is known to be of the instance whose
-// public set, or pinned key, there is, or if there is nothing to compare it with.
-// Otherwise it returns ErrForeign, an *UnavailableError while it is not known, or
-// ctx's error.
+// Prove returns nil if the Backend API's set is known to belong to the same instance as
+// the public set or the pinned key, or if there is nothing to compare it with. Otherwise
+// it returns [ErrForeign], an [*UnavailableError] while that is not known, or the error of
+// ctx.
 //
-// The first call waits for both sets to be compared, together with all others, and
-// no call causes a fetch once it is decided. While it cannot be, fetches are as far
-// apart as after other failures.
+// The first call waits until both sets were compared; concurrent calls share that fetch.
+// Once the comparison succeeded, calls cause no fetch. While it fails, fetches back off as
+// after any failure.
 func (s *Set) Prove(ctx context.Context) error { return s.prove(ctx, false) }
 
-// Foreign reports whether the Backend API's set is known to be of another instance.
-// It waits as Prove does, but only for the first comparison: where that could not be
-// made, it does not say so.
+// Foreign reports whether the Backend API's set is known to belong to another instance.
+// It waits as Prove does, but for the first attempt to compare alone: it returns false
+// while attempts fail.
 func (s *Set) Foreign(ctx context.Context) bool {
 	return errors.Is(s.prove(ctx, true), ErrForeign)
 }
 
-// prove is Prove. Who is lenient does not wait for more than one attempt.
+// prove is Prove, or, if lenient, what Foreign needs of it.
 func (s *Set) prove(ctx context.Context, lenient bool) error {
-	// A fetch that is under way may have to be followed by another one: both together
-	// hold nobody up for longer than one.
-	late := time.NewTimer(FetchTimeout)
+	// A fetch that is under way may have to be followed by another. The caller waits for
+	// both no longer than for one.
+	late := time.NewTimer(fetchTimeout)
 	defer late.Stop()
 	for {
 		switch s.pair.verdict() {
 		case common:
 			return nil
 		case foreign:
-			s.refreshAhead(s.now()) // what was a mistake of the moment may be over
+			s.refreshAhead(s.now()) // the secret key may have been corrected
 			return ErrForeign
 		}
-		f, wait, err := s.proofFlight(s.now(), lenient)
+		f, wait, err := s.proofFetch(s.now(), lenient)
 		if !wait {
 			return err
 		}
@@ -82,25 +82,25 @@ func (s *Set) prove(ctx context.Context, lenient bool) error {
 	}
 }
 
-// proofFlight returns the fetch that is to decide, or whether there is none to wait
-// for and the answer for now.
-func (s *Set) proofFlight(now time.Time, lenient bool) (f *flight, wait bool, err error) {
+// proofFetch returns the fetch that will compare the sources and whether to wait for it;
+// if not, err is the result for now.
+func (s *Set) proofFetch(now time.Time, lenient bool) (f *fetch, wait bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// A token of the issuer that a key of the Backend API has verified stands for
-	// the public set while that cannot be had.
+	// While the public set cannot be fetched, a token of the instance's own issuer that
+	// a key of the Backend API has verified stands for it.
 	stands := (s.witnessed.Load() || lenient) && s.proof.failures > 0
 	switch {
-	case s.flight == nil && s.proof.failures > 0 && !s.proof.due(now):
+	case s.fetch == nil && s.proof.failures > 0 && !s.proof.due(now):
 		err = s.proof.err
-	case s.flight == nil && s.backingOff(now):
+	case s.fetch == nil && s.backingOff(now):
 		err = s.unavailable(now)
 	default:
-		if f = s.flight; f == nil {
+		if f = s.fetch; f == nil {
 			f = s.start(now)
 		}
-		if !f.asked {
-			f.asks.compare = true
+		if !f.needRead {
+			f.need.compare = true
 		}
 		wait = true
 	}
@@ -110,8 +110,8 @@ func (s *Set) proofFlight(now time.Time, lenient bool) (f *flight, wait bool, er
 	return f, wait, err
 }
 
-// Witness is called when a key of that id has verified a token of the instance's own
-// issuer.
+// Witness records that the key with that id has verified a token of the instance's own
+// issuer, which [Set.Prove] accepts while the public set cannot be fetched.
 func (s *Set) Witness(kid string) {
 	if s.pair.verdict() != undecided || s.witnessed.Load() {
 		return

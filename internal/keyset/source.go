@@ -2,92 +2,120 @@ package keyset
 
 import (
 	"context"
-	"encoding/json"
+	"crypto/rsa"
+	"crypto/sha256"
 	"errors"
-	"fmt"
-	"io"
-	"net/http"
-	"strconv"
-	"strings"
 	"time"
 )
 
-// MaxBody is how much of an answer is read, after decompression.
-const MaxBody = 512 << 10
-
-// StatusError says that a key endpoint answered with another status than 200.
-type StatusError struct {
-	Status     int
-	Code       string        // the first error code in the answer, if there is one
-	RetryAfter time.Duration // as the endpoint asked for; 0 if it did not
+// sourceState is a source and the keys that it has published. All methods but read and
+// remember may be called on nil, a source that has published nothing.
+type sourceState struct {
+	source   Source
+	keys     map[string]*rsa.PublicKey // as of the last read that succeeded
+	at       time.Time                 // when that began; zero if there was none
+	failed   bool                      // the last read failed
+	pastIDs  map[string]bool           // ids of all keys that were published, usable or not
+	pastKeys map[keyID]bool            // all usable keys that were published
 }
 
-func (e *StatusError) Error() string {
-	if e.Code != "" {
-		return fmt.Sprintf("key endpoint answered %d (%s)", e.Status, e.Code)
-	}
-	return fmt.Sprintf("key endpoint answered %d", e.Status)
+// keyID is a key's id and a digest of its modulus.
+type keyID struct {
+	kid     string
+	modulus [sha256.Size]byte
 }
 
-// HTTP returns a source that gets url with the given request headers.
-func HTTP(client *http.Client, url string, header http.Header) Source {
-	return func(ctx context.Context) ([]byte, error) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return nil, err
-		}
-		for name, values := range header {
-			req.Header[name] = values
-		}
-		req.Header.Set("Accept", "application/json")
-		// A refresh is for news: no cache on the way may answer it.
-		req.Header.Set("Cache-Control", "no-cache")
-		resp, err := client.Do(req)
-		if err != nil {
-			return nil, fmt.Errorf("key endpoint cannot be reached: %w", err)
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(io.LimitReader(resp.Body, MaxBody+1))
-		if err != nil {
-			return nil, fmt.Errorf("key endpoint's answer cannot be read: %w", err)
-		}
-		if len(body) > MaxBody {
-			return nil, fmt.Errorf("key endpoint's answer is longer than %d bytes", MaxBody)
-		}
-		if resp.StatusCode != http.StatusOK {
-			return nil, &StatusError{resp.StatusCode, errorCode(body), retryAfter(resp.Header)}
-		}
-		return body, nil
-	}
-}
+func modulusOf(key *rsa.PublicKey) [sha256.Size]byte { return sha256.Sum256(key.N.Bytes()) }
 
-// errorCode returns the first code of Clerk's error body, if it is one that can
-// be shown.
-func errorCode(body []byte) string {
-	var answer struct {
-		Errors []struct{ Code string }
-	}
-	if json.Unmarshal(body, &answer) != nil || len(answer.Errors) == 0 {
-		return ""
-	}
-	code := answer.Errors[0].Code
-	if strings.Trim(code, "abcdefghijklmnopqrstuvwxyz_") != "" || len(code) > 64 {
-		return ""
-	}
-	return code
-}
+// maxHistory bounds the keys that are remembered of a source. Sets hold a few keys, and a
+// new one every few months.
+const maxHistory = 10_000
 
-func retryAfter(h http.Header) time.Duration {
-	n, err := strconv.ParseUint(h.Get("Retry-After"), 10, 16)
+// read fetches the set. A good set replaces the keys as a whole, and so does one without
+// a usable key (errUnusable); any other error leaves them as they were.
+func (o *sourceState) read(ctx context.Context, now time.Time) ([]skippedKey, error) {
+	body, err := o.source(ctx)
 	if err != nil {
-		return 0
+		return nil, err
 	}
-	return time.Duration(n) * time.Second
+	keys, skipped, err := parseSet(body)
+	if err != nil && !errors.Is(err, errUnusable) {
+		return skipped, err
+	}
+	for kid, key := range keys {
+		if old := o.keys[kid]; old != nil && same(old, key) {
+			keys[kid] = old // what crypto/rsa has computed for it stays of use
+		}
+	}
+	o.keys, o.at = keys, now
+	o.remember(skipped)
+	return skipped, err
 }
 
-// ErrRedirect is what a client for Clerk's endpoints answers to a redirect: the
-// request may carry the secret key, and nobody but Clerk is to get it.
-var ErrRedirect = errors.New("redirects are not followed")
+// remember adds the current keys to those that were ever published.
+func (o *sourceState) remember(skipped []skippedKey) {
+	if o.pastIDs == nil || len(o.pastIDs) > maxHistory || len(o.pastKeys) > maxHistory {
+		o.pastIDs, o.pastKeys = map[string]bool{}, map[keyID]bool{}
+	}
+	for kid, key := range o.keys {
+		o.pastIDs[kid] = true
+		o.pastKeys[keyID{kid, modulusOf(key)}] = true
+	}
+	for _, s := range skipped {
+		if s.kid != "" {
+			o.pastIDs[s.kid] = true
+		}
+	}
+}
 
-// NoRedirect is for http.Client.CheckRedirect.
-func NoRedirect(*http.Request, []*http.Request) error { return ErrRedirect }
+// due reports whether o was read before and has to be read again.
+func (o *sourceState) due(now time.Time) bool {
+	if o == nil || o.at.IsZero() {
+		return false
+	}
+	age := now.Sub(o.at)
+	return age < 0 || age >= refreshAfter
+}
+
+// published reports whether o has ever published a key with that id.
+func (o *sourceState) published(kid string) bool { return o != nil && o.pastIDs[kid] }
+
+// withdrew reports whether o has withdrawn that key, or all keys with its id.
+func (o *sourceState) withdrew(kid string, key *rsa.PublicKey) bool {
+	if o == nil {
+		return false
+	}
+	own := o.keys[kid]
+	return own == nil && o.pastIDs[kid] || own != nil && !same(own, key) && o.pastKeys[keyID{kid, modulusOf(key)}]
+}
+
+// serve adds o's keys to set, except those that other has withdrawn, and returns set.
+func (o *sourceState) serve(set map[string]servedKey, other *sourceState, now time.Time, backend bool) map[string]servedKey {
+	if set == nil {
+		set = map[string]servedKey{}
+	}
+	if o == nil {
+		return set
+	}
+	for kid, key := range o.keys {
+		k := servedKey{key, o.at, backend}
+		if !k.usable(now) || other.withdrew(kid, key) {
+			continue
+		}
+		switch before, ok := set[kid]; {
+		case ok && same(before.key, key):
+			before.at = latest(before.at, o.at)
+			set[kid] = before
+		case !ok || o.at.After(before.at):
+			set[kid] = k
+		}
+	}
+	return set
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,28 +1,32 @@
-package keyset
+package clerkapi
 
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 )
 
-// serve returns a source of a server with that handler.
-func serve(t *testing.T, h http.HandlerFunc) Source {
+// serve returns the key set of a server with that handler.
+func serve(t *testing.T, h http.HandlerFunc) func(context.Context) ([]byte, error) {
 	t.Helper()
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
-	client := srv.Client()
-	client.CheckRedirect = NoRedirect
-	return HTTP(client, srv.URL+"/keys", http.Header{"Authorization": {"Bearer sk_test_1"}})
+	base, err := url.Parse(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return BackendKeySet(srv.Client().Transport, base, "sk_test_1")
 }
 
-func TestSourceAsksForAFreshCopy(t *testing.T) {
+func TestKeySetIsNotFromACache(t *testing.T) {
 	var got http.Header
 	source := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		got = r.Header
@@ -51,8 +55,8 @@ func TestBodyIsCappedAfterDecompression(t *testing.T) {
 	if b, err := source(t.Context()); err == nil || !strings.Contains(err.Error(), "longer than") {
 		t.Errorf("%d bytes, %v", len(b), err)
 	}
-	source = serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(make([]byte, MaxBody)) })
-	if b, err := source(t.Context()); err != nil || len(b) != MaxBody {
+	source = serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(make([]byte, maxKeySet)) })
+	if b, err := source(t.Context()); err != nil || len(b) != maxKeySet {
 		t.Errorf("a body of just the cap: %d bytes, %v", len(b), err)
 	}
 }
@@ -63,7 +67,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	defer other.Close()
 	for _, code := range []int{301, 302, 303, 307, 308} {
 		source := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, code) })
-		if _, err := source(t.Context()); !errors.Is(err, ErrRedirect) {
+		if _, err := source(t.Context()); !errors.Is(err, errRedirect) {
 			t.Errorf("%d: %v", code, err)
 		}
 	}
@@ -72,7 +76,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-func TestStatusErrors(t *testing.T) {
+func TestErrors(t *testing.T) {
 	for name, c := range map[string]struct {
 		status     int
 		body       string
@@ -95,8 +99,8 @@ func TestStatusErrors(t *testing.T) {
 			_, _ = io.WriteString(w, c.body)
 		})
 		_, err := source(t.Context())
-		var status *StatusError
-		if !errors.As(err, &status) || status.Status != c.status || status.Code != c.code || status.RetryAfter != c.retryAfter {
+		var status *Error
+		if !errors.As(err, &status) || status.Status != c.status || status.Code != c.code || status.RetryAfter() != c.retryAfter {
 			t.Errorf("%s: %#v", name, err)
 		} else if strings.Contains(err.Error(), "leaked") {
 			t.Errorf("%s: the error quotes the answer: %v", name, err)
