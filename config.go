@@ -310,7 +310,6 @@ func (a *core) configureKeys(c Config, of *instance, wrong *mistakes) {
 	if a.transport == nil {
 		a.transport = http.DefaultTransport
 	}
-	a.client = clerkapi.HTTPClient(a.transport, a.backend)
 
 	from := keyset.Sources{Foreign: a.secretForeign}
 	dated := clerkapi.Dated(a.transport, a.now, a.operator.compareClock)

@@ -16,70 +16,70 @@ import (
 	"github.com/clerkauth/clerkauth/internal/introspect"
 )
 
-// MachineCache keeps what Clerk said about opaque credentials where all replicas
-// of a program find it, so that one of them asks for all; see
-// [MachineConfig.Cache]. It is a cache: it may lose anything at any time, and when
-// it fails, Clerk is asked.
+// MachineCache is a cache for the results of verifying opaque credentials that all
+// replicas of a program share; see [MachineConfig.Cache]. It may lose entries at any time,
+// and while it fails, credentials are verified with Clerk. It must be safe for concurrent
+// use.
 //
-// Keys are digests (HMAC-SHA-256), never credentials. Values are authenticated
-// with the secret key that was asked with, so that who can write to the store
-// cannot make up an identity, and programs with different keys may share one. They
-// are not encrypted: whom a credential is for, its scopes and its claims can be read
-// there.
+// Keys are digests (HMAC-SHA-256), never credentials. Values are authenticated with a key
+// derived from the secret key, so that write access to the store does not allow anyone to
+// make up an identity, and programs with different secret keys may share one store. They
+// are not encrypted: subjects, scopes and claims of credentials can be read there.
 //
-// A revocation is seen as late as [MachineConfig.CacheTTL] says, and by as much later as
-// the clocks of replicas differ.
+// A revocation may go unnoticed for [MachineConfig.CacheTTL], plus the difference between
+// the clocks of the replicas.
 type MachineCache interface {
-	// Get returns the value that was put there under key, nil if there is none. No
-	// value that was put there is longer than 64 KiB: of one that is, Get need not read
-	// more. It and Put should return when ctx ends, after 50 milliseconds; they are
-	// not waited for longer, and after some failures not used for 5 seconds.
+	// Get returns the value that was stored under key, or nil if there is none. Stored
+	// values have at most 64 KiB; of a longer one Get need not read the rest. Get and Put
+	// should return when ctx ends, after 50 milliseconds. Slower calls count as failures,
+	// and after several failures neither is called for 5 seconds.
 	Get(ctx context.Context, key string) ([]byte, error)
-	// Put keeps value under key, for that long at most.
+	// Put stores value under key for at most the duration keep.
 	Put(ctx context.Context, key string, value []byte, keep time.Duration) error
 }
 
-// seal is a key, derived from a secret key, for digests of credentials and for
-// what is kept under them.
-type seal struct {
-	key   []byte
-	ready sync.Pool // of *digester: states of HMAC with that key
+// cacheKeys makes the keys under which the results for credentials are cached, and
+// authenticates the values under them. It is safe for concurrent use.
+type cacheKeys struct {
+	key  []byte    // of HMAC, derived from a secret key
+	pool sync.Pool // of *digester
 }
 
-// digester digests credentials, one at a time.
+// digester is a state of HMAC and its buffers, for one credential at a time.
 type digester struct {
 	mac   hash.Hash
 	input []byte
 	sum   introspect.Key
 }
 
-func newSeal(secret Secret) *seal {
-	// Hashed first: a key of HMAC has at least 112 bits in FIPS mode.
+func newCacheKeys(secret Secret) *cacheKeys {
+	// Hashed first, because FIPS mode requires keys of HMAC to have 112 bits.
 	hashed := sha256.Sum256([]byte(secret.reveal()))
-	s := &seal{key: mac(hashed[:], "clerkauth machine credentials, version 2")}
-	s.ready.New = func() any { return &digester{mac: hmac.New(sha256.New, s.key)} }
-	return s
+	k := &cacheKeys{key: mac(hashed[:], "clerkauth machine credentials, version 2")}
+	k.pool.New = func() any { return &digester{mac: hmac.New(sha256.New, k.key)} }
+	return k
 }
 
-// digest is mac of a credential.
-func (s *seal) digest(credential string) introspect.Key {
-	d, _ := s.ready.Get().(*digester)
+// digest returns the key for a credential. It is mac with the purpose "credential",
+// without its allocations.
+func (k *cacheKeys) digest(credential string) introspect.Key {
+	d, _ := k.pool.Get().(*digester)
 	d.input = append(append(d.input[:0], "credential\x00"...), credential...)
 	d.mac.Reset()
 	d.mac.Write(d.input)
 	d.mac.Sum(d.sum[:0])
 	key := d.sum
 	clear(d.input)
-	s.ready.Put(d)
+	k.pool.Put(d)
 	return key
 }
 
-// sign returns what authenticates value under key.
-func (s *seal) sign(key introspect.Key, value []byte) []byte {
-	return mac(s.key, "value", key[:], value)
+// sign returns the authenticator of value under key.
+func (k *cacheKeys) sign(key introspect.Key, value []byte) []byte {
+	return mac(k.key, "value", key[:], value)
 }
 
-// mac is HMAC-SHA-256 of a purpose and what it is for.
+// mac returns the HMAC-SHA-256 of a purpose and the parts after it.
 func mac(key []byte, purpose string, parts ...[]byte) []byte {
 	h := hmac.New(sha256.New, key)
 	h.Write([]byte(purpose))
@@ -91,64 +91,67 @@ func mac(key []byte, purpose string, parts ...[]byte) []byte {
 }
 
 const (
-	// sharedTimeout bounds one use of the shared cache: Clerk is asked after it.
+	// sharedTimeout bounds one call to the shared cache, which delays the call to Clerk.
 	sharedTimeout = 50 * time.Millisecond
-	// sharedPlaces is how many uses there are at a time. Those beyond it do without.
-	sharedPlaces = 256
-	// sharedFailures is after how many failures, and sharedPause for how long, the cache
-	// is passed by. It takes sharedSuccesses to make up for one: so many share the 50
-	// milliseconds that a failure may take.
+	// sharedCalls bounds the calls at a time. Calls beyond it are not made.
+	sharedCalls = 256
+	// After sharedFailures failures the cache is bypassed for sharedPause. It takes
+	// sharedSuccesses successes to make up for a failure, so that at most one call in
+	// that many takes the 50 milliseconds of a failure.
 	sharedFailures  = 5
 	sharedSuccesses = 10
 	sharedPause     = 5 * time.Second
+	// maxShared is the size of the largest value in the cache, as MachineCache promises.
+	maxShared = 64 << 10
 )
 
-// sharedCache is a [MachineCache] that is neither trusted nor relied upon: whatever
-// it does, Clerk is asked instead. While it fails it is passed by: nobody waits for
-// it, and one use at a time finds out whether it works again.
+// sharedCache is a [MachineCache] that is not trusted and may fail: credentials are
+// verified with Clerk then. After several failures it is bypassed: no request waits for
+// it, and one call at a time probes whether it works again. A nil *sharedCache stores
+// nothing.
 type sharedCache struct {
 	store   MachineCache
 	notices *notices
 	now     func() time.Time
-	places  chan struct{}
+	calls   chan struct{} // a semaphore
 
-	mu      sync.Mutex
-	failed  int       // sharedSuccesses for each failure, less one for each success
-	resting time.Time // it is passed by until then, and after it but for probes
-	probing bool
+	mu       sync.Mutex
+	failed   int       // sharedSuccesses for each failure, less one for each success
+	bypassed time.Time // until then, and after it but for probes; zero if it works
+	probing  bool
 }
 
 func newSharedCache(store MachineCache, n *notices, now func() time.Time) *sharedCache {
-	return &sharedCache{store: store, notices: n, now: now, places: make(chan struct{}, sharedPlaces)}
+	return &sharedCache{store: store, notices: n, now: now, calls: make(chan struct{}, sharedCalls)}
 }
 
-// sharedValue is what is kept.
+// sharedValue is a value in the cache, before it is signed.
 type sharedValue struct {
-	Asked   time.Time `json:"asked"`
+	Began   time.Time `json:"asked"` // when the call to Clerk began
 	Machine machine   `json:"machine"`
 }
 
-// get returns what is known about a credential of that type, and when it was asked
-// for; nil if nothing is.
-func (c *sharedCache) get(by *seal, key introspect.Key, kind TokenType) (m *machine, asked time.Time) {
-	sealed := c.read(hex.EncodeToString(key[:]))
-	if len(sealed) < sha256.Size || len(sealed) > maxAnswer {
+// get returns the cached result for a credential of that type and when the call to Clerk
+// began, or nil if there is none.
+func (c *sharedCache) get(by *cacheKeys, key introspect.Key, kind TokenType) (m *machine, began time.Time) {
+	signed := c.read(hex.EncodeToString(key[:]))
+	if len(signed) < sha256.Size || len(signed) > maxShared {
 		return nil, time.Time{}
 	}
-	signature, value := sealed[:sha256.Size], sealed[sha256.Size:]
+	signature, value := signed[:sha256.Size], signed[sha256.Size:]
 	var v sharedValue
 	if !hmac.Equal(signature, by.sign(key, value)) || json.Unmarshal(value, &v) != nil || v.Machine.Type != kind {
 		return nil, time.Time{}
 	}
-	if v.Asked.After(c.now()) {
-		return nil, time.Time{} // by another clock; how old it is cannot be told
+	if v.Began.After(c.now()) {
+		return nil, time.Time{} // by another clock, so its age is unknown
 	}
-	return &v.Machine, v.Asked
+	return &v.Machine, v.Began
 }
 
-// read returns what the store has under key, and waits for it unless it is passed by.
+// read returns the value under key, and waits for it unless the cache is bypassed.
 func (c *sharedCache) read(key string) []byte {
-	var value []byte // not to be touched before done says that Get is
+	var value []byte // not read before Get has returned
 	done := c.use(func(ctx context.Context) (err error) {
 		value, err = c.store.Get(ctx, key)
 		return err
@@ -159,31 +162,30 @@ func (c *sharedCache) read(key string) []byte {
 	return value
 }
 
-// put keeps what Clerk said until it may no longer be repeated. Nobody waits for it.
-func (c *sharedCache) put(by *seal, key introspect.Key, m *machine, asked, until time.Time) {
+// put stores a result until it expires. It does not wait for the store.
+func (c *sharedCache) put(by *cacheKeys, key introspect.Key, m *machine, began, until time.Time) {
 	if c == nil {
 		return
 	}
-	value, err := json.Marshal(sharedValue{asked, *m})
-	if err != nil || len(value) > maxAnswer-sha256.Size {
-		return // claims are what Clerk wrote; others fit
+	value, err := json.Marshal(sharedValue{began, *m})
+	if err != nil || len(value) > maxShared-sha256.Size {
+		return // its custom claims are too long
 	}
 	c.use(func(ctx context.Context) error {
 		return c.store.Put(ctx, hex.EncodeToString(key[:]), append(by.sign(key, value), value...), until.Sub(c.now()))
 	})
 }
 
-// use calls do in its own time, and returns a channel on which comes what became of
-// it, after sharedTimeout at the latest, whether do heeds its context or not. It
-// returns nil if there is nothing to wait for: the store is passed by, or too much is
-// asked of it, or this use finds out whether it works again.
+// use calls do in a goroutine of its own. It returns a channel that receives its error
+// within sharedTimeout, even if do ignores its context; or nil if the caller is not to
+// wait, because the cache is bypassed, has too many calls, or is being probed.
 func (c *sharedCache) use(do func(context.Context) error) <-chan error {
-	passed, probe := c.passed()
-	if passed {
+	bypass, probe := c.state()
+	if bypass {
 		return nil
 	}
 	select {
-	case c.places <- struct{}{}:
+	case c.calls <- struct{}{}:
 	default:
 		c.probed(probe)
 		return nil
@@ -202,7 +204,7 @@ func (c *sharedCache) use(do func(context.Context) error) <-chan error {
 				err = fmt.Errorf("it panicked with a %T", p)
 			}
 			cancel()
-			<-c.places
+			<-c.calls
 			if timer.Stop() {
 				end(err)
 			}
@@ -216,15 +218,15 @@ func (c *sharedCache) use(do func(context.Context) error) <-chan error {
 	return done
 }
 
-// passed reports whether the store is passed by, and if not, whether the use that
-// asks is a probe, which ends with probed.
-func (c *sharedCache) passed() (passed, probe bool) {
+// state reports whether the cache is bypassed, and if not, whether this call is a probe,
+// which ends with probed.
+func (c *sharedCache) state() (bypass, probe bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.resting.IsZero():
+	case c.bypassed.IsZero():
 		return false, false
-	case c.probing || time.Now().Before(c.resting):
+	case c.probing || time.Now().Before(c.bypassed):
 		return true, false
 	default:
 		c.probing = true
@@ -240,22 +242,23 @@ func (c *sharedCache) probed(probe bool) {
 	}
 }
 
-// note counts failures, less successes, and tells of them. Only a probe ends a rest.
+// note counts and logs failures. While the cache is bypassed, only a probe that succeeds
+// ends that.
 func (c *sharedCache) note(err error, probe bool) {
 	c.mu.Lock()
 	switch {
 	case err == nil && probe:
-		c.failed, c.resting = 0, time.Time{}
+		c.failed, c.bypassed = 0, time.Time{}
 	case err == nil:
 		c.failed = max(c.failed-1, 0)
 	default:
 		c.failed = min(c.failed+sharedSuccesses, sharedFailures*sharedSuccesses)
 		if c.failed == sharedFailures*sharedSuccesses {
-			c.resting = time.Now().Add(sharedPause)
+			c.bypassed = time.Now().Add(sharedPause)
 		}
 	}
 	c.mu.Unlock()
 	if err != nil {
-		c.notices.tell(noticeMachineCache, slog.LevelWarn, "the shared cache of machine credentials failed; Clerk is asked instead", "error", err)
+		c.notices.tell(noticeMachineCache, slog.LevelWarn, "Machines.Cache failed; credentials are verified with Clerk instead", "error", err)
 	}
 }

@@ -38,7 +38,6 @@ type core struct {
 	backend      *url.URL
 	frontendHost string // where the public key set is
 	transport    http.RoundTripper
-	client       *http.Client
 	opaque       *opaque
 	// proxy is where browsers find the Frontend API, if not at its own host.
 	proxy string

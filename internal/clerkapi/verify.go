@@ -1,0 +1,127 @@
+package clerkapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/clerk/clerk-sdk-go/v2"
+)
+
+// Kind is a kind of opaque credential.
+type Kind int
+
+// Kinds of opaque credentials.
+const (
+	APIKey Kind = iota
+	M2MToken
+	OAuthToken
+)
+
+// endpoints are the paths at which the Backend API verifies credentials of each kind,
+// and the objects that it responds with. These paths have no version.
+var endpoints = [...]struct {
+	path, object string
+	params       func(credential string) *verifyParams
+}{
+	APIKey: {
+		"/api_keys/verify", "api_key",
+		func(c string) *verifyParams { return &verifyParams{Secret: c} },
+	},
+	M2MToken: {
+		"/m2m_tokens/verify", "machine_to_machine_token",
+		func(c string) *verifyParams { return &verifyParams{Token: c} },
+	},
+	OAuthToken: {
+		"/oauth_applications/access_tokens/verify", "clerk_idp_oauth_access_token",
+		func(c string) *verifyParams { return &verifyParams{AccessToken: c} },
+	},
+}
+
+// verifyParams is the body of a request to verify a credential.
+type verifyParams struct {
+	clerk.APIParams
+	Secret      string `json:"secret,omitempty"`
+	Token       string `json:"token,omitempty"`
+	AccessToken string `json:"access_token,omitempty"`
+}
+
+// MaxCredential is the size of the largest response about a credential that is read,
+// after decompression.
+const MaxCredential = 64 << 10
+
+// Verifier verifies opaque credentials of one kind with one secret key. It is safe for
+// concurrent use.
+type Verifier struct {
+	kind    Kind
+	backend clerk.Backend
+}
+
+// NewVerifier returns a Verifier that calls the Backend API at base.
+func NewVerifier(k Kind, transport http.RoundTripper, base *url.URL, secretKey string) *Verifier {
+	client := HTTPClient(transport, base)
+	client.Transport = recorder{client.Transport}
+	return &Verifier{k, clerk.NewBackend(&clerk.BackendConfig{
+		HTTPClient: client,
+		URL:        clerk.String(base.String()),
+		Key:        clerk.String(secretKey),
+	})}
+}
+
+// Verify returns what Clerk says about a credential. The error is an [*Error] if Clerk
+// responded with anything but an object in the form that [Credential] describes; any
+// other error means that there was no response, or not all of it. No error quotes the
+// response, as those of clerk-sdk-go may.
+func (v *Verifier) Verify(ctx context.Context, credential string) (*Credential, error) {
+	seen := &exchange{}
+	ctx = context.WithValue(ctx, exchangeKey{}, seen)
+	endpoint := &endpoints[v.kind]
+	request := clerk.NewAPIRequest(http.MethodPost, endpoint.path)
+	request.SetParams(endpoint.params(credential))
+	var answer clerk.APIResource
+	err := v.backend.Call(ctx, request, &answer)
+	switch {
+	case seen.status == 0:
+		return nil, errors.New("backend api cannot be reached")
+	case seen.status/100 != 2:
+		var body string
+		var theirs *clerk.APIErrorResponse
+		if errors.As(err, &theirs) {
+			body = string(theirs.Response.RawJSON)
+		}
+		return nil, newError(seen.status, seen.retryAfter, body)
+	case answer.Response == nil:
+		return nil, errors.New("backend api did not finish its response")
+	}
+	c, ok := readCredential(v.kind, string(answer.Response.RawJSON))
+	if !ok {
+		return nil, &Error{Status: seen.status}
+	}
+	return c, nil
+}
+
+// exchange is what clerk-sdk-go does not return of a call.
+type exchange struct {
+	status     int // 0 if there was no response
+	retryAfter time.Duration
+}
+
+type exchangeKey struct{}
+
+// recorder is a transport that fills in the exchange of a call, and cuts off a response
+// that is too long.
+type recorder struct{ next http.RoundTripper }
+
+func (t recorder) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if seen, ok := r.Context().Value(exchangeKey{}).(*exchange); ok {
+		seen.status, seen.retryAfter = resp.StatusCode, retryAfter(resp.Header)
+	}
+	resp.Body = http.MaxBytesReader(nil, resp.Body, MaxCredential)
+	return resp, nil
+}
