@@ -48,9 +48,9 @@ type verifyParams struct {
 	AccessToken string `json:"access_token,omitempty"`
 }
 
-// MaxCredential is the size of the largest response about a credential that is read,
+// maxCredential is the size of the largest response about a credential that is read,
 // after decompression.
-const MaxCredential = 64 << 10
+const maxCredential = 64 << 10
 
 // Verifier verifies opaque credentials of one kind with one secret key. It is safe for
 // concurrent use.
@@ -122,6 +122,6 @@ func (t recorder) RoundTrip(r *http.Request) (*http.Response, error) {
 	if seen, ok := r.Context().Value(exchangeKey{}).(*exchange); ok {
 		seen.status, seen.retryAfter = resp.StatusCode, retryAfter(resp.Header)
 	}
-	resp.Body = http.MaxBytesReader(nil, resp.Body, MaxCredential)
+	resp.Body = http.MaxBytesReader(nil, resp.Body, maxCredential)
 	return resp, nil
 }

@@ -78,7 +78,7 @@ func TestVerifyErrors(t *testing.T) {
 		"a name in other case":  {200, `{` + good + `,"revoked":false,"expired":false,"Subject":"user_2"}`, true, false},
 		"a name twice":          {200, `{` + good + `,"revoked":false,"expired":false,"subject":"user_2"}`, true, false},
 		"no object":             {200, `[]`, true, false},
-		"longer than the limit": {200, strings.Repeat(" ", MaxCredential+1), false, false},
+		"longer than the limit": {200, strings.Repeat(" ", maxCredential+1), false, false},
 	} {
 		v, _ := respond(t, APIKey, c.status, c.body)
 		_, err := v.Verify(t.Context(), "ak_1")

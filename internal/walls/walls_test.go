@@ -1,0 +1,216 @@
+// Package walls tests which packages and files of the module may use what.
+package walls
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	root   = "../.."
+	module = "github.com/clerkauth/clerkauth"
+	sdk    = "github.com/clerk/clerk-sdk-go/v2"
+)
+
+// rules are what a file, or all files of a package, must not do.
+var rules = []struct {
+	of string // a file, or a directory without those below it
+	// imports are packages that it must not import, itself or through packages of the
+	// module.
+	imports []string
+	// uses are functions and types that it must not name, such as "time.Now".
+	uses []string
+}{
+	{of: "internal/claims", imports: []string{"net/http"}},
+	{of: "internal/jws", imports: []string{"net/http"}},
+	{of: "internal/strictjson", imports: []string{"net/http"}},
+	{of: "internal/keyset", imports: []string{"net/http"}}, // its sources make the requests
+	{of: "internal/introspect", imports: []string{"net/http"}},
+}
+
+// clerkapi is the only package that makes requests to Clerk.
+const clerkapi = "internal/clerkapi"
+
+// others are directories with programs and test helpers, which make requests to servers
+// that are not Clerk's or that stand in for Clerk's.
+var others = []string{"adapters", "clerkauthtest", "deliveriestest", "examples", "stores",
+	"internal/adaptertest", "internal/cmd", "internal/example", "internal/storetest"}
+
+// requests are the names in net/http and clerk-sdk-go that make requests or a client for
+// them.
+var requests = []string{
+	"net/http.NewRequest", "net/http.NewRequestWithContext", "net/http.Get", "net/http.Head", "net/http.Post", "net/http.PostForm",
+	"net/http.Client", "net/http.DefaultClient", "net/http.Transport", "net/http.DefaultTransport",
+	sdk + ".NewBackend", sdk + ".GetBackend", sdk + ".SetBackend",
+}
+
+// exceptions are uses outside of clerkapi that make no request by themselves.
+var exceptions = map[string][]string{
+	// The default of Config.Transport, which is handed to clerkapi.
+	"config.go": {"net/http.DefaultTransport"},
+	// A client for the sessions of the Backend API, over a client of clerkapi's.
+	"backend.go": {sdk + "/session.NewClient"},
+}
+
+// file is a file of the module that is not a test.
+type file struct {
+	name    string // from the root of the module
+	imports map[string]string
+	syntax  *ast.File
+}
+
+func files(t *testing.T) []file {
+	t.Helper()
+	var all []file
+	err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && name != root {
+			_, err := os.Stat(filepath.Join(name, "go.mod"))
+			if err == nil || entry.Name() == "testdata" || strings.HasPrefix(entry.Name(), ".") {
+				return filepath.SkipDir // no package of this module
+			}
+		}
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		syntax, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(root, name)
+		if err != nil {
+			return err
+		}
+		f := file{name: filepath.ToSlash(relative), imports: map[string]string{}, syntax: syntax}
+		for _, spec := range syntax.Imports {
+			target := strings.Trim(spec.Path.Value, `"`)
+			local := path.Base(strings.TrimSuffix(target, "/v2"))
+			if target == sdk {
+				local = "clerk"
+			}
+			if spec.Name != nil {
+				local = spec.Name.Name
+			}
+			f.imports[local] = target
+		}
+		all = append(all, f)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// uses returns the names of other packages that f uses, such as "net/http.Client".
+func (f file) uses() []string {
+	var names []string
+	ast.Inspect(f.syntax, func(n ast.Node) bool {
+		if s, ok := n.(*ast.SelectorExpr); ok {
+			if id, ok := s.X.(*ast.Ident); ok && f.imports[id.Name] != "" {
+				names = append(names, f.imports[id.Name]+"."+s.Sel.Name)
+			}
+		}
+		return true
+	})
+	return names
+}
+
+// within reports whether name is dir, or a file in it.
+func within(name, dir string) bool { return name == dir || path.Dir(name) == dir }
+
+func TestRules(t *testing.T) {
+	all := files(t)
+	for _, rule := range rules {
+		found := false
+		for _, f := range all {
+			if !within(f.name, rule.of) {
+				continue
+			}
+			found = true
+			for target := range imported(all, f) {
+				if slices.Contains(rule.imports, target) {
+					t.Errorf("%s imports %s", f.name, target)
+				}
+			}
+			for _, name := range f.uses() {
+				if slices.Contains(rule.uses, name) {
+					t.Errorf("%s uses %s", f.name, name)
+				}
+			}
+		}
+		if !found {
+			t.Errorf("there is no %s", rule.of)
+		}
+	}
+}
+
+// imported returns what f imports, itself or through packages of the module.
+func imported(all []file, f file) map[string]bool {
+	set := map[string]bool{}
+	var add func(f file)
+	add = func(f file) {
+		for _, target := range f.imports {
+			if set[target] {
+				continue
+			}
+			set[target] = true
+			dir, ours := strings.CutPrefix(target, module+"/")
+			for _, other := range all {
+				if ours && path.Dir(other.name) == dir {
+					add(other)
+				}
+			}
+		}
+	}
+	add(f)
+	return set
+}
+
+// TestRequests: only clerkapi makes requests.
+func TestRequests(t *testing.T) {
+	for _, f := range files(t) {
+		if within(f.name, clerkapi) || slices.ContainsFunc(others, func(dir string) bool { return strings.HasPrefix(f.name, dir+"/") }) {
+			continue
+		}
+		for _, name := range f.uses() {
+			calls := slices.Contains(requests, name) || strings.HasPrefix(name, sdk+"/") && strings.HasSuffix(name, ".NewClient")
+			if calls && !slices.Contains(exceptions[f.name], name) {
+				t.Errorf("%s uses %s, which is for %s", f.name, name, clerkapi)
+			}
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.FuncDecl:
+				if n.Name.Name == "RoundTrip" {
+					t.Errorf("%s has a RoundTripper, which is for %s", f.name, clerkapi)
+				}
+			case *ast.CallExpr:
+				if s, ok := n.Fun.(*ast.SelectorExpr); ok && (s.Sel.Name == "RoundTrip" || s.Sel.Name == "Do" && !onFunction(n)) {
+					t.Errorf("%s calls %s, which is for %s", f.name, s.Sel.Name, clerkapi)
+				}
+			}
+			return true
+		})
+	}
+}
+
+// onFunction reports whether call has a function as its argument, as the Do of a sync.Once
+// has.
+func onFunction(call *ast.CallExpr) bool {
+	if len(call.Args) != 1 {
+		return false
+	}
+	_, ok := call.Args[0].(*ast.FuncLit)
+	return ok
+}
