@@ -157,7 +157,7 @@ func (a *core) verifyMachineToken(ctx context.Context, u *unverified) (*machine,
 	return m, nil
 }
 
-// configureMachines reads what concerns machine credentials.
+// configureMachines checks and applies the configuration of machine credentials.
 func (a *core) configureMachines(c Config, wrong *mistakes) {
 	a.accept = newAccept(c.Accept, wrong)
 	a.machineID = c.Machines.ID
@@ -168,7 +168,7 @@ func (a *core) configureMachines(c Config, wrong *mistakes) {
 		wrong.add("Machines.SecretKey", checkMachineSecretKey(c.Machines.SecretKey.reveal()))
 	}
 	if a.accept.has(kindAPIKey) && c.SecretKey.IsZero() {
-		wrong.add("Accept", errors.New("API keys are verified by the Backend API, which takes a SecretKey: set CLERK_SECRET_KEY"))
+		wrong.add("Accept", errors.New("API keys are verified by the Backend API, which requires a SecretKey: set CLERK_SECRET_KEY"))
 	}
 	if c.Machines.CacheTTL < 0 && c.Machines.CacheTTL != AskEveryTime || c.Machines.CacheTTL > maxMachineTTL {
 		wrong.add("Machines.CacheTTL", errors.New("it must be AskEveryTime or from 0 to "+maxMachineTTL.String()))
@@ -187,8 +187,8 @@ func (a *core) tellOfOpaque(c Config) {
 	}
 }
 
-// checkMachineSecretKey looks at a machine's secret key's form. No error holds
-// any of it.
+// checkMachineSecretKey checks the form of a machine's secret key. Its error quotes no part
+// of the key.
 func checkMachineSecretKey(key string) error {
 	if !strings.HasPrefix(key, "ak_") {
 		return explained("it must look like ak_…: it is the machine's, not the instance's", key, "")

@@ -207,8 +207,7 @@ func TestRotationIsSeenAtOnce(t *testing.T) {
 		mustKey(t, s, "a", public(0))
 		e.set("b", public(1))
 		mustKey(t, s, "b", public(1))
-		// The new set replaced the old one whole; who asks for a withdrawn key
-		// is one of the unknown now.
+		// The new set replaced the old one as a whole, so a withdrawn key is unknown.
 		mustFail(t, s, "a", ErrUnknownKey)
 		e.want(t, 3)
 	})
@@ -271,7 +270,7 @@ func TestReplacedKeyIsFound(t *testing.T) {
 	})
 }
 
-func TestRefreshAheadMakesNobodyWait(t *testing.T) {
+func TestRefreshAheadDelaysNoRequest(t *testing.T) {
 	bubble(t, func(t *testing.T, e *endpoint, s *Set) {
 		start := time.Now()
 		mustKey(t, s, "a", public(0))
@@ -449,9 +448,9 @@ func TestClockThatGoesBackCausesAFetch(t *testing.T) {
 	}
 }
 
-// TestClockThatGoesBackHoldsNobodyUp: who comes while a fetch hangs and the clock was set
-// back waits for a known key no longer than others.
-func TestClockThatGoesBackHoldsNobodyUp(t *testing.T) {
+// TestClockThatGoesBackDelaysNoRequest: after the clock was set back while a
+// fetch hangs, a request waits for a known key no longer than before.
+func TestClockThatGoesBackDelaysNoRequest(t *testing.T) {
 	testKeys()
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{keys: map[string]*rsa.PublicKey{"a": public(0)}}

@@ -78,7 +78,7 @@ func TestPublicSetIsAskedWhenNeeded(t *testing.T) {
 			at.public.want(t, 2)
 			for range 5 {
 				time.Sleep(unknownInterval)
-				mustFail(t, s, "x", ErrUnknownKey) // both were asked for it
+				mustFail(t, s, "x", ErrUnknownKey) // both were fetched for it
 			}
 			at.public.want(t, 2)
 		})
@@ -96,9 +96,9 @@ func TestPublicSetIsAskedWhenNeeded(t *testing.T) {
 	})
 }
 
-// TestHangingPublicSetHoldsNobodyUp: who waits for a key that the backend has does not
+// TestHangingPublicSetDelaysNoRequest: a request for a key that the backend has does not
 // wait for the other source.
-func TestHangingPublicSetHoldsNobodyUp(t *testing.T) {
+func TestHangingPublicSetDelaysNoRequest(t *testing.T) {
 	a := keysOf{"a": public(0)}
 	pairBubble(t, a, a, func(t *testing.T, at *sites, s *Set) {
 		at.public.stop(true)
@@ -139,8 +139,8 @@ func TestHangingPublicSetHoldsNobodyUp(t *testing.T) {
 	})
 }
 
-// TestProofWaitsForOneFetch: who asks for a proof while a fetch is under way that does
-// not bring it waits no longer than a fetch may take.
+// TestProofWaitsForOneFetch: Prove, called while a fetch is under way that does not compare
+// the sources, waits no longer than one fetch may take.
 func TestProofWaitsForOneFetch(t *testing.T) {
 	a := keysOf{"a": public(0)}
 	pairBubble(t, a, a, func(t *testing.T, at *sites, s *Set) {
@@ -274,7 +274,7 @@ func TestSetsOfTwoInstances(t *testing.T) {
 					mustFail(t, s, "ins_b", ErrUnknownKey)
 				}
 				if at.told.Load() == 0 {
-					t.Error("nobody was told")
+					t.Error("Foreign was not called")
 				}
 				backend := at.backend.fetches.Load()
 				for range 1000 {
