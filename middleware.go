@@ -40,8 +40,6 @@ type core struct {
 	transport    http.RoundTripper
 	client       *http.Client
 	opaque       *opaque
-	// proxy is where browsers find the Frontend API, if not at its own host.
-	proxy string
 	// describes says that there are described resources: see ResourceMetadata.
 	describes atomic.Bool
 	// authorizationServer is the issuer of OAuth tokens: the Frontend API.

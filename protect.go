@@ -7,9 +7,9 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/clerkauth/clerkauth/internal/route"
+	"github.com/clerkauth/clerkauth/internal/weburl"
 )
 
 // Rules says who may call which paths. What no rule is about is for [SignedIn].
@@ -104,7 +104,7 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 		wrong = append(wrong, err)
 	} else if page, err := url.Parse(a.core.pages.signIn); err == nil && page.Host == "" && page.Path != "" {
 		// Who is sent there would be sent there again.
-		if found, err := table.Lookup(http.MethodGet, hostOf(a.core.pages.origin), page); err != nil || !route.Open(found) {
+		if found, err := table.Lookup(http.MethodGet, weburl.Host(a.core.pages.site.Public), page); err != nil || !route.Open(found) {
 			wrong.add("Browser.SignInURL "+page.Path, errors.New("the rules guard it: make it Public"))
 		}
 	}
@@ -140,19 +140,13 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 // warnOfPorts logs open rules that name the host of an origin of ours with another
 // port than browsers do: they open nothing there.
 func (a *core) warnOfPorts(table *route.Table[*policy]) {
-	hosts := []string{hostOf(a.pages.origin)}
+	hosts := []string{weburl.Host(a.pages.site.Public)}
 	for _, party := range a.parties.list {
-		hosts = append(hosts, hostOf(party))
+		hosts = append(hosts, weburl.Host(party))
 	}
 	better := table.OtherPorts(hosts)
 	for _, rule := range slices.Sorted(maps.Keys(better)) {
 		a.log.Warn("clerkauth: a public rule names the host of an origin with another port than requests to it do, and opens none of them",
 			"rule", rule, "write", better[rule])
 	}
-}
-
-// hostOf returns the host of an origin, with its port if it has one.
-func hostOf(origin string) string {
-	_, host, _ := strings.Cut(origin, "://")
-	return host
 }

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/clerkauth/clerkauth/internal/route"
+	"github.com/clerkauth/clerkauth/internal/weburl"
 )
 
 // Resource is what clients learn about a protected resource before they ask
@@ -179,17 +178,11 @@ func resourceOf(r *http.Request) *resource {
 	return nil
 }
 
-// plainPath is a path that nobody has a second way to write.
-var plainPath = regexp.MustCompile(`\A(/[A-Za-z0-9._~-]+)*/?\z`)
-
 // describe checks r.
 func (a *core) describe(r Resource) (*resource, error) {
-	u, err := parseBaseURL(r.URL, false)
+	u, err := weburl.ParseResource(r.URL)
 	if err != nil {
 		return nil, err
-	}
-	if u.String() != r.URL || !validHost(strings.ToLower(u.Host)) || !plainPath.MatchString(u.EscapedPath()) || strings.Contains(u.Path+"/", "/../") || strings.Contains(u.Path+"/", "/./") {
-		return nil, errors.New("it must be written plainly: letters, digits and -._~ between single slashes, nothing after the path, and a host in ASCII")
 	}
 	for _, s := range r.Scopes {
 		if !validScope(s) {
@@ -197,13 +190,13 @@ func (a *core) describe(r Resource) (*resource, error) {
 		}
 	}
 	if r.Documentation != "" {
-		if _, err := parseBaseURL(r.Documentation, true); err != nil {
+		if _, err := weburl.ParseIdentifier(r.Documentation); err != nil {
 			return nil, fmt.Errorf("its documentation: %w", err)
 		}
 	}
 	servers := slices.Clone(r.AuthorizationServers)
 	for _, server := range servers {
-		if _, err := parseBaseURL(server, false); err != nil {
+		if _, err := weburl.ParseBase(server); err != nil {
 			return nil, fmt.Errorf("authorization server %q: %w", server, err)
 		}
 	}
@@ -217,11 +210,8 @@ func (a *core) describe(r Resource) (*resource, error) {
 	if path := strings.Trim(u.Path, "/"); path != "" {
 		d.segments = strings.Split(path, "/")
 	}
-	d.served = wellKnown
-	if u.Path != "/" {
-		d.served += u.Path
-	}
-	d.metadata = (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: d.served}).String()
+	at := weburl.WellKnown(wellKnown, u)
+	d.served, d.metadata = at.Path, at.String()
 	d.document = metadata{
 		Resource:             r.URL,
 		AuthorizationServers: servers,

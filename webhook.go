@@ -58,8 +58,6 @@ const (
 	// webhookTolerance is how many seconds a delivery's timestamp may be from now,
 	// either way (Standard Webhooks, and Svix's own figure).
 	webhookTolerance = 5 * 60
-	// minWebhookKey is the shortest key in bytes that Standard Webhooks allows.
-	minWebhookKey = 24
 	// maxSignatures is how many signatures of a delivery are looked at.
 	maxSignatures = 32
 )
@@ -112,7 +110,7 @@ func NewWebhook(c WebhookConfig) (*Webhook, error) {
 	}
 	var fingerprints []string
 	for i, secret := range c.Secrets {
-		key, err := webhookKey(secret.reveal())
+		key, err := parseWebhookSecret(secret.reveal())
 		if err != nil {
 			wrong.add(fmt.Sprintf("Secrets[%d]", i), err)
 			continue
@@ -127,22 +125,6 @@ func NewWebhook(c WebhookConfig) (*Webhook, error) {
 	}
 	w.remember(c.Deliveries, fingerprints)
 	return &Webhook{w}, nil
-}
-
-// webhookKey returns the key in a signing secret.
-func webhookKey(secret string) ([]byte, error) {
-	text, ok := strings.CutPrefix(secret, "whsec_")
-	if !ok {
-		return nil, explained("it must look like whsec_…", secret, "copy it from the endpoint's page")
-	}
-	key, err := base64.StdEncoding.Strict().DecodeString(text)
-	if err != nil || strings.ContainsAny(text, "\r\n") {
-		return nil, explained("what follows its prefix is not base64", secret, "copy it again, all of it")
-	}
-	if len(key) < minWebhookKey {
-		return nil, fmt.Errorf("its key is shorter than %d bytes", minWebhookKey)
-	}
-	return key, nil
 }
 
 // Verify tells whether body is a delivery that Svix signed for this endpoint
