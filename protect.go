@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/clerkauth/clerkauth/internal/route"
@@ -89,7 +88,7 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 		}
 		p.each(func(part *policy) {
 			if part.op == opOrganizationParam {
-				wrong.add(field, errors.New("the organization in a path is known behind the router alone: guard the handler with Require"))
+				wrong.add(field, errors.New("the organization in a path is known only behind the router: guard the handler with Require"))
 			}
 		})
 	}
@@ -104,7 +103,7 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 	})
 	if err != nil {
 		wrong = append(wrong, err)
-	} else if page, err := url.Parse(a.core.pages.signIn); err == nil && page.Host == "" && page.Path != "" {
+	} else if page := weburl.OwnPage(a.core.pages.signIn); page != nil {
 		// Otherwise callers who are redirected there would be redirected again.
 		if found, err := table.Lookup(http.MethodGet, weburl.Host(a.core.pages.site.Public), page); err != nil || !route.Open(found) {
 			wrong.add("Browser.SignInURL "+page.Path, errors.New("the rules guard it: make it Public"))
@@ -127,7 +126,7 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 				return
 			}
 			p := found[0].Value
-			if len(found) > 1 { // of a path that is read in several ways
+			if len(found) > 1 { // the path has several interpretations
 				all := make([]*policy, len(found))
 				for i, rule := range found {
 					all[i] = rule.Value

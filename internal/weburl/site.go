@@ -23,6 +23,16 @@ func CheckPage(s string) error {
 	return errors.New("it must be an absolute http or https URL, or a path that begins with one slash")
 }
 
+// OwnPage returns the URL of a page that CheckPage accepts if it is a path on this server,
+// and nil otherwise.
+func OwnPage(page string) *url.URL {
+	u, err := url.Parse(page)
+	if err != nil || u.Host != "" || u.Path == "" {
+		return nil
+	}
+	return u
+}
+
 // Site holds the origins under which browsers know this server. The zero value knows
 // none. It does not change, and is safe for concurrent use.
 type Site struct {

@@ -33,6 +33,20 @@ func TestCheckPage(t *testing.T) {
 	}
 }
 
+func TestOwnPage(t *testing.T) {
+	for page, want := range map[string]string{
+		"": "", "/sign-in?x=1": "/sign-in", "https://app.example.com/sign-in": "", "https://app.example.com": "",
+	} {
+		got := ""
+		if u := OwnPage(page); u != nil {
+			got = u.Path
+		}
+		if got != want {
+			t.Errorf("OwnPage(%q) has the path %q, want %q", page, got, want)
+		}
+	}
+}
+
 func TestSiteOrigin(t *testing.T) {
 	listed := Site{Origins: []string{"https://app.example.com", "http://localhost:3000", "http://both.example", "https://both.example"}}
 	public := Site{Public: "https://www.example.com", Origins: listed.Origins, AnyHost: true}
