@@ -1,10 +1,6 @@
 package clerkauth
 
-import (
-	"fmt"
-
-	"github.com/clerkauth/clerkauth/internal/hint"
-)
+import "fmt"
 
 // mistakes collects what is wrong with a configuration.
 type mistakes []error
@@ -15,6 +11,3 @@ func (m *mistakes) add(field string, err error) {
 		*m = append(*m, fmt.Errorf("%s: %w", field, err))
 	}
 }
-
-// explained is hint.Error.
-func explained(text, value, otherwise string) error { return hint.Error(text, value, otherwise) }

@@ -111,6 +111,14 @@ func checkSecretKey(key string, of *instance) error {
 	return nil
 }
 
+// checkMachineSecretKey checks the form of a machine's secret key. No error quotes it.
+func checkMachineSecretKey(key string) error {
+	if !strings.HasPrefix(key, "ak_") {
+		return hint.Error("it must look like ak_…: it is the machine's, not the instance's", key, "")
+	}
+	return checkSecretCharacters(key)
+}
+
 // isLive reports whether a secret key is one of a production instance. Keys of old
 // instances have no sk_ in front.
 func isLive(key string) bool {
