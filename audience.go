@@ -2,18 +2,14 @@ package clerkauth
 
 import (
 	"slices"
-	"strings"
-)
 
-// sameResource reports whether two URLs name one resource.
-func sameResource(a, b string) bool {
-	return strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/")
-}
+	"github.com/clerkauth/clerkauth/internal/weburl"
+)
 
 // isFor reports whether a machine's credential was issued for the resource with that
 // URL.
 func isFor(who *Auth, url string) bool {
-	return who.proof != nil && slices.ContainsFunc(who.proof.audience, func(aud string) bool { return sameResource(aud, url) })
+	return who.proof != nil && slices.ContainsFunc(who.proof.audience, func(aud string) bool { return weburl.SameResource(aud, url) })
 }
 
 // audienceFault is why an OAuth token that is refused for its audience may be a mistake

@@ -11,169 +11,172 @@ import (
 	"time"
 
 	"github.com/clerkauth/clerkauth/internal/clerkapi"
+	"github.com/clerkauth/clerkauth/internal/hint"
 	"github.com/clerkauth/clerkauth/internal/keyset"
+	"github.com/clerkauth/clerkauth/internal/weburl"
 )
 
-// Config says which Clerk instance to trust and which callers to let in. It is
-// checked as a whole by [New]; the zero value of every field is the safe choice.
+// Config configures an [Authenticator]. [New] checks it as a whole. The zero value of
+// every field is the safe choice.
 type Config struct {
-	// PublishableKey is the instance's pk_live_… or pk_test_… key. It names the
-	// issuer of tokens and the host of the Frontend API. It is no secret.
+	// PublishableKey is the instance's pk_live_… or pk_test_… key. It determines the
+	// issuer of tokens and the host of the Frontend API. It is not a secret. Required
+	// unless Issuers is set.
 	PublishableKey string
 
-	// SecretKey is the instance's sk_live_… or sk_test_… key. With it, keys are
-	// fetched from the Backend API, and the rest of that API can be called.
-	// Without it, sessions are verified all the same. It has to be of the instance
-	// that PublishableKey or JWTKey is of: one of another instance is not used.
+	// SecretKey is the instance's sk_live_… or sk_test_… key. With it, signing keys are
+	// fetched from the Backend API, and the rest of that API can be called; sessions
+	// are verified without it, too. It must belong to the instance of PublishableKey
+	// or JWTKey: a key of another instance is not used. Defaults to none.
 	SecretKey Secret
 
-	// JWTKey is the instance's RSA public key as PEM. With it, tokens are
-	// verified without any network; the key ids in them are irrelevant then,
-	// and a rotated key takes a restart.
+	// JWTKey is the instance's RSA public key in PEM. With it, JWTs are verified
+	// without network access and whatever key id they carry, and replacing a rotated
+	// key takes a restart. Defaults to none: keys are fetched and cached.
 	JWTKey string
 
-	// AuthorizedParties are the origins whose pages may present tokens here,
-	// compared exactly with the azp claim: scheme, host, and port where it is
-	// not the scheme's own. Required unless InsecureAnyParty. Nil is accepted with
-	// AllowMissingFromHeader as MissingParty, for an API that native apps alone
-	// call: tokens that carry an azp are rejected then.
+	// AuthorizedParties are the origins whose pages may present tokens here, compared
+	// byte for byte with the azp claim: scheme, host, and a port other than the
+	// scheme's own. Required unless InsecureAnyParty is set, or MissingParty is
+	// AllowMissingFromHeader, as for an API that only native apps call: with nil,
+	// tokens that have an azp are rejected then.
 	AuthorizedParties []string
 
 	// InsecureAnyParty accepts tokens whatever origin they were issued to. Any site
-	// that can obtain a token of this instance can then use it here.
+	// that can obtain a token of this instance can then use it here. Defaults to false.
 	InsecureAnyParty bool
 
-	// MissingParty says what to do with tokens that carry no azp. Clerk mints
-	// them in top-level navigations, for native apps and through the Backend
-	// API. The zero value refuses them.
+	// MissingParty says from where tokens without an azp are accepted. Clerk issues
+	// them in top-level navigations, to native apps, and through the Backend API.
+	// Defaults to RefuseMissing.
 	MissingParty MissingParty
 
-	// Issuers are accepted beside the one that PublishableKey names.
+	// Issuers are accepted in addition to the issuer that PublishableKey determines.
+	// They are compared byte for byte with the iss claim. Defaults to none.
 	Issuers []string
 
-	// Audience, if not empty, demands that a token's aud holds one of these. A
-	// token without aud is refused then. It is asked of JWTs of every kind and of
-	// opaque OAuth tokens; opaque API keys and machine-to-machine tokens have none. Of
-	// OAuth tokens inside of a described [Resource] the resource's URL is asked instead.
+	// Audience, if not nil, requires the aud claim to contain one of these values. It
+	// applies to JWTs of every kind and to opaque OAuth tokens; opaque API keys and
+	// machine-to-machine tokens have no audience. Inside a described [Resource], OAuth
+	// tokens must name the resource's URL instead. Defaults to no requirement; an
+	// empty list is an error.
 	Audience []string
 
-	// Accept names the kinds of credentials that the program accepts at all. It is
-	// a ceiling: which of them a route takes is said by its [Access]. Nil means
-	// session tokens alone.
-	Accept []TokenType
-
-	// ClockSkew is how far our clock and Clerk's may be apart. 0 means 5 s;
-	// NoClockSkew means none; the most is 5 min.
+	// ClockSkew is how far this machine's clock and Clerk's may differ. Defaults to
+	// 5 seconds; the maximum is 5 minutes. NoClockSkew disables the tolerance.
 	ClockSkew time.Duration
 
-	// AllowPending lets users in whose session is pending: signed in, with a
-	// task such as choosing an organization still to do.
+	// AllowPending counts users whose session is pending as signed in. They have a
+	// task left, such as choosing an organization. Defaults to false.
 	AllowPending bool
 
-	// Browser says where people sign in and how browsers reach this server.
+	// Accept lists the kinds of credentials that the program accepts at all. Which of
+	// them a route accepts is decided by its [Access]. Defaults to session tokens
+	// alone; an empty list is an error.
+	Accept []TokenType
+
+	// Browser configures where people sign in and how browsers reach this server.
 	Browser BrowserConfig
 
-	// Machines says how the credentials of machines are verified.
+	// Machines configures how machine credentials are verified.
 	Machines MachineConfig
 
-	// HideUnauthorized makes guarded routes look like paths where nothing is to
-	// callers who may not use them: instead of 401, 403, a redirect, a challenge or
-	// the 400 for CONNECT they get what NotFound answers, and ErrorHandler is not
-	// called. With [ServeMux], which answers 404 instead of 405 and redirects below
-	// the prefixes of guarded patterns then, and with [Authenticator.Protect], if
-	// NotFound is the router's own handler, the whole response is that of a path
-	// where nothing is. Adapters answer with their framework's own.
+	// HideUnauthorized makes guarded routes look like paths without a route to callers
+	// who may not use them: instead of 401, 403, a redirect, a challenge, or the 400
+	// for CONNECT, they get the response of NotFound, and ErrorHandler is not called.
+	// The whole response is that of a path without a route on a [ServeMux], which then
+	// answers 404 instead of 405 and of redirects below the prefixes of guarded
+	// patterns, and behind [Authenticator.Protect] if NotFound is the router's own
+	// handler. Adapters respond with the not-found response of their framework.
 	//
-	// It does not hide a reverification, whose caller meets everything else, 503, how
-	// long an answer takes, the 401 for a bad token on public routes, and what a
-	// router answers by itself around [Authenticator.Require], or behind a public
-	// rule of Protect, such as 405 and redirects. Defaults to false.
+	// It does not hide a required reverification from callers who meet everything
+	// else, 503, the time that a response takes, the 401 for an invalid token on public
+	// routes, and what a router answers by itself, such as 405 and redirects, around
+	// [Authenticator.Require] or behind a public rule of Protect. Defaults to false.
 	HideUnauthorized bool
 
-	// NotFound answers what HideUnauthorized hides. Its status is 404 unless it says
-	// otherwise. Defaults to http.NotFound.
+	// NotFound writes the responses that HideUnauthorized puts in place of refusals.
+	// Their status is 404 unless it sets another. Defaults to http.NotFound.
 	NotFound http.Handler
 
-	// ErrorHandler writes refusals in your own way. Redirects do not come here.
-	// Status-independent security headers, WWW-Authenticate and Retry-After are
-	// set already; where it chooses no status, the error's is sent. Nil writes
-	// problem details (RFC 9457).
+	// ErrorHandler writes refusals. It is not called for redirects. Security headers,
+	// WWW-Authenticate and Retry-After are set before it is called; if it sets no
+	// status, that of the error is sent. Defaults to problem details (RFC 9457).
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 
-	// Logger gets what an operator should know: what lasts once a minute at most, and
-	// each check of the application's that fails.
-	// Nil means slog.Default().
+	// Logger receives what an operator should know: lasting conditions, each at most
+	// once a minute, and every failure of a check of the application's. Defaults to
+	// slog.Default().
 	Logger *slog.Logger
 
 	// BackendURL and FrontendURL replace https://api.clerk.com and the host in
-	// PublishableKey as the places to fetch from. Plain http is accepted for
-	// loopback addresses alone. FrontendURL is also where OAuth clients are sent
-	// for tokens, unless a [Resource] says otherwise.
+	// PublishableKey as the places that are called. Plain http is accepted for loopback
+	// addresses only. FrontendURL is also the authorization server of a [Resource] that
+	// names none.
 	BackendURL, FrontendURL string
 
-	// Transport carries the calls to Clerk. Nil means http.DefaultTransport.
+	// Transport carries the calls to Clerk. Defaults to http.DefaultTransport.
 	Transport http.RoundTripper
 
-	// Now is the clock. Nil means time.Now.
+	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
 
-	frontEnd *frontEndKey // as FromEnv found it; behind a pointer, so that it does not print
+	// frontEnd is what FromEnv found. It is a pointer, so that it does not print.
+	frontEnd *frontEndKey
 }
 
-// BrowserConfig says where people sign in and how browsers reach this server. The
-// zero value of every field is the safe choice.
+// BrowserConfig configures where people sign in and how browsers reach this server.
+// The zero value of every field is the safe choice.
 type BrowserConfig struct {
-	// SignInURL and SignUpURL are your own pages for that: a path on this server
-	// or a URL. The zero value means the instance's account portal, or, without a
-	// publishable key, none: pages get 401 then.
+	// SignInURL and SignUpURL are the application's own pages: a path on this server or
+	// an absolute URL. Default to the instance's account portal or, without a
+	// PublishableKey, to none: page requests are then refused with 401.
 	SignInURL, SignUpURL string
 
-	// PublicOrigin is this server's origin as browsers know it. The zero value
-	// means the authorized party that has the request's host, or, with
-	// InsecureAnyParty, the request's host as it came.
+	// PublicOrigin is this server's origin as browsers know it. Defaults to the
+	// authorized party that has the request's host or, with InsecureAnyParty, to the
+	// request's own host.
 	PublicOrigin string
 
-	// ProxyURL is where the Frontend API is reached through a proxy of yours: an
-	// absolute https URL, or a path on PublicOrigin or on the one authorized party
-	// that is a web origin. Browsers are sent there, and tokens may name it as their
-	// issuer; keys are fetched from the host in PublishableKey all the same.
-	// Defaults to none.
+	// ProxyURL is the URL of the application's proxy of the Frontend API: an absolute
+	// https URL, or a path on PublicOrigin or else on the only authorized party that is
+	// a web origin. Tokens may name it as their issuer. Keys are not fetched through
+	// it. Defaults to none.
 	ProxyURL string
 }
 
-// MachineConfig says how the credentials of machines are verified. The zero value of
+// MachineConfig configures how machine credentials are verified. The zero value of
 // every field is the safe choice.
 type MachineConfig struct {
-	// SecretKey is the ak_… key of the machine that this program is, with
-	// which opaque machine-to-machine tokens are verified: those for other machines
-	// are refused by Clerk then. The zero value means SecretKey, with which all are
-	// good; see ID.
+	// SecretKey is the ak_… key of the machine that this program is. Opaque
+	// machine-to-machine tokens are verified with it, and Clerk then refuses those for
+	// other machines. Defaults to [Config.SecretKey], with which Clerk accepts the
+	// tokens for every machine of the instance; see ID.
 	SecretKey Secret
 
-	// ID is the mch_… id of the machine that this program is. A
-	// machine-to-machine token is refused then unless its scopes name it. The zero
-	// value takes those for any machine of the instance.
+	// ID is the mch_… id of the machine that this program is. Machine-to-machine
+	// tokens are rejected unless their scopes contain it. Defaults to accepting tokens
+	// for any machine of the instance.
 	ID string
 
-	// CacheTTL is how late it may be seen that an opaque machine credential was
-	// revoked, because the last answer about it is repeated for so long. 0 means
-	// 30 s; AskEveryTime means that a good answer is only for those who came while
-	// it was waited for, 3 s at the most; more than 5 min is an error. That a credential
-	// is not good is repeated for 5 s in any case. JWTs are verified without asking,
-	// and are good until they expire.
+	// CacheTTL is how long a successful verification of an opaque credential is
+	// cached, and so how long a revocation may go unnoticed. Defaults to 30 seconds;
+	// the maximum is 5 minutes. [AskEveryTime] disables caching: a result is then
+	// shared only by requests that arrive while the call is in flight, 3 seconds at
+	// most. Rejections are cached for 5 seconds in any case. JWTs are verified without
+	// a call and are accepted until they expire.
 	CacheTTL time.Duration
 
-	// Cache shares what Clerk said about opaque credentials with other
-	// replicas of the program. Nil means that each keeps its own. While it fails, it is
-	// passed by.
+	// Cache shares verifications of opaque credentials with other replicas of the
+	// program. It is bypassed while it fails. Defaults to none.
 	Cache MachineCache
 }
 
-// AskEveryTime is the [MachineConfig.CacheTTL] of somebody for whom no revocation may
-// be seen late.
+// AskEveryTime is a [MachineConfig.CacheTTL] that disables caching beyond sharing an
+// in-flight call.
 const AskEveryTime time.Duration = -1
 
-// NoClockSkew is the [Config.ClockSkew] of somebody whose clock is right.
+// NoClockSkew is a [Config.ClockSkew] that disables clock-skew tolerance.
 const NoClockSkew time.Duration = -1
 
 const (
@@ -183,7 +186,7 @@ const (
 	defaultBackend   = "https://api.clerk.com"
 )
 
-// summary is what may be shown of a Config.
+// summary holds what may be shown of a Config.
 type summary struct {
 	PublishableKey    string      `json:"publishable_key,omitempty"`
 	SecretKey         Secret      `json:"secret_key,omitzero"`
@@ -198,23 +201,24 @@ type summary struct {
 func (c Config) summary() summary {
 	publishable := c.PublishableKey
 	if !strings.HasPrefix(publishable, "pk_") {
-		publishable = "" // it may be the secret key, by mistake
+		publishable = "" // it may be a secret key in the wrong field
 	}
-	return summary{publishable, c.SecretKey, c.Machines.SecretKey, masked(c.AuthorizedParties), c.InsecureAnyParty, masked(c.Issuers), c.Audience, c.Accept}
+	return summary{publishable, c.SecretKey, c.Machines.SecretKey, hint.Mask(c.AuthorizedParties), c.InsecureAnyParty, hint.Mask(c.Issuers), c.Audience, c.Accept}
 }
 
-// MarshalJSON shows which instance and callers c is for, and no secret.
+// MarshalJSON returns which instance and callers c is for. It holds no secret.
 func (c Config) MarshalJSON() ([]byte, error) { return json.Marshal(c.summary()) }
 
-// Format prints what MarshalJSON shows, whatever the verb.
+// Format writes what MarshalJSON returns, whatever the verb.
 func (c Config) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "%+v", c.summary()) }
 
-// LogValue logs what MarshalJSON shows.
+// LogValue returns what MarshalJSON returns.
 func (c Config) LogValue() slog.Value { return slog.AnyValue(c.summary()) }
 
-// New returns an Authenticator for c, or every mistake in c joined in one error.
-// It makes no call: an instance that cannot be reached is found out, and
-// recovered from, by the requests that need it.
+// New returns an Authenticator for c. The error joins everything that is wrong with c.
+//
+// New makes no call to Clerk. Guarded requests are answered with 503 while the instance
+// cannot be reached, and recover by themselves.
 func New(c Config) (*Authenticator, error) {
 	var wrong mistakes
 	a := &core{
@@ -244,11 +248,7 @@ func New(c Config) (*Authenticator, error) {
 		wrong.add("SecretKey", checkSecretKey(c.SecretKey.reveal(), of))
 	}
 	for _, issuer := range c.Issuers {
-		_, err := parseBaseURL(issuer, true)
-		if err == nil && strings.HasSuffix(issuer, "/") {
-			err = errors.New("it must not end in a slash")
-		}
-		wrong.add("Issuers "+shown(issuer), err)
+		wrong.add("Issuers "+hint.Quote(issuer), weburl.CheckIssuer(issuer))
 		a.issuers = append(a.issuers, issuer)
 	}
 	a.skew = checkSkew(c.ClockSkew, &wrong)
@@ -294,7 +294,7 @@ func (a *core) configureKeys(c Config, of *instance, wrong *mistakes) {
 	if c.JWTKey != "" {
 		key, err := keyset.ParsePEM(c.JWTKey)
 		if err != nil {
-			err = explained(err.Error(), c.JWTKey, jwtKeyHint(c.JWTKey))
+			err = hint.Error(err.Error(), c.JWTKey, jwtKeyHint(c.JWTKey))
 		}
 		wrong.add("JWTKey", err)
 		a.jwtKey = key
@@ -304,7 +304,7 @@ func (a *core) configureKeys(c Config, of *instance, wrong *mistakes) {
 		backend = defaultBackend
 	}
 	var err error
-	a.backend, err = parseBackendURL(backend)
+	a.backend, err = weburl.ParseBackend(backend)
 	wrong.add("BackendURL", err)
 	a.transport = c.Transport
 	if a.transport == nil {
@@ -322,7 +322,7 @@ func (a *core) configureKeys(c Config, of *instance, wrong *mistakes) {
 	}
 	a.authorizationServer = frontend
 	if frontend != "" {
-		base, err := parseBaseURL(frontend, false)
+		base, err := weburl.ParseBase(frontend)
 		wrong.add("FrontendURL", err)
 		if err == nil {
 			a.frontendHost = base.Host
@@ -338,58 +338,23 @@ func (a *core) configureKeys(c Config, of *instance, wrong *mistakes) {
 	a.keys = keyset.New(from, a.now, a.log)
 }
 
-// configureProxy reads ProxyURL. The proxy is an issuer beside the key's host if it
-// is https; nothing is fetched through it.
+// configureProxy reads ProxyURL. A proxy on https is an accepted issuer beside the host
+// in the publishable key.
 func (a *core) configureProxy(c Config, wrong *mistakes) {
 	if c.Browser.ProxyURL == "" {
 		return
 	}
-	proxy := c.Browser.ProxyURL
-	if strings.HasPrefix(proxy, "/") && !strings.HasPrefix(proxy, "//") {
-		origin, err := c.ownOrigin()
-		if err != nil {
-			wrong.add("Browser.ProxyURL", err)
-			return
-		}
-		proxy = origin + proxy
-	}
-	u, err := parseBaseURL(proxy, false)
-	if err == nil && !validHost(u.Host) {
-		err = errors.New("its host must be lower-case ASCII (punycode for others), without a trailing dot or wildcard")
-	}
-	if err == nil && u.JoinPath().Path != u.Path && u.Path != "" {
-		err = errors.New("its path must be clean: without . and .. and repeated slashes")
-	}
-	if err != nil {
-		wrong.add("Browser.ProxyURL", err)
-		return
-	}
-	a.proxy = strings.TrimRight(proxy, "/")
-	if u.Scheme == "https" {
-		a.issuers = append(a.issuers, a.proxy)
+	proxy, err := weburl.ParseProxy(c.Browser.ProxyURL, c.Browser.PublicOrigin, c.AuthorizedParties)
+	wrong.add("Browser.ProxyURL", err)
+	if err == nil && proxy.HTTPS {
+		a.issuers = append(a.issuers, proxy.URL)
 	}
 }
 
-// ownOrigin returns the origin of this server as far as the configuration tells it.
-func (c Config) ownOrigin() (string, error) {
-	if c.Browser.PublicOrigin != "" {
-		return c.Browser.PublicOrigin, checkOrigin(c.Browser.PublicOrigin)
-	}
-	var web []string
-	for _, party := range c.AuthorizedParties {
-		if strings.HasPrefix(party, "https://") || strings.HasPrefix(party, "http://") {
-			web = append(web, party)
-		}
-	}
-	if len(web) != 1 {
-		return "", errors.New("it is a path, and nothing says of which origin: set Browser.PublicOrigin, or write an absolute https URL")
-	}
-	return web[0], nil
-}
-
-// tellOfPlainParties warns of parties that anybody on the network can speak for.
+// tellOfPlainParties warns of authorized parties on plain http, whose pages anyone on
+// the network between can change, if the instance is a live one.
 func (a *core) tellOfPlainParties(c Config, of *instance) {
-	live := strings.HasPrefix(strings.TrimPrefix(c.SecretKey.reveal(), "sk_"), "live_")
+	live := isLive(c.SecretKey.reveal())
 	if of != nil {
 		live = of.production
 	}
@@ -398,7 +363,7 @@ func (a *core) tellOfPlainParties(c Config, of *instance) {
 	}
 	for _, party := range a.parties.list {
 		if strings.HasPrefix(party, "http://") {
-			a.log.Warn("clerkauth: a live instance has an authorized party on plain http, whose pages anybody on their network can change; use https",
+			a.log.Warn("clerkauth: a live instance has an authorized party on plain http, whose pages anyone on their network can change; use https",
 				"party", party)
 		}
 	}

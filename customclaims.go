@@ -13,40 +13,40 @@ import (
 	"unicode"
 )
 
-// ClaimsAs decodes the claims of the caller's verified token into a T, which is
-// how custom claims are read; of an opaque credential, the claims that it was
-// created with. It fails with [ErrUnauthenticated] for an Auth without a verified
-// token, and with [ErrTokenClaims] if the claims do not fit T, or if two of them,
-// whose names differ only in case, would fill the same field of T: encoding/json
-// would keep whichever comes last.
+// ClaimsAs decodes the claims of the caller's verified token into a T, and so reads
+// custom claims. Of an opaque credential, it decodes the claims that the credential was
+// created with.
+//
+// The error is [ErrUnauthenticated] if who has no verified token. It is
+// [ErrTokenClaims] if the claims do not fit a T, or if two claims whose names differ
+// only in case are for one field of T: encoding/json would keep the last.
 func ClaimsAs[T any](who Auth) (T, error) {
 	var into T
 	if who.proof == nil {
 		return into, newError(ErrUnauthenticated, errors.New("there is no verified token"))
 	}
 	payload := []byte(who.proof.payload)
-	if mixesUp(payload, reflect.TypeFor[T]()) {
+	if ambiguous(payload, reflect.TypeFor[T]()) {
 		return into, newError(ErrTokenClaims, errors.New("two claims have names that differ only in case"))
 	}
 	if err := json.Unmarshal(payload, &into); err != nil {
-		// The error would quote the claims.
+		// err may quote the claims.
 		return into, newError(ErrTokenClaims, fmt.Errorf("claims do not fit into %T", into))
 	}
 	return into, nil
 }
 
-// mixesUp reports whether decoding data into a t would fill one field from two
-// members of an object. What is not JSON is for the decoder to refuse.
-func mixesUp(data []byte, t reflect.Type) bool {
+// ambiguous reports whether decoding data into a t would set a field from more than one
+// member of an object. It reports false for what is not JSON, which the decoder rejects.
+func ambiguous(data []byte, t reflect.Type) bool {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
-	mixed, err := readsTwice(d, t)
-	return mixed && err == nil
+	twice, err := setsTwice(d, t)
+	return twice && err == nil
 }
 
-// readsTwice reads one value for a t, once, and reports whether a field in it would be
-// filled twice.
-func readsTwice(d *json.Decoder, t reflect.Type) (bool, error) {
+// setsTwice reads one value and reports whether it would set a field of a t twice.
+func setsTwice(d *json.Decoder, t reflect.Type) (bool, error) {
 	t = decoded(t)
 	if t == nil {
 		return false, d.Decode(&skipped{})
@@ -60,7 +60,7 @@ func readsTwice(d *json.Decoder, t reflect.Type) (bool, error) {
 	default:
 		return false, nil
 	}
-	filled := map[int]bool{}
+	set := map[int]bool{}
 	for d.More() {
 		var of reflect.Type
 		if open == json.Delim('[') {
@@ -74,32 +74,32 @@ func readsTwice(d *json.Decoder, t reflect.Type) (bool, error) {
 			if t.Kind() == reflect.Struct {
 				fields := fieldsOf(t)
 				if i, ok := fields.find(name.(string)); ok {
-					if filled[i] {
+					if set[i] {
 						return true, nil
 					}
-					filled[i] = true
+					set[i] = true
 					of = fields.types[i]
 				}
 			}
 		}
-		if mixed, err := readsTwice(d, of); mixed || err != nil {
-			return mixed, err
+		if twice, err := setsTwice(d, of); twice || err != nil {
+			return twice, err
 		}
 	}
 	_, err = d.Token()
 	return false, err
 }
 
-// skipped is decoded from anything.
+// skipped is decoded from any value.
 type skipped struct{}
 
-// UnmarshalJSON does nothing.
+// UnmarshalJSON ignores the value.
 func (skipped) UnmarshalJSON([]byte) error { return nil }
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
-// decoded returns the type that encoding/json decodes a t as, without its pointers;
-// nil if no field in it can be filled, or if that is the type's own affair.
+// decoded returns t without its pointers if encoding/json can set fields in it, and nil
+// otherwise. A type with an UnmarshalJSON sets its fields itself.
 func decoded(t reflect.Type) reflect.Type {
 	for t != nil {
 		if t.Implements(unmarshaler) || reflect.PointerTo(t).Implements(unmarshaler) {
@@ -117,7 +117,8 @@ func decoded(t reflect.Type) reflect.Type {
 	return nil
 }
 
-// elementOf returns the type of t's elements if t is of such a kind.
+// elementOf returns the type of t's elements if t is of one of the given kinds, and nil
+// otherwise.
 func elementOf(t reflect.Type, kinds ...reflect.Kind) reflect.Type {
 	if slices.Contains(kinds, t.Kind()) {
 		return t.Elem()
@@ -125,13 +126,13 @@ func elementOf(t reflect.Type, kinds ...reflect.Kind) reflect.Type {
 	return nil
 }
 
-// fields are a struct's, as encoding/json finds them.
+// fields are those of a struct that encoding/json sets.
 type fields struct {
 	exact, folded map[string]int // by name
 	types         []reflect.Type
 }
 
-// find returns the field that a member of that name fills.
+// find returns the field that a member called name sets.
 func (f *fields) find(name string) (i int, ok bool) {
 	if i, ok = f.exact[name]; !ok {
 		i, ok = f.folded[fold(name)]
@@ -141,6 +142,7 @@ func (f *fields) find(name string) (i int, ok bool) {
 
 var knownFields sync.Map // reflect.Type to *fields
 
+// fieldsOf returns the fields of a struct type. They are computed once for each type.
 func fieldsOf(t reflect.Type) *fields {
 	if known, ok := knownFields.Load(t); ok {
 		return known.(*fields) //nolint:forcetypeassert // nothing else is stored
@@ -153,13 +155,13 @@ func fieldsOf(t reflect.Type) *fields {
 type field struct {
 	name   string
 	tagged bool
-	index  []int // its place in the struct, and in those that are embedded
+	index  []int // as in reflect.StructField
 	of     reflect.Type
 }
 
-// newFields collects the fields of t and of the structs embedded in it. Of several of
-// one name the least deep is taken, of those the tagged one; if there are still
-// several, none is.
+// newFields collects the fields of t and of the structs embedded in it, by the rules of
+// encoding/json: of several fields of one name the least nested is taken, of those the
+// tagged one, and none if there are still several.
 func newFields(t reflect.Type) *fields {
 	byName := map[string][]field{}
 	visited := map[reflect.Type]bool{}
@@ -178,7 +180,7 @@ func newFields(t reflect.Type) *fields {
 				case !ok:
 				case !embedded:
 					byName[f.name] = append(byName[f.name], f)
-					if times[outer.of] > 1 { // it stands there as often
+					if times[outer.of] > 1 { // embedded as often, it hides itself
 						byName[f.name] = append(byName[f.name], f)
 					}
 				default:
@@ -208,8 +210,8 @@ func newFields(t reflect.Type) *fields {
 	return found
 }
 
-// newField reads field i of a struct. One that is embedded has fields of its own
-// instead of being one.
+// newField returns field i of a struct. If it is embedded, its own fields count in its
+// place. ok is false if encoding/json ignores it.
 func newField(outer field, i int) (f field, embedded, ok bool) {
 	sf := outer.of.Field(i)
 	of := sf.Type
@@ -228,14 +230,15 @@ func newField(outer field, i int) (f field, embedded, ok bool) {
 	return f, sf.Anonymous && name == "" && of.Kind() == reflect.Struct, true
 }
 
-// validName reports whether encoding/json takes a name from a tag.
+// validName reports whether encoding/json accepts a name in a tag.
 func validName(name string) bool {
 	return !strings.ContainsFunc(name, func(c rune) bool {
 		return !strings.ContainsRune("!#$%&()*+-./:;<=>?@[]^_{|}~ ", c) && !unicode.IsLetter(c) && !unicode.IsDigit(c)
 	})
 }
 
-// dominant returns the one of several fields of a name that has it.
+// dominant returns the one of several fields of one name that encoding/json sets, if
+// any.
 func dominant(candidates []field) (field, bool) {
 	slices.SortStableFunc(candidates, func(a, b field) int {
 		if d := len(a.index) - len(b.index); d != 0 || a.tagged == b.tagged {
@@ -250,13 +253,13 @@ func dominant(candidates []field) (field, bool) {
 	return first, len(candidates) == 1 || len(candidates[1].index) != len(first.index) || candidates[1].tagged != first.tagged
 }
 
-// fold returns one spelling for all names that encoding/json takes for one another.
+// fold returns the same string for all names that encoding/json takes to be equal.
 func fold(name string) string {
 	return strings.Map(func(c rune) rune {
 		for {
 			next := unicode.SimpleFold(c)
 			if next <= c {
-				return next // the least of them
+				return next // the smallest
 			}
 			c = next
 		}

@@ -1,21 +1,78 @@
-// Package clerkauth authenticates the users of applications that sign in with
-// Clerk (https://clerk.com), for net/http and everything built on it. It is not
-// affiliated with Clerk.
+// Package clerkauth authenticates the users of applications that sign in with Clerk
+// (https://clerk.com), for net/http and everything built on it. It is not affiliated
+// with Clerk.
 //
 //	auth, err := clerkauth.New(clerkauth.FromEnv())
 //	…
 //	mux.Handle("GET /dashboard", auth.Require().Func(dashboard))
 //	http.ListenAndServe(":8080", auth.Handler(mux))
 //
-// [Authenticator.Handler] identifies callers, [Authenticator.Require] guards
-// handlers, [FromContext] tells handlers who is calling. All of them ask one
-// function, and whatever it cannot establish counts as not established: a bad
-// credential is refused, a missing claim grants nothing, and while Clerk's keys
-// cannot be had the answer is 503.
+// [Authenticator.Handler] authenticates requests, [Authenticator.Require] authorizes
+// them, and [FromContext] returns the caller. Every check fails closed: invalid
+// credentials are rejected, missing claims grant nothing, and while Clerk's keys are
+// unavailable guarded routes respond with 503.
 //
-// Machines, with API keys and tokens of their own, come in where [Config.Accept] and
-// a route's [Token] say so. [Authenticator.ResourceMetadata] shows OAuth clients the
-// way in, and [NewWebhook] receives Clerk's webhooks.
+// # Essentials
 //
-// Tests need no Clerk: see package clerkauthtest.
+// In order of use:
+//
+//   - [Config] and [FromEnv] say which Clerk instance to trust; [New] makes an
+//     [Authenticator].
+//   - [Authenticator.Handler] wraps a server and authenticates its requests.
+//   - [Authenticator.Require] is [Middleware] that guards a handler.
+//   - [SignedIn], [Role], [Permission], [Feature], [Plan] and the other [Access] values
+//     are what a route can require; [AllOf] and [AnyOf] combine them. [Public] is for
+//     everyone.
+//   - [FromContext] returns an [Auth] in a handler: [Auth.SignedIn], its ids, and
+//     [Auth.Has] for decisions within the handler.
+//   - [Authenticator.SignInURL] is where to send users who are not signed in.
+//   - [ClaimsAs] decodes custom claims, and [Authenticator.ClerkConfig] configures the
+//     clients of clerk-sdk-go.
+//   - [Error] and its [Reason] say why a caller was refused.
+//
+// # Protecting routes
+//
+// There are three ways. The first compares no paths, so that nothing can disagree with
+// the router:
+//
+//   - [Authenticator.Require] guards handlers one by one, behind any router.
+//   - [Authenticator.NewServeMux] makes a [ServeMux] on which no route can be registered
+//     without an [Access].
+//   - [Authenticator.Protect] applies [Rules] by path in front of a router. Requests that
+//     no rule is for require [SignedIn].
+//
+// [Authenticator.Check] is for frameworks that do not use [http.Handler], and a [Matcher]
+// for programs that compare paths themselves.
+//
+// # Machines
+//
+// API keys, machine-to-machine tokens and OAuth tokens are accepted only where both
+// [Config.Accept] and the route's [Token] name their kind. A machine is never signed in.
+// [Authenticator.ResourceMetadata] tells OAuth clients, such as those of the Model
+// Context Protocol, where to get a token.
+//
+// # Webhooks
+//
+// [NewWebhook] makes a handler for Clerk's webhooks. [On] registers a function for the
+// events of a type of package event, and each delivery is handled once, as the
+// [Deliveries] remember it.
+//
+// # Testing
+//
+// Package clerkauthtest is a Clerk instance for tests, on loopback or in memory, with
+// users, sessions, keys and failures. [NewContext] is enough for tests of a handler
+// alone.
+//
+// # Errors
+//
+// Refusals are written as problem details (RFC 9457), or by [Config.ErrorHandler]. The
+// constants of type [Reason] are sentinels for [errors.Is], as in
+// errors.Is(err, clerkauth.ErrTokenExpired). Some of them, such as [ErrUnauthenticated],
+// [ErrForbidden] and [ErrUnavailable], are kinds: every other reason is one of a kind.
+// No [Error] contains a credential or the value of a claim.
+//
+// # Concurrency
+//
+// An [Authenticator], a [ServeMux], a [Matcher] and a [Webhook] are safe for concurrent
+// use and need not be closed. An [Auth] is a value: changing a copy changes no other.
 package clerkauth

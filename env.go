@@ -10,23 +10,23 @@ import (
 	"strings"
 )
 
-// publicPrefixes are what front ends put before the names of variables that their
-// pages may see.
+// publicPrefixes begin the names of variables that front-end tools expose to pages.
 var publicPrefixes = []string{"NEXT_PUBLIC_", "VITE_", "EXPO_PUBLIC_", "PUBLIC_"}
 
 const publishableVariable = "CLERK_PUBLISHABLE_KEY"
 
 // FromEnv returns the configuration in Clerk's own environment variables:
-// CLERK_PUBLISHABLE_KEY, CLERK_SECRET_KEY, CLERK_MACHINE_SECRET_KEY,
-// CLERK_JWT_KEY, CLERK_API_URL, CLERK_PROXY_URL, CLERK_SIGN_IN_URL,
-// CLERK_SIGN_UP_URL, and CLERK_AUTHORIZED_PARTIES, which is a list of origins
-// separated by commas. What they hold is checked by [New].
+// CLERK_PUBLISHABLE_KEY, CLERK_SECRET_KEY, CLERK_MACHINE_SECRET_KEY, CLERK_JWT_KEY,
+// CLERK_API_URL ([Config.BackendURL]), CLERK_PROXY_URL, CLERK_SIGN_IN_URL,
+// CLERK_SIGN_UP_URL, and CLERK_AUTHORIZED_PARTIES, a list of origins separated by
+// commas. [New] checks the values.
 //
-// Where there is neither CLERK_PUBLISHABLE_KEY nor CLERK_JWT_KEY, and no
-// [Config.Issuers] are set before New, the publishable key is taken from the name
-// that a front end gives it: NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY,
+// If CLERK_PUBLISHABLE_KEY and CLERK_JWT_KEY are not set, the publishable key is read
+// from the variables of front-end tools: NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY,
 // VITE_CLERK_PUBLISHABLE_KEY, EXPO_PUBLIC_CLERK_PUBLISHABLE_KEY or
-// PUBLIC_CLERK_PUBLISHABLE_KEY. Two of these that differ are an error of New.
+// PUBLIC_CLERK_PUBLISHABLE_KEY. If these differ, New returns an error unless
+// [Config.PublishableKey], [Config.JWTKey] or [Config.Issuers] has been set. A key that
+// was read from them is not used beside a JWTKey or Issuers.
 func FromEnv() Config {
 	c := Config{
 		PublishableKey: os.Getenv(publishableVariable),
@@ -41,7 +41,7 @@ func FromEnv() Config {
 		c.PublishableKey = c.frontEnd.key
 	}
 	if list := os.Getenv("CLERK_AUTHORIZED_PARTIES"); list != "" {
-		c.AuthorizedParties = []string{} // a list without an origin is a mistake
+		c.AuthorizedParties = []string{} // New rejects an empty list
 		for party := range strings.SplitSeq(list, ",") {
 			if party = strings.TrimSpace(party); party != "" {
 				c.AuthorizedParties = append(c.AuthorizedParties, party)
@@ -51,13 +51,13 @@ func FromEnv() Config {
 	return c
 }
 
-// frontEndKey is the publishable key in the environment under names of front ends,
-// and the key itself beside them.
+// frontEndKey is the publishable key in the variables of front-end tools, and in
+// CLERK_PUBLISHABLE_KEY.
 type frontEndKey struct {
-	plain  string   // of CLERK_PUBLISHABLE_KEY
-	name   string   // of the first variable that holds one
-	key    string   // what it holds
-	others []string // names of those that hold another
+	plain  string   // the value of CLERK_PUBLISHABLE_KEY
+	name   string   // the first front-end variable that is set
+	key    string   // its value
+	others []string // the front-end variables with another value
 }
 
 func findFrontEndKey(plain string) *frontEndKey {
@@ -75,15 +75,15 @@ func findFrontEndKey(plain string) *frontEndKey {
 	return f
 }
 
-// instance returns the instance that the publishable key names; nil if there is none
-// or it is wrong.
+// instance returns the instance of the publishable key, or nil if there is no key or it
+// is invalid.
 func (c Config) instance(log *slog.Logger, wrong *mistakes) *instance {
 	f := cmp.Or(c.frontEnd, &frontEndKey{})
 	field, key := "PublishableKey", c.PublishableKey
 	fromFrontEnd := f.plain == "" && f.key != "" && key == f.key
 	switch {
 	case fromFrontEnd && (c.JWTKey != "" || len(c.Issuers) > 0):
-		key = "" // a front end's key adds no issuer to those that are named
+		key = "" // it must not add an issuer to those that are configured
 	case fromFrontEnd:
 		field += " (" + f.name + ")"
 	case key == "" && len(f.others) > 0 && c.JWTKey == "" && len(c.Issuers) == 0:

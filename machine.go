@@ -186,12 +186,3 @@ func (a *core) tellOfOpaque(c Config) {
 		a.log.Info("clerkauth: machine-to-machine tokens are accepted as JWTs alone; opaque ones (mt_…) need a secret key: set CLERK_MACHINE_SECRET_KEY")
 	}
 }
-
-// checkMachineSecretKey checks the form of a machine's secret key. Its error quotes no part
-// of the key.
-func checkMachineSecretKey(key string) error {
-	if !strings.HasPrefix(key, "ak_") {
-		return explained("it must look like ak_…: it is the machine's, not the instance's", key, "")
-	}
-	return checkSecretCharacters(key)
-}

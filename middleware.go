@@ -39,8 +39,6 @@ type core struct {
 	frontendHost string // where the public key set is
 	transport    http.RoundTripper
 	opaque       *opaque
-	// proxy is where browsers find the Frontend API, if not at its own host.
-	proxy string
 	// describes says that there are described resources: see ResourceMetadata.
 	describes atomic.Bool
 	// authorizationServer is the issuer of OAuth tokens: the Frontend API.

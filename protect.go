@@ -5,76 +5,77 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/clerkauth/clerkauth/internal/route"
+	"github.com/clerkauth/clerkauth/internal/weburl"
 )
 
-// Rules says who may call which paths. What no rule is about is for [SignedIn].
+// Rules maps patterns to what requests that match them require. Requests that match no
+// rule require [SignedIn].
 //
 // A pattern is one of [http.ServeMux] ("POST /api/{name}", "/files/{rest...}",
-// "/{$}") that does not end in a slash, or, if its path holds one of the characters ( : *, one of Clerk's
-// ("/dashboard(.*)", "/orgs/:slug", "/docs/:path*"). The most specific rule
-// counts. A GET rule is for HEAD, too; a method that no rule about a path is for
-// has to meet all of them.
+// "/{$}") that does not end in a slash, or, if its path contains one of the characters
+// ( : *, one of Clerk's ("/dashboard(.*)", "/orgs/:slug", "/docs/:path*"). The most
+// specific rule applies. A GET rule applies to HEAD, too. If a path has rules for other
+// methods only, a request has to meet all of them.
 //
-// A pattern may name a host, with its port where that is not its scheme's own:
-// "www.example.com/{rest...}", "localhost:8080/{$}", "[::1]:8080/{$}". Without a
-// port, a rule that guards is for every port, and a Public one for none: it opens
-// no request whose Host has one. Hosts are compared in lower case, as browsers send
-// them; a Host in another case, or with a port that the rule does not have, also has
-// to meet the rules for all hosts.
+// A pattern may name a host, with its port unless that is the scheme's own:
+// "www.example.com/{rest...}", "localhost:8080/{$}", "[::1]:8080/{$}". Without a port,
+// a rule that guards applies to every port, and a Public one to none: it opens no
+// request whose Host has a port. Hosts are compared in lower case, as browsers send
+// them; a Host in another case, or with a port that the rule does not name, also has to
+// meet the rules for all hosts.
 //
 // Rules that guard match letters in either case (simple folding, as
-// [strings.EqualFold]), one slash more or less at the end, and a last segment
-// without what is behind one of its dots: /admin/users is also /Admin/users/ and
-// /admin/users.json. A Public rule opens what it says and nothing else. One that
-// names an extension, /robots.txt, stays open whatever guards /robots.
+// [strings.EqualFold]), one slash more or less at the end, and a last segment without
+// what follows one of its dots: a rule for /admin/users also guards /Admin/users/ and
+// /admin/users.json. A Public rule opens what it names and nothing else. One that names
+// an extension, such as /robots.txt, stays open whatever guards /robots.
 type Rules map[string]Access
 
-// ProtectOption says more about how rules are meant.
+// ProtectOption configures [Authenticator.Protect]. See [Mount].
 type ProtectOption func(*protection)
 
-// protection is what the options of Protect set.
+// protection holds what options of Protect set.
 type protection struct{ mount string }
 
-// Mount says that something behind the middleware takes prefix away from paths,
-// as [http.StripPrefix] does, and that the rules are about what is left. Paths
-// without the prefix are for [SignedIn]. It is not for a middleware that stands
-// behind, where the prefix is gone already.
+// Mount returns an option for rules about paths without prefix, where a handler behind
+// the middleware removes it, as [http.StripPrefix] does. Paths without the prefix
+// require [SignedIn]. It is not for a middleware behind such a handler, where the
+// prefix is gone already. Defaults to no prefix.
 func Mount(prefix string) ProtectOption {
 	return func(p *protection) { p.mount = prefix }
 }
 
-// Protect returns a middleware that guards a router of any kind by rules. It
-// identifies callers as [Authenticator.Handler] does.
+// Protect returns middleware that applies rules by path, in front of a router of any
+// kind. It authenticates requests as [Authenticator.Handler] does.
 //
-// Routers, and handlers behind them, read paths and hosts in different ways, so
-// every reading is looked up, and a caller has to meet the rules of all of them: a
-// path is public only if it is so however it is read. Of a request, only the method
-// and the target count, and the host for patterns that name one; never a query or
-// another header. Requests that name no path, or none that two programs would agree
-// on, are refused with 400; so is a URL that names another host than Host, and,
-// where a rule names a host, a Host that is more than a name or an address with a
-// port.
+// Routers, and handlers behind them, interpret paths and hosts differently: they decode
+// them, clean them, or do not. Protect matches every plausible interpretation, and a
+// caller has to meet the rules of all of them, so that a path is public only if it is
+// public in every interpretation. Rules match the method, the path, and the host if a
+// pattern names one; never the query or another header. A request is refused with 400
+// ([ErrRequestTarget]) if it has no path, or one with control characters, invalid UTF-8
+// or too many interpretations; if its URL names another host than its Host; and, where
+// rules name hosts, if its Host is not a name or an address with an optional port.
 //
-// The readings are tested against [http.ServeMux], chi, gin, echo v4 and v5, fiber,
-// gorilla/mux and bunrouter, in their settings that change paths. What is behind an
-// empty segment is one of them, so /img/https://host/x meets the rules for /host/x,
-// too. Whatever rewrites path, host or method behind the middleware, and a router
-// that reads a request in a way of its own, is not seen. There, and wherever
-// handlers can be guarded one by one, use [Authenticator.Require] or
-// [Authenticator.NewServeMux], which leave nothing to compare.
+// The interpretations are tested against [http.ServeMux], chi, gin, echo v4 and v5,
+// fiber, gorilla/mux and bunrouter, in those of their settings that change paths. What
+// follows an empty segment is one of them: /img/https://host/x also has to meet the
+// rules for /host/x. Handlers that rewrite the path, host or method behind the
+// middleware, and routers with an interpretation of their own, are not accounted for.
+// There, and wherever handlers can be guarded one by one, use [Authenticator.Require]
+// or [Authenticator.NewServeMux], which compare no paths.
 //
-// It logs a warning for a Public rule that names the host of [BrowserConfig.PublicOrigin]
-// or of an authorized party, but not the port that requests to it have.
+// Protect logs a warning about a Public rule that names the host of
+// [BrowserConfig.PublicOrigin] or of an authorized party with another port than
+// requests to it have.
 //
-// The error joins every mistake in rules: patterns that are none, rules that
-// contradict each other or can never apply, demands that nobody can meet, a
-// [BrowserConfig.SignInURL] on this server that is not public, and [OrganizationParam],
-// which needs the router's own wildcards.
+// The error joins everything that is wrong with rules: invalid patterns, rules that
+// contradict each other or can never apply, requirements that no caller can meet, a
+// [BrowserConfig.SignInURL] on this server that is not Public, and [OrganizationParam],
+// which needs the router's wildcards.
 func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middleware, error) {
 	var wrong mistakes
 	policies := make(map[string]*policy, len(rules))
@@ -87,7 +88,7 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 		}
 		p.each(func(part *policy) {
 			if part.op == opOrganizationParam {
-				wrong.add(field, errors.New("the organization in a path is known behind the router alone: guard the handler with Require"))
+				wrong.add(field, errors.New("the organization in a path is known only behind the router: guard the handler with Require"))
 			}
 		})
 	}
@@ -102,9 +103,9 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 	})
 	if err != nil {
 		wrong = append(wrong, err)
-	} else if page, err := url.Parse(a.core.pages.signIn); err == nil && page.Host == "" && page.Path != "" {
-		// Who is sent there would be sent there again.
-		if found, err := table.Lookup(http.MethodGet, hostOf(a.core.pages.origin), page); err != nil || !route.Open(found) {
+	} else if page := weburl.OwnPage(a.core.pages.signIn); page != nil {
+		// Otherwise callers who are redirected there would be redirected again.
+		if found, err := table.Lookup(http.MethodGet, weburl.Host(a.core.pages.site.Public), page); err != nil || !route.Open(found) {
 			wrong.add("Browser.SignInURL "+page.Path, errors.New("the rules guard it: make it Public"))
 		}
 	}
@@ -125,7 +126,7 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 				return
 			}
 			p := found[0].Value
-			if len(found) > 1 { // of a path that is read in several ways
+			if len(found) > 1 { // the path has several interpretations
 				all := make([]*policy, len(found))
 				for i, rule := range found {
 					all[i] = rule.Value
@@ -137,22 +138,16 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 	}, nil
 }
 
-// warnOfPorts logs open rules that name the host of an origin of ours with another
-// port than browsers do: they open nothing there.
+// warnOfPorts logs a warning about each open rule that names the host of one of this
+// server's origins with another port than browsers do: it opens no request to it.
 func (a *core) warnOfPorts(table *route.Table[*policy]) {
-	hosts := []string{hostOf(a.pages.origin)}
+	hosts := []string{weburl.Host(a.pages.site.Public)}
 	for _, party := range a.parties.list {
-		hosts = append(hosts, hostOf(party))
+		hosts = append(hosts, weburl.Host(party))
 	}
 	better := table.OtherPorts(hosts)
 	for _, rule := range slices.Sorted(maps.Keys(better)) {
 		a.log.Warn("clerkauth: a public rule names the host of an origin with another port than requests to it do, and opens none of them",
 			"rule", rule, "write", better[rule])
 	}
-}
-
-// hostOf returns the host of an origin, with its port if it has one.
-func hostOf(origin string) string {
-	_, host, _ := strings.Cut(origin, "://")
-	return host
 }

@@ -5,32 +5,31 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/clerkauth/clerkauth/internal/route"
+	"github.com/clerkauth/clerkauth/internal/weburl"
 )
 
-// Resource is what clients learn about a protected resource before they ask
-// somebody for a token (RFC 9728 section 2).
+// Resource describes a protected resource to clients that have no token for it yet
+// (RFC 9728 section 2). See [Authenticator.ResourceMetadata].
 type Resource struct {
-	// URL is the resource's own, exactly as clients know it: an https URL without
-	// query and fragment, such as https://api.example.com/mcp. Plain http is
-	// accepted for loopback addresses alone.
+	// URL is the resource's identifier, exactly as clients know it: an https URL
+	// without query and fragment, such as https://api.example.com/mcp. Plain http is
+	// accepted for loopback addresses only. Required.
 	URL string
-	// Scopes are those that a client may ask for.
+	// Scopes are the scopes that clients may request. Defaults to none.
 	Scopes []string
-	// Name and Documentation are for people: what the resource is called, and the
-	// URL of a page about it. Both may be empty.
+	// Name is the resource's name, and Documentation the URL of a page about it, for
+	// people to read. Default to none.
 	Name, Documentation string
-	// AuthorizationServers are the issuers of tokens for the resource. Nil means the
+	// AuthorizationServers are the issuers of tokens for the resource. Defaults to the
 	// Clerk instance: [Config.FrontendURL], or the host in the publishable key.
 	AuthorizationServers []string
 	// InsecureAnyAudience accepts OAuth tokens whatever resource they were issued for,
-	// unless [Config.Audience] names one. Whoever holds a token for another server of
-	// the instance can then use it here, and that server is such a holder. Defaults to
+	// unless [Config.Audience] is set. Whoever holds a token for another server of the
+	// instance, which includes that server, can then use it here. Defaults to
 	// requiring URL as the audience.
 	InsecureAnyAudience bool
 }
@@ -45,7 +44,7 @@ type metadata struct {
 	Documentation        string   `json:"resource_documentation,omitempty"`
 }
 
-// resource is a Resource that is served.
+// resource is a Resource whose metadata is served.
 type resource struct {
 	document    metadata
 	segments    []string // of the resource's path
@@ -54,33 +53,32 @@ type resource struct {
 	anyAudience bool
 }
 
-// wellKnown begins the path of a document (RFC 9728 section 3).
+// wellKnown is the beginning of a document's path (RFC 9728 section 3).
 const wellKnown = "/.well-known/oauth-protected-resource"
 
-// ResourceMetadata returns a middleware that describes resources to clients, so
-// that one that knows nothing but a resource's URL, such as a client of the Model
-// Context Protocol, finds out where to get a token. It serves the metadata of each
-// resource (RFC 9728) at its well-known path, to pages of any origin, and lets the
-// guards behind it name that document in their WWW-Authenticate, also to who sent
-// no token at all.
+// ResourceMetadata returns middleware that describes resources to clients, so that a
+// client that knows only a resource's URL, such as one of the Model Context Protocol,
+// can find out where to get a token. It serves the metadata of each resource (RFC 9728)
+// at its well-known path, to pages of any origin, and guards behind it refer to that
+// document in their WWW-Authenticate challenges.
 //
 //	describe, err := auth.ResourceMetadata(clerkauth.Resource{URL: "https://api.example.com/mcp", Scopes: []string{"notes:read"}})
 //	…
 //	mux.Handle("/mcp", auth.Require(clerkauth.Token(clerkauth.OAuthToken, clerkauth.Scope("notes:read")))(handler))
 //	http.ListenAndServe(":8080", describe(mux))
 //
-// A request is inside of a resource if any reading of its path is the resource's or
-// below it, in whatever case: as [Authenticator.Protect] reads paths. The host plays no
-// part. Of several resources that one reading is in, the one with the longest path
-// counts; where readings are in different ones, all of them do. Inside of a resource,
-// guards require its URL as the audience of OAuth tokens (RFC 8707), in the place of
-// [Config.Audience]; see [Resource.InsecureAnyAudience]. Outside of all resources,
-// guards of the same Authenticator accept an OAuth token only if the route requires
-// [Audience] of it: what is not described may be another resource.
+// A request is inside a resource if any interpretation of its path, as
+// [Authenticator.Protect] makes them, is the resource's path or below it, ignoring
+// case. The host is not compared. Of nested resources the innermost counts; if
+// interpretations are inside different resources, all of these count. Inside a
+// resource, guards require its URL as the audience of OAuth tokens (RFC 8707), in place
+// of [Config.Audience]; see [Resource.InsecureAnyAudience]. Outside all resources,
+// guards of the same Authenticator accept OAuth tokens only where a route requires an
+// [Audience] of them, because what is not described may be another resource.
 //
-// It belongs around everything that it describes, guards included: those that it is
-// not around are outside. Describe all resources of a server in one call. The error
-// joins every mistake in resources.
+// The middleware must wrap everything that it describes, guards included; guards that
+// it does not wrap are outside. Describe all resources of a server in one call. The
+// error joins everything that is wrong with resources.
 func (a *Authenticator) ResourceMetadata(resources ...Resource) (Middleware, error) {
 	var wrong mistakes
 	if len(resources) == 0 {
@@ -101,7 +99,7 @@ func (a *Authenticator) ResourceMetadata(resources ...Resource) (Middleware, err
 	if err := errors.Join(wrong...); err != nil {
 		return nil, fmt.Errorf("clerkauth: protected resource: %w", err)
 	}
-	// The one whose path is the longest knows best about what is below it.
+	// The innermost of nested resources comes first.
 	slices.SortStableFunc(described, func(x, y *resource) int { return len(y.segments) - len(x.segments) })
 	a.core.describes.Store(true)
 	return func(next http.Handler) http.Handler {
@@ -120,17 +118,16 @@ func (a *Authenticator) ResourceMetadata(resources ...Resource) (Middleware, err
 	}, nil
 }
 
-// place is where a request goes among described resources.
+// place is which of the described resources a request is inside.
 type place struct {
-	in []*resource // that some reading of its path is in, of u.Path first
-	// unreadable says that no two programs agree on its path.
-	unreadable bool
+	in         []*resource // for each interpretation of the path, that of URL.Path first
+	unreadable bool        // requests with this path are refused: see [route.Readings]
 }
 
-// placeKey is where the place of a request is kept.
+// placeKey is the context key for *place.
 type placeKey struct{}
 
-// placeOf returns where r goes; the zero place is outside of all resources.
+// placeOf returns the place of r. The zero place is outside all resources.
 func placeOf(r *http.Request) place {
 	if at, ok := r.Context().Value(placeKey{}).(*place); ok {
 		return *at
@@ -138,8 +135,8 @@ func placeOf(r *http.Request) place {
 	return place{}
 }
 
-// placeAmong returns where r goes among described, in addition to where it goes
-// already; nil if it is outside.
+// placeAmong returns the place of r among described, in addition to its place so far,
+// or nil if it is outside described.
 func placeAmong(described []*resource, r *http.Request) *place {
 	at := place{}
 	readings, err := route.Readings(r.URL)
@@ -158,8 +155,7 @@ func placeAmong(described []*resource, r *http.Request) *place {
 	return &at
 }
 
-// holds reports whether a path is the resource's or below it. Letters are compared
-// without case, as guards compare them.
+// holds reports whether path is the resource's or below it, ignoring case.
 func (d *resource) holds(path string) bool {
 	rest := strings.TrimPrefix(path, "/")
 	for _, want := range d.segments {
@@ -171,7 +167,7 @@ func (d *resource) holds(path string) bool {
 	return true
 }
 
-// resourceOf returns the resource that r is for, nil if it is for none.
+// resourceOf returns the resource that r is inside, or nil.
 func resourceOf(r *http.Request) *resource {
 	if at := placeOf(r); len(at.in) > 0 {
 		return at.in[0]
@@ -179,17 +175,11 @@ func resourceOf(r *http.Request) *resource {
 	return nil
 }
 
-// plainPath is a path that nobody has a second way to write.
-var plainPath = regexp.MustCompile(`\A(/[A-Za-z0-9._~-]+)*/?\z`)
-
-// describe checks r.
+// describe checks r, and returns what is served of it.
 func (a *core) describe(r Resource) (*resource, error) {
-	u, err := parseBaseURL(r.URL, false)
+	u, err := weburl.ParseResource(r.URL)
 	if err != nil {
 		return nil, err
-	}
-	if u.String() != r.URL || !validHost(strings.ToLower(u.Host)) || !plainPath.MatchString(u.EscapedPath()) || strings.Contains(u.Path+"/", "/../") || strings.Contains(u.Path+"/", "/./") {
-		return nil, errors.New("it must be written plainly: letters, digits and -._~ between single slashes, nothing after the path, and a host in ASCII")
 	}
 	for _, s := range r.Scopes {
 		if !validScope(s) {
@@ -197,13 +187,13 @@ func (a *core) describe(r Resource) (*resource, error) {
 		}
 	}
 	if r.Documentation != "" {
-		if _, err := parseBaseURL(r.Documentation, true); err != nil {
+		if _, err := weburl.ParseIdentifier(r.Documentation); err != nil {
 			return nil, fmt.Errorf("its documentation: %w", err)
 		}
 	}
 	servers := slices.Clone(r.AuthorizationServers)
 	for _, server := range servers {
-		if _, err := parseBaseURL(server, false); err != nil {
+		if _, err := weburl.ParseBase(server); err != nil {
 			return nil, fmt.Errorf("authorization server %q: %w", server, err)
 		}
 	}
@@ -217,11 +207,8 @@ func (a *core) describe(r Resource) (*resource, error) {
 	if path := strings.Trim(u.Path, "/"); path != "" {
 		d.segments = strings.Split(path, "/")
 	}
-	d.served = wellKnown
-	if u.Path != "/" {
-		d.served += u.Path
-	}
-	d.metadata = (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: d.served}).String()
+	at := weburl.WellKnown(wellKnown, u)
+	d.served, d.metadata = at.Path, at.String()
 	d.document = metadata{
 		Resource:             r.URL,
 		AuthorizationServers: servers,
@@ -233,8 +220,8 @@ func (a *core) describe(r Resource) (*resource, error) {
 	return d, nil
 }
 
-// ServeHTTP serves the document, to pages of any origin: nothing in it is secret,
-// and clients that run in browsers need it.
+// ServeHTTP serves the document. It is not secret, and clients that run in browsers need
+// it, so it is served to pages of any origin.
 func (d *resource) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	const methods = "GET, HEAD, OPTIONS"
 	h := w.Header()

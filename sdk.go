@@ -10,26 +10,27 @@ import (
 	"github.com/clerkauth/clerkauth/internal/claims"
 )
 
-// sdkClaimsKey is the key under which clerk-sdk-go looks for session claims in a
-// context. It is not exported, so we let the SDK ask a context that remembers.
+// sdkClaimsKey is the context key of clerk-sdk-go's session claims. The SDK does not
+// export it, so it is recorded when the SDK looks for it.
 var sdkClaimsKey = func() any {
-	asked := &askedKey{Context: context.Background()}
-	clerk.SessionClaimsFromContext(asked)
-	return asked.key
+	recorder := &keyRecorder{Context: context.Background()}
+	clerk.SessionClaimsFromContext(recorder)
+	return recorder.key
 }()
 
-type askedKey struct {
+// keyRecorder is a context that records the key of the last lookup.
+type keyRecorder struct {
 	context.Context
 	key any
 }
 
-func (a *askedKey) Value(key any) any {
-	a.key = key
+func (k *keyRecorder) Value(key any) any {
+	k.key = key
 	return nil
 }
 
-// canonicalClaims is a session as clerk-sdk-go reads it: registered names once
-// each, the organization as we resolved it from whichever version the token has.
+// canonicalClaims are a session's claims as clerk-sdk-go unmarshals them: each
+// registered name once, and the organization in one form for both token versions.
 type canonicalClaims struct {
 	Issuer         string          `json:"iss,omitempty"`
 	Subject        string          `json:"sub"`
@@ -49,9 +50,9 @@ type canonicalClaims struct {
 	Ages           [2]int64        `json:"fva"`
 }
 
-// sessionClaims returns the claims that clerk.SessionClaimsFromContext answers
-// with: those of a signed-in user's verified token, nil for anybody else. They
-// are made when first asked for.
+// sessionClaims returns the claims for clerk.SessionClaimsFromContext: those of a
+// signed-in user's verified token, or nil for every other caller. They are computed at
+// the first call.
 func (c *identity) sessionClaims() *clerk.SessionClaims {
 	who := c.state.who
 	if !who.SignedIn() || who.proof == nil || who.proof.claims == nil {
@@ -70,6 +71,7 @@ func (c *identity) sessionClaims() *clerk.SessionClaims {
 	return c.sdk
 }
 
+// canonical returns the claims of a verified session.
 func canonical(who Auth) canonicalClaims {
 	s := who.proof.claims
 	out := canonicalClaims{
@@ -100,6 +102,6 @@ func canonical(who Auth) canonicalClaims {
 	return out
 }
 
-// wholeMinutes rounds an age up, which is the direction that asks for more, and
-// keeps it where an int64 holds it.
+// wholeMinutes rounds an age up, so that no sign-in looks more recent than it is, and
+// limits it to what an int64 holds.
 func wholeMinutes(age float64) int64 { return int64(min(math.Ceil(age), math.MaxInt32)) }

@@ -18,57 +18,53 @@ import (
 	"github.com/clerkauth/clerkauth/event"
 )
 
-// WebhookConfig says which deliveries of Clerk's webhooks are authentic, and what
-// becomes of them.
+// WebhookConfig configures a [Webhook]. Secrets is required.
 type WebhookConfig struct {
-	// Secrets are the endpoint's signing secrets, whsec_…: one, or the new and
-	// the old while it is being rotated. Svix signs with both for 24 hours; keep
-	// both for 36, so that what was handled before is known for as long as it may
-	// come again.
+	// Secrets are the endpoint's signing secrets, whsec_…: one, or the new and the old
+	// one while it is rotated. Svix signs with both for 24 hours. Keep both for 36
+	// hours, so that redeliveries of what was handled under the old one are recognized.
 	Secrets []Secret
 
-	// Deliveries remembers which deliveries were handled. Nil remembers them in
-	// memory, the last 100,000 for 36 hours: enough for a program of which one
-	// process runs. A store belongs to one endpoint; see [EndpointDeliveries] for
-	// what happens when two share one.
+	// Deliveries remembers which deliveries were handled. Defaults to memory that holds
+	// the last 100,000 deliveries for 36 hours, which is enough for a program that runs
+	// as one process. A store belongs to one endpoint; see [EndpointDeliveries] for what
+	// happens if two share one.
 	Deliveries Deliveries
 
-	// OnError is called with what a handler returned or that it panicked, and with
-	// what the store failed with. The delivery will come again. Nil ignores them.
+	// OnError is called with the error of a handler that failed or panicked, and with
+	// the errors of Deliveries. Svix redelivers the event. Defaults to nothing.
 	OnError func(context.Context, *event.Raw, error)
 
-	// Observe is called once for every request with what became of it, for
-	// metrics, in the request's goroutine and with its context, just before the
-	// answer is sent: it must not block. Nil observes nothing.
+	// Observe is called once for every request with its outcome, for metrics. It is
+	// called in the request's goroutine with the request's context, just before the
+	// response is sent, so it must not block. Defaults to nothing.
 	Observe func(context.Context, WebhookOutcome)
 
-	// Logger gets the type and id of deliveries that fail, and the kind of error
+	// Logger receives the type and id of deliveries that fail, and the type of the error
 	// with its SQLSTATE or Redis error code, but not its text, which may quote a
-	// payload: see OnError. Each refusal is logged at debug level; refusals that
-	// look like a wrong secret, a wrong clock or a body that was read or changed
-	// before are logged as warnings, at most once a minute with a count. Nil means
-	// slog.Default().
+	// payload: see OnError. Every refusal is logged at debug level. Refusals that look
+	// like a wrong secret, a wrong clock, or a body that was read or changed are logged
+	// as warnings with a count, at most once a minute. Defaults to slog.Default().
 	Logger *slog.Logger
 
-	// Now is the clock by which timestamps are judged. Nil means time.Now.
+	// Now is the clock that timestamps are compared with. Defaults to time.Now.
 	Now func() time.Time
 }
 
 const (
-	// webhookTolerance is how many seconds a delivery's timestamp may be from now,
-	// either way (Standard Webhooks, and Svix's own figure).
+	// webhookTolerance is by how many seconds a delivery's timestamp may differ from
+	// now, as in the Standard Webhooks specification and at Svix.
 	webhookTolerance = 5 * 60
-	// minWebhookKey is the shortest key in bytes that Standard Webhooks allows.
-	minWebhookKey = 24
-	// maxSignatures is how many signatures of a delivery are looked at.
+	// maxSignatures is how many signatures a delivery may have.
 	maxSignatures = 32
 )
 
-// Webhook receives Clerk's webhooks, which Svix delivers: it verifies, decodes and
-// handles each delivery once. Make it with [NewWebhook], say with [On] and
-// [Webhook.OnAny] what is to be done, and serve it; it is safe for concurrent use.
+// Webhook is an [http.Handler] for Clerk's webhooks, which Svix delivers. It verifies
+// and decodes each delivery, and calls the functions registered with [On] and
+// [Webhook.OnAny] once for it. Make one with [NewWebhook]. It is safe for concurrent
+// use and need not be closed.
 type Webhook struct {
-	// Behind a pointer, so that printing whatever holds a Webhook shows an
+	// core is a pointer, so that printing a struct that holds a Webhook prints an
 	// address.
 	core *webhook
 }
@@ -76,21 +72,21 @@ type Webhook struct {
 type webhook struct {
 	verifiers  []*svix.Webhook
 	deliveries Deliveries
-	scopes     []string // suffixes of the ids that the store is given: see once
+	scopes     []string // suffixes of the ids that are passed to deliveries: see remember
 	onError    func(context.Context, *event.Raw, error)
 	observe    func(context.Context, WebhookOutcome)
 	log        *slog.Logger
 	notices    *notices
 	now        func() time.Time
 
-	mu       sync.RWMutex // guards what follows
+	mu       sync.RWMutex // guards the fields below
 	handlers map[string]eventHandler
 	any      eventHandler
 }
 
 type eventHandler func(context.Context, *event.Raw) error
 
-// NewWebhook returns a Webhook for c, or every mistake in c joined in one error.
+// NewWebhook returns a Webhook for c. The error joins everything that is wrong with c.
 func NewWebhook(c WebhookConfig) (*Webhook, error) {
 	w := &webhook{onError: c.OnError, observe: c.Observe, log: c.Logger, now: c.Now, handlers: make(map[string]eventHandler)}
 	if w.now == nil {
@@ -112,7 +108,7 @@ func NewWebhook(c WebhookConfig) (*Webhook, error) {
 	}
 	var fingerprints []string
 	for i, secret := range c.Secrets {
-		key, err := webhookKey(secret.reveal())
+		key, err := parseWebhookSecret(secret.reveal())
 		if err != nil {
 			wrong.add(fmt.Sprintf("Secrets[%d]", i), err)
 			continue
@@ -129,29 +125,13 @@ func NewWebhook(c WebhookConfig) (*Webhook, error) {
 	return &Webhook{w}, nil
 }
 
-// webhookKey returns the key in a signing secret.
-func webhookKey(secret string) ([]byte, error) {
-	text, ok := strings.CutPrefix(secret, "whsec_")
-	if !ok {
-		return nil, explained("it must look like whsec_…", secret, "copy it from the endpoint's page")
-	}
-	key, err := base64.StdEncoding.Strict().DecodeString(text)
-	if err != nil || strings.ContainsAny(text, "\r\n") {
-		return nil, explained("what follows its prefix is not base64", secret, "copy it again, all of it")
-	}
-	if len(key) < minWebhookKey {
-		return nil, fmt.Errorf("its key is shorter than %d bytes", minWebhookKey)
-	}
-	return key, nil
-}
-
-// Verify tells whether body is a delivery that Svix signed for this endpoint
-// within the last five minutes, judged by the svix-id, svix-timestamp and
-// svix-signature headers. Body must be the bytes as they came: not decoded, not
-// parsed, not formatted. The error is an *[Error] with [ErrWebhook], and does not
-// say more, because it would help who forges.
+// Verify returns nil if body is a delivery that Svix signed for this endpoint, and whose
+// timestamp is within 5 minutes of now. It reads the svix-id, svix-timestamp and
+// svix-signature headers. The body must be unchanged: neither decoded, nor parsed, nor
+// formatted. The error is an *[Error] with [ErrWebhook]; it does not say what is wrong,
+// which would help a forger.
 //
-// It is for deliveries that come some other way than by HTTP: [Webhook.ServeHTTP]
+// It is for deliveries that are received otherwise than by HTTP. [Webhook.ServeHTTP]
 // verifies by itself.
 func (w *Webhook) Verify(header http.Header, body []byte) error {
 	d, why := w.core.read(header)
@@ -164,23 +144,22 @@ func (w *Webhook) Verify(header http.Header, body []byte) error {
 	return nil
 }
 
-// delivery is what the headers of a delivery say, in the one spelling of each that
-// is accepted.
+// delivery holds the headers of a delivery, each in the one spelling that is accepted.
 type delivery struct{ id, timestamp, signatures string }
 
 var (
-	deliveryID   = regexp.MustCompile(`\A[A-Za-z0-9_-]{1,128}\z`) // no dot: it separates what is signed
-	deliveryTime = regexp.MustCompile(`\A[1-9][0-9]{0,11}\z`)     // one spelling a moment
+	deliveryID   = regexp.MustCompile(`\A[A-Za-z0-9_-]{1,128}\z`) // no dot, which separates the parts that are signed
+	deliveryTime = regexp.MustCompile(`\A[1-9][0-9]{0,11}\z`)     // without leading zeros
 )
 
-// read reads the headers, or tells an operator, and nobody else, what is wrong with
-// them.
+// read reads the headers. If why is not "", they are refused; it is for the operator
+// alone.
 func (w *webhook) read(header http.Header) (d delivery, why string) {
 	id, okID := single(header, "Svix-Id")
 	stamp, okStamp := single(header, "Svix-Timestamp")
 	signatures, okSignature := single(header, "Svix-Signature")
 	if !okID || !okStamp || !okSignature {
-		return d, "a header is missing, or stands there twice"
+		return d, "a header is missing or repeated"
 	}
 	if !deliveryID.MatchString(id) || !deliveryTime.MatchString(stamp) || strings.Count(signatures, " ") >= maxSignatures {
 		return d, "a header is not as Svix writes it"
@@ -195,10 +174,10 @@ func (w *webhook) read(header http.Header) (d delivery, why string) {
 	return delivery{id, stamp, wellFormed(signatures)}, ""
 }
 
-// verify tells what is wrong with a body, as read does.
+// verify verifies the signature of a delivery. See read for why.
 func (w *webhook) verify(d delivery, body []byte) (why string) {
-	// Svix falls back to other header names and takes what stands behind a
-	// second comma for nothing: it is shown what has been checked alone.
+	// The Svix library falls back to other header names, and ignores what follows a
+	// second comma, so it gets only what read has checked.
 	checked := http.Header{"Svix-Id": {d.id}, "Svix-Timestamp": {d.timestamp}, "Svix-Signature": {d.signatures}}
 	for _, verifier := range w.verifiers {
 		if verifier.VerifyIgnoringTimestamp(body, checked) == nil {
@@ -208,7 +187,7 @@ func (w *webhook) verify(d delivery, body []byte) (why string) {
 	return whySignature
 }
 
-// wellFormed leaves only version 1 signatures of one spelling in a list.
+// wellFormed returns the version 1 signatures in a list that have the form of one.
 func wellFormed(signatures string) string {
 	var kept []string
 	for s := range strings.SplitSeq(signatures, " ") {
@@ -219,8 +198,8 @@ func wellFormed(signatures string) string {
 	return strings.Join(kept, " ")
 }
 
-// single returns the one line of a header; more than one could mean another to
-// whoever reads it next.
+// single returns the value of a header, if it has exactly one. Programs disagree on which
+// of several wins.
 func single(h http.Header, name string) (string, bool) {
 	if lines := h[name]; len(lines) == 1 {
 		return lines[0], true

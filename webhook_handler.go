@@ -18,42 +18,41 @@ import (
 )
 
 const (
-	// handlerDeadline is when a handler's context ends, counted from the request:
-	// Svix waits 15 s for an answer.
+	// handlerDeadline is how long after a request the context of its handlers ends.
+	// Svix waits 15 s for a response.
 	handlerDeadline = 14 * time.Second
-	// answerGrace is what is left to handlers whose context has ended.
+	// answerGrace is how long handlers may take to return after that.
 	answerGrace = 250 * time.Millisecond
-	// deliveryRetryAfter is what the sender is told to wait, in seconds: nothing
-	// is in flight for longer, and stores come back.
+	// deliveryRetryAfter is the Retry-After of a delivery in flight, in seconds: by
+	// then, the handler's context has ended.
 	deliveryRetryAfter = 15
-	// maxDelivery is the largest body in bytes. Svix advises 20 kB, and sends no
-	// more than 1 MiB.
+	// maxDelivery is the largest body in bytes. Svix recommends payloads below 20 kB and
+	// sends at most 1 MiB.
 	maxDelivery = 1 << 20
 )
 
-// On has handle called with the events of type t:
+// On registers handle for events of type t:
 //
 //	clerkauth.On(hooks, event.UserCreated, func(ctx context.Context, e *event.Event[clerk.User]) error { … })
 //
-// If it returns nil, the delivery is acknowledged and never handled again. If it
-// returns an error or panics, Svix is told so and sends it again, eight times in all
-// within 28 hours: a handler must bear to be called again after it did half its
-// work. Its context ends after 14 s, or when Svix hangs up; a handler that goes on is
-// waited for by no one, but the delivery is in flight for as long as it runs, or as
-// the store's lease lasts, and handled if it returns nil. It is never called for one
-// delivery twice at a time, if it returns when its context ends: what a handler calls
-// should be given that context. Because a handler may outlive its request, its context
-// has none of the values that middleware put into the request's.
+// If handle returns nil, the delivery is acknowledged and not handled again. If it
+// returns an error or panics, Svix redelivers the event, up to eight deliveries within
+// 28 hours, so handlers must be idempotent: handle may be called again after it did half
+// of its work. If a process dies in a handler, another one calls it again, and only what
+// was written in the transaction of a store that has one is undone. Use e.DeliveryID as
+// an idempotency key for effects elsewhere.
 //
-// A process that dies in a handler leaves behind what the handler did until then, and
-// another calls it again: only what is written in the transaction of a store that has
-// one is undone. Use e.DeliveryID as the idempotency key of what is done elsewhere.
+// The context is canceled after 14 seconds, and when Svix closes the connection. Pass it
+// on to whatever handle calls: as long as handle returns when its context ends, it is
+// never called concurrently for one delivery. A handler that runs on is not waited for;
+// the delivery stays in flight while it runs, or while the store's lease lasts, and is
+// handled if it returns nil. Because a handler may outlive the request, its context has
+// none of the values in the request's context.
 //
-// Events may overtake each other: what is written should be compared with what is
-// there, by the payload's updated_at.
+// Events may arrive out of order: compare the payload's updated_at with what is stored.
 //
-// A second On for a type panics, as http.ServeMux does: that is a mistake in the
-// program, and so is a nil handle.
+// On panics if handle is nil, or if there is a handler for t already. It is safe for
+// concurrent use.
 func On[T any](w *Webhook, t event.Type[T], handle func(context.Context, *event.Event[T]) error) {
 	if t.Name() == "" || handle == nil {
 		panic("clerkauth: On: there is no type or no handler")
@@ -61,7 +60,7 @@ func On[T any](w *Webhook, t event.Type[T], handle func(context.Context, *event.
 	w.core.on(t.Name(), func(ctx context.Context, raw *event.Raw) error {
 		e, err := t.Decode(raw)
 		if err != nil {
-			return plain.New(err) // Clerk's mistake or ours: a later version may read it
+			return plain.New(err) // redelivered: a later version of event may read it
 		}
 		return handle(ctx, e)
 	})
@@ -76,10 +75,10 @@ func (w *webhook) on(name string, handle eventHandler) {
 	w.handlers[name] = handle
 }
 
-// OnAny has handle called with every event, after the handler of its type, if there
-// is one and it succeeded, and with events of types that this version of package
-// event does not know. What [On] says about handlers goes for the two together: if
-// this one fails, both are called again. A second OnAny panics.
+// OnAny registers handle for every event, also of types that this version of package
+// event does not know. It is called after the handler for the event's type, if there is
+// one, has succeeded. If handle fails, both are called again when Svix redelivers the
+// event; otherwise see [On]. OnAny panics if handle is nil, or if it was called before.
 func (w *Webhook) OnAny(handle func(context.Context, *event.Raw) error) {
 	w.core.mu.Lock()
 	defer w.core.mu.Unlock()
@@ -89,7 +88,7 @@ func (w *Webhook) OnAny(handle func(context.Context, *event.Raw) error) {
 	w.core.any = handle
 }
 
-// handlersOf returns the handlers that an event of that type is for, in order.
+// handlersOf returns the handlers for events of that type, in the order of their calls.
 func (w *webhook) handlersOf(name string) []eventHandler {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
@@ -102,17 +101,18 @@ func (w *webhook) handlersOf(name string) []eventHandler {
 	return list
 }
 
-// ServeHTTP receives a delivery. It answers
+// ServeHTTP handles a delivery. The status is
 //
-//   - 204 when the delivery was handled, now or before, or is nobody's event;
-//   - 400 when it is not authentic or not well formed, whatever is wrong with it;
-//   - 405 for methods other than POST, and 413 for bodies beyond 1 MiB;
-//   - 500 when a handler failed, and 503 with Retry-After when another copy is being
-//     handled, a handler runs past its deadline, or the store is away.
+//   - 204 if the delivery was handled, now or before, or if there is no handler for it;
+//   - 400 if it is not authentic or not well formed;
+//   - 405 for methods other than POST, and 413 for bodies larger than 1 MiB;
+//   - 500 if a handler failed;
+//   - 503 with Retry-After if another copy of it is being handled, a handler runs past
+//     its deadline, or the store fails.
 //
-// Svix sends again what was answered with anything but 2xx. The body is verified as
-// it came: it is not decompressed, and whatever media type it claims to be, it is
-// not parsed before. What limits how slowly it may come is http.Server.ReadTimeout.
+// Svix redelivers what is not answered with 2xx. The body is verified as it was
+// received: it is not decompressed, whatever its headers say. Set
+// http.Server.ReadTimeout to limit how slowly it may arrive.
 func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if r.Body != nil {
 		defer r.Body.Close()
@@ -131,13 +131,13 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", strconv.Itoa(deliveryRetryAfter))
 	}
-	// Who forges learns nothing here that a status does not tell.
+	// A forger learns nothing from the body that the status does not say.
 	writeJSON(rw, status, "application/problem+json", map[string]any{
 		"type": "about:blank", "title": http.StatusText(status), "status": status,
 	})
 }
 
-// receive returns what became of r.
+// receive handles r and returns the outcome, whose status is the response's.
 func (w *webhook) receive(rw http.ResponseWriter, r *http.Request) WebhookOutcome {
 	refused := WebhookOutcome{Result: WebhookRefused, Status: http.StatusBadRequest}
 	if r.Method != http.MethodPost {
@@ -179,7 +179,7 @@ func (w *webhook) receive(rw http.ResponseWriter, r *http.Request) WebhookOutcom
 		w.refuse(r.Context(), whyNoEvent)
 		return refused
 	}
-	e.DeliveryID = strings.Clone(d.id) // a server may use a request's memory again
+	e.DeliveryID = strings.Clone(d.id) // some servers reuse the memory of a request
 	handlers := w.handlersOf(e.Type)
 	if len(handlers) == 0 {
 		return WebhookIgnored.of(e)
@@ -187,16 +187,16 @@ func (w *webhook) receive(rw http.ResponseWriter, r *http.Request) WebhookOutcom
 	return w.deliver(r.Context(), deadline, e, handlers).of(e)
 }
 
-// Why a delivery is refused, for the operator alone.
+// Why a delivery is refused. Callers are not told.
 const (
 	whyClock     = "it is too old or from the future: check the clock"
 	whySignature = "no signature matches: check the secret, and that nothing changes the body on its way"
-	whyEmpty     = "its body is empty: check that nothing reads it before"
+	whyEmpty     = "its body is empty: check that no middleware reads it first"
 	whyCut       = "the body ended early"
-	whyNoEvent   = "it is authentic, but no event"
+	whyNoEvent   = "it is authentic, but not an event"
 )
 
-// refuse logs a refusal, and warns of what lasts if nobody does anything about it.
+// refuse logs a refusal, and warns of conditions that last until an operator acts.
 func (w *webhook) refuse(ctx context.Context, why string) {
 	w.log.DebugContext(ctx, "clerkauth: webhook delivery refused", "why", why)
 	switch why {
@@ -213,14 +213,15 @@ func (w *webhook) refuse(ctx context.Context, why string) {
 	}
 }
 
-// deliver has e handled and returns what came of it, or that nothing did in time.
-// What is begun goes on then, with its claim on the delivery, in a goroutine of its
-// own: it cannot be stopped, and must not be joined by another. Because it may
-// outlive the request, its context holds no values of the request's, which a server
-// may use again for another; it ends with the request's while that is answered.
+// deliver handles e and returns the result, or WebhookLate if there is none in time.
+//
+// Handlers run in a goroutine of their own, because they cannot be stopped: one that is
+// late goes on, and keeps its claim on the delivery, so that no other runs beside it.
+// As it may outlive the request, its context has none of the request's values, which
+// some servers reuse for another request; it is canceled with the request's.
 func (w *webhook) deliver(request context.Context, deadline time.Time, e *event.Raw, handlers []eventHandler) WebhookResult {
 	if request.Err() != nil || !time.Now().Before(deadline) {
-		return WebhookLate // nobody would hear what came of it
+		return WebhookLate // no response would be received
 	}
 	limited, cancel := context.WithDeadline(context.Background(), deadline)
 	ctx, hangUp := context.WithCancelCause(limited)
@@ -229,7 +230,7 @@ func (w *webhook) deliver(request context.Context, deadline time.Time, e *event.
 		defer cancel()
 		defer hangUp(nil)
 		result := WebhookHandlerFailed
-		defer func() { answer <- result }() // whatever a handler or store does
+		defer func() { answer <- result }() // even if the store panics or exits
 		defer func() {
 			if v := recover(); v != nil {
 				w.logFailure(ctx, e, "store", newPanicError(v))
@@ -254,14 +255,14 @@ func (w *webhook) deliver(request context.Context, deadline time.Time, e *event.
 	}
 }
 
-// once asks the store and judges by what was called, not only by what it returns:
-// nothing is acknowledged that no handler completed.
+// once calls the store's Once. The result depends on which calls were made, not only on
+// what the store returned, so that nothing is acknowledged that no handler completed.
 func (w *webhook) once(ctx context.Context, e *event.Raw, handlers []eventHandler) WebhookResult {
 	var failure error
 	called, completed, late := false, false, false
 	err := w.claim(ctx, e.DeliveryID, w.scopes, func(ctx context.Context) error {
 		if ctx.Err() != nil {
-			late = true // the claim may have run out, and nobody waits
+			late = true // the claim may have run out, and the response was sent
 			return context.Cause(ctx)
 		}
 		called = true
@@ -284,10 +285,10 @@ func (w *webhook) once(ctx context.Context, e *event.Raw, handlers []eventHandle
 		return WebhookLate
 	case errors.Is(err, ErrOtherEndpoint):
 		w.notices.tell(noticeWebhookEndpoint, slog.LevelError, "webhook deliveries are refused because another endpoint with other secrets remembers its own in the same store: give each endpoint a table or prefix of its own, and keep the old secret beside the new for 36 hours when it is rotated")
-		w.tellError(ctx, e, err)
+		w.reportError(ctx, e, err)
 		return WebhookStoreFailed
 	case err == nil:
-		err = plain.New(errors.New("it neither called the handler nor said why"))
+		err = plain.New(errors.New("it neither called the handler nor returned an error"))
 	case called && (errors.Is(err, ErrHandled) || errors.Is(err, ErrInFlight)):
 		err = plain.Wrap("it called the handler, and said that it did not", err)
 	}
@@ -295,8 +296,8 @@ func (w *webhook) once(ctx context.Context, e *event.Raw, handlers []eventHandle
 	return WebhookStoreFailed
 }
 
-// call calls handlers until one fails. A panic becomes an error here, before it
-// gets to a store. Each gets an event of its own.
+// call calls handlers until one fails. It recovers panics, before they reach the store.
+// Each handler gets its own copy of the event.
 func call(ctx context.Context, e *event.Raw, handlers []eventHandler) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -318,15 +319,16 @@ func ownEvent(e *event.Raw) *event.Raw {
 	return &own
 }
 
-// logFailure logs which delivery failed and why, as far as that holds nothing of
-// the payload, and gives OnError the rest.
+// logFailure logs which delivery failed, and of err what may be logged: its text may
+// quote the payload. OnError gets all of it.
 func (w *webhook) logFailure(ctx context.Context, e *event.Raw, who string, err error) {
 	w.log.LogAttrs(ctx, slog.LevelError, "clerkauth: webhook "+who+" failed",
 		slog.String("type", e.Type), slog.String("delivery", e.DeliveryID), slog.String("error", plain.Describe(err)))
-	w.tellError(ctx, e, err)
+	w.reportError(ctx, e, err)
 }
 
-func (w *webhook) tellError(ctx context.Context, e *event.Raw, err error) {
+// reportError calls OnError, and logs it if that panics.
+func (w *webhook) reportError(ctx context.Context, e *event.Raw, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			w.log.ErrorContext(ctx, "clerkauth: webhook OnError failed", "error", plain.Describe(newPanicError(v)))
@@ -335,8 +337,8 @@ func (w *webhook) tellError(ctx context.Context, e *event.Raw, err error) {
 	w.onError(ctx, ownEvent(e), err)
 }
 
-// newPanicError tells of a panic where it was and of what type, not with what value,
-// which may quote a payload.
+// newPanicError returns an error that says where a panic occurred and the type of v, but
+// not v itself, which may quote a payload.
 func newPanicError(v any) error {
 	where := "an unknown place"
 	callers := make([]uintptr, 64)

@@ -8,43 +8,43 @@ import (
 	"github.com/clerkauth/clerkauth/internal/plain"
 )
 
-// WebhookResult is what became of a webhook request. Its values are fit for labels
-// of a metric.
+// WebhookResult is how a webhook request ended. Its values are suitable as the label of
+// a metric.
 type WebhookResult string
 
 // The results of a webhook request.
 const (
-	// WebhookHandled: handlers were called and succeeded, and that is remembered.
+	// WebhookHandled means that handlers succeeded, and that this is remembered.
 	WebhookHandled WebhookResult = "handled"
-	// WebhookDuplicate: the delivery was handled before.
+	// WebhookDuplicate means that the delivery was handled before.
 	WebhookDuplicate WebhookResult = "duplicate"
-	// WebhookIgnored: there is no handler for events of that type.
+	// WebhookIgnored means that there is no handler for events of this type.
 	WebhookIgnored WebhookResult = "ignored"
-	// WebhookInFlight: another copy of the delivery is being handled.
+	// WebhookInFlight means that another copy of the delivery is being handled.
 	WebhookInFlight WebhookResult = "in-flight"
-	// WebhookRefused: the request is not an authentic delivery.
+	// WebhookRefused means that the request is not an authentic delivery.
 	WebhookRefused WebhookResult = "refused"
-	// WebhookHandlerFailed: a handler returned an error or panicked.
+	// WebhookHandlerFailed means that a handler returned an error or panicked.
 	WebhookHandlerFailed WebhookResult = "handler-failed"
-	// WebhookStoreFailed: the Deliveries failed, before a handler was called or in
-	// remembering what it did, or belongs to another endpoint.
+	// WebhookStoreFailed means that the Deliveries failed before a handler was called or
+	// after it returned, or that they belong to another endpoint.
 	WebhookStoreFailed WebhookResult = "store-failed"
-	// WebhookLate: a handler or the Deliveries did not finish before the deadline, or
-	// the request came too late to begin. What comes of it later is not observed.
+	// WebhookLate means that a handler or the Deliveries did not finish before the
+	// deadline, or that it was too late to begin. How it ends later is not observed.
 	WebhookLate WebhookResult = "late"
 )
 
-// WebhookOutcome is what [WebhookConfig.Observe] is told about a request.
+// WebhookOutcome is the outcome of a webhook request, for [WebhookConfig.Observe].
 type WebhookOutcome struct {
 	Result WebhookResult
-	// Status is the status of the answer.
+	// Status is the status of the response.
 	Status int
-	// Type is the event's type, and DeliveryID the svix-id; "" if it was refused.
-	// Types may be ones that package event does not know.
+	// Type is the event's type and DeliveryID the svix-id, or "" if the request was
+	// refused. Package event may not know the type.
 	Type, DeliveryID string
 }
 
-// of returns the outcome of e with that result, and the status that answers it.
+// of returns the outcome for e, with the status of the response.
 func (result WebhookResult) of(e *event.Raw) WebhookOutcome {
 	o := WebhookOutcome{Result: result, Status: http.StatusServiceUnavailable, Type: e.Type, DeliveryID: e.DeliveryID}
 	switch result {
@@ -56,7 +56,7 @@ func (result WebhookResult) of(e *event.Raw) WebhookOutcome {
 	return o
 }
 
-// observed calls Observe, whose mistakes are nothing to the sender.
+// observed calls Observe. A panic of it is logged and does not change the response.
 func (w *webhook) observed(ctx context.Context, o WebhookOutcome) {
 	defer func() {
 		if v := recover(); v != nil {

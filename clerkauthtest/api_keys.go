@@ -29,7 +29,7 @@ func (s *Server) createAPIKey(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, created)
 }
 
-// ownsKeys tells whether subject is the id of an [Owner].
+// ownsKeys reports whether subject is the id of an [Owner].
 func ownsKeys(subject string) bool {
 	return strings.HasPrefix(subject, "user_") || strings.HasPrefix(subject, "org_")
 }
@@ -61,7 +61,7 @@ func (s *Server) updateAPIKey(w http.ResponseWriter, r *http.Request) {
 	}
 	lifetime, timely := seconds(params.SecondsUntilExpiration, 0)
 	claims, ok := claimsIn(params.Claims)
-	if !timely || !ok || params.Subject != nil { // a key stays whose it is
+	if !timely || !ok || params.Subject != nil { // the owner cannot be changed
 		writeError(w, http.StatusUnprocessableEntity)
 		return
 	}

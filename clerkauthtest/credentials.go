@@ -10,7 +10,7 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// Owner is whom an API key belongs to: a *[User] or an *[Organization].
+// Owner is the owner of an API key: a *[User] or an *[Organization].
 type Owner interface{ subject() string }
 
 func (u *User) subject() string { return u.ID }
@@ -21,9 +21,9 @@ func (o *Organization) subject() string { return o.ID }
 // OAuth access token.
 type Credential struct {
 	Kind    clerkauth.TokenType
-	ID      string // ak_…, mt_… or oat_…, which is no secret
+	ID      string // ak_…, mt_… or oat_…; not secret
 	Subject string // user_…, org_… or mch_…
-	Token   string // what is presented: the prefix of ID, and the secret
+	Token   string // the secret that a caller presents, with the same prefix
 
 	srv                  *Server
 	name                 string // of an API key
@@ -34,12 +34,12 @@ type Credential struct {
 	claims               map[string]any
 	audience             []string // of an OAuth token
 	createdAt, updatedAt time.Time
-	expiration           time.Time // zero: never
+	expiration           time.Time // zero if it does not expire
 	revoked              bool
 	reason               *string // of the revocation
 }
 
-// prefixes begin ids and tokens.
+// prefixes are the beginnings of ids and tokens.
 var prefixes = map[clerkauth.TokenType]string{
 	clerkauth.APIKey:     "ak_",
 	clerkauth.M2MToken:   "mt_",
@@ -48,8 +48,8 @@ var prefixes = map[clerkauth.TokenType]string{
 
 const oauthLifetime = 24 * time.Hour // Clerk's
 
-// newCredential returns a credential of that age to come; 0 is for ever. Nobody
-// knows of it before add.
+// newCredential returns a credential that expires after lifetime, or never if that is 0.
+// The instance does not know it before add.
 func (s *Server) newCredential(kind clerkauth.TokenType, subject string, scopes []string, lifetime time.Duration) *Credential {
 	now := s.Now()
 	c := &Credential{
@@ -75,27 +75,27 @@ func (c *Credential) add() *Credential {
 	return c
 }
 
-// CreateAPIKey creates an API key of owner with these scopes, which does not expire.
+// CreateAPIKey creates an API key of owner, which does not expire.
 func (s *Server) CreateAPIKey(owner Owner, scopes ...string) *Credential {
 	c := s.newCredential(clerkauth.APIKey, owner.subject(), scopes, 0)
 	c.name = "key of " + c.Subject
 	return c.add()
 }
 
-// CreateOAuthToken creates an access token with which that OAuth client acts for user
-// within these scopes, for a day.
+// CreateOAuthToken creates an access token with which an OAuth client acts for user. It
+// expires after a day.
 func (s *Server) CreateOAuthToken(user *User, clientID string, scopes ...string) *Credential {
 	c := s.newCredential(clerkauth.OAuthToken, user.ID, scopes, oauthLifetime)
 	c.clientID = clientID
 	return c.add()
 }
 
-// Authorize puts the credential into req, as a bearer token.
+// Authorize sets the Authorization header of req to the credential.
 func (c *Credential) Authorize(req *http.Request) {
 	req.Header.Set("Authorization", "Bearer "+c.Token)
 }
 
-// Revoke ends the credential. Its JWTs are good until they expire.
+// Revoke revokes the credential. Its JWTs are valid until they expire.
 func (s *Server) Revoke(c *Credential) {
 	s.check(c)
 	c.change(func() { c.revoked = true })
@@ -113,15 +113,16 @@ func (s *Server) check(c *Credential) {
 	}
 }
 
-// SetExpiration says when the credential expires; at the zero time, never.
+// SetExpiration sets when the credential expires: never, if t is zero.
 func (c *Credential) SetExpiration(t time.Time) { c.change(func() { c.expiration = t }) }
 
-// SetClaims sets the custom claims, which an OAuth token does not have.
+// SetClaims sets the custom claims. OAuth tokens have none.
 func (c *Credential) SetClaims(claims map[string]any) {
 	c.change(func() { c.claims = maps.Clone(claims) })
 }
 
-// SetAudience says whom an OAuth token is for. The others' is their scopes.
+// SetAudience sets the audience of an OAuth token. Credentials of other kinds have none of
+// their own; that of a machine-to-machine token in JWT form is its scopes.
 func (c *Credential) SetAudience(aud ...string) { c.change(func() { c.audience = slices.Clone(aud) }) }
 
 // change calls f under mu.
@@ -132,21 +133,21 @@ func (c *Credential) change(f func()) {
 	c.updatedAt = c.srv.Now()
 }
 
-// ShowEnded says whether the endpoints that verify answer with credentials that are
-// revoked or expired, and that they are. If not, these are not found.
+// ShowEnded sets whether the verification endpoints return credentials that are revoked
+// or expired, marked as such. Defaults to false: they are not found.
 func (s *Server) ShowEnded(show bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.showEnded = show
 }
 
-// expired tells whether the credential is. The caller holds mu.
+// expired reports whether the credential has expired. The caller holds mu.
 func (c *Credential) expired() bool {
 	return !c.expiration.IsZero() && !c.expiration.After(c.srv.Now())
 }
 
-// JWT mints the credential in the form of a JWT, which expires when the credential
-// does, or in an hour if that is never.
+// JWT issues the credential as a JWT. It expires with the credential, or in an hour if
+// that does not expire.
 func (c *Credential) JWT(opts ...TokenOption) string {
 	now := c.srv.Now()
 	c.srv.mu.Lock()
@@ -160,7 +161,7 @@ func (c *Credential) JWT(opts ...TokenOption) string {
 	return d.sign(key, header, claims)
 }
 
-// lifetime returns how long a JWT that is minted now is good, to the second. The
+// lifetime returns how long a JWT that is issued now is valid, in whole seconds. The
 // caller holds mu.
 func (c *Credential) lifetime(now time.Time) time.Duration {
 	if c.expiration.IsZero() {
@@ -174,7 +175,7 @@ func (c *Credential) prepare(now time.Time, lifetime time.Duration) (header, cla
 	header = c.srv.header(categoryM2M)
 	registered := c.srv.registered(c.Subject, now, lifetime)
 	registered["jti"] = c.ID
-	delete(registered, "azp") // there is no page that asks
+	delete(registered, "azp") // no page requests it
 	switch c.Kind {
 	case clerkauth.M2MToken:
 		registered["scopes"] = strings.Join(c.scopes, " ")
@@ -194,9 +195,9 @@ func (c *Credential) prepare(now time.Time, lifetime time.Duration) (header, cla
 	}
 	claims = make(map[string]any)
 	maps.Copy(claims, c.claims)
-	maps.Copy(claims, registered) // which Clerk lets nobody choose
+	maps.Copy(claims, registered) // custom claims do not replace them
 	return header, claims
 }
 
-// nonNil returns a copy of list that is a list in JSON, too.
+// nonNil returns a copy of list that is not nil, so that it is a list in JSON.
 func nonNil(list []string) []string { return append([]string{}, list...) }

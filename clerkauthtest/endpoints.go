@@ -12,7 +12,7 @@ import (
 	"github.com/clerk/clerk-sdk-go/v2"
 )
 
-// route is what is behind a pattern of the mux.
+// route is the handler of a pattern of the mux.
 type route struct {
 	endpoint Endpoint
 	http.HandlerFunc
@@ -31,12 +31,12 @@ func (s *Server) routes() {
 	s.mux.Handle("/", route{frontendOther, notFound})
 }
 
-// answer is a whole answer, kept until it is known how it is to be sent.
+// answer is a whole response, which is sent later.
 type answer struct {
 	status int
 	header http.Header
 	body   bytes.Buffer
-	how    int // Hang, SlowBody, Cut; else it is sent as it is
+	how    int // Hang, SlowBody or Cut; otherwise it is sent as it is
 }
 
 func (a *answer) Header() http.Header { return a.header }
@@ -45,7 +45,7 @@ func (a *answer) WriteHeader(status int) { a.status = status }
 
 func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
 
-// answer returns the answer to r. It neither waits nor changes r.
+// answer returns the response to r. It neither waits nor changes r.
 func (s *Server) answer(r *http.Request) *answer {
 	r = r.WithContext(r.Context())
 	r.Method = cmp.Or(r.Method, http.MethodGet) // a client may leave it empty
@@ -53,7 +53,7 @@ func (s *Server) answer(r *http.Request) *answer {
 	a := &answer{status: http.StatusOK, header: make(http.Header)}
 	handler, _ := s.mux.Handler(r)
 	to, ok := handler.(route)
-	if !ok { // the mux would redirect to a cleaner path, which Clerk does not
+	if !ok { // the mux would redirect to a clean path, and Clerk does not
 		to = route{frontendOther, notFound}
 	}
 	how, retryAfter, instead := s.note(to.endpoint)
@@ -75,7 +75,7 @@ func (s *Server) answer(r *http.Request) *answer {
 	case !ok:
 		notFound(a, r)
 	default:
-		s.mux.ServeHTTP(a, r) // again, because it sets the values in the path
+		s.mux.ServeHTTP(a, r) // not handler, because the mux sets the path values
 		if how > 0 {
 			a.status = how
 		} else {
@@ -92,20 +92,20 @@ func (s *Server) answer(r *http.Request) *answer {
 	return a
 }
 
-// redirected is the query of what Redirect redirects to.
+// redirected is the query of the URL that Redirect redirects to.
 const redirected = "redirected"
 
-// drain reads a request's body ahead: a server notices that the client went away
-// only after that.
+// drain reads a request's body: only then does a server notice that the client closed the
+// connection.
 func drain(body io.Reader) io.ReadCloser {
 	if body == nil {
 		return http.NoBody
 	}
-	data, _ := io.ReadAll(io.LimitReader(body, 1<<20)) // what was cut off is not the JSON that is asked for
+	data, _ := io.ReadAll(io.LimitReader(body, 1<<20)) // a body that is cut off is not valid JSON
 	return io.NopCloser(bytes.NewReader(data))
 }
 
-// backend lets in who has the instance's secret key.
+// backend wraps an endpoint of the Backend API, which requires the secret key.
 func (s *Server) backend(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer "+s.secret {
@@ -192,7 +192,7 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, resource)
 }
 
-// serveToken mints a token. It was asked for by a server, so it has no azp.
+// serveToken issues a token. As a server requests it, it has no azp.
 func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("template")
 	s.mu.Lock()
@@ -203,15 +203,15 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 		notFound(w, r)
 		return
 	}
-	asked := struct {
+	params := struct {
 		Seconds int64 `json:"expires_in_seconds"`
 	}{int64(lifetime / time.Second)}
-	err := json.NewDecoder(r.Body).Decode(&asked)
-	if err != nil && err != io.EOF || asked.Seconds < 30 || asked.Seconds > maxLifetime {
+	err := json.NewDecoder(r.Body).Decode(&params)
+	if err != nil && err != io.EOF || params.Seconds < 30 || params.Seconds > maxLifetime {
 		writeError(w, http.StatusUnprocessableEntity)
 		return
 	}
-	d := draft{template: name, lifetime: time.Duration(asked.Seconds) * time.Second}
+	d := draft{template: name, lifetime: time.Duration(params.Seconds) * time.Second}
 	WithoutParty()(&d)
 	token, ok := session.mint(&d)
 	if !ok {
@@ -221,7 +221,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, clerk.SessionToken{Object: "token", JWT: token})
 }
 
-// maxLifetime is how many seconds of life may be asked for: ten years.
+// maxLifetime is the longest lifetime that can be requested, in seconds: ten years.
 const maxLifetime = 315_360_000
 
 func notFound(w http.ResponseWriter, _ *http.Request) { writeError(w, http.StatusNotFound) }

@@ -5,10 +5,10 @@ import (
 	"net/http"
 )
 
-// Endpoint is one or more of the instance's endpoints; they are combined by |.
+// Endpoint is a set of the instance's endpoints. Sets are combined with |.
 type Endpoint uint
 
-// Endpoints.
+// The endpoints of an instance.
 const (
 	// BackendJWKS is GET /v1/jwks.
 	BackendJWKS Endpoint = 1 << iota
@@ -21,8 +21,8 @@ const (
 	// SessionTokens is POST /v1/sessions/{id}/tokens, with a template or
 	// without.
 	SessionTokens
-	// APIKeyVerify is POST /api_keys/verify. This and what follows is also below
-	// /v1.
+	// APIKeyVerify is POST /api_keys/verify. This endpoint and those below are also
+	// served under /v1.
 	APIKeyVerify
 	// M2MVerify is POST /m2m_tokens/verify.
 	M2MVerify
@@ -39,29 +39,29 @@ const (
 	JWKS = BackendJWKS | FrontendJWKS
 	// TokenVerify is all of the endpoints that verify machine credentials.
 	TokenVerify = APIKeyVerify | M2MVerify | OAuthVerify
-	// Backend is everything below /v1, and what is there without it, too.
+	// Backend is everything under /v1, with or without that prefix.
 	Backend = BackendJWKS | Users | Sessions | SessionTokens | TokenVerify | APIKeys | backendOther
 	// Frontend is everything else.
 	Frontend = FrontendJWKS | OAuth | frontendOther
 )
 
-// What Fail can do beside answering with a status.
+// Failures for [Server.Fail] that are not an HTTP status.
 const (
-	// Hang never answers.
+	// Hang never responds.
 	Hang = -1 - iota
-	// SlowBody sends the answer's body at a byte a second.
+	// SlowBody sends the body of the response at a byte a second.
 	SlowBody
-	// Garbage answers 200 with what is not JSON, as a captive portal does.
+	// Garbage responds with 200 and a body that is not JSON, as a captive portal does.
 	Garbage
-	// Cut ends the connection in the middle of the answer's body.
+	// Cut closes the connection in the middle of the body.
 	Cut
-	// Redirect redirects to where the right answer is: who follows gets it.
+	// Redirect redirects to a URL with the correct response.
 	Redirect
 )
 
-// Fail makes endpoints fail from now on: with an HTTP status, or in the way of one
-// of the constants Hang, SlowBody, Garbage, Cut and Redirect. A status from 400 on
-// comes with an error in Clerk's form, a lower one with the right answer's body.
+// Fail makes endpoints fail from now on: with an HTTP status, or as Hang, SlowBody,
+// Garbage, Cut or Redirect. The body is an error in Clerk's form for a status of 400 and
+// above, and that of the correct response for a lower one.
 func (s *Server) Fail(endpoints Endpoint, how int) {
 	if how < Redirect || how > Hang && (how < 200 || how > 599) {
 		panic(fmt.Sprintf("clerkauthtest: %d is neither a status nor one of the constants", how))
@@ -72,32 +72,32 @@ func (s *Server) Fail(endpoints Endpoint, how int) {
 	})
 }
 
-// given is what is answered in the place of the right answer.
-type given struct {
-	status int // 0: nothing is
+// response replaces the correct response, unless its status is 0.
+type response struct {
+	status int
 	header http.Header
 	body   string
 }
 
-// Answer makes endpoints answer exactly that from now on, whoever asks and for
-// what. It takes the place of Fail, and Fail that of it. Without a contentType,
-// there is none in the answer.
+// Answer makes endpoints send exactly this response to every request from now on. Of
+// Answer and Fail, the last call counts. The response has no Content-Type if contentType
+// is "".
 func (s *Server) Answer(endpoints Endpoint, status int, contentType, body string) {
 	if status < 200 || status > 599 {
-		panic(fmt.Sprintf("clerkauthtest: %d is no status of an answer", status))
+		panic(fmt.Sprintf("clerkauthtest: %d is not the status of a response", status))
 	}
 	header := http.Header{"Content-Type": nil} // so that net/http does not guess
 	if contentType != "" {
 		header.Set("Content-Type", contentType)
 	}
 	s.each(endpoints, func(e Endpoint) {
-		s.answers[e] = given{status, header, body}
+		s.answers[e] = response{status, header, body}
 		delete(s.faults, e)
 	})
 }
 
-// RetryAfter makes endpoints send a Retry-After header whenever they answer with
-// a status from 400 on.
+// RetryAfter makes endpoints send a Retry-After header with every status of 400 and
+// above.
 func (s *Server) RetryAfter(endpoints Endpoint, seconds int) {
 	s.each(endpoints, func(e Endpoint) { s.retryAfter[e] = seconds })
 }
@@ -111,7 +111,8 @@ func (s *Server) Heal(endpoints Endpoint) {
 	})
 }
 
-// Requests returns how many requests there were to endpoints, answered or not.
+// Requests returns how many requests endpoints have received, whether they responded or
+// not.
 func (s *Server) Requests(endpoints Endpoint) int {
 	n := 0
 	s.each(endpoints, func(e Endpoint) { n += s.requests[e] })
@@ -129,15 +130,15 @@ func (s *Server) each(endpoints Endpoint, f func(Endpoint)) {
 	}
 }
 
-// note counts a request and returns what is to happen to it.
-func (s *Server) note(e Endpoint) (how, retryAfter int, instead given) {
+// note counts a request and returns how to respond to it.
+func (s *Server) note(e Endpoint) (how, retryAfter int, instead response) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests[e]++
 	return s.faults[e], s.retryAfter[e], s.answers[e]
 }
 
-// errorCodes are Clerk's codes for what it answers with a status.
+// errorCodes are the codes of Clerk's errors, by status.
 var errorCodes = map[int]string{
 	http.StatusUnauthorized:        "clerk_key_invalid",
 	http.StatusNotFound:            "resource_not_found",

@@ -23,14 +23,14 @@ func newRSA() *rsa.PrivateKey {
 	return atRandom(func() *rsa.PrivateKey {
 		key, err := rsa.GenerateKey(rand.Reader, 2048)
 		if err != nil {
-			panic(err) // crypto/rand never fails, and the size is good
+			panic(err) // crypto/rand never fails, and the size is valid
 		}
 		return key
 	})
 }
 
-// SigningKey starts a Server with this key instead of a random one, for tests of
-// two instances whose keys have one id.
+// SigningKey sets the first key of a Server, for tests of two instances whose keys have
+// the same id. Defaults to a random key.
 func SigningKey(kid string, key *rsa.PrivateKey) Option {
 	return func(s *Server) { s.signing = signingKey{kid, key} }
 }
@@ -49,7 +49,7 @@ func (s *Server) KeyID() string {
 	return s.signing.id
 }
 
-// JWTKey returns the public half of the key that signs tokens, as PEM.
+// JWTKey returns the public half of the key that signs tokens, in PEM.
 func (s *Server) JWTKey() string {
 	der, err := x509.MarshalPKIXPublicKey(&s.Key().PublicKey)
 	if err != nil {
@@ -58,8 +58,8 @@ func (s *Server) JWTKey() string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
-// AddKey publishes a new key, which signs from now on, beside those there are,
-// and returns its id.
+// AddKey publishes a new key in addition to the others and returns its id. It signs from
+// now on.
 func (s *Server) AddKey() string {
 	key := newKey()
 	s.mu.Lock()
@@ -69,16 +69,15 @@ func (s *Server) AddKey() string {
 	return key.id
 }
 
-// WithdrawKey publishes the key of that id no longer. If it is the one that
-// signs, it goes on signing: its tokens are to be refused.
+// WithdrawKey stops publishing the key with that id. If it is the one that signs, it goes
+// on signing tokens, which must be rejected.
 func (s *Server) WithdrawKey(kid string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keys = slices.DeleteFunc(s.keys, func(k signingKey) bool { return k.id == kid })
 }
 
-// RotateKeys withdraws all keys at once and publishes a new one, which signs from
-// now on.
+// RotateKeys withdraws all keys and publishes a new one, which signs from now on.
 func (s *Server) RotateKeys() {
 	key := newKey()
 	s.mu.Lock()
@@ -87,8 +86,7 @@ func (s *Server) RotateKeys() {
 	s.signing = key
 }
 
-// ReplaceKey makes a new key under the id of the one that signs, which it
-// replaces.
+// ReplaceKey replaces the key that signs by a new one with the same id.
 func (s *Server) ReplaceKey() {
 	private := newRSA()
 	s.mu.Lock()
@@ -101,8 +99,8 @@ func (s *Server) ReplaceKey() {
 	}
 }
 
-// SetKeySet serves body, whatever it is, in the place of the key set. Nil serves
-// the instance's own keys again.
+// SetKeySet serves body in place of the key set, or the instance's own keys again if it is
+// nil.
 func (s *Server) SetKeySet(body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,8 +15,8 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// machineRoutes adds the endpoints for machine credentials. Clerk has them with a
-// version before the path and without, and its SDKs differ in what they use.
+// machineRoutes adds the endpoints for machine credentials. Clerk serves them with and
+// without the version in the path, and its SDKs differ in which they call.
 func (s *Server) machineRoutes() {
 	for _, version := range []string{"", "/v1"} {
 		handle := func(method, path string, endpoint Endpoint, handler http.HandlerFunc) {
@@ -39,7 +39,8 @@ func (s *Server) machineRoutes() {
 	}
 }
 
-// read reads a request's body, or says what is wrong with it. There need be none.
+// read decodes a request's body, which may be empty. If that fails, it writes an error and
+// returns false.
 func read(w http.ResponseWriter, r *http.Request, params any) bool {
 	if err := json.NewDecoder(r.Body).Decode(params); err != nil && !errors.Is(err, io.EOF) {
 		writeError(w, http.StatusUnprocessableEntity)
@@ -48,7 +49,7 @@ func read(w http.ResponseWriter, r *http.Request, params any) bool {
 	return true
 }
 
-// seconds reads a lifetime in a request, which is otherwise where there is none.
+// seconds returns the lifetime in a request, or otherwise if there is none.
 func seconds(n *int64, otherwise time.Duration) (lifetime time.Duration, ok bool) {
 	switch {
 	case n == nil:
@@ -60,7 +61,7 @@ func seconds(n *int64, otherwise time.Duration) (lifetime time.Duration, ok bool
 	}
 }
 
-// claimsIn reads custom claims, which are an object or nothing.
+// claimsIn decodes custom claims: an object or nothing.
 func claimsIn(data json.RawMessage) (claims map[string]any, ok bool) {
 	return claims, len(data) == 0 || json.Unmarshal(data, &claims) == nil
 }
@@ -77,7 +78,7 @@ func (s *Server) verifyAPIKey(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// verifyM2M lets in machines, too, which find only what is for them.
+// verifyM2M also accepts the secret keys of machines, which find only tokens for them.
 func (s *Server) verifyM2M(w http.ResponseWriter, r *http.Request) {
 	by := s.caller(r)
 	verify := func(w http.ResponseWriter, r *http.Request) {
@@ -101,8 +102,8 @@ func (s *Server) verifyOAuth(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// verify answers with the credential of that kind and token, if it is for the
-// machine that asks.
+// verify serves the credential with that kind and token, if it is for the calling machine.
+// by is nil if the caller is not a machine.
 func (s *Server) verify(w http.ResponseWriter, r *http.Request, kind clerkauth.TokenType, token string, by *Machine) {
 	s.serveCredential(w, r, func(c *Credential) bool {
 		return c.Kind == kind && c.Token == token &&
@@ -111,8 +112,8 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request, kind clerkauth.T
 	}, nil)
 }
 
-// serveCredential answers with the credential for which is is true, after change,
-// which may be nil. Both are called under mu.
+// serveCredential serves the credential for which is returns true, after calling change
+// unless that is nil. Both are called with mu held.
 func (s *Server) serveCredential(w http.ResponseWriter, r *http.Request, is func(*Credential) bool, change func(*Credential)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,7 +130,7 @@ func (s *Server) serveCredential(w http.ResponseWriter, r *http.Request, is func
 	writeJSON(w, http.StatusOK, c.resource())
 }
 
-// inPath finds the credential of that kind whose id is in the path.
+// inPath matches the credential of that kind whose id is in the path.
 func inPath(r *http.Request, kind clerkauth.TokenType) func(*Credential) bool {
 	return func(c *Credential) bool { return c.Kind == kind && c.ID == r.PathValue("id") }
 }
@@ -145,7 +146,7 @@ func (s *Server) revoke(kind clerkauth.TokenType) http.HandlerFunc {
 	}
 }
 
-// createM2M creates a token of the machine that asks, for all that it may call.
+// createM2M creates a token of the calling machine, for all machines that it may call.
 func (s *Server) createM2M(w http.ResponseWriter, r *http.Request) {
 	by := s.caller(r)
 	if by == nil {

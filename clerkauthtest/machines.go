@@ -12,12 +12,12 @@ import (
 type Machine struct {
 	ID        string // mch_…
 	Name      string
-	SecretKey string // ak_…, with which the machine asks for tokens and verifies them
+	SecretKey string // ak_…, with which the machine requests tokens and verifies them
 
 	srv       *Server
 	createdAt time.Time
 	ttl       time.Duration // of its tokens
-	scoped    []string      // ids of the machines that it may call; nil: every other
+	scoped    []string      // ids of the machines that it may call, or nil for every other
 }
 
 const m2mLifetime = time.Hour // Clerk's default
@@ -50,12 +50,12 @@ func (m *Machine) Token(to ...*Machine) *Credential {
 	return c.add()
 }
 
-// credential returns a token of m for nobody yet.
+// credential returns a token of m that is not for any machine yet.
 func (m *Machine) credential() *Credential {
 	return m.srv.newCredential(clerkauth.M2MToken, m.ID, nil, m.ttl)
 }
 
-// receivers are the machines that m may call. The caller holds mu.
+// receivers returns the machines that m may call. The caller holds mu.
 func (m *Machine) receivers() []*Machine {
 	var list []*Machine
 	for _, other := range m.srv.machines {
@@ -66,7 +66,7 @@ func (m *Machine) receivers() []*Machine {
 	return list
 }
 
-// machine returns the machine for which is is true, or nil.
+// machine returns the machine for which is returns true, or nil.
 func (s *Server) machine(is func(*Machine) bool) *Machine {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -13,16 +13,15 @@ import (
 	"time"
 )
 
-// OAuthApplication is an OAuth client that the instance knows.
+// OAuthApplication is a registered OAuth client.
 type OAuthApplication struct {
 	ClientID     string
-	ClientSecret string // "" for a public client, which proves itself by PKCE alone
+	ClientSecret string // "" for a public client, which uses PKCE only
 
 	redirects []string
 }
 
-// CreateOAuthApplication creates a confidential client, which may have its users
-// sent back to these URLs.
+// CreateOAuthApplication creates a confidential client with these redirect URLs.
 func (s *Server) CreateOAuthApplication(redirectURIs ...string) *OAuthApplication {
 	return s.newApplication(randomText(), redirectURIs)
 }
@@ -35,17 +34,17 @@ func (s *Server) newApplication(secret string, redirects []string) *OAuthApplica
 	return a
 }
 
-// Consent makes user the one who is at the browser whenever a client asks for
-// authorization, and grant these scopes at most, or all that are asked for if none
-// is named. Without it, or with a nil user, access is denied.
+// Consent sets the user who grants clients authorization, and which scopes they grant at
+// most: all that are requested, if none is given. Access is denied before Consent is
+// called, and if user is nil.
 func (s *Server) Consent(user *User, scopes ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.oauth.user, s.oauth.grants = user, slices.Clone(scopes)
 }
 
-// JWTAccessTokens makes the access tokens that clients get from now on JWTs (RFC
-// 9068). Without it, they are opaque.
+// JWTAccessTokens issues access tokens as JWTs (RFC 9068) from now on, instead of opaque
+// ones.
 func (s *Server) JWTAccessTokens() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,7 +61,7 @@ type authorization struct {
 	refreshes    map[string]grant // by refresh token
 }
 
-// grant is what a user has granted to a client.
+// grant is a user's authorization of a client.
 type grant struct {
 	application *OAuthApplication
 	user        *User
@@ -101,14 +100,14 @@ func (s *Server) oauthRoutes() {
 	handle("POST /oauth/token", s.token)
 }
 
-// preflight answers a browser that asks before a client's request.
+// preflight responds to the preflight request of a browser.
 func preflight(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Access-Control-Allow-Methods", "GET, POST")
 	w.Header().Set("Access-Control-Allow-Headers", "Authorization, *") // the star does not cover Authorization
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// serveMetadata says where everything is (RFC 8414).
+// serveMetadata serves the metadata of the authorization server (RFC 8414).
 func (s *Server) serveMetadata(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{
 		"issuer":                                         s.URL,
@@ -166,8 +165,8 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusCreated, answer)
 }
 
-// authorize is where a client sends its user (RFC 6749 section 4.1.1). An answer
-// goes to a redirect URL that the client has registered, or nowhere.
+// authorize is the authorization endpoint (RFC 6749 section 4.1.1). It redirects to a URL
+// that the client has registered, and to no other.
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	q, now := r.URL.Query(), s.Now()
 	s.mu.Lock()
@@ -203,23 +202,23 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, redirect.String(), http.StatusFound) //nolint:gosec // it is one that the client has registered
 }
 
-// sameRedirect compares a redirect URL with a registered one: exactly, but for the
-// port of a loopback address (RFC 8252 section 7.3).
-func sameRedirect(known string, asked *url.URL) bool {
+// sameRedirect reports whether a redirect URL is a registered one: whether they are equal,
+// the port of a loopback address aside (RFC 8252 section 7.3).
+func sameRedirect(known string, redirect *url.URL) bool {
 	k, err := url.Parse(known)
-	if err != nil || asked.Fragment != "" {
+	if err != nil || redirect.Fragment != "" {
 		return false
 	}
-	if ip := net.ParseIP(k.Hostname()); ip != nil && ip.IsLoopback() && k.Scheme == "http" && k.Hostname() == asked.Hostname() {
-		same := *asked
+	if ip := net.ParseIP(k.Hostname()); ip != nil && ip.IsLoopback() && k.Scheme == "http" && k.Hostname() == redirect.Hostname() {
+		same := *redirect
 		same.Host = k.Host
 		return same.String() == known
 	}
-	return asked.String() == known
+	return redirect.String() == known
 }
 
-// token gives tokens for codes and for refresh tokens (RFC 6749 section 5), each of
-// which is good once.
+// token is the token endpoint (RFC 6749 section 5). Codes and refresh tokens can be used
+// once.
 func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	if r.ParseForm() != nil {
 		oauthError(w, "invalid_request")
@@ -275,11 +274,11 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// client returns the client that r comes from, nil if that is not proven. The
-// caller holds mu.
+// client returns the client that sent r, or nil if it is not authenticated. The caller
+// holds mu.
 func (s *Server) client(r *http.Request) *OAuthApplication {
 	id, secret, ok := r.BasicAuth()
-	if ok { // both are form-encoded first (RFC 6749 section 2.3.1)
+	if ok { // both are form-encoded before (RFC 6749 section 2.3.1)
 		id, _ = url.QueryUnescape(id)
 		secret, _ = url.QueryUnescape(secret)
 	} else {
@@ -292,14 +291,13 @@ func (s *Server) client(r *http.Request) *OAuthApplication {
 	return a
 }
 
-// provesCode tells whether verifier is what challenge was made of (RFC 7636
-// section 4.6).
+// provesCode reports whether challenge was made from verifier (RFC 7636 section 4.6).
 func provesCode(challenge, verifier string) bool {
 	digest := sha256.Sum256([]byte(verifier))
 	return len(verifier) >= 43 && subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(digest[:])), []byte(challenge)) == 1
 }
 
-// oauthError is an error in the form of RFC 6749 section 5.2.
+// oauthError writes an error in the form of RFC 6749 section 5.2.
 func oauthError(w http.ResponseWriter, code string) {
 	status := http.StatusBadRequest
 	if code == "invalid_client" {

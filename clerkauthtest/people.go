@@ -34,14 +34,14 @@ type Organization struct {
 	features, plans []string            // with their scope
 }
 
-// CreateOrganization creates an organization, or returns the one of that slug.
+// CreateOrganization creates an organization, or returns the one with that slug.
 func (s *Server) CreateOrganization(slug string) *Organization {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.organization(slug)
 }
 
-// organization is CreateOrganization for who holds mu.
+// organization is CreateOrganization. The caller holds mu.
 func (s *Server) organization(slug string) *Organization {
 	o, ok := s.organizations[slug]
 	if !ok {
@@ -51,8 +51,8 @@ func (s *Server) organization(slug string) *Organization {
 	return o
 }
 
-// SetRole says which permissions, such as org:invoices:create, members of that
-// role have. The tokens of their sessions say so from now on.
+// SetRole sets the permissions, such as org:invoices:create, of members with that role.
+// Tokens of their sessions contain them from now on.
 func (o *Organization) SetRole(role string, permissions ...string) {
 	checkPermissions(permissions)
 	o.srv.mu.Lock()
@@ -60,7 +60,7 @@ func (o *Organization) SetRole(role string, permissions ...string) {
 	o.roles[withOrg(role)] = slices.Clone(permissions)
 }
 
-// SetFeatures says which features, such as reports, the organization's plan has.
+// SetFeatures sets the features, such as reports, of the organization's plan.
 func (o *Organization) SetFeatures(features ...string) {
 	scoped := ofOrg(features)
 	o.srv.mu.Lock()
@@ -68,7 +68,7 @@ func (o *Organization) SetFeatures(features ...string) {
 	o.features = scoped
 }
 
-// SetPlans says on which plans, such as pro, the organization is.
+// SetPlans sets the organization's plans, such as pro.
 func (o *Organization) SetPlans(plans ...string) {
 	scoped := ofOrg(plans)
 	o.srv.mu.Lock()
@@ -80,11 +80,11 @@ func (o *Organization) SetPlans(plans ...string) {
 type Session struct {
 	ID           string // sess_…
 	User         *User
-	Organization *Organization // the active one; nil without
+	Organization *Organization // the active organization, or nil
 
 	srv             *Server
 	role            string   // with its prefix
-	permissions     []string // beside those of the role
+	permissions     []string // in addition to the role's
 	features, plans []string // with their scopes
 	actorID         string
 	pending, ended  bool
@@ -92,12 +92,12 @@ type Session struct {
 	signedInAt      time.Time
 }
 
-// SessionOption says what is special about a session.
+// SessionOption configures a session.
 type SessionOption func(*Session)
 
-// InOrganization makes the organization of that slug the active one, in which the
-// user has that role, and these permissions beside the role's. It is created if
-// there is none.
+// InOrganization sets the active organization, and the user's role and permissions in
+// it; permissions are in addition to the role's. The organization is created if there is
+// none with that slug.
 func InOrganization(slug, role string, permissions ...string) SessionOption {
 	checkPermissions(permissions)
 	role = withOrg(role)
@@ -108,29 +108,27 @@ func InOrganization(slug, role string, permissions ...string) SessionOption {
 	}
 }
 
-// Features gives a session features with their scope, u for the user's and o for
-// the active organization's: "u:beta", "o:reports".
+// Features adds features with their scope, u for the user and o for the active
+// organization: "u:beta", "o:reports".
 func Features(features ...string) SessionOption {
 	checkScoped(features)
 	return func(s *Session) { s.features = append(s.features, features...) }
 }
 
-// Plans gives a session plans with their scope, as Features does features.
+// Plans adds plans with their scope, as Features does.
 func Plans(plans ...string) SessionOption {
 	checkScoped(plans)
 	return func(s *Session) { s.plans = append(s.plans, plans...) }
 }
 
-// Pending leaves the user a task to do before the session is active.
+// Pending makes the session pending: the user has a task to complete first.
 func Pending() SessionOption { return func(s *Session) { s.pending = true } }
 
-// ImpersonatedBy makes it a session in which the actor of that id acts in the
-// user's name.
+// ImpersonatedBy sets the actor, who acts in the user's name.
 func ImpersonatedBy(actorID string) SessionOption { return func(s *Session) { s.actorID = actorID } }
 
-// FactorAges says how many minutes before signing in the factors were verified,
-// -1 being a factor that the user does not have. Without it, the first was
-// verified at sign-in, and there is no second. Ages grow as time passes.
+// FactorAges sets how many minutes before the sign-in the factors were verified; -1 is a
+// factor that the user does not have. Defaults to 0 and -1. Ages grow as time passes.
 func FactorAges(first, second int) SessionOption {
 	if first < -1 || second < -1 {
 		panic("clerkauthtest: an age is not less than -1")
@@ -138,7 +136,7 @@ func FactorAges(first, second int) SessionOption {
 	return func(s *Session) { s.ages = [2]int{first, second} }
 }
 
-// SignIn begins a session of user.
+// SignIn creates a session of user.
 func (s *Server) SignIn(user *User, opts ...SessionOption) *Session {
 	session := &Session{ID: "sess_" + randomText(), User: user, srv: s, ages: [2]int{0, -1}, signedInAt: s.Now()}
 	s.mu.Lock()
@@ -150,20 +148,20 @@ func (s *Server) SignIn(user *User, opts ...SessionOption) *Session {
 	return session
 }
 
-// SignOut ends the session: there are no more tokens of it. Those that were
-// minted are good until they expire.
+// SignOut ends the session: no tokens of it are issued any more. Those that were issued
+// are valid until they expire.
 func (s *Session) SignOut() {
 	s.srv.mu.Lock()
 	defer s.srv.mu.Unlock()
 	s.ended = true
 }
 
-// Authorize puts a fresh token of the session into req, as a bearer token.
+// Authorize sets the Authorization header of req to a new token of the session.
 func (s *Session) Authorize(req *http.Request, opts ...TokenOption) {
 	req.Header.Set("Authorization", "Bearer "+s.Token(opts...))
 }
 
-// status is what Clerk calls the session's state. The caller holds mu.
+// status returns the session's status in Clerk's words. The caller holds mu.
 func (s *Session) status() string {
 	switch {
 	case s.ended:
@@ -175,8 +173,8 @@ func (s *Session) status() string {
 	}
 }
 
-// allPermissions are those of the role and of the session, in this order and once
-// each. There is an active organization, and the caller holds mu.
+// allPermissions returns the permissions of the role and of the session, in this order
+// and once each. There is an active organization, and the caller holds mu.
 func (s *Session) allPermissions() []string {
 	return unique(s.Organization.roles[s.role], s.permissions)
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// resource is the credential as Clerk shows it. The caller holds mu, here and in
-// what follows.
+// resource returns the credential in the form of Clerk's API. The caller of it and of the
+// functions below holds mu.
 func (c *Credential) resource() any {
 	switch c.Kind {
 	case clerkauth.APIKey:
@@ -58,8 +58,8 @@ func (c *Credential) m2mToken() clerk.M2MToken {
 	}
 }
 
-// oauthToken is put together by hand, for clerk-sdk-go has no such type. Its times
-// are in seconds, as Clerk has them here alone.
+// oauthToken is a map, because clerk-sdk-go has no type for it. Unlike those of other
+// resources, its times are in seconds.
 func (c *Credential) oauthToken() map[string]any {
 	var expiration any
 	if !c.expiration.IsZero() {
@@ -100,7 +100,7 @@ func (c *Credential) expirationMilli() *int64 {
 	return &at
 }
 
-// resource is the machine as Clerk shows it, with those that it may call.
+// resource returns the machine in the form of Clerk's API, with those that it may call.
 func (m *Machine) resource() clerk.MachineWithScopedMachines {
 	m.srv.mu.Lock()
 	defer m.srv.mu.Unlock()

@@ -1,7 +1,7 @@
-// Package clerkauthtest is a Clerk instance of your own, for tests and for
-// trying things out without an account: it has keys, users, organizations,
-// sessions, machines and API keys, mints the tokens that Clerk would, and answers
-// the parts of Clerk's Backend and Frontend API that package clerkauth calls.
+// Package clerkauthtest is a Clerk instance for tests, and for trying things out without
+// an account: it has keys, users, organizations, sessions, machines and API keys, issues
+// the tokens that Clerk would, and serves the parts of Clerk's Backend and Frontend API
+// that package clerkauth calls.
 //
 //	srv := clerkauthtest.NewServer(t)
 //	auth, err := clerkauth.New(srv.Config())
@@ -9,12 +9,12 @@
 //	jane := srv.CreateUser("jane@example.com")
 //	srv.SignIn(jane, clerkauthtest.InOrganization("acme", "org:admin")).Authorize(req)
 //
-// It can be made to fail ([Server.Fail]), to change its keys
-// ([Server.RotateKeys]) and to look ahead in time ([Server.Advance]). With
-// [InMemory] it works inside a bubble of testing/synctest.
+// It can be made to fail ([Server.Fail]), to change its keys ([Server.RotateKeys]) and to
+// move its clock ([Server.Advance]). With [InMemory] it works inside a bubble of
+// testing/synctest.
 //
-// Keys and secrets are made at random for each Server, and nothing but loopback
-// is listened on. Mistakes in its use, such as a permission that is none, panic.
+// Keys and secrets are random for each Server, which listens on loopback only. Methods
+// panic on invalid arguments, such as a malformed permission.
 package clerkauthtest
 
 import (
@@ -31,17 +31,17 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// TB is what NewServer needs of a *testing.T, *testing.B or *testing.F.
+// TB is the part of a *testing.T, *testing.B or *testing.F that this package needs.
 type TB interface {
 	Helper()
 	Cleanup(func())
 	Fatalf(format string, args ...any)
 }
 
-// Server is a Clerk instance. Its methods may be called at any time by any
-// number of goroutines.
+// Server is a Clerk instance. Make one with [NewServer] or [Start]. It is safe for
+// concurrent use.
 type Server struct {
-	// URL is where the instance is: on loopback, or, in memory, the host in its
+	// URL is the URL of both APIs: on loopback, or, in memory, with the host in the
 	// publishable key.
 	URL string
 
@@ -56,7 +56,7 @@ type Server struct {
 	closed    atomic.Bool
 	offset    atomic.Int64 // of our clock, in nanoseconds
 
-	mu            sync.Mutex // guards what follows, and what is in it
+	mu            sync.Mutex // guards the fields below, and what they refer to
 	keys          []signingKey
 	signing       signingKey
 	keySet        []byte // served instead of keys, if not nil
@@ -69,22 +69,21 @@ type Server struct {
 	showEnded     bool
 	oauth         authorization
 	faults        map[Endpoint]int
-	answers       map[Endpoint]given
+	answers       map[Endpoint]response
 	retryAfter    map[Endpoint]int
 	requests      map[Endpoint]int
 }
 
-// Option changes how a Server is made.
+// Option configures a new Server.
 type Option func(*Server)
 
-// InMemory makes a Server that listens on nothing and runs no goroutine. It is
-// reached through [Server.Transport] alone, which is in its Config. Whoever
-// waits for it in a bubble of testing/synctest is durably blocked, so that
-// virtual time goes on.
+// InMemory makes a Server that listens on nothing and runs no goroutine. It is reached
+// through [Server.Transport] only, which its Config holds. A goroutine that waits for it
+// in a bubble of testing/synctest is durably blocked, so that virtual time advances.
 func InMemory() Option { return func(s *Server) { s.inMemory = true } }
 
-// Origin sets the origin of the app whose users sign in, which becomes the azp of
-// tokens. Without it, it is https://app.example.com.
+// Origin sets the origin of the application whose users sign in, which is the azp of
+// their tokens. Defaults to https://app.example.com.
 func Origin(origin string) Option { return func(s *Server) { s.origin = origin } }
 
 // NewServer starts a Server and closes it when the test ends.
@@ -98,7 +97,7 @@ func NewServer(tb TB, opts ...Option) *Server {
 	return s
 }
 
-// Start starts a Server outside of a test. Close it after use.
+// Start starts a Server outside a test. Close it after use.
 func Start(opts ...Option) (*Server, error) {
 	s := &Server{
 		host:          randomHost(),
@@ -112,7 +111,7 @@ func Start(opts ...Option) (*Server, error) {
 		templates:     make(map[string]map[string]any),
 		faults:        make(map[Endpoint]int),
 		oauth:         newAuthorization(),
-		answers:       make(map[Endpoint]given),
+		answers:       make(map[Endpoint]response),
 		retryAfter:    make(map[Endpoint]int),
 		requests:      make(map[Endpoint]int),
 	}
@@ -135,7 +134,7 @@ func Start(opts ...Option) (*Server, error) {
 	return s, nil
 }
 
-// Close ends the Server and every request to it. It may be called more than once.
+// Close closes the Server and ends every request to it. It may be called more than once.
 func (s *Server) Close() {
 	if s.closed.CompareAndSwap(false, true) {
 		s.close()
@@ -144,8 +143,8 @@ func (s *Server) Close() {
 
 var errClosed = errors.New("clerkauthtest: the server is closed")
 
-// Config returns a configuration for [clerkauth.New] that trusts this instance,
-// and nobody but the app's origin. Change what a test needs otherwise.
+// Config returns a configuration for [clerkauth.New] that trusts this instance and the
+// application's origin. A test may change it.
 func (s *Server) Config() clerkauth.Config {
 	return clerkauth.Config{
 		PublishableKey:    s.PublishableKey(),
@@ -158,8 +157,8 @@ func (s *Server) Config() clerkauth.Config {
 	}
 }
 
-// Transport reaches the Server. In memory it is the only way there is; otherwise
-// it is an [http.Transport] whose connections end with the Server.
+// Transport returns a transport to the Server: the only one if it is in memory, otherwise
+// an [http.Transport] whose connections end with the Server.
 func (s *Server) Transport() http.RoundTripper { return s.transport }
 
 // PublishableKey returns the instance's pk_test_… key.
@@ -173,21 +172,21 @@ func (s *Server) SecretKey() string { return s.secret }
 // Issuer returns the iss of the instance's tokens.
 func (s *Server) Issuer() string { return "https://" + s.host }
 
-// Origin returns the origin of the app whose users sign in.
+// Origin returns the origin of the application whose users sign in.
 func (s *Server) Origin() string { return s.origin }
 
-// Now returns the time on the instance's clock: that of the machine, or of the
-// bubble of testing/synctest, and what it was advanced by.
+// Now returns the time of the instance's clock: that of time.Now, plus what it was
+// advanced by.
 func (s *Server) Now() time.Time {
 	return time.Now().Add(time.Duration(s.offset.Load()))
 }
 
-// Advance puts the instance's clock forward, or back if d is negative. Nobody
-// waits, and nothing wakes up.
+// Advance moves the instance's clock forward, or back if d is negative. It does not wait,
+// and no timer fires.
 func (s *Server) Advance(d time.Duration) { s.offset.Add(int64(d)) }
 
-// randomHost returns a host as those of Clerk's development instances are. A
-// host is an issuer: that two servers get the same must not happen in practice.
+// randomHost returns a host in the form of those of Clerk's development instances. There
+// are so many that no two servers share one, and with it an issuer.
 func randomHost() string {
 	return fmt.Sprintf("%s-%s%s-%d.clerk.accounts.dev", pick(adjectives), pick(colours), pick(animals), 10+number(90))
 }

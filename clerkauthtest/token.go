@@ -25,10 +25,10 @@ const (
 
 const (
 	lifetime  = time.Minute      // of Clerk's session tokens
-	allowance = 10 * time.Second // by which nbf is before iat
+	allowance = 10 * time.Second // from nbf to iat
 )
 
-// draft is a token that is still to be signed.
+// draft is a token that is not signed yet.
 type draft struct {
 	template string // "": a session token
 	version1 bool
@@ -37,22 +37,22 @@ type draft struct {
 	edits    []func(header, claims map[string]any)
 }
 
-// TokenOption makes a token another than the one that Clerk would mint. Options
-// apply in order.
+// TokenOption makes a token differ from the one that Clerk would issue. Options apply in
+// order.
 type TokenOption func(*draft)
 
 func edit(change func(header, claims map[string]any)) TokenOption {
 	return func(d *draft) { d.edits = append(d.edits, change) }
 }
 
-// Version1 mints a token with the claims of Clerk's first version.
+// Version1 issues a token with the claims of Clerk's first version.
 func Version1() TokenOption { return func(d *draft) { d.version1 = true } }
 
-// ExpiresIn sets exp to that long after iat.
+// ExpiresIn sets exp to the given time after iat. Defaults to a minute, as at Clerk.
 func ExpiresIn(after time.Duration) TokenOption { return func(d *draft) { d.lifetime = after } }
 
-// WithoutParty leaves out azp, as Clerk does in tokens that are minted in a
-// top-level navigation, for native apps and through the Backend API.
+// WithoutParty omits azp, as Clerk does in tokens that it issues in a top-level
+// navigation, to native apps and through the Backend API.
 func WithoutParty() TokenOption { return WithoutClaim("azp") }
 
 // WithClaim sets a claim.
@@ -60,30 +60,28 @@ func WithClaim(name string, value any) TokenOption {
 	return edit(func(_, claims map[string]any) { claims[name] = value })
 }
 
-// WithoutClaim leaves out a claim.
+// WithoutClaim omits a claim.
 func WithoutClaim(name string) TokenOption {
 	return edit(func(_, claims map[string]any) { delete(claims, name) })
 }
 
-// WithHeader sets a member of the header. It does not change how the token is
-// signed, which is always RS256.
+// WithHeader sets a member of the header. The token is signed with RS256 in any case.
 func WithHeader(name string, value any) TokenOption {
 	return edit(func(header, _ map[string]any) { header[name] = value })
 }
 
-// WithoutHeader leaves out a member of the header.
+// WithoutHeader omits a member of the header.
 func WithoutHeader(name string) TokenOption {
 	return edit(func(header, _ map[string]any) { delete(header, name) })
 }
 
-// WithKeyID sets the kid of the header alone.
+// WithKeyID sets the kid of the header, and not the key that signs.
 func WithKeyID(kid string) TokenOption { return WithHeader("kid", kid) }
 
-// SignedBy signs with that key and leaves the header as it is.
+// SignedBy sets the key that signs, and not the kid of the header.
 func SignedBy(key *rsa.PrivateKey) TokenOption { return func(d *draft) { d.key = key } }
 
-// Token mints a token of the session. It panics after SignOut, for Clerk mints
-// none then.
+// Token issues a token of the session. It panics after SignOut, when Clerk issues none.
 func (s *Session) Token(opts ...TokenOption) string {
 	d := draft{lifetime: lifetime}
 	for _, option := range opts {
@@ -92,17 +90,17 @@ func (s *Session) Token(opts ...TokenOption) string {
 	return s.mustMint(&d)
 }
 
-// CreateTemplate creates a JWT template, or changes the one of that name. Its
-// tokens have these claims beside the registered ones, and no sid.
+// CreateTemplate creates a JWT template, or replaces the one called name. Its tokens have
+// claims in addition to the registered ones, and no sid.
 func (s *Server) CreateTemplate(name string, claims map[string]any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.templates[name] = maps.Clone(claims)
 }
 
-// TemplateToken mints a token of the template of that name, with these claims
-// beside the template's. There need be no such template. It is not a session
-// token, though the same key signs it, and is to be refused as one.
+// TemplateToken issues a token of the template called name, which need not exist, with
+// claims in addition to the template's. It is signed with the same key as session tokens,
+// but is not one, and must be rejected as one.
 func (s *Session) TemplateToken(name string, claims map[string]any) string {
 	if name == "" {
 		panic("clerkauthtest: a template has a name")
@@ -120,7 +118,7 @@ func (s *Session) mustMint(d *draft) string {
 	return token
 }
 
-// mint signs d, unless the session has ended.
+// mint signs d. ok is false if the session has ended.
 func (s *Session) mint(d *draft) (token string, ok bool) {
 	header, claims, key := s.prepare(d)
 	if key == nil {
@@ -129,8 +127,7 @@ func (s *Session) mint(d *draft) (token string, ok bool) {
 	return d.sign(key, header, claims), true
 }
 
-// sign signs what Clerk would, with what d makes different. The key is the
-// instance's.
+// sign applies the edits of d and signs the result, with key unless d has its own.
 func (d *draft) sign(key *rsa.PrivateKey, header, claims map[string]any) string {
 	for _, change := range d.edits {
 		change(header, claims)
@@ -138,8 +135,8 @@ func (d *draft) sign(key *rsa.PrivateKey, header, claims map[string]any) string 
 	return sign(cmp.Or(d.key, key), header, claims)
 }
 
-// prepare returns what Clerk would sign, and the key that it would sign it with; no
-// key if the session has ended.
+// prepare returns what Clerk would sign, and the instance's key, or no key if the session
+// has ended.
 func (s *Session) prepare(d *draft) (header, claims map[string]any, key *rsa.PrivateKey) {
 	now := s.srv.Now()
 	s.srv.mu.Lock()
@@ -181,7 +178,7 @@ func (s *Server) registered(subject string, now time.Time, lifetime time.Duratio
 	}
 }
 
-// addClaims adds what both versions have in common. The caller holds mu.
+// addClaims adds the claims that both versions have. The caller holds mu.
 func (s *Session) addClaims(claims map[string]any, now time.Time) {
 	claims["sid"] = s.ID
 	claims["sts"] = s.status()
@@ -241,11 +238,10 @@ func (s *Session) addVersion2(claims map[string]any) {
 	}
 }
 
-// compress encodes permissions as Clerk does: per lists their names once each,
-// and fpm holds a decimal number for every feature of the organization, in the
-// order of features, in which bit i stands for the name at place i. A feature
-// without permissions has 0, which keeps the places of those after it. Features
-// that only permissions name are added.
+// compress encodes permissions as Clerk does: per lists their names once each, and fpm
+// has a decimal number for every feature of the organization, in the order of features,
+// in which bit i stands for name i of per. Features without permissions have 0. Features
+// that only permissions name are added to all.
 func compress(features, permissions []string) (all []string, per, fpm string) {
 	all = features
 	var slugs, names []string // of the organization's features, and of permissions
@@ -275,18 +271,16 @@ func compress(features, permissions []string) (all []string, per, fpm string) {
 	return all, strings.Join(names, ","), strings.Join(masks, ",")
 }
 
-// Sign signs any claims under any header with the key that signs tokens, always
-// as RS256. Nothing is added to either.
+// Sign signs claims under header with the key that signs tokens, with RS256 whatever the
+// header says. It adds nothing to either.
 func (s *Server) Sign(header, claims map[string]any) string { return sign(s.Key(), header, claims) }
 
-// SignRaw is Sign for a header and a payload that need not be JSON.
+// SignRaw is like Sign for a header and a payload that need not be JSON.
 func (s *Server) SignRaw(header, payload []byte) string { return signRaw(s.Key(), header, payload) }
 
-// sign signs with go-jose wherever the result is an ordinary JWS.
-//
-// It will not sign under a header without alg or with one that is not what it
-// does, and it gives b64 (RFC 7797) a meaning. Such tokens are needed to show
-// that they are refused, so they are put together by hand.
+// sign signs with go-jose if the result is an ordinary JWS. go-jose implements b64 (RFC
+// 7797) and requires the alg that it signs with; tokens with other headers, which tests
+// need to show that they are rejected, are assembled by hand.
 func sign(key *rsa.PrivateKey, header, claims map[string]any) string {
 	payload := mustJSON(claims)
 	if _, ok := header["b64"]; ok || header["alg"] != string(jose.RS256) {

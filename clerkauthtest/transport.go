@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// body is the body of an answer as it is to be sent.
+// body is the body of a response as it is sent.
 type body struct {
 	ctx  context.Context
 	rest []byte
 	how  int
 }
 
-// newBody returns the body of a, for as long as ctx.
+// newBody returns the body of a. Reading it fails when ctx has ended.
 func (a *answer) newBody(ctx context.Context) *body {
 	b := &body{ctx, a.body.Bytes(), a.how}
 	if a.how == Cut {
@@ -55,9 +55,9 @@ func (b *body) Read(p []byte) (int, error) {
 
 func (b *body) Close() error { return nil }
 
-// memory is a transport to a Server in memory: the caller's goroutine does the
-// work. It waits for nothing but the request's context and timers, which are of
-// the caller's bubble, if he is in one.
+// memory is a transport to a Server in memory. It works in the caller's goroutine and
+// waits only for the request's context and for timers, which belong to the caller's
+// bubble if there is one.
 type memory struct{ srv *Server }
 
 func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -120,13 +120,13 @@ func (s *Server) listen() error {
 		cancel(errClosed)
 		_ = server.Close()
 		serving.Wait()
-		_ = server.Close() // once more, for a connection that was accepted meanwhile
+		_ = server.Close() // again, for connections that were accepted in the meantime
 		conns.Wait()
 	}
 	return nil
 }
 
-// serve answers a request from loopback.
+// serve responds to a request on loopback.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	a := s.answer(r)
 	if a.how == Hang {
@@ -145,12 +145,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// send writes what b gives at the moment it does.
+// send writes b, and flushes each part.
 func send(w http.ResponseWriter, b *body) error {
 	control := http.NewResponseController(w)
 	p := make([]byte, 4<<10)
 	for {
-		if err := control.Flush(); err != nil { // the header, too, does not wait for what is slow
+		if err := control.Flush(); err != nil { // the header must not wait for a slow body
 			return err
 		}
 		n, err := b.Read(p)

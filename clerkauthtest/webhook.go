@@ -32,14 +32,14 @@ func (s *Server) webhookKey() []byte {
 	return key[:]
 }
 
-// WebhookConfig returns a configuration for [clerkauth.NewWebhook] that believes
-// this instance, by its clock.
+// WebhookConfig returns a configuration for [clerkauth.NewWebhook] with this instance's
+// signing secret and clock.
 func (s *Server) WebhookConfig() clerkauth.WebhookConfig {
 	return clerkauth.WebhookConfig{Secrets: []clerkauth.Secret{clerkauth.NewSecret(s.WebhookSecret())}, Now: s.Now}
 }
 
-// Delivery is a webhook event on its way to an endpoint. All copies of it have the
-// same svix-id, whenever and however often they are sent.
+// Delivery is a webhook event for an endpoint. All copies of it have the same svix-id,
+// whenever and however often they are sent.
 type Delivery struct {
 	// ID is the svix-id.
 	ID string
@@ -49,10 +49,10 @@ type Delivery struct {
 	srv *Server
 }
 
-// NewDelivery makes an event of that type, such as user.created, that happens now.
-// Payload is a *[User] or *[Session] of the instance, which gives what Clerk would
-// tell of it; JSON as a string or bytes; or what encoding/json makes the JSON of,
-// such as a clerk.User.
+// NewDelivery returns an event of that type, such as user.created, that occurs now. The
+// payload is a *[User] or *[Session] of the instance, which is sent as Clerk would send
+// it; JSON in a string or bytes; or a value that encoding/json marshals, such as a
+// clerk.User.
 func (s *Server) NewDelivery(eventType string, payload any) *Delivery {
 	var request struct {
 		Client struct {
@@ -83,7 +83,7 @@ func (s *Server) payload(eventType string, payload any) json.RawMessage {
 	case *Session:
 		session := map[string]json.RawMessage{}
 		if err := json.Unmarshal(s.resource(s.serveSession, p.ID), &session); err != nil {
-			panic(err) // we made it
+			panic(err) // it is ours
 		}
 		session["user"] = s.resource(s.serveUser, p.User.ID)
 		return mustJSON(session)
@@ -95,7 +95,7 @@ func (s *Server) payload(eventType string, payload any) json.RawMessage {
 	return mustJSON(payload)
 }
 
-// resource returns what the Backend API tells of a resource.
+// resource returns the Backend API's representation of a resource.
 func (s *Server) resource(serve http.HandlerFunc, id string) json.RawMessage {
 	r := &http.Request{}
 	r.SetPathValue("id", id)
@@ -107,17 +107,16 @@ func (s *Server) resource(serve http.HandlerFunc, id string) json.RawMessage {
 	return a.body.Bytes()
 }
 
-// Request returns an attempt to deliver d to that URL, signed now, as a client sends
-// it.
+// Request returns a client request that delivers d to that URL, signed now.
 func (d *Delivery) Request(hooksURL string) *http.Request {
 	now := d.srv.Now()
 	signer, err := svix.NewWebhookRaw(d.srv.webhookKey())
 	if err != nil {
-		panic(err) // it takes every key
+		panic(err) // every key is valid
 	}
 	signature, err := signer.Sign(d.ID, now, d.Body)
 	if err != nil {
-		panic(err) // it signs everything
+		panic(err) // everything can be signed
 	}
 	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, hooksURL, bytes.NewReader(d.Body))
 	if err != nil {
@@ -131,28 +130,28 @@ func (d *Delivery) Request(hooksURL string) *http.Request {
 	return r
 }
 
-// Attempt is what became of one copy in one attempt to deliver it.
+// Attempt is an attempt to deliver one copy.
 type Attempt struct {
 	// At is when it was made, by the instance's clock.
 	At time.Time
-	// Status is the answer's, 0 without one.
+	// Status is the status of the response, or 0 if there was none.
 	Status int
-	// Err is why there is no answer, nil otherwise.
+	// Err is why there was no response, or nil.
 	Err error
 }
 
-// Accepted tells whether the endpoint acknowledged the delivery: with 2xx, as for
-// Svix.
+// Accepted reports whether the endpoint acknowledged the delivery with 2xx, as Svix
+// requires.
 func (a Attempt) Accepted() bool { return a.Status >= 200 && a.Status < 300 }
 
 // schedule is how long Svix waits before each attempt.
 var schedule = []time.Duration{0, 5 * time.Second, 5 * time.Minute, 30 * time.Minute,
 	2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 10 * time.Hour}
 
-// attemptTimeout is how long Svix waits for an answer.
+// attemptTimeout is how long Svix waits for a response.
 const attemptTimeout = 15 * time.Second
 
-// SendOption says what is special about sending a delivery.
+// SendOption configures [Delivery.Send].
 type SendOption func(*sending)
 
 type sending struct {
@@ -162,24 +161,23 @@ type sending struct {
 	wait    func(time.Duration)
 }
 
-// To delivers to a handler in memory, without a network. The URL is then the one
-// that the handler sees. It works inside a bubble of testing/synctest.
+// To delivers to a handler without a network; the URL is that of the request that the
+// handler gets. It works inside a bubble of testing/synctest.
 func To(h http.Handler) SendOption { return func(o *sending) { o.handler = h } }
 
-// Copies sends that many copies at the same time, as Svix may. Those that are not
-// accepted are sent again.
+// Copies sends n copies at the same time, as Svix may. Those that are not accepted are
+// sent again. Defaults to 1.
 func Copies(n int) SendOption { return func(o *sending) { o.copies = n } }
 
-// Tries gives up after that many attempts, and does not fail the test.
+// Tries stops after n attempts, without failing the test.
 func Tries(n int) SendOption { return func(o *sending) { o.tries = n } }
 
-// Sleep has wait pass the time between attempts, which is [Server.Advance]
-// without it. Inside of a bubble of testing/synctest, time.Sleep has time pass for
-// all that is in it.
+// Sleep sets what is called between attempts. Defaults to [Server.Advance]. Inside a
+// bubble of testing/synctest, time.Sleep advances the clock of the whole bubble.
 func Sleep(wait func(time.Duration)) SendOption { return func(o *sending) { o.wait = wait } }
 
-// Send makes a delivery with [Server.NewDelivery] and sends it with
-// [Delivery.Send]. It can be sent again, for a copy that comes late.
+// Send makes a delivery with [Server.NewDelivery] and sends it with [Delivery.Send]. The
+// result can be sent again, as a late copy.
 func (s *Server) Send(tb TB, hooksURL, eventType string, payload any, opts ...SendOption) *Delivery {
 	tb.Helper()
 	d := s.NewDelivery(eventType, payload)
@@ -187,14 +185,14 @@ func (s *Server) Send(tb TB, hooksURL, eventType string, payload any, opts ...Se
 	return d
 }
 
-// Send delivers d as Svix does: it waits 15 s for an answer, takes 2xx alone for an
-// acknowledgement, follows no redirect, and tries again after 5 s, 5 min, 30 min,
-// 2 h, 5 h and twice 10 h. The instance's clock is put forward by that, and nobody
-// waits. It returns what became of every copy in every attempt, and fails the test
-// if one was not accepted in the last.
+// Send delivers d as Svix does: it waits 15 s for a response, requires 2xx as an
+// acknowledgement, follows no redirect, and tries again after 5 s, 5 min, 30 min, 2 h,
+// 5 h and twice 10 h. It does not wait for these times, but advances the instance's clock
+// by them. It returns every attempt, and fails the test if a copy was not accepted in the
+// last one.
 //
-// For what Svix does beside that, send a delivery twice, or later than another that
-// was made after it.
+// Svix may also deliver twice, and out of order: send a delivery again, or after one that
+// was made later.
 func (d *Delivery) Send(tb TB, hooksURL string, opts ...SendOption) []Attempt {
 	tb.Helper()
 	o := sending{copies: 1, tries: -1, wait: d.srv.Advance}
@@ -255,7 +253,7 @@ func (d *Delivery) attempt(network http.RoundTripper, hooksURL string) Attempt {
 	return a
 }
 
-// handlerTransport is a network with one handler on it.
+// handlerTransport is a transport to one handler.
 type handlerTransport struct{ http.Handler }
 
 var errPanicked = errors.New("clerkauthtest: the handler panicked")
@@ -290,7 +288,7 @@ func (t handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(&a.body), Request: r}, nil
 }
 
-// firstAnswer holds to the first status, as net/http does.
+// firstAnswer keeps the first status, as net/http does.
 type firstAnswer struct{ answer }
 
 func (a *firstAnswer) WriteHeader(status int) {

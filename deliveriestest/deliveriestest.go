@@ -1,6 +1,5 @@
-// Package deliveriestest tests implementations of [clerkauth.Deliveries]: what
-// every store has to do so that no webhook delivery is lost, handled twice at a
-// time, or handled again.
+// Package deliveriestest tests implementations of [clerkauth.Deliveries]: that no webhook
+// delivery is lost, handled concurrently, or handled again.
 //
 //	func TestDeliveries(t *testing.T) {
 //		deliveriestest.Run(t, func(t *testing.T) clerkauth.Deliveries { return redis.NewDeliveries(client(t)) },
@@ -17,66 +16,65 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// Option tells Run how to do to a store what the interface has no method for. What
-// needs an option that is not given is not tested.
+// Option tells [Run] how to do to a store what the interface has no method for. Tests
+// whose option is missing are skipped.
 type Option func(*suite)
 
-// Peer makes a second store on what the first remembers, as another process has
-// it. Every test then sends copies to both.
+// Peer opens a second store on the memory of store, as another process would. All tests
+// then send copies to both.
 func Peer(open func(t *testing.T, store clerkauth.Deliveries) clerkauth.Deliveries) Option {
 	return func(s *suite) { s.peer = open }
 }
 
-// Crash tests what becomes of the claim of a process that dies. Leave has id
-// claimed in store the way such a process leaves it behind, and expire lets that
-// claim's lease run out. A store whose claims end at once when a process dies has
-// no use for it.
+// Crash tests the claim of a process that died. Leave claims id in store as such a process
+// leaves it behind, and expire makes the claim's lease expire. A store whose claims end
+// with their process does not need it.
 func Crash(leave, expire func(t *testing.T, store clerkauth.Deliveries, id string)) Option {
 	return func(s *suite) { s.leave, s.expire = leave, expire }
 }
 
-// Later tests for how long is remembered. It has d pass for store: by its clock, or
-// by changing the times in what it keeps.
+// Later tests for how long handled deliveries are remembered. Pass makes d pass for
+// store, by its clock or by changing the times that it keeps.
 func Later(pass func(t *testing.T, store clerkauth.Deliveries, d time.Duration)) Option {
 	return func(s *suite) { s.pass = pass }
 }
 
-// Outage tests what becomes of deliveries while what store keeps its memory in
-// cannot be reached. Cut severs it, and returns what heals it.
+// Outage tests deliveries while the memory of store, such as a database, is unreachable.
+// Cut makes it unreachable and returns a function that undoes this.
 func Outage(cut func(t *testing.T, store clerkauth.Deliveries) (heal func())) Option {
 	return func(s *suite) { s.cut = cut }
 }
 
-// Lease says that the stores which open returns have leases of d, a second unless
-// told, which handlers outlast in the tests of leases: these take a few times d. A
-// store without leases has no use for it.
+// Lease sets how long the leases of stores are. Handlers outlast them in the tests of
+// leases, which take a few times d. Defaults to a second. A store without leases does not
+// need it.
 func Lease(d time.Duration) Option {
-	return func(s *suite) { s.lease, s.told = d, true }
+	return func(s *suite) { s.lease, s.leaseSet = d, true }
 }
 
-// Forget tests what becomes of a delivery whose claim is lost while its handler runs.
-// It takes id's claim away, as if its lease had run out, and nothing else.
+// Forget tests a delivery whose claim is lost while its handler runs. Claim removes the
+// claim of id from store, as if its lease had expired, and nothing else.
 func Forget(claim func(t *testing.T, store clerkauth.Deliveries, id string)) Option {
 	return func(s *suite) { s.forget = claim }
 }
 
-// Delay tests what becomes of a claim of which a store learns too late. It has what
-// store keeps its memory in do what it is asked, and holds its answers back until
-// resume is called. The store that it is given is used for nothing else.
+// Delay tests a claim of which a store learns too late. Hold makes the memory of store
+// execute commands, but hold its responses back until resume is called. The store is used
+// for nothing else.
 func Delay(hold func(t *testing.T, store clerkauth.Deliveries) (resume func())) Option {
 	return func(s *suite) { s.hold = hold }
 }
 
-// Copies sets how many copies of one delivery come at the same time in the tests
-// of concurrency. It is 1,000 unless told.
+// Copies sets how many copies of one delivery arrive at the same time in the tests of
+// concurrency. Defaults to 1,000.
 func Copies(n int) Option {
 	return func(s *suite) { s.copies = n }
 }
 
-// Run tests the stores that open returns, one for each test. They may share what
-// they remember: no two tests use the same id. Nothing needs a store to answer in
-// less than patience, which is generous, and a store must be able to answer while
-// a handler of its runs: one with a pool needs two connections or more.
+// Run tests the stores that open returns, one for each test. They may share a memory: no
+// two tests use the same id. Each test must end within a minute. A store must be able to
+// respond while a handler of its own runs, so that one with a pool needs at least two
+// connections.
 func Run(t *testing.T, open func(t *testing.T) clerkauth.Deliveries, opts ...Option) {
 	s := suite{copies: 1000, lease: time.Second}
 	for _, option := range opts {
@@ -99,7 +97,7 @@ func Run(t *testing.T, open func(t *testing.T) clerkauth.Deliveries, opts ...Opt
 	}
 }
 
-// patience is how long a test may take.
+// patience is the deadline of each test.
 const patience = time.Minute
 
 type suite struct {
@@ -110,7 +108,7 @@ type suite struct {
 	forget        func(*testing.T, clerkauth.Deliveries, string)
 	copies        int
 	lease         time.Duration
-	told          bool // the lease
+	leaseSet      bool
 }
 
 var tests = []struct {
@@ -142,5 +140,5 @@ var tests = []struct {
 	{"a claim that comes too late", lateClaim, func(s *suite) bool { return s.hold != nil }},
 }
 
-// newID returns an id as Svix makes them.
+// newID returns an id in the form of Svix's.
 func newID() string { return "msg_" + rand.Text() }

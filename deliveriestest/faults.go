@@ -10,8 +10,8 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// releasesAtOnce has the next copy come as soon as Once returned, again and again: a
-// release that is still under way is in its way, or takes its claim.
+// releasesAtOnce sends the next copy as soon as Once has returned, many times: a release
+// that has not ended would block it, or remove its claim.
 func releasesAtOnce(k *kit) {
 	const rounds = 100
 	for _, how := range []struct {
@@ -41,19 +41,19 @@ func releasesAtOnce(k *kit) {
 			how.fail(id)
 			err := k.second.Once(k.ctx, id, func(context.Context) error {
 				runtime.Gosched()
-				k.tells("a copy in flight after "+how.name, id, clerkauth.ErrInFlight)
+				k.returns("a copy in flight after "+how.name, id, clerkauth.ErrInFlight)
 				return nil
 			})
 			if err != nil {
 				k.Fatalf("a copy right after %s: Once returned %v", how.name, err)
 			}
-			k.tells("a copy after it", id, clerkauth.ErrHandled)
+			k.returns("a copy after it", id, clerkauth.ErrHandled)
 		}
 	}
 }
 
-// outlastsLease has a handler run for longer than the lease: the claim stays, or the
-// handler's context ends before it does.
+// outlastsLease runs a handler for longer than the lease: the claim stays, or the
+// handler's context ends before the claim does.
 func outlastsLease(k *kit) {
 	id := newID()
 	var own context.Context // the handler's
@@ -92,13 +92,13 @@ func outlastsLease(k *kit) {
 	err := <-result
 	switch {
 	case err == nil:
-		k.tells("a copy of what was handled", id, clerkauth.ErrHandled)
+		k.returns("a copy of what was handled", id, clerkauth.ErrHandled)
 	case own.Err() == nil && !handledElsewhere:
 		k.Errorf("Once returned %v, although its handler returned nil and was not told to end", err)
 	}
 }
 
-// pause waits for d, or until the test's time is over.
+// pause waits for d, or until the test's deadline.
 func (k *kit) pause(d time.Duration) {
 	select {
 	case <-time.After(d):
@@ -106,8 +106,8 @@ func (k *kit) pause(d time.Duration) {
 	}
 }
 
-// outageInFlight severs a store from its memory while handlers run: what it says of
-// them afterwards is true.
+// outageInFlight makes the memory unreachable while handlers run. What Once returns for
+// them must be true.
 func outageInFlight(k *kit) {
 	for _, heals := range []string{"before the handler ends", "after it"} {
 		for _, result := range []error{nil, errHandler} {
@@ -115,7 +115,7 @@ func outageInFlight(k *kit) {
 				continue
 			}
 			id := newID()
-			f := k.takeOff(k.ctx, k.first, id, false)
+			f := k.begin(k.ctx, k.first, id, false)
 			heal := k.suite.cut(k.T, k.first)
 			if heals == "before the handler ends" {
 				heal()
@@ -129,12 +129,12 @@ func outageInFlight(k *kit) {
 				}
 				heal()
 			}
-			err := f.landed()
+			err := f.wait()
 			switch {
 			case result != nil && err == nil:
 				k.Errorf("an outage that ends %s: Once returned nil, and the handler %v", heals, result)
 			case err == nil:
-				k.tells("a copy of what Once says is remembered, in spite of an outage that ends "+heals, id, clerkauth.ErrHandled)
+				k.returns("a copy of what Once says is remembered, in spite of an outage that ends "+heals, id, clerkauth.ErrHandled)
 			case errors.Is(err, clerkauth.ErrHandled) || errors.Is(err, clerkauth.ErrInFlight):
 				k.Errorf("an outage that ends %s: Once called the handler, and says %v", heals, err)
 			default:
@@ -144,35 +144,35 @@ func outageInFlight(k *kit) {
 	}
 }
 
-// eventually holds that a delivery comes to be handled when what claims it is gone,
-// which is known if the lease is.
+// eventually fails the test unless a delivery is handled once its claim has expired. If
+// the lease is not known, it does not wait for that.
 func (k *kit) eventually(what, id string) {
 	k.Helper()
 	over := time.Now().Add(3 * k.suite.lease)
-	for k.ctx.Err() == nil && (k.suite.told || time.Now().Before(over)) {
+	for k.ctx.Err() == nil && (k.suite.leaseSet || time.Now().Before(over)) {
 		err := k.second.Once(k.ctx, id, func(context.Context) error { return nil })
 		if err == nil || errors.Is(err, clerkauth.ErrHandled) {
-			k.tells(what, id, clerkauth.ErrHandled)
+			k.returns(what, id, clerkauth.ErrHandled)
 			return
 		}
 		k.pause(k.suite.lease / 20)
 	}
-	if k.suite.told {
+	if k.suite.leaseSet {
 		k.Errorf("%s: it is never handled", what)
 	}
 }
 
-// lostInFlight takes a claim away while its handler runs, and has another copy
-// handled: the two are kept apart.
+// lostInFlight removes a claim while its handler runs, and handles another copy. The end
+// of the first must not affect the claim of the second.
 func lostInFlight(k *kit) {
 	for _, result := range []error{nil, errHandler} {
 		id := newID()
-		f := k.takeOff(k.ctx, k.first, id, false)
+		f := k.begin(k.ctx, k.first, id, false)
 		k.suite.forget(k.T, k.first, id)
-		var landed error
+		var ended error
 		err := k.second.Once(k.ctx, id, func(context.Context) error {
-			landed = f.land(result)
-			if landed == nil {
+			ended = f.end(result)
+			if ended == nil {
 				k.Error("Once returned nil, although its claim was lost to a copy that may fail")
 			}
 			// What was another's claim is so still.
@@ -186,9 +186,9 @@ func lostInFlight(k *kit) {
 			return errHandler
 		})
 		if errors.Is(err, clerkauth.ErrInFlight) { // the claim was made again at once
-			landed = f.land(result)
-			if result == nil && landed == nil {
-				k.tells("a copy of what was handled", id, clerkauth.ErrHandled)
+			ended = f.end(result)
+			if result == nil && ended == nil {
+				k.returns("a copy of what was handled", id, clerkauth.ErrHandled)
 				continue
 			}
 		} else if !errors.Is(err, errHandler) {
@@ -198,7 +198,7 @@ func lostInFlight(k *kit) {
 	}
 }
 
-// lateClaim has the answer to a claim come when the claim has run out.
+// lateClaim delays the response to a claim until the claim has expired.
 func lateClaim(k *kit) {
 	id := newID()
 	resume := k.suite.hold(k.T, k.first)

@@ -8,7 +8,7 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// kit is one test with its stores. The second is the first where there is no peer.
+// kit is one test with its stores. Without a peer, second is first.
 type kit struct {
 	*testing.T
 	ctx           context.Context
@@ -18,7 +18,7 @@ type kit struct {
 
 var errHandler = errors.New("the handler failed")
 
-// store returns one store for even numbers and the other for odd ones.
+// store returns the first store for even numbers and the second for odd ones.
 func (k *kit) store(n int) clerkauth.Deliveries {
 	if n%2 == 0 {
 		return k.first
@@ -26,7 +26,7 @@ func (k *kit) store(n int) clerkauth.Deliveries {
 	return k.second
 }
 
-// runs holds that a delivery is handled, and remembered or released as it should.
+// runs fails the test unless a delivery is handled with that result, and Once returns it.
 func (k *kit) runs(what string, store clerkauth.Deliveries, id string, result error) {
 	k.Helper()
 	calls := 0
@@ -47,8 +47,8 @@ func (k *kit) runs(what string, store clerkauth.Deliveries, id string, result er
 	}
 }
 
-// tells holds that a copy is answered without being handled, in both stores.
-func (k *kit) tells(what, id string, want error) {
+// returns fails the test unless both stores return want without calling the handler.
+func (k *kit) returns(what, id string, want error) {
 	k.Helper()
 	for n := range 2 {
 		err := k.store(n).Once(k.ctx, id, func(context.Context) error {
@@ -61,18 +61,18 @@ func (k *kit) tells(what, id string, want error) {
 	}
 }
 
-// flight is a delivery whose handler waits until it is told what to return.
-type flight struct {
+// call is a delivery whose handler waits for what to return.
+type call struct {
 	k      *kit
 	finish chan error
 	result chan error
 }
 
-// takeOff starts a delivery and returns when its handler runs. The handler does not
-// care about its context, unless heed.
-func (k *kit) takeOff(ctx context.Context, store clerkauth.Deliveries, id string, heed bool) *flight {
+// begin starts a delivery and returns when its handler runs. The handler ignores the
+// end of its context unless heed is true.
+func (k *kit) begin(ctx context.Context, store clerkauth.Deliveries, id string, heed bool) *call {
 	k.Helper()
-	f := &flight{k, make(chan error, 1), make(chan error, 1)}
+	f := &call{k, make(chan error, 1), make(chan error, 1)}
 	k.Cleanup(func() { close(f.finish) }) // for tests that fail
 	up := make(chan struct{})
 	go func() {
@@ -99,13 +99,13 @@ func (k *kit) takeOff(ctx context.Context, store clerkauth.Deliveries, id string
 	return f
 }
 
-// land has the handler return err, and returns what Once returned.
-func (f *flight) land(err error) error {
+// end makes the handler return err, and returns what Once returned.
+func (f *call) end(err error) error {
 	f.finish <- err
-	return f.landed()
+	return f.wait()
 }
 
-func (f *flight) landed() error {
+func (f *call) wait() error {
 	f.k.Helper()
 	select {
 	case err := <-f.result:

@@ -17,7 +17,7 @@ func handledOnce(k *kit) {
 	id := newID()
 	k.runs("the first copy", k.first, id, nil)
 	for range 3 {
-		k.tells("a copy of what was handled", id, clerkauth.ErrHandled)
+		k.returns("a copy of what was handled", id, clerkauth.ErrHandled)
 	}
 }
 
@@ -27,20 +27,20 @@ func idsApart(k *kit) {
 		id + strings.Repeat("x", 128-len(id)), id + strings.Repeat("x", 127-len(id)) + "y",
 		id + ".0123456789abcdef", id + ".0123456789abcdee", id + strings.Repeat("x", 128-len(id)) + ".0123456789abcdef"} {
 		k.runs(fmt.Sprintf("%d characters", len(other)), k.first, other, nil)
-		k.tells("its copy", other, clerkauth.ErrHandled)
+		k.returns("its copy", other, clerkauth.ErrHandled)
 	}
 }
 
 func inFlight(k *kit) {
 	id := newID()
-	f := k.takeOff(k.ctx, k.first, id, false)
-	k.tells("a copy in flight", id, clerkauth.ErrInFlight)
-	k.tells("another", id, clerkauth.ErrInFlight)
+	f := k.begin(k.ctx, k.first, id, false)
+	k.returns("a copy in flight", id, clerkauth.ErrInFlight)
+	k.returns("another", id, clerkauth.ErrInFlight)
 	k.runs("another delivery meanwhile", k.second, newID(), nil)
-	if err := f.land(nil); err != nil {
+	if err := f.end(nil); err != nil {
 		k.Fatal(err)
 	}
-	k.tells("a copy after it", id, clerkauth.ErrHandled)
+	k.returns("a copy after it", id, clerkauth.ErrHandled)
 }
 
 func failureReleases(k *kit) {
@@ -48,13 +48,13 @@ func failureReleases(k *kit) {
 	for n := range 3 {
 		k.runs("a copy that fails", k.store(n), id, errHandler)
 	}
-	f := k.takeOff(k.ctx, k.first, id, false)
-	k.tells("a copy in flight after failures", id, clerkauth.ErrInFlight)
-	if err := f.land(errHandler); !errors.Is(err, errHandler) {
+	f := k.begin(k.ctx, k.first, id, false)
+	k.returns("a copy in flight after failures", id, clerkauth.ErrInFlight)
+	if err := f.end(errHandler); !errors.Is(err, errHandler) {
 		k.Fatal(err)
 	}
 	k.runs("a copy after failures", k.second, id, nil)
-	k.tells("a copy after it", id, clerkauth.ErrHandled)
+	k.returns("a copy after it", id, clerkauth.ErrHandled)
 }
 
 func ownErrors(k *kit) {
@@ -78,7 +78,7 @@ func panicReleases(k *kit) {
 		k.Errorf("the panic was swallowed: %v", err)
 	}()
 	k.runs("a copy after a panic", k.second, id, nil)
-	k.tells("a copy after it", id, clerkauth.ErrHandled)
+	k.returns("a copy after it", id, clerkauth.ErrHandled)
 }
 
 func goexitReleases(k *kit) {
@@ -123,9 +123,9 @@ func contextArrives(k *kit) {
 func cancelReleases(k *kit) {
 	id := newID()
 	ctx, cancel := context.WithCancel(k.ctx)
-	f := k.takeOff(ctx, k.first, id, true)
+	f := k.begin(ctx, k.first, id, true)
 	cancel()
-	if err := f.landed(); err == nil {
+	if err := f.wait(); err == nil {
 		k.Fatal("Once returned nil, although its handler failed")
 	}
 	k.runs("a copy after it", k.second, id, nil)
@@ -134,32 +134,31 @@ func cancelReleases(k *kit) {
 func overrunKeepsClaim(k *kit) {
 	id := newID()
 	ctx, cancel := context.WithCancel(k.ctx)
-	f := k.takeOff(ctx, k.first, id, false)
+	f := k.begin(ctx, k.first, id, false)
 	cancel()
 	for range 3 {
-		k.tells("a copy while the handler runs on", id, clerkauth.ErrInFlight)
+		k.returns("a copy while the handler runs on", id, clerkauth.ErrInFlight)
 	}
-	if err := f.land(errHandler); err == nil {
+	if err := f.end(errHandler); err == nil {
 		k.Fatal("Once returned nil, although its handler failed")
 	}
 	k.runs("a copy after it", k.second, id, nil)
-	k.tells("a copy after that", id, clerkauth.ErrHandled)
+	k.returns("a copy after that", id, clerkauth.ErrHandled)
 }
 
 func lateSuccess(k *kit) {
 	id := newID()
 	ctx, cancel := context.WithCancel(k.ctx)
-	f := k.takeOff(ctx, k.first, id, false)
+	f := k.begin(ctx, k.first, id, false)
 	cancel()
-	if err := f.land(nil); err == nil {
-		k.tells("a copy of what was handled late", id, clerkauth.ErrHandled)
+	if err := f.end(nil); err == nil {
+		k.returns("a copy of what was handled late", id, clerkauth.ErrHandled)
 	} else {
 		k.runs("a copy of what could not be remembered", k.second, id, nil)
 	}
 }
 
-// manyCopies has all copies but one arrive while that one is handled, then all of
-// them once more.
+// manyCopies sends all copies but one while that one is handled, then all of them again.
 func manyCopies(k *kit) {
 	id := newID()
 	var calls, completed, flown, answered atomic.Int32
@@ -211,8 +210,8 @@ func manyCopies(k *kit) {
 	}
 }
 
-// manyFailures sends waves of copies to a handler that fails three times, and looks
-// for two of it at a time, or for a success that is told too early.
+// manyFailures sends waves of copies to a handler that fails three times. It must not run
+// twice at a time, and success must not be reported early.
 func manyFailures(k *kit) {
 	const failures = 3
 	id := newID()
@@ -246,7 +245,7 @@ func manyFailures(k *kit) {
 	if calls.Load() != failures+1 || completed.Load() != 1 {
 		k.Errorf("%d calls, %d completed", calls.Load(), completed.Load())
 	}
-	k.tells("a copy after it", id, clerkauth.ErrHandled)
+	k.returns("a copy after it", id, clerkauth.ErrHandled)
 }
 
 func manyDeliveries(k *kit) {
@@ -278,12 +277,12 @@ func manyDeliveries(k *kit) {
 func crash(k *kit) {
 	id, other := newID(), newID()
 	k.suite.leave(k.T, k.first, id)
-	k.tells("a copy of what a process died over", id, clerkauth.ErrInFlight)
+	k.returns("a copy of what a process died over", id, clerkauth.ErrInFlight)
 	k.runs("another delivery", k.second, other, nil)
 	k.suite.expire(k.T, k.first, id)
 	k.runs("a copy after the lease", k.second, id, nil)
-	k.tells("a copy after it", id, clerkauth.ErrHandled)
-	k.tells("a copy of the other", other, clerkauth.ErrHandled)
+	k.returns("a copy after it", id, clerkauth.ErrHandled)
+	k.returns("a copy of the other", other, clerkauth.ErrHandled)
 }
 
 func remembered(k *kit) {
@@ -293,7 +292,7 @@ func remembered(k *kit) {
 	for range 2 {
 		k.suite.pass(k.T, k.first, 18*time.Hour-time.Minute)
 		k.runs("another delivery", k.first, newID(), nil) // what forgets may do so now
-		k.tells("a copy within 36 hours", id, clerkauth.ErrHandled)
+		k.returns("a copy within 36 hours", id, clerkauth.ErrHandled)
 	}
 	k.runs("what failed", k.second, failed, nil)
 }
@@ -313,6 +312,6 @@ func outage(k *kit) {
 	}
 	heal()
 	k.runs("a delivery after the outage", k.first, id, nil)
-	k.tells("a copy of it", id, clerkauth.ErrHandled)
-	k.tells("a copy of what was handled before the outage", before, clerkauth.ErrHandled)
+	k.returns("a copy of it", id, clerkauth.ErrHandled)
+	k.returns("a copy of what was handled before the outage", before, clerkauth.ErrHandled)
 }

@@ -30,13 +30,13 @@ type PaymentAttempt struct {
 	UpdatedAt         int64                       `json:"updated_at"`
 }
 
-// FailedReason is why a payment failed, in the payment gateway's words.
+// FailedReason is why a payment failed, in the codes of the payment gateway.
 type FailedReason struct {
 	Code        string `json:"code"`
 	DeclineCode string `json:"decline_code"`
 }
 
-// Payee is who is paid: your account at the payment gateway.
+// Payee is the application's account at the payment gateway.
 type Payee struct {
 	ID                string `json:"id"`
 	GatewayType       string `json:"gateway_type"`
@@ -44,7 +44,7 @@ type Payee struct {
 	GatewayStatus     string `json:"gateway_status"` // active, pending, restricted, disconnected
 }
 
-// Totals is what a payment is made up of.
+// Totals are the amounts of a payment.
 type Totals struct {
 	Subtotal   Money `json:"subtotal"`
 	TaxTotal   Money `json:"tax_total"`
@@ -70,25 +70,24 @@ type Subscription struct {
 	UpdatedAt       int64              `json:"updated_at"`
 }
 
-// SubscriptionItem is a plan that somebody is subscribed to. What it costs stands in
-// the plan's fees.
+// SubscriptionItem is a plan of a subscription. Its price is in the plan's fees.
 type SubscriptionItem struct {
 	clerk.SubscriptionItem
 	Interval       string       `json:"interval"`        // month or annual, as PlanPeriod
 	SubscriptionID *string      `json:"subscription_id"` // nil within a Subscription
-	Credit         *Credit      `json:"credit"`          // for the rest of a plan that this one replaces
+	Credit         *Credit      `json:"credit"`          // for the rest of a replaced plan's period
 	LifetimePaid   *Money       `json:"lifetime_paid"`
 	Amount         *Money       `json:"amount"`
 	NextPayment    *NextPayment `json:"next_payment"`
 }
 
-// NextPayment is what is to be paid next, and when, in milliseconds since 1970.
+// NextPayment is the amount and date of the next payment, in milliseconds since 1970.
 type NextPayment struct {
 	Amount *Money `json:"amount"`
 	Date   *int64 `json:"date"`
 }
 
-// Credit is what is left of a period that was paid for.
+// Credit is the rest of a period that was paid for.
 type Credit struct {
 	Amount                Money   `json:"amount"`
 	CycleDaysRemaining    float64 `json:"cycle_days_remaining"`
@@ -99,10 +98,10 @@ type Credit struct {
 // Money is an amount in the smallest unit of its currency.
 type Money struct{ clerk.BillingMoney }
 
-// What follows reads the names of older API versions where the newer ones are not
-// there, because an instance's webhooks may lag behind its API.
+// The methods below accept the member names of older API versions if the newer ones are
+// absent, because an instance's webhooks may use an older version than its API.
 
-// UnmarshalJSON reads an amount with its currency, or without.
+// UnmarshalJSON decodes an amount with or without its currency.
 func (m *Money) UnmarshalJSON(text []byte) error {
 	if len(text) > 0 && text[0] != '{' {
 		return json.Unmarshal(text, &m.Amount)
@@ -110,7 +109,7 @@ func (m *Money) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, &m.BillingMoney)
 }
 
-// UnmarshalJSON takes a payment_source for a payment_method.
+// UnmarshalJSON accepts payment_source for payment_method.
 func (p *PaymentAttempt) UnmarshalJSON(text []byte) error {
 	type fields PaymentAttempt
 	older := struct {
@@ -134,7 +133,7 @@ func (p *PaymentAttempt) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-// UnmarshalJSON takes a payment_source_id for a payment_method_id.
+// UnmarshalJSON accepts payment_source_id for payment_method_id.
 func (s *Subscription) UnmarshalJSON(text []byte) error {
 	type fields Subscription
 	older := struct {
@@ -148,9 +147,8 @@ func (s *Subscription) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-// UnmarshalJSON takes a plan's amount for its fee, next_payment_amount and
-// next_payment_date for a next_payment, and a payment_source_id for a
-// payment_method_id.
+// UnmarshalJSON accepts a plan's amount for its fee, next_payment_amount and
+// next_payment_date for next_payment, and payment_source_id for payment_method_id.
 func (s *SubscriptionItem) UnmarshalJSON(text []byte) error {
 	type fields SubscriptionItem
 	older := struct {

@@ -1,17 +1,17 @@
-// Package event holds the types of Clerk's webhook events, each with the type of
-// what it tells:
+// Package event holds the types of Clerk's webhook events, each with the type of its
+// payload:
 //
 //	clerkauth.On(hooks, event.UserCreated, func(ctx context.Context, e *event.Event[clerk.User]) error {
 //		return db.InsertUser(ctx, e.DeliveryID, e.Data)
 //	})
 //
-// A handler for another payload does not compile. Payloads are clerk-sdk-go's types
-// where those hold all that Clerk sends, and types of this package that embed them
-// where they do not. Times in payloads are milliseconds since 1970, as there.
+// A handler for another payload does not compile. Payloads are types of clerk-sdk-go
+// where these have all fields that Clerk sends, and otherwise types of this package that
+// embed them. Times in payloads are in milliseconds since 1970.
 //
-// What Clerk adds does no harm: fields that are not known here are left out of the
-// payload, but stand in the JSON that every event keeps, and types that are not
-// known here reach handlers of any event.
+// New fields and types of Clerk's do no harm. Fields that this package does not know are
+// not in the payload, but in the JSON of every event; events of types that it does not
+// know are passed to the handler for any event.
 package event
 
 import (
@@ -26,52 +26,50 @@ import (
 	"github.com/clerkauth/clerkauth/internal/unixtime"
 )
 
-// ErrMalformed is the error of what is no event, or none of the type asked for. An
-// error that wraps it tells field names and types, and no values.
+// ErrMalformed indicates that a text is not an event, or not one of the expected type.
+// Errors that wrap it contain names and types of fields, and no values.
 var ErrMalformed = errors.New("event: malformed")
 
-// Type is a type of events whose payload is a T. The types that Clerk has are
-// variables of this package; the zero value is none.
+// Type is a type of events whose payload is a T. Clerk's types are variables of this
+// package. The zero value is not a type.
 type Type[T any] struct{ name string }
 
 // Name returns the type's name, such as user.created.
 func (t Type[T]) Name() string { return t.name }
 
-// Event is an event with the payload T.
+// Event is an event whose payload is decoded as a T.
 type Event[T any] struct {
 	Raw // its Data is the payload as JSON
 
-	// Data is the payload: the user, session or whatever else it is that something
-	// happened to, as it was when it happened. Events may overtake each other: an
-	// older one than what is known already is told by the payload's updated_at.
+	// Data is the payload: the user, session or other object as it was when the event
+	// occurred. Events may arrive out of order; compare the payload's updated_at.
 	Data T
 }
 
-// Raw is an event whose payload has not been looked at.
+// Raw is an event whose payload is not decoded.
 type Raw struct {
-	// DeliveryID is the svix-id: the same in every copy of a delivery, and in no
-	// other. It is "" where Parse was given no delivery.
+	// DeliveryID is the svix-id, which all copies of a delivery share and no other
+	// delivery has. It is "" after Parse.
 	DeliveryID string
-	// Type is the event's type, such as user.created. It may be one that this
-	// package does not know.
+	// Type is the event's type, such as user.created. This package may not know it.
 	Type string
-	// InstanceID is the Clerk instance, ins_…; "" if it is not told.
+	// InstanceID is the id of the Clerk instance, ins_…, or "" if it is unknown.
 	InstanceID string
-	// Timestamp is when it happened; zero if that is not told.
+	// Timestamp is when the event occurred, or zero if that is unknown.
 	Timestamp time.Time
-	// ClientIP and UserAgent are those of the request that caused the event, as
-	// Clerk saw them; "" if they are not told.
+	// ClientIP and UserAgent are those of the request that caused the event, as Clerk
+	// received it, or "" if they are unknown.
 	ClientIP, UserAgent string
-	// Data is the payload as JSON; nil if there is none.
+	// Data is the payload as JSON, or nil if there is none.
 	Data json.RawMessage
 	// JSON is the whole event as it was signed.
 	JSON []byte
 }
 
-// Parse reads an event. Its signature must have been verified before, which
-// clerkauth.Webhook does. Text must be valid UTF-8 and one JSON object whose member
-// names are unique and of which type is a string that is not empty; the error is
-// ErrMalformed otherwise. Whatever else is odd is as if it were not told.
+// Parse parses an event whose signature has been verified, as clerkauth.Webhook does. The
+// error is ErrMalformed unless text is valid UTF-8 and one JSON object whose member names
+// are unique and whose type is a non-empty string. Other members of the wrong type are
+// treated as absent.
 func Parse(text []byte) (*Raw, error) {
 	members, err := object(text)
 	if err != nil {
@@ -94,8 +92,8 @@ func Parse(text []byte) (*Raw, error) {
 	return e, nil
 }
 
-// object reads the members of a JSON object. encoding/json's own way would take a
-// Type for a type, and the last of two.
+// object returns the members of a JSON object. Unlike json.Unmarshal into a struct, it
+// does not accept Type for type, nor the last of two.
 func object(text []byte) (map[string]json.RawMessage, error) {
 	if !utf8.Valid(text) || !json.Valid(text) {
 		return nil, ErrMalformed
@@ -120,7 +118,7 @@ func object(text []byte) (map[string]json.RawMessage, error) {
 	return members, nil
 }
 
-// read reads a value of the right type, and leaves to as it is otherwise.
+// read sets to from value, unless value is of another type.
 func read[T any](value json.RawMessage, to *T) {
 	var v T
 	if json.Unmarshal(value, &v) == nil {
@@ -128,8 +126,8 @@ func read[T any](value json.RawMessage, to *T) {
 	}
 }
 
-// moment reads a timestamp: in milliseconds, as Clerk sends it, or in seconds, as its
-// documentation shows it.
+// moment returns the time of a timestamp: in milliseconds, as Clerk sends it, or in
+// seconds, as in its documentation.
 func moment(stamp float64) time.Time {
 	if stamp <= 0 || stamp > math.MaxInt64/2 {
 		return time.Time{}
@@ -137,9 +135,9 @@ func moment(stamp float64) time.Time {
 	return unixtime.Read(int64(stamp))
 }
 
-// Decode reads the payload of e, which must be of type t. Fields that a T does not
-// have are left out. The error is ErrMalformed: a field of another type than a T's
-// is nothing to go on with.
+// Decode decodes the payload of e, which must be of type t. It ignores members that a T
+// has no field for. The error is ErrMalformed if e is of another type, has no payload, or
+// has one with a member that does not fit its field.
 func (t Type[T]) Decode(e *Raw) (*Event[T], error) {
 	if t.name == "" || e.Type != t.name {
 		return nil, fmt.Errorf("%w: it is not of type %q", ErrMalformed, t.name)

@@ -141,30 +141,9 @@ func TestNames(t *testing.T) {
 	}
 }
 
-func TestNamedSuggests(t *testing.T) {
-	for name, want := range map[string]string{
-		"organization.membership.created":  "organizationMembership.created",
-		"organization_membership.created":  "organizationMembership.created",
-		"organizationmembership.created":   "organizationMembership.created",
-		"User.Created":                     "user.created",
-		"user.create":                      "user.created",
-		"user.craeted":                     "user.created",
-		"users.deleted":                    "user.deleted",
-		"session.revoke":                   "session.revoked",
-		"subscription.past_due":            "subscription.pastDue",
-		"subscriptionItem.past_due":        "subscriptionItem.pastDue",
-		"waitlist.created":                 "waitlistEntry.created",
-		"":                                 "",
-		"x":                                "",
-		"completely.different":             "",
-		strings.Repeat("user.created", 99): "",
-	} {
-		named, err := event.Named(name)
-		if err == nil || named.Name() != "" || len(err.Error()) > 300 {
-			t.Errorf("%q: %v", name, err)
-			continue
-		}
-		if suggests := strings.Contains(err.Error(), "did you mean"); suggests != (want != "") || !strings.Contains(err.Error(), want) {
+func TestNamedRefuses(t *testing.T) {
+	for _, name := range []string{"", "x", "User.Created", "user.create", "completely.different", strings.Repeat("user.created", 99)} {
+		if named, err := event.Named(name); err == nil || named.Name() != "" || len(err.Error()) > 300 {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

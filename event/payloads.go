@@ -6,40 +6,40 @@ import (
 	"github.com/clerk/clerk-sdk-go/v2"
 )
 
-// Deleted is what is left of something that was deleted.
+// Deleted identifies an object that was deleted.
 type Deleted struct {
 	ID         string  `json:"id"`
-	Object     string  `json:"object"`      // what it was: user, organization, role, …
-	Slug       *string `json:"slug"`        // an organization's
-	ExternalID *string `json:"external_id"` // your own id of a user
+	Object     string  `json:"object"`      // its kind: user, organization, role, …
+	Slug       *string `json:"slug"`        // of an organization
+	ExternalID *string `json:"external_id"` // the application's own id of a user
 	Deleted    bool    `json:"deleted"`
 }
 
-// DeletedMembership is a membership that ended, as it was.
+// DeletedMembership is a membership as it was before its deletion.
 type DeletedMembership struct {
 	clerk.OrganizationMembership
-	Deleted bool `json:"deleted"` // Clerk may leave it out, though it is deleted
+	Deleted bool `json:"deleted"` // may be false: Clerk may leave it out
 }
 
 // Session is a session with its user.
 type Session struct {
 	clerk.Session
-	User *clerk.User `json:"user"` // nil if Clerk does not tell
+	User *clerk.User `json:"user"` // nil if Clerk does not send it
 }
 
 // OrganizationDomain is a domain with its organization.
 type OrganizationDomain struct {
 	clerk.OrganizationDomain
-	PublicOrganizationData *clerk.PublicOrganizationData `json:"public_organization_data"` // nil if Clerk does not tell
+	PublicOrganizationData *clerk.PublicOrganizationData `json:"public_organization_data"` // nil if Clerk does not send it
 }
 
-// OrganizationInvitation is an invitation with who invites.
+// OrganizationInvitation is an invitation with the user who sent it.
 type OrganizationInvitation struct {
 	clerk.OrganizationInvitation
-	InviterID *string `json:"inviter_id"` // the user's; nil if it was no user
+	InviterID *string `json:"inviter_id"` // nil if no user sent it
 }
 
-// AcceptedInvitation is an invitation with who accepted it.
+// AcceptedInvitation is an invitation with the user who accepted it.
 type AcceptedInvitation struct {
 	OrganizationInvitation
 	UserID string `json:"user_id"`
@@ -49,7 +49,7 @@ type AcceptedInvitation struct {
 type Email struct {
 	ID                string          `json:"id"`
 	Object            string          `json:"object"`
-	Slug              *string         `json:"slug"` // which template: verification_code, invitation, …
+	Slug              *string         `json:"slug"` // of the template: verification_code, invitation, …
 	FromEmailName     string          `json:"from_email_name"`
 	ReplyToEmailName  *string         `json:"reply_to_email_name"`
 	ToEmailAddress    string          `json:"to_email_address"`
@@ -59,8 +59,8 @@ type Email struct {
 	Body              string          `json:"body"` // HTML
 	BodyPlain         *string         `json:"body_plain"`
 	Status            string          `json:"status"`
-	Data              json.RawMessage `json:"data"`               // what the template was filled with, such as otp_code: a secret
-	DeliveredByClerk  bool            `json:"delivered_by_clerk"` // false: sending it is yours
+	Data              json.RawMessage `json:"data"`               // the values in the template, such as otp_code, which is a secret
+	DeliveredByClerk  bool            `json:"delivered_by_clerk"` // otherwise the application has to send it
 	SuppressionReason *string         `json:"suppression_reason"`
 }
 
@@ -68,13 +68,13 @@ type Email struct {
 type SMS struct {
 	ID               string          `json:"id"`
 	Object           string          `json:"object"`
-	Slug             *string         `json:"slug"` // which template
+	Slug             *string         `json:"slug"` // of the template
 	FromPhoneNumber  string          `json:"from_phone_number"`
 	ToPhoneNumber    string          `json:"to_phone_number"`
 	PhoneNumberID    *string         `json:"phone_number_id"`
 	UserID           *string         `json:"user_id"`
 	Message          string          `json:"message"`
 	Status           string          `json:"status"`
-	Data             json.RawMessage `json:"data"`               // what the template was filled with, such as otp_code: a secret
-	DeliveredByClerk bool            `json:"delivered_by_clerk"` // false: sending it is yours
+	Data             json.RawMessage `json:"data"`               // the values in the template, such as otp_code, which is a secret
+	DeliveredByClerk bool            `json:"delivered_by_clerk"` // otherwise the application has to send it
 }

@@ -9,9 +9,9 @@ var (
 	UserDeleted = newType[Deleted]("user.deleted")
 )
 
-// Sessions. Ended is by sign-out, removed by signing out of the client as a whole,
-// and revoked by an administrator or the user from another device; pending is one
-// with a task to do first.
+// Sessions. A session is ended by signing out of it, removed by signing out of all
+// sessions of a client, and revoked by an administrator or from another device. A pending
+// session has a task to complete first.
 var (
 	SessionCreated = newType[Session]("session.created")
 	SessionPending = newType[Session]("session.pending")
@@ -20,7 +20,7 @@ var (
 	SessionRevoked = newType[Session]("session.revoked")
 )
 
-// Messages that were made, whether Clerk delivers them or leaves that to you.
+// Messages, whether Clerk or the application delivers them.
 var (
 	EmailCreated = newType[Email]("email.created")
 	SMSCreated   = newType[SMS]("sms.created")
@@ -62,7 +62,7 @@ var (
 	WaitlistEntryUpdated = newType[clerk.WaitlistEntry]("waitlistEntry.updated")
 )
 
-// Billing. Payloads have the names of API version 2025-11-10.
+// Billing. Payloads have the member names of API version 2025-11-10.
 var (
 	PaymentAttemptCreated = newType[PaymentAttempt]("paymentAttempt.created")
 	PaymentAttemptUpdated = newType[PaymentAttempt]("paymentAttempt.updated")

@@ -1,9 +1,8 @@
-// Package claims reads the payload of Clerk's tokens: first hints, to tell kinds of
-// tokens apart before anything is verified, then, once the signature has been
-// checked, the claims.
+// Package claims reads the payload of Clerk's tokens: first hints, to distinguish kinds of
+// tokens before anything is verified, and the claims after the signature has been verified.
 //
-// It judges form alone. Whether a session is current, and meant for us, is for
-// the caller, who has a clock and a configuration.
+// It checks the form of claims only. Whether a token is current, and meant for this
+// application, is for the caller, which has a clock and a configuration.
 package claims
 
 import (
@@ -15,20 +14,19 @@ import (
 	"github.com/clerkauth/clerkauth/internal/strictjson"
 )
 
-// ErrMalformed says that a payload is not a JSON object with unique names.
+// ErrMalformed indicates that a payload is not a JSON object with unique names.
 var ErrMalformed = errors.New("token payload is not a json object")
 
-// maxTime is 9999-12-31T23:59:59Z. A later time is a mistake or an attempt to
-// overflow somebody's arithmetic.
+// maxTime is 9999-12-31T23:59:59Z. Later times could overflow calculations.
 const maxTime = 253402300799
 
-// maxID is the length in bytes of the longest user or session id.
+// maxID is the maximum length of a user or session id in bytes.
 const maxID = 256
 
-// Payload is a payload that has been split into its claims.
+// Payload is the list of a token's claims.
 type Payload []strictjson.Member
 
-// Parse splits data into claims, which are appended to buf.
+// Parse parses a payload and appends its claims to buf.
 func Parse(data string, buf Payload) (Payload, error) {
 	members, err := strictjson.Object(data, buf)
 	if err != nil {
@@ -37,7 +35,7 @@ func Parse(data string, buf Payload) (Payload, error) {
 	return members, nil
 }
 
-// get returns the claim called name as written, "" if it is absent.
+// get returns the claim called name as written, or "" if it is absent.
 func (p Payload) get(name string) string {
 	for i := range p {
 		if p[i].Name == name {
@@ -52,16 +50,16 @@ func (p Payload) text(name string) string {
 	return s
 }
 
-// Status values of the sts claim. A token without it is of an active session.
+// Values of the sts claim. A token without it belongs to an active session.
 const (
 	StatusActive  = "active"
 	StatusPending = "pending"
 )
 
-// Presence tells how a claim stands in a token.
+// Presence is whether a token has a claim.
 type Presence uint8
 
-// A claim is absent, present as it should be, or present as something else.
+// A claim is absent, present and well formed, or present and malformed.
 const (
 	Absent Presence = iota
 	Present
@@ -74,9 +72,9 @@ type Time struct {
 	Is   Presence
 }
 
-// Registered holds the claims that every kind of token has (RFC 7519 section
-// 4.1). A claim of a wrong type or out of range is Malformed or empty here, so that the
-// caller can judge the claims in the order that Clerk's SDKs agree on.
+// Registered holds the claims that tokens of every kind have (RFC 7519 section 4.1). A
+// claim of the wrong type or out of range is Malformed or empty, so that the caller can
+// check claims in the order that Clerk's SDKs share.
 type Registered struct {
 	Subject    string // "" unless it is a usable id
 	Issuer     string
@@ -86,12 +84,12 @@ type Registered struct {
 
 	ExpiresAt, NotBefore, IssuedAt Time
 
-	// Bound says that cnf is present, whatever it is: whoever presents the token has
-	// to prove that they hold a key (RFC 7800 section 3.1).
+	// Bound is whether cnf is present, with any value: the presenter of the token has to
+	// prove possession of a key (RFC 7800 section 3.1).
 	Bound bool
 }
 
-// read reads a claim if it is one of these.
+// read sets the claim called name, if it is a registered one.
 func (r *Registered) read(name, value string) {
 	switch name {
 	case "sub":
@@ -113,10 +111,9 @@ func (r *Registered) read(name, value string) {
 	}
 }
 
-// Session holds the claims of a session token in both of Clerk's versions, as
-// [Registered] does those that it shares with others. Of a version that is not
-// known it has the claims that restrict, and none of those that grant: what they
-// mean there is not known.
+// Session holds the claims of a session token of either of Clerk's versions. Of an unknown
+// version it holds the claims that restrict, and none of those that grant, whose meaning is
+// unknown.
 type Session struct {
 	Registered
 
@@ -126,29 +123,29 @@ type Session struct {
 	Status    string // sts: StatusActive, StatusPending, or "" if absent
 	StatusIs  Presence
 
-	Version int    // v: 1, also where it is absent, or 2; 0 if it is something else
-	Acted   bool   // act is present, whatever it is
+	Version int    // v: 1, also if it is absent, or 2; 0 for any other value
+	Acted   bool   // act is present, with any value
 	Actor   string // act as written, if it is an object
 	ActorID string // act.sub
 
 	Org  Org
 	Ages Ages // fva
 
-	// What is read when it is first asked for: most requests ask for none of it.
+	// Grants are decoded when they are first used, which most requests do not do.
 	fea, pla, per, fpm, orgPermissions string // as written
 	once                               sync.Once
 	grants                             grants
 }
 
-// Ages are minutes since the first and the second factor were verified, -1 for
-// a factor that the user does not have.
+// Ages are the minutes since the first and the second factor were verified, or -1 for a
+// factor that the user does not have.
 type Ages struct {
 	First, Second float64
-	Known         bool // false where fva is absent or not two such numbers
+	Known         bool // false if fva is absent or malformed
 }
 
-// ReadSession reads the claims of a session token. Malformed organization, feature,
-// plan or factor claims give nothing; they are no reason to refuse a user.
+// ReadSession reads the claims of a session token. Malformed claims of organizations,
+// features, plans and factors grant nothing, and are not a reason to reject a token.
 func (p Payload) ReadSession() *Session {
 	s := &Session{Version: 1}
 	var org string
@@ -191,7 +188,7 @@ func (p Payload) ReadSession() *Session {
 	return s
 }
 
-// readID reads the id of a user or something else.
+// readID reads an id, of a user or another object.
 func readID(value string) (string, bool) {
 	id, ok := strictjson.String(value)
 	if !ok || !UsableID(id) {
@@ -200,8 +197,8 @@ func readID(value string) (string, bool) {
 	return id, true
 }
 
-// UsableID tells whether an id is of visible ASCII, so that it can be logged,
-// compared and put into a URL without surprises.
+// UsableID reports whether an id consists of visible ASCII characters, so that it can be
+// logged, compared and put into a URL safely.
 func UsableID(id string) bool {
 	for i := range len(id) {
 		if id[i] <= ' ' || id[i] > '~' {
@@ -218,8 +215,8 @@ func readStatus(value string) (string, Presence) {
 	return "", Malformed
 }
 
-// readTime reads a NumericDate (RFC 7519 section 2). A fraction is cut off,
-// which for an expiry is the safe direction.
+// readTime reads a NumericDate (RFC 7519 section 2). It rounds down, which for an expiry is
+// the safe direction.
 func readTime(value string) Time {
 	f, ok := strictjson.Number(value)
 	if !ok || f < 0 || f > maxTime {
@@ -235,7 +232,8 @@ func readParty(value string) (string, Presence) {
 	return "", Malformed
 }
 
-// readAudience reads a string or a list of strings (RFC 7519 section 4.1.3).
+// readAudience reads a string, or a list of strings, that is not empty (RFC 7519 section
+// 4.1.3).
 func readAudience(value string) ([]string, Presence) {
 	if s, ok := strictjson.String(value); ok {
 		if s == "" {
@@ -250,7 +248,7 @@ func readAudience(value string) ([]string, Presence) {
 	return list, Present
 }
 
-// readStrings reads a list that holds nothing but strings.
+// readStrings reads a list of strings.
 func readStrings(value string) ([]string, bool) {
 	elements, err := strictjson.Array(value)
 	if err != nil {
@@ -267,7 +265,7 @@ func readStrings(value string) ([]string, bool) {
 	return list, true
 }
 
-// readVersion returns 1 or 2, and 0 for a version that is not known.
+// readVersion returns 1 or 2, or 0 for an unknown version.
 func readVersion(value string) int {
 	switch f, _ := strictjson.Number(value); f {
 	case 1:

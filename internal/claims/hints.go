@@ -7,35 +7,34 @@ import (
 	"github.com/clerkauth/clerkauth/internal/strictjson"
 )
 
-// Issuer tells whose token a payload says it is.
+// Issuer is whether a payload names an issuer of this instance.
 type Issuer uint8
 
-// A payload has no issuer, one of ours, or another.
+// A payload has no issuer, one of the instance's, or another.
 const (
 	NoIssuer    Issuer = iota // iss is absent, or not a string
-	OwnIssuer                 // iss is one of ours
+	OwnIssuer                 // iss is one of the instance's
 	OtherIssuer               // iss is another string
 )
 
-// Hints are what a payload says before its signature has been checked: enough to
-// tell kinds of tokens apart, and which are not of this instance. Nothing else is
-// to be believed of them.
+// Hints are claims that are read before the signature is verified, to distinguish kinds of
+// tokens, and those that are not of this instance. They must be used for nothing else.
 type Hints struct {
 	Machine bool // sub begins with mch_
 	APIKey  bool // jti begins with ak_
-	Session bool // sid is present, whatever it is
+	Session bool // sid is present, with any value
 	Issuer  Issuer
 }
 
-// hintNames are of the claims that Hints are about.
+// hintNames are the claims that Hints are read from.
 var hintNames = []string{"sub", "iss", "jti", "sid"}
 
-// Scan reads the hints in a payload. It allocates nothing. A payload that is not
-// strict JSON, or has one of these claims twice, is ErrMalformed; duplicates of other
-// names are for Parse to find.
+// Scan reads the hints in a payload. It allocates nothing. The error is ErrMalformed if the
+// payload is not strict JSON, or has one of these claims twice; Parse finds duplicates of
+// other names.
 func Scan(data []byte, issuers []string) (Hints, error) {
 	var h Hints
-	var seen [4]bool // by place in hintNames
+	var seen [4]bool // by index in hintNames
 	s := strictjson.Scan(data)
 	for name, value, ok := s.Next(); ok; name, value, ok = s.Next() {
 		claim := strictjson.AnyOf(name, hintNames)
@@ -69,7 +68,7 @@ func Scan(data []byte, issuers []string) (Hints, error) {
 	return h, nil
 }
 
-// Hints returns what Scan would, from claims that have been read.
+// Hints returns what Scan returns for the same payload.
 func (p Payload) Hints(issuers []string) Hints {
 	h := Hints{
 		Machine: strings.HasPrefix(p.text("sub"), "mch_"),

@@ -6,24 +6,24 @@ import (
 	"github.com/clerkauth/clerkauth/internal/strictjson"
 )
 
-// Machine holds the claims of a token that is no session: of a
-// machine-to-machine token, an OAuth access token (RFC 9068) or an API key.
+// Machine holds the claims of a machine credential: a machine-to-machine token, an OAuth
+// access token (RFC 9068) or an API key.
 type Machine struct {
 	Registered
 
 	ClientID string   // client_id
-	Scopes   []string // nil where the token names none
+	Scopes   []string // nil if the token has none
 	ScopesIs Presence
 }
 
-// ScopeClaim is a claim that names scopes: in one string, where spaces separate them
-// (RFC 6749 section 3.3), or, unless it is TextOnly, in a list of strings.
+// ScopeClaim is a claim that contains scopes: a string in which spaces separate them (RFC
+// 6749 section 3.3) or, unless it is TextOnly, a list of strings.
 type ScopeClaim struct {
 	Name     string
 	TextOnly bool
 }
 
-// ReadMachine reads the claims of such a token. Its scopes are those in the first
+// ReadMachine reads the claims of a machine credential. Its scopes are those in the first
 // of the given claims that is present.
 func (p Payload) ReadMachine(scopes ...ScopeClaim) *Machine {
 	m := &Machine{}

@@ -7,13 +7,13 @@ import (
 	"github.com/clerkauth/clerkauth/internal/strictjson"
 )
 
-// Org is the active organization of a session. Without one, ID is "".
+// Org is the active organization of a session. ID is "" if there is none.
 type Org struct {
 	ID, Slug string
-	Role     string // with its prefix, whatever the token's spelling: "org:admin"; "" if it names none
+	Role     string // with its prefix in either version, as in "org:admin"; "" if there is none
 }
 
-// grants is what a session may use.
+// grants are the features, plans and permissions of a session.
 type grants struct {
 	features, plans Scoped
 	permissions     []string
@@ -24,7 +24,7 @@ func (s *Session) granted() *grants {
 		s.grants.features = readScoped(s.fea)
 		s.grants.plans = readScoped(s.pla)
 		if s.Version == 2 && s.Org.ID == "" {
-			// They are those of the organization in o, which is not known.
+			// They belong to the organization in o, which is unknown.
 			s.grants.features.Org, s.grants.plans.Org = nil, nil
 		}
 		if s.orgPermissions != "" {
@@ -38,26 +38,24 @@ func (s *Session) granted() *grants {
 	return &s.grants
 }
 
-// Permissions are those in the active organization, as org:feature:permission.
-// The list is shared and must not be changed.
+// Permissions returns the permissions in the active organization, as
+// org:feature:permission. The list is shared and must not be changed.
 func (s *Session) Permissions() []string { return s.granted().permissions }
 
-// Features reads the fea claim. Its lists are shared and must not be changed.
+// Features returns the fea claim. Its lists are shared and must not be changed.
 func (s *Session) Features() Scoped { return s.granted().features }
 
-// Plans reads the pla claim. Its lists are shared and must not be changed.
+// Plans returns the pla claim. Its lists are shared and must not be changed.
 func (s *Session) Plans() Scoped { return s.granted().plans }
 
-// Scoped is a list of features or plans, each of a user, of an organization, or
-// of both.
+// Scoped holds the features or plans of a user and of an organization.
 type Scoped struct {
 	User, Org []string
-	Known     bool // false where the claim is absent, empty or not well formed
+	Known     bool // false if the claim is absent, empty or malformed
 }
 
-// readScoped reads a comma separated list of <scope>:<slug>, scope being o, u,
-// ou or uo. An element without a colon makes the whole claim unreadable: what
-// else in it can be relied upon is not known. Other scopes are skipped.
+// readScoped reads a comma separated list of <scope>:<slug>, where scope is o, u, ou or uo.
+// An element without a colon makes the whole claim malformed. Other scopes are ignored.
 func readScoped(value string) Scoped {
 	list := scopedText(value)
 	if list == "" {
@@ -79,8 +77,7 @@ func readScoped(value string) Scoped {
 	return s
 }
 
-// scopedText returns the list in a claim whose elements all have a colon, "" for
-// any other.
+// scopedText returns the list in a claim, or "" if an element has no colon.
 func scopedText(value string) string {
 	list, _ := strictjson.String(value)
 	for element := range strings.SplitSeq(list, ",") {
@@ -91,9 +88,8 @@ func scopedText(value string) string {
 	return list
 }
 
-// readOrg reads the o claim of a version 2 token. What a session may do there is
-// spread over o and fea: where a part of it is of a form that Clerk does not
-// write, nothing of what the session may do is believed.
+// readOrg reads the o claim of a version 2 token. The grants of a session are spread over o
+// and fea: if a part of them is malformed, the session is granted nothing.
 func (s *Session) readOrg(value string) {
 	if value == "" || strictjson.Null(value) {
 		return
@@ -124,11 +120,10 @@ func (s *Session) readOrg(value string) {
 	}
 }
 
-// grantNothing forgets what a session would be granted outside of an organization.
+// grantNothing removes the grants that do not belong to an organization.
 func (s *Session) grantNothing() { s.fea, s.pla, s.Ages = "", "", Ages{} }
 
-// readRole reads a role as version 2 writes it, without the prefix that every role
-// has.
+// readRole reads the role of a version 2 token, which has no prefix.
 func readRole(value string) string {
 	switch value {
 	case `"admin"`:
@@ -143,8 +138,8 @@ func readRole(value string) string {
 	return "org:" + role
 }
 
-// readRoleV1 reads a role as version 1 writes it, usually with its prefix. It gets
-// one in any case, so that a role has one spelling wherever it is compared.
+// readRoleV1 reads the role of a version 1 token, which usually has its prefix. It adds a
+// missing one, so that a role has one spelling wherever it is compared.
 func readRoleV1(value string) string {
 	role, _ := strictjson.String(value)
 	if role = withoutOrg(role); role == "" {
@@ -153,7 +148,7 @@ func readRoleV1(value string) string {
 	return "org:" + role
 }
 
-// withoutOrg returns a role without its prefix, however often that is repeated.
+// withoutOrg returns a role without its prefix, which may be repeated.
 func withoutOrg(role string) string {
 	for strings.HasPrefix(role, "org:") {
 		role = role[len("org:"):]
@@ -161,21 +156,20 @@ func withoutOrg(role string) string {
 	return role
 }
 
-// nothing tells whether a claim is absent, null or empty.
+// nothing reports whether a claim is absent, null or empty.
 func nothing(value string) bool {
 	return value == "" || strictjson.Null(value) || value == `""`
 }
 
-// textOrNothing tells whether a claim is a string or nothing.
+// textOrNothing reports whether a claim is a string or nothing.
 func textOrNothing(value string) bool {
 	_, ok := strictjson.String(value)
 	return ok || nothing(value)
 }
 
-// permissions expands Clerk's compressed permissions. fpm holds one decimal
-// number for each organization feature, in their order; bit j of it stands for
-// the permission at place j of per. The numbers have no bound, and a piece that
-// is not made of ASCII digits gives nothing.
+// permissions expands Clerk's compressed permissions. fpm has a decimal number for each
+// feature of the organization, in their order, in which bit j stands for permission j of
+// per. The numbers are unbounded. One that does not consist of ASCII digits grants nothing.
 func permissions(features []string, per, fpm string) []string {
 	if per == "" || fpm == "" {
 		return nil
@@ -202,8 +196,7 @@ func permissions(features []string, per, fpm string) []string {
 	return list
 }
 
-// decimal parses one or more ASCII digits; big.Int alone would take a sign and
-// underscores, too.
+// decimal parses one or more ASCII digits. big.Int would also accept a sign.
 func decimal(s string) (*big.Int, bool) {
 	if s == "" || strings.Trim(s, "0123456789") != "" {
 		return nil, false
@@ -211,7 +204,7 @@ func decimal(s string) (*big.Int, bool) {
 	return new(big.Int).SetString(s, 10)
 }
 
-// trim takes away white space as JavaScript's trim does for ASCII.
+// trim removes white space as JavaScript's trim does for ASCII.
 func trim(s string) string { return strings.Trim(s, " \t\n\v\f\r") }
 
 // readOrgV1 reads the organization claims of a version 1 token.

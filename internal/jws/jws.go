@@ -1,10 +1,9 @@
-// Package jws reads and verifies JSON Web Signatures in compact
-// serialisation (RFC 7515 section 7.1), RS256 alone.
+// Package jws parses and verifies JSON Web Signatures in compact serialization (RFC 7515
+// section 7.1) with RS256.
 //
-// It knows no other algorithm, no other serialisation and no encryption, so
-// none of them can be confused with it. Everything that can be wrong with a
-// token's form is found by Parse and Payload, before a key is looked up, at a
-// cost that is bounded whatever the token holds.
+// It implements no other algorithm, no other serialization and no encryption, so that none
+// of them can be confused with it. Parse and Payload reject every token that is malformed,
+// before a key is looked up, at a cost that is bounded for any input.
 package jws
 
 import (
@@ -18,27 +17,26 @@ import (
 	"github.com/clerkauth/clerkauth/internal/strictjson"
 )
 
-// MaxLen is the length in bytes of the longest token that is looked at. Clerk's
-// session tokens stay below 4 KiB, because browsers allow a cookie no more.
+// MaxLen is the maximum length of a token in bytes. Clerk's session tokens have less than
+// 4 KiB, the limit of browsers for a cookie.
 const MaxLen = 16 << 10
 
-// A header has at most this many bytes, and members, those of objects in it
-// included. Clerk's have about 150, and five.
+// A header has at most maxHeader bytes and maxMembers members, including those of objects
+// in it. Clerk's headers have about 150 bytes and five members.
 const (
 	maxHeader  = 4 << 10
 	maxMembers = 32
 )
 
-// maxSignature is the length of a signature by the longest RSA key that is used,
-// of 8192 bits.
+// maxSignature is the length in bytes of a signature by the longest accepted RSA key, of
+// 8192 bits.
 const maxSignature = 1 << 10
 
-// rs256 is the one algorithm there is (RFC 7518 section 3.3).
+// rs256 is the only algorithm (RFC 7518 section 3.3).
 const rs256 = "RS256"
 
-// maxWord is the length of the longest key id that is looked up, and of any other
-// value of the header that means something.
-const maxWord = 256
+// maxValue is the maximum length in bytes of a key id, and of the other values in a Header.
+const maxValue = 256
 
 // Errors of Parse and Verify.
 var (
@@ -48,7 +46,7 @@ var (
 	ErrSignature = errors.New("signature does not match")
 )
 
-// Token is a token that has been read and not verified.
+// Token is a token that has been parsed and not verified.
 type Token struct {
 	Header Header
 
@@ -56,26 +54,26 @@ type Token struct {
 	payload, signature string // as sent
 }
 
-// Header holds the header members that mean something to Clerk (RFC 7515
-// section 4.1 and Clerk's own cat and oiat).
+// Header holds the header members that Clerk uses (RFC 7515 section 4.1, and Clerk's own
+// cat and oiat). A value that is not a string, or too long, is "".
 type Header struct {
-	KeyID    string  // "" where kid is absent, no string, or too long
+	KeyID    string  // kid
 	Type     string  // typ
 	Category string  // cat
-	HasType  bool    // typ is present, of whatever kind; Type is "" if it is no string, or too long
-	HasCat   bool    // cat is present, of whatever kind; Category is "" if it is no string, or too long
-	Extended bool    // there are members that would change how it is verified, or with which key
-	OrigIAT  float64 // oiat: when the first token of this lineage was issued; 0 if absent, no number, or too long
+	HasType  bool    // typ is present, with any value
+	HasCat   bool    // cat is present, with any value
+	Extended bool    // there are members that would change how the token is verified, or with which key
+	OrigIAT  float64 // oiat: when the first token of this lineage was issued; 0 if it is absent or not a number
 	alg      string
 }
 
-// Parse reads token: three parts of canonical base64url without padding (RFC
-// 7515 section 2, RFC 4648 section 3.5), a header that is a JSON object with
-// unique names. What is not in three parts is ErrParts, anything else that is wrong
-// ErrMalformed.
+// Parse parses a token: three parts in canonical base64url without padding (RFC 7515
+// section 2, RFC 4648 section 3.5), of which the first is a JSON object with unique names.
+// The error is ErrParts if there are not three parts, and ErrMalformed if anything else is
+// wrong.
 //
-// The payload is for Payload to read, and the header for CheckHeader and
-// CheckAlgorithm to judge, so that a caller can tell kinds of tokens apart first.
+// Parse does not decode the payload; see Payload. It does not check the header either, so
+// that a caller can distinguish kinds of tokens first; see CheckHeader and CheckAlgorithm.
 func Parse(token string) (Token, error) {
 	if len(token) > MaxLen {
 		return Token{}, ErrMalformed
@@ -97,8 +95,7 @@ func Parse(token string) (Token, error) {
 	if t.Header, err = parseHeader(token[:first]); err != nil {
 		return Token{}, err
 	}
-	// Only the algorithm "none" leaves the signature empty, and that is
-	// CheckAlgorithm's to name.
+	// With another algorithm, such as "none", CheckAlgorithm returns the error.
 	if t.signature == "" && t.Header.alg == rs256 {
 		return Token{}, ErrMalformed
 	}
@@ -119,11 +116,11 @@ func decodes(part string) bool {
 	return err == nil
 }
 
-// PayloadLen is how many bytes Payload appends.
+// PayloadLen returns how many bytes Payload appends.
 func (t *Token) PayloadLen() int { return strictEncoding.DecodedLen(len(t.payload)) }
 
-// Payload decodes the payload and appends it to buf. It is not yet known to be
-// JSON, nor to be authentic: see Verify.
+// Payload decodes the payload and appends it to buf. It need not be JSON, and is not
+// authentic unless Verify has succeeded.
 func (t *Token) Payload(buf []byte) ([]byte, error) {
 	buf, err := strictEncoding.AppendDecode(buf, []byte(t.payload))
 	if err != nil {
@@ -134,7 +131,7 @@ func (t *Token) Payload(buf []byte) ([]byte, error) {
 
 // Text is Payload for a token that has been verified.
 func (t *Token) Text() (string, error) {
-	var room [2 << 10]byte // what is longer is on the heap twice for a while
+	var room [2 << 10]byte // a longer payload is allocated twice
 	text, err := t.Payload(room[:0])
 	return string(text), err
 }
@@ -158,19 +155,17 @@ func parseHeader(part string) (h Header, err error) {
 		}
 		switch strictjson.AnyOf(name, headerNames) {
 		case "alg":
-			h.alg = word(value)
+			h.alg = stringValue(value)
 		case "kid":
-			// A kid of another type, or too long to be one, is no kid: which
-			// key is meant is not known then.
-			h.KeyID = word(value)
+			h.KeyID = stringValue(value)
 		case "typ":
 			h.HasType = true
-			h.Type = word(value)
+			h.Type = stringValue(value)
 		case "cat":
 			h.HasCat = true
-			h.Category = word(value)
+			h.Category = stringValue(value)
 		case "oiat":
-			if len(value) <= maxWord {
+			if len(value) <= maxValue {
 				h.OrigIAT, _ = strictjson.Number(string(value))
 			}
 		case "":
@@ -184,36 +179,35 @@ func parseHeader(part string) (h Header, err error) {
 	return h, nil
 }
 
-// headerNames are of the members that a Header has, and of those that make it
-// Extended.
+// headerNames are the names of the members in a Header, and of those that make it Extended.
 var headerNames = []string{
 	"alg", "kid", "typ", "cat", "oiat", "crit", "b64", "zip", "enc", "jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256",
 }
 
-// words are usual values, which cost no allocation.
-var words = []string{rs256, "JWT", "cl_B7d4PD111AAA"}
+// usual are frequent values, for which stringValue does not allocate.
+var usual = []string{rs256, "JWT", "cl_B7d4PD111AAA"}
 
-// word reads a string of at most maxWord bytes; another value is "".
-func word(value []byte) string {
-	for _, w := range words {
-		if strictjson.Equal(value, w) {
-			return w
+// stringValue returns a string of at most maxValue bytes, and "" for any other value.
+func stringValue(value []byte) string {
+	for _, s := range usual {
+		if strictjson.Equal(value, s) {
+			return s
 		}
 	}
-	const escaped = len(`\u0000`) // the longest way to write a byte
-	if len(value) > escaped*maxWord {
+	const escaped = len(`\u0000`) // the longest encoding of a byte
+	if len(value) > escaped*maxValue {
 		return ""
 	}
 	s, _ := strictjson.String(string(value))
-	if len(s) > maxWord {
+	if len(s) > maxValue {
 		return ""
 	}
 	return s
 }
 
-// CheckHeader returns ErrMalformed if the header is Extended. Extensions that must be
-// understood (RFC 7515 section 4.1.11, RFC 7797), compression and encryption are not;
-// a key or the place of one is never taken from a token (RFC 8725 section 3.10).
+// CheckHeader returns ErrMalformed if the header is Extended. Critical extensions (RFC 7515
+// section 4.1.11, RFC 7797), compression and encryption are not implemented, and neither a
+// key nor the URL of one is ever taken from a token (RFC 8725 section 3.10).
 func (t *Token) CheckHeader() error {
 	if t.Header.Extended {
 		return ErrMalformed
@@ -221,8 +215,8 @@ func (t *Token) CheckHeader() error {
 	return nil
 }
 
-// CheckAlgorithm returns ErrAlgorithm unless the header says RS256, byte for
-// byte (RFC 8725 section 3.1).
+// CheckAlgorithm returns ErrAlgorithm unless alg is RS256, byte for byte (RFC 8725 section
+// 3.1).
 func (t *Token) CheckAlgorithm() error {
 	if t.Header.alg != rs256 {
 		return ErrAlgorithm
@@ -230,9 +224,8 @@ func (t *Token) CheckAlgorithm() error {
 	return nil
 }
 
-// Verify checks the signature with key: RSASSA-PKCS1-v1_5 with SHA-256 (RFC
-// 7518 section 3.3), whatever the header says; a header that says something
-// else is refused.
+// Verify verifies the signature with key by RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518
+// section 3.3). It rejects a header that does not pass CheckHeader and CheckAlgorithm.
 func (t *Token) Verify(key *rsa.PublicKey) error {
 	if err := t.CheckHeader(); err != nil {
 		return err
@@ -254,8 +247,8 @@ func (t *Token) Verify(key *rsa.PublicKey) error {
 	return nil
 }
 
-// digest returns the SHA-256 of what was signed. It is hashed in pieces, because a
-// string is copied to become bytes.
+// digest returns the SHA-256 of what was signed. It copies the string in pieces, so that it
+// allocates nothing.
 func (t *Token) digest() (digest [sha256.Size]byte) {
 	var room [1 << 10]byte
 	hash := sha256.New()

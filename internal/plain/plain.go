@@ -1,5 +1,5 @@
-// Package plain holds errors whose text may be logged, and says of any other error
-// what may be: its types and codes, but no text, which may quote a payload.
+// Package plain holds errors whose text may be logged. Of other errors it returns what may
+// be logged: their types and codes, but not their text, which may quote a payload.
 package plain
 
 import (
@@ -13,17 +13,17 @@ import (
 	"syscall"
 )
 
-// Error is an error with a text that holds no values.
+// Error is an error with a text that contains no values.
 type Error struct {
 	text string
 	err  error
 }
 
-// New returns err as an Error, all of whose text may be logged.
+// New returns err as an Error whose whole text may be logged.
 func New(err error) *Error { return &Error{err: err} }
 
-// Wrap returns an Error with a text of its own, before that of err, which is not
-// logged.
+// Wrap returns an Error with a text in front of that of err. The text may be logged; of err
+// only what Describe returns.
 func Wrap(text string, err error) *Error { return &Error{text, err} }
 
 func (e *Error) Error() string {
@@ -43,11 +43,10 @@ func (e *Error) logged() string {
 	return e.text + ": " + Describe(e.err)
 }
 
-// Describe returns what may be logged of err: the text of an Error, and of others
-// their types, the SQLSTATE or Redis error code, and the text of the errors that
-// have one text.
+// Describe returns what may be logged of err: the text of an Error, and of others their
+// types, an SQLSTATE or Redis error code, and the texts of errors that have a fixed one.
 func Describe(err error) string {
-	if e, ok := err.(*Error); ok { //nolint:errorlint // one that is wrapped has text around it that is not ours
+	if e, ok := err.(*Error); ok { //nolint:errorlint // the text around a wrapped one must not be logged
 		return e.logged()
 	}
 	var types, known []string
@@ -66,7 +65,7 @@ func Describe(err error) string {
 	return text
 }
 
-// tree returns err and all that it wraps.
+// tree returns err and all errors that it wraps.
 func tree(err error) []error {
 	if err == nil {
 		return nil
@@ -83,7 +82,7 @@ func tree(err error) []error {
 	return all
 }
 
-// fixed returns what err says that depends on no value, or "".
+// fixed returns the part of err's own text that depends on no value, or "".
 func fixed(err error) string {
 	switch e := err.(type) { //nolint:errorlint // each level is looked at
 	case *Error:
@@ -114,7 +113,7 @@ var (
 	redisCode = regexp.MustCompile(`\A[A-Z]{2,20}\z`)
 )
 
-// RedisCode returns the code that begins the text of an error of Redis, or "".
+// RedisCode returns the code at the beginning of a Redis error's text, or "".
 func RedisCode(err error) string {
 	code, _, _ := strings.Cut(err.Error(), " ")
 	if redisCode.MatchString(code) {

@@ -7,30 +7,29 @@ import (
 	"unicode"
 )
 
-// automaton is a regular expression as a machine whose states can be followed
-// by hand, so that two of them can be compared path by path: which is the more
-// specific is a question about all paths, and a guess would be a hole. It is not
-// safe for concurrent use.
+// automaton is a regular expression whose states can be followed step by step, so that
+// two of them can be compared for all paths: a guess at which is the more specific one
+// would be a vulnerability. It is not safe for concurrent use.
 type automaton struct {
 	prog  *syntax.Prog
-	start state // behind the slash that every path begins with
+	start state // after the slash that every path begins with
 
-	seen []uint32 // of each instruction, the round of closure that has seen it last
+	seen []uint32 // of each instruction, the last round of closure that reached it
 	turn uint32
 }
 
-// state is where a machine can be after some text.
+// state is the set of instructions that an automaton can be at after some text.
 type state struct {
 	pcs    []uint32 // of the instructions that take the next character, sorted
 	accept bool
 }
 
-// dead: no text leads from here to a match. Every instruction of a pattern's
-// machine has a match ahead, see describesText.
+// dead reports whether no text leads from s to a match. Every instruction of a pattern's
+// automaton leads to a match: see describesText.
 func (s state) dead() bool { return len(s.pcs) == 0 && !s.accept }
 
-// flags are the grammar of the expressions in patterns: a dot crosses lines, as a
-// router's wildcards do.
+// flags are the grammar of the expressions in patterns. A dot matches line terminators,
+// as the wildcards of routers do.
 const flags = syntax.Perl | syntax.DotNL
 
 func newAutomaton(source string) (*automaton, error) {
@@ -55,7 +54,7 @@ func consumes(i *syntax.Inst) bool {
 	return false
 }
 
-// closure follows pcs as far as no character is taken.
+// closure follows pcs as far as no character is consumed.
 func (a *automaton) closure(pcs []uint32) state {
 	var s state
 	a.turn++
@@ -93,7 +92,7 @@ func (a *automaton) step(s state, r rune) state {
 	return a.closure(next)
 }
 
-// accepts reports whether the machine matches a path.
+// accepts reports whether the automaton matches a path.
 func (a *automaton) accepts(path string) bool {
 	s := a.start
 	for _, r := range path[1:] {
@@ -104,8 +103,8 @@ func (a *automaton) accepts(path string) bool {
 	return s.accept
 }
 
-// cuts appends the characters at which what s takes changes: between two
-// neighbours of them, all characters lead to the same state.
+// cuts appends the characters at which the next state changes: all characters from one of
+// them up to the next one lead from s to the same state.
 func (a *automaton) cuts(s state, cuts []rune) []rune {
 	for _, pc := range s.pcs {
 		runes := a.prog.Inst[pc].Rune
@@ -125,20 +124,20 @@ func (a *automaton) cuts(s state, cuts []rune) []rune {
 	return cuts
 }
 
-// relation is how two sets lie to each other.
+// relation is how two sets relate to each other.
 type relation uint8
 
 const (
 	disjoint relation = iota
 	equal
-	within   // the first is part of the second, and smaller
-	contains // the second is part of the first, and smaller
-	overlap  // they share something, and each has something of its own
+	within   // the first is a proper subset of the second
+	contains // the second is a proper subset of the first
+	overlap  // they share elements, and neither contains the other
 )
 
-// maxStates and maxSize bound the comparison of two patterns: how many states it
-// takes, and how much is in them. Patterns that people write need a few hundred,
-// of a few instructions each.
+// maxStates and maxSize bound the comparison of two patterns: the number of states, and
+// of instructions in them. Realistic patterns need a few hundred states of a few
+// instructions each.
 const (
 	maxStates = 20_000
 	maxSize   = 100 * maxStates
@@ -146,7 +145,7 @@ const (
 
 var errUndecided = errors.New("too intricate to compare")
 
-// work counts what comparing patterns took.
+// work counts the work of comparing patterns.
 type work struct{ comparisons, states int }
 
 func (w *work) add(other work) {
@@ -154,8 +153,8 @@ func (w *work) add(other work) {
 	w.states += other.states
 }
 
-// relate compares the paths of two machines. shared is a path that both match,
-// if there is one.
+// relate compares the paths of two automata. shared is a path that both match, if there is
+// one.
 func (w *work) relate(a, b *automaton) (rel relation, shared string, err error) {
 	w.comparisons++
 	type pair struct {
@@ -227,8 +226,8 @@ func (w *work) relate(a, b *automaton) (rel relation, shared string, err error) 
 	return equal, shared, nil
 }
 
-// readable orders characters for an example that people can read: x, what is
-// ASCII, small letters first, and then the rest.
+// readable orders characters for a readable example: x first, then ASCII with lower-case
+// letters first, then the rest.
 func readable(a, b rune) int {
 	rank := func(r rune) rune {
 		switch {

@@ -10,8 +10,8 @@ import (
 // maxErrors is how many contradictions between rules are reported.
 const maxErrors = 100
 
-// check looks for mistakes in the rules, records which is more specific than
-// which, and returns all mistakes.
+// check compares the rules with each other, records which are more specific, and returns
+// everything that is wrong with them.
 func (ix *index) check() error {
 	var errs []error
 	for i, p := range ix.patterns {
@@ -33,7 +33,7 @@ func (ix *index) check() error {
 		errs = append(errs, ix.checkReached(i, under[i]))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return err // the answers of the index mean nothing
+		return err // lookups would be meaningless
 	}
 	for i := range ix.patterns {
 		errs = append(errs, ix.checkOpen(i))
@@ -41,7 +41,7 @@ func (ix *index) check() error {
 	return errors.Join(errs...)
 }
 
-// checkPairs compares all rules that may be for the same request.
+// checkPairs compares all rules that may match the same request.
 func (ix *index) checkPairs() error {
 	list, err := ix.pairsToCompare()
 	if err != nil {
@@ -63,7 +63,7 @@ func (ix *index) checkPairs() error {
 	return errors.Join(errs...)
 }
 
-// checkSiblings reports a wildcard that opens more than what it is behind.
+// checkSiblings rejects an open pattern that also matches siblings of the path it names.
 func checkSiblings(p *Pattern) error {
 	wildcard, _ := opensSiblings(p.nodes, 0)
 	if wildcard == "" {
@@ -76,11 +76,11 @@ func checkSiblings(p *Pattern) error {
 	return fmt.Errorf("rule %q: %s behind other text also opens siblings, as /docs(.*) opens /docsx: %s", p, wildcard, better)
 }
 
-// compare records how two rules lie to each other.
+// compare records how two rules relate. It fails if neither is the more specific one.
 func (ix *index) compare(i, j int) error {
 	p, q := ix.patterns[i], ix.patterns[j]
-	ask := combine(relateMethods(p.method, q.method), relateHosts(p.host, q.host, ix.open[i], ix.open[j]))
-	if ask == disjoint {
+	rest := combine(relateMethods(p.method, q.method), relateHosts(p.host, q.host, ix.open[i], ix.open[j]))
+	if rest == disjoint {
 		return nil
 	}
 	form := folded
@@ -91,7 +91,7 @@ func (ix *index) compare(i, j int) error {
 	if err != nil {
 		return fmt.Errorf("are %w: write one of them simpler", err)
 	}
-	switch combine(ask, paths) {
+	switch combine(rest, paths) {
 	case equal:
 		return errors.New("are for the same requests: keep one")
 	case overlap:
@@ -107,7 +107,7 @@ func (ix *index) compare(i, j int) error {
 	}
 	switch paths {
 	case equal:
-		if ask == equal && !(ix.open[i] && ix.open[j]) {
+		if rest == equal && !(ix.open[i] && ix.open[j]) {
 			return errors.New("differ by a slash at the end, which some routers do not look at: keep one")
 		}
 	case within:
@@ -118,7 +118,7 @@ func (ix *index) compare(i, j int) error {
 	return nil
 }
 
-// combine relates two products from how their factors relate.
+// combine returns how two products of sets relate, given how their factors do.
 func combine(a, b relation) relation {
 	switch {
 	case a == disjoint || b == disjoint:
@@ -131,7 +131,7 @@ func combine(a, b relation) relation {
 	return overlap
 }
 
-// relateNames relates two names of which "" is all.
+// relateNames relates two names, where "" stands for all names.
 func relateNames(a, b string) relation {
 	switch {
 	case a == b:
@@ -144,7 +144,7 @@ func relateNames(a, b string) relation {
 	return disjoint
 }
 
-// relateMethods does the same for methods, where GET is also for HEAD.
+// relateMethods is relateNames for methods, where GET includes HEAD.
 func relateMethods(a, b string) relation {
 	switch {
 	case a == "GET" && b == "HEAD":
@@ -155,7 +155,7 @@ func relateMethods(a, b string) relation {
 	return relateNames(a, b)
 }
 
-// prefix is the text that all paths of the pattern begin with, folded.
+// prefix returns the folded text that all paths of the pattern begin with.
 func (p *Pattern) prefix() string {
 	if p.nodes[0].kind != literal {
 		return ""
@@ -163,15 +163,15 @@ func (p *Pattern) prefix() string {
 	return Fold(p.nodes[0].text)
 }
 
-// apart reports whether no path begins with both texts. It spares most pairs of
-// rules the comparison of their automata.
+// apart reports whether no path begins with both texts. For most pairs of rules this saves
+// the comparison of their automata.
 func apart(a, b string) bool {
 	n := min(len(a), len(b))
 	return a[:n] != b[:n]
 }
 
-// checkReached reports a rule whose every path falls under more specific rules,
-// of which narrower are all.
+// checkReached rejects a rule if more specific rules, which are narrower, match all of its
+// paths.
 func (ix *index) checkReached(i int, narrower []int32) error {
 	p := ix.patterns[i]
 	var names, sources []string
@@ -199,16 +199,15 @@ func (ix *index) checkReached(i int, narrower []int32) error {
 	return nil
 }
 
-// witness returns a path that a pattern matches and that hardly any other one
-// with text in place of its wildcards does. It finds none for some patterns.
+// witness returns a path that a pattern matches, and that patterns with literal text in
+// place of its wildcards hardly ever match. ok is false if it finds none.
 func witness(p *Pattern) (path string, ok bool) {
 	path = sampleWith(p.nodes, "\U000FFFFD")
 	return path, strings.HasPrefix(path, "/") && p.lang[folded].accepts(path)
 }
 
-// checkOpen reports an open rule for one path that does not open that path,
-// because the path has other readings, or other rules protect what routers take
-// for it.
+// checkOpen rejects an open rule for one path that does not open that path, because the
+// path has other readings, or because other rules guard what routers take it for.
 func (ix *index) checkOpen(i int) error {
 	p := ix.patterns[i]
 	if !ix.open[i] || len(p.nodes) != 1 || p.nodes[0].kind != literal {

@@ -8,10 +8,9 @@ import (
 	"strings"
 )
 
-// clerkParser parses path-to-regexp 6, the grammar of Clerk's
-// createRouteMatcher. Where the original's regular expressions look ahead, this
-// one is a little wider: a parameter that follows several literal characters may
-// hold them again.
+// clerkParser parses the grammar of path-to-regexp 6, which Clerk's createRouteMatcher
+// uses. Where the regular expressions of path-to-regexp look ahead, its patterns are a
+// little wider: a parameter after several literal characters may contain these again.
 type clerkParser struct {
 	in    string
 	i     int
@@ -21,7 +20,7 @@ type clerkParser struct {
 	names map[string]bool
 }
 
-// muxWildcard is Go's grammar, where Clerk's would read a group of plain text.
+// muxWildcard matches a wildcard of Go's grammar, which is a group of text in Clerk's.
 var muxWildcard = regexp.MustCompile(`\{(?:[\pL_][\pL\d_]*(?:\.\.\.)?|\$)\}`)
 
 func parseClerk(path string) ([]node, error) {
@@ -38,7 +37,7 @@ func parseClerk(path string) ([]node, error) {
 	nodes := openEnd(p.nodes)
 	clean := sample(nodes)
 	if strings.HasSuffix(path, "/") {
-		clean = strings.TrimSuffix(clean, "/") // parse has seen to it
+		clean = strings.TrimSuffix(clean, "/") // parse has checked it
 	}
 	return nodes, checkClean(clean)
 }
@@ -87,7 +86,7 @@ func (p *clerkParser) next() error {
 	return nil
 }
 
-// literal takes plain text up to the next special character.
+// literal consumes text up to the next special character.
 func (p *clerkParser) literal() error {
 	if p.in[p.i] == '\\' {
 		if p.i+1 == len(p.in) || p.in[p.i+1] == '\\' || p.in[p.i+1] >= 0x80 {
@@ -114,7 +113,7 @@ func (p *clerkParser) flush() {
 	}
 }
 
-// modifier takes a ?, * or + if one is next.
+// modifier consumes a ?, * or + if one is next.
 func (p *clerkParser) modifier() byte {
 	if p.i < len(p.in) && strings.IndexByte("?*+", p.in[p.i]) >= 0 {
 		p.i++
@@ -123,7 +122,7 @@ func (p *clerkParser) modifier() byte {
 	return 0
 }
 
-// braces takes {prefix :name suffix} with its modifier.
+// braces consumes {prefix :name suffix} with its modifier.
 func (p *clerkParser) braces() error {
 	p.flush()
 	p.i++
@@ -173,9 +172,9 @@ func (p *clerkParser) braces() error {
 	return nil
 }
 
-// wildcard takes :name, :name(regexp) or (regexp). before is the literal text in
-// front of it: like the original, a parameter does not hold the one character
-// that separates it from what is before, so that /file.:ext is no /file.tar.gz.
+// wildcard consumes :name, :name(regexp) or (regexp). before is the literal text in front
+// of it. As in path-to-regexp, a parameter does not contain the single character that
+// separates it from what precedes it, so that /file.:ext does not match /file.tar.gz.
 func (p *clerkParser) wildcard(before string) (*node, error) {
 	w := &node{kind: segment}
 	if p.in[p.i] == ':' {
@@ -216,7 +215,7 @@ func (p *clerkParser) wildcard(before string) (*node, error) {
 	return w, err
 }
 
-// parenthesis takes a regular expression in parentheses.
+// parenthesis consumes a regular expression in parentheses.
 func (p *clerkParser) parenthesis() (string, error) {
 	depth, start := 0, p.i+1
 	for ; p.i < len(p.in); p.i++ {
@@ -238,8 +237,8 @@ func (p *clerkParser) parenthesis() (string, error) {
 	return "", errors.New(`holds a "(" without ")"`)
 }
 
-// checkCustom accepts the regular expressions that mean the same in JavaScript
-// and in Go and that say what a piece of a path is, not what is around it.
+// checkCustom accepts regular expressions that mean the same in JavaScript and in Go, and
+// that describe a part of a path without looking at what surrounds it.
 func checkCustom(source string) error {
 	for i := 0; i < len(source); i++ {
 		rest := source[i:]
@@ -269,8 +268,8 @@ func checkCustom(source string) error {
 	return nil
 }
 
-// describesText reports whether every part of re can match some text, and none
-// asks what is around it.
+// describesText reports whether every part of re can match some text, and none depends on
+// what surrounds it.
 func describesText(re *syntax.Regexp) bool {
 	switch re.Op {
 	case syntax.OpNoMatch, syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText,
@@ -287,9 +286,9 @@ func describesText(re *syntax.Regexp) bool {
 	return true
 }
 
-// openEnd rewrites a repeated segment at the end of a path, /:path* and
-// /:path+, as the subtree that it is: a trie can hold that form, and a double
-// slash in the subtree does not lead out of it.
+// openEnd rewrites a repeated segment at the end of a path, /:path* and /:path+, as a
+// wildcard for the whole subtree. A trie can hold that form, and a double slash in the
+// subtree does not lead out of it.
 func openEnd(nodes []node) []node {
 	last := len(nodes) - 1
 	if last < 0 {
@@ -309,7 +308,7 @@ func openEnd(nodes []node) []node {
 	return append(nodes[:last:last], slash, n.sub[1], below)
 }
 
-// sample is a path that the pattern matches, near enough, with x for wildcards.
+// sample returns a path that resembles those the pattern matches, with x for wildcards.
 func sample(nodes []node) string { return sampleWith(nodes, "x") }
 
 func sampleWith(nodes []node, wildcard string) string {

@@ -35,7 +35,7 @@ func (c corpusCase) ours() (answer, rule string, ordinaryTarget bool) {
 	}
 	u, urlErr := url.ParseRequestURI(target)
 	// A raw path with a query or a host in it is no path.
-	ordinaryTarget = urlErr == nil && refuse("GET", u) == nil && u.Path == target && ordinary(u)
+	ordinaryTarget = urlErr == nil && checkTarget("GET", u) == nil && u.Path == target && ordinary(u)
 	var patterns []string
 	for _, p := range c.Patterns {
 		s, ok := p.(string)

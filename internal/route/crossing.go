@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// crossing finds the patterns that may share a path with one, by their segments,
-// so that of many rules only few pairs are compared. It finds too many, but never
-// too few: of paths it looks at what patterns protect, folded and wide, and of a
-// wildcard that is only a part of a segment, at the text around it.
+// crossing finds, by their segments, the patterns that may share a path with a given one,
+// so that only few of the pairs of many rules are compared. It may find too many, but
+// never too few: it uses the folded and wide form of patterns, and of a segment that is
+// partly a wildcard the text around it.
 type crossing struct {
 	root   crossNode
 	opaque []int32 // patterns without sequences
@@ -22,12 +22,12 @@ type crossNode struct {
 	any      *crossNode
 	exprs    []*exprCross
 	glued    map[string][]int32
-	sorted   []string // the keys of literals and of glued, once all are there
+	sorted   []string // the keys of literals and of glued, computed when all are inserted
 	ends     []int32
 	rests    []int32
 }
 
-// exprCross is a segment that is more than a wildcard: the text it begins and ends
+// exprCross is a segment that is partly a wildcard, with the text that it begins and ends
 // with.
 type exprCross struct {
 	source         string
@@ -45,13 +45,13 @@ func newExprCross(p piece) *exprCross {
 	return e
 }
 
-// apart reports whether no segment is of both kinds.
+// apart reports whether no segment matches both e and such a prefix and suffix.
 func (e *exprCross) apart(prefix, suffix string) bool {
 	return apart(e.prefix, prefix) || !strings.HasSuffix(e.suffix, suffix) && !strings.HasSuffix(suffix, e.suffix)
 }
 
-// trimmed returns a sequence's segments without the slash at its end: patterns
-// protect paths with and without it.
+// trimmed returns a sequence's segments without a slash at its end: patterns guard paths
+// with and without it.
 func (s sequence) trimmed() []piece {
 	if last := len(s.segs) - 1; s.tail == ends && last >= 0 && s.segs[last].isEmpty() {
 		return s.segs[:last]
@@ -124,14 +124,15 @@ func (c *crossing) find(p *Pattern, add func([]int32)) {
 	}
 }
 
-// find adds the patterns that may share with s what is left of it behind n.
+// find adds the patterns below n that may share a path with s, whose remaining segments
+// are segs.
 func (n *crossNode) find(s sequence, segs []piece, add func([]int32)) {
 	add(n.rests)
 	if len(segs) == 0 {
 		switch s.tail {
 		case ends:
 			add(n.ends)
-			// A wildcard may stand for the empty segment behind a slash at the end.
+			// A wildcard may match the empty segment after a slash at the end.
 			n.each("", "", false, func(next *crossNode) {
 				add(next.ends)
 				add(next.rests)
@@ -165,12 +166,12 @@ func (n *crossNode) find(s sequence, segs []piece, add func([]int32)) {
 		n.begin(prefix, add)
 		n.each(prefix, suffix, true, next)
 		if len(segs) == 1 && s.tail != glued {
-			add(n.ends) // it may stand for the empty segment, too
+			add(n.ends) // it may match the empty segment, too
 		}
 	}
 }
 
-// begin adds the glued patterns behind n whose text may begin like prefix.
+// begin adds the glued patterns at n whose text is a prefix of prefix, or begins with it.
 func (n *crossNode) begin(prefix string, add func([]int32)) {
 	for i := range len(prefix) {
 		add(n.glued[prefix[:i]])
@@ -180,8 +181,8 @@ func (n *crossNode) begin(prefix string, add func([]int32)) {
 	}
 }
 
-// each calls next with every node that may be reached from n by a segment with a
-// prefix and a suffix, those of literal text included or not.
+// each calls next with every node that a segment with that prefix and suffix may lead to
+// from n. literals says whether to include those of literal text.
 func (n *crossNode) each(prefix, suffix string, literals bool, next func(*crossNode)) {
 	if literals {
 		for _, text := range n.from(prefix) {
@@ -230,8 +231,7 @@ func (n *crossNode) below(add func([]int32)) {
 // maxPairs bounds how many pairs of rules are compared.
 const maxPairs = 200_000
 
-// pairsToCompare returns for each rule those before it that it may share a request
-// with.
+// pairsToCompare returns for each rule the earlier rules that it may share a request with.
 func (ix *index) pairsToCompare() (pairs, error) {
 	byHost := map[string]*crossing{"": {}}
 	for i, p := range ix.patterns {
@@ -245,7 +245,7 @@ func (ix *index) pairsToCompare() (pairs, error) {
 	list, count := make(pairs, len(ix.patterns)), 0
 	seen := make([]int, len(ix.patterns)) // the last rule that found each
 	for i, p := range ix.patterns {
-		all := p.host.name != "" // which come before and behind it
+		all := p.host.name != "" // add later rules, too
 		add := func(found []int32) {
 			for _, id := range found {
 				j := int(id)
@@ -257,8 +257,8 @@ func (ix *index) pairsToCompare() (pairs, error) {
 				count++
 			}
 		}
-		// A rule for one host shares nothing with those for others, and is held
-		// against all that are for any host.
+		// A rule for one host shares no request with rules for others, and is compared
+		// with all rules for any host.
 		byHost[""].find(p, add)
 		if all {
 			all = false

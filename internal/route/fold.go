@@ -8,15 +8,14 @@ import (
 	"unicode/utf8"
 )
 
-// Guarding rules match letters in either case, by Unicode's simple folding: K and
-// the Kelvin sign are one letter, as are s and the long ſ. A letter that only
-// looks like another, a dotless i or a full-width a, is its own.
+// Guarding rules match letters in either case, by Unicode's simple folding: K and the
+// Kelvin sign are equal, as are s and the long ſ. A letter that only looks like another,
+// such as a dotless i or a full-width a, is a different one.
 //
-// Patterns are folded as parsed expressions, character by character, so that a
-// folded pattern matches whatever has a spelling that the pattern matches: the
-// class [^A-Z] excludes nothing once folded, because b is also written B. Text is
-// folded by Fold. A folded pattern makes no difference between a text and the
-// folded text.
+// Patterns are folded as parsed expressions, character by character, so that a folded
+// pattern matches every text of which the pattern matches some spelling: folded, the class
+// [^A-Z] excludes no letter, because b is also written B. Text is folded by Fold. A folded
+// pattern matches a text if and only if it matches the folded text.
 
 // orbit returns all characters that r folds to, itself included, in order.
 func orbit(r rune) []rune {
@@ -28,8 +27,8 @@ func orbit(r rune) []rune {
 	return all
 }
 
-// foldRune returns the character that stands for all of r's orbit: the first of
-// it, but a lower-case letter in ASCII. Its encoding is never longer than r's.
+// foldRune returns the representative of r's orbit: its first character, or the lower-case
+// letter if that is an ASCII letter. Its encoding is never longer than r's.
 func foldRune(r rune) rune {
 	if r >= utf8.RuneSelf {
 		first := r
@@ -44,7 +43,7 @@ func foldRune(r rune) rune {
 	return r
 }
 
-// Fold folds a text that is UTF-8.
+// Fold folds UTF-8 text.
 func Fold(s string) string {
 	for i := range len(s) {
 		if c := s[i]; c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
@@ -74,7 +73,7 @@ func foldBytes(b []byte) []byte {
 	return b[:n]
 }
 
-// cutFolded is strings.CutPrefix that makes no difference between cases.
+// cutFolded is strings.CutPrefix, ignoring case.
 func cutFolded(s, prefix string) (after string, found bool) {
 	for _, want := range prefix {
 		r, size := utf8.DecodeRuneInString(s)
@@ -86,8 +85,8 @@ func cutFolded(s, prefix string) (after string, found bool) {
 	return s, true
 }
 
-// foldedClass returns the class of the characters that runes, pairs of first and
-// last, have a spelling in.
+// foldedClass returns the class of all characters of which some spelling is in runes, which
+// are pairs of first and last.
 func foldedClass(runes []rune) *syntax.Regexp {
 	in := func(r rune) bool {
 		for i := 0; i+1 < len(runes); i += 2 {
@@ -109,7 +108,7 @@ func foldedClass(runes []rune) *syntax.Regexp {
 	return &syntax.Regexp{Op: syntax.OpCharClass, Rune: merged(all)}
 }
 
-// cased returns every character whose orbit has another.
+// cased returns every character whose orbit has more than one.
 var cased = sync.OnceValue(func() (list []rune) {
 	for r := range rune(unicode.MaxRune + 1) {
 		if unicode.SimpleFold(r) != r {
@@ -146,8 +145,7 @@ func merged(runes []rune) []rune {
 	return out
 }
 
-// foldedTree returns the expression that matches a text if re matches some spelling
-// of it.
+// foldedTree returns an expression that matches a text if re matches some spelling of it.
 func foldedTree(re *syntax.Regexp) *syntax.Regexp {
 	switch re.Op {
 	case syntax.OpLiteral:
@@ -168,7 +166,7 @@ func foldedTree(re *syntax.Regexp) *syntax.Regexp {
 	return &out
 }
 
-// foldedSource is foldedTree from text to text.
+// foldedSource is foldedTree for the source of an expression.
 func foldedSource(source string) (string, error) {
 	re, err := syntax.Parse(source, flags)
 	if err != nil {

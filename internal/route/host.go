@@ -8,24 +8,24 @@ import (
 	"strings"
 )
 
-// A request names its host once or twice: in r.Host, and in r.URL.Host if its
-// target is a URL. Programs read a host in different ways: some cut its port off,
-// at one colon or another, some do not; some compare case and the dots at its
-// end, some do not. A rule that guards counts if any of these readings matches,
-// one that opens only if all do.
+// A request names its host in r.Host, and also in r.URL.Host if its target is a URL.
+// Programs read a host in different ways: some cut off its port, at the first or the last
+// colon, and some do not; some compare its case and the dots at its end, and some do not. A
+// rule that guards applies if any of these readings matches, and one that opens only if all
+// do.
 //
-// Hosts that are more than a name or an address with a port have still more
-// readings, so where rules name hosts, those are refused: of what is left, every
-// reading is the name, or the name with its port, in some spelling.
+// Hosts that are not a name or an address with an optional port have still more readings,
+// so they are refused where rules name hosts. Every reading of the others is the name, or
+// the name with its port, in some spelling.
 
 var (
 	errHost  = &Refusal{"its Host is no host"}
 	errHosts = &Refusal{"its URL names another host than its Host"}
 )
 
-// hostName is a host in the spelling that hosts are compared in: a name in lower
-// case without a dot at its end, or an address as netip writes it, in brackets if
-// it is IPv6; and its port without zeros in front, or "".
+// hostName is a host in the spelling in which hosts are compared: a name in lower case
+// without a dot at its end, or an address as netip writes it, in brackets if it is IPv6;
+// and its port without leading zeros, or "".
 type hostName struct{ name, port string }
 
 func (h hostName) String() string {
@@ -35,8 +35,8 @@ func (h hostName) String() string {
 	return h.name + ":" + h.port
 }
 
-// parseHost parses a Host header or the host of a pattern. It reports whether the
-// host is one, and whether it is spelled as hosts are compared.
+// parseHost parses a Host header or the host of a pattern. plain is whether it is spelled
+// as hosts are compared, and ok whether it is a host.
 func parseHost(s string) (h hostName, plain, ok bool) {
 	var name, port string
 	var colon bool
@@ -66,8 +66,7 @@ func parseHost(s string) (h hostName, plain, ok bool) {
 	return h, h.name == name && h.port == port && colon == (port != ""), true
 }
 
-// parseName returns the spelling in which the name or address of a host is
-// compared.
+// parseName returns the name or address of a host in the spelling in which it is compared.
 func parseName(s string) (string, bool) {
 	if strings.HasPrefix(s, "[") {
 		ip, err := netip.ParseAddr(s[1 : len(s)-1])
@@ -83,8 +82,8 @@ func parseName(s string) (string, bool) {
 	}
 	s = strings.TrimRight(s, ".")
 	for label := range strings.SplitSeq(s, ".") {
-		// Punycode of nothing, or of nothing but ASCII (RFC 5891 section 4.4), is
-		// another name to who decodes it.
+		// A label whose Punycode encodes no character, or only ASCII (RFC 5891 section
+		// 4.4), is another name to programs that decode it.
 		if len(label) >= 4 && strings.EqualFold(label[:4], "xn--") && strings.HasSuffix(label, "-") {
 			return "", false
 		}
@@ -100,11 +99,10 @@ func parseName(s string) (string, bool) {
 	return lower(s), s != ""
 }
 
-// checkHosts refuses a request whose URL names another host than host: one of
-// them would be routed by, and the other one guarded. Case and the port that
-// belongs to the scheme make no difference.
+// checkHosts refuses a request whose URL names another host than host: a router might use
+// one of them, and a guard the other. Case and the scheme's default port are ignored.
 //
-// So is one whose URL has a scheme and no host, http:/x: routers that look at its
+// It also refuses a URL with a scheme and without a host, http:/x: routers that use its
 // host see none, and others that of the Host header.
 func checkHosts(host string, u *url.URL) error {
 	if u.Host == "" && u.Scheme != "" {
@@ -126,19 +124,19 @@ func withoutDefault(scheme, host string) string {
 	return host
 }
 
-// isDefault reports whether a port is one that browsers leave out.
+// isDefault reports whether a port is one that browsers omit.
 func isDefault(port string) bool { return port == "80" || port == "443" }
 
-// hostQuery is a request's host as rules look at it.
+// hostQuery is a request's host as rules are compared with it.
 type hostQuery struct {
 	hostName
-	plain bool // both places spell it as it is compared
+	plain bool // Host and URL spell it as it is compared
 }
 
 func newHostQuery(host string, u *url.URL) (hostQuery, error) {
 	var q hostQuery
 	if host == "" {
-		return q, nil // HTTP/1.0: no rule that names a host is about it
+		return q, nil // HTTP/1.0: no rule that names a host applies
 	}
 	h, plain, ok := parseHost(host)
 	if !ok {
@@ -147,14 +145,14 @@ func newHostQuery(host string, u *url.URL) (hostQuery, error) {
 	return hostQuery{h, plain && (u.Host == "" || u.Host == host)}, nil
 }
 
-// opens reports whether every reading of the host is the one of a rule: with a
-// port the rule has to name it.
+// opens reports whether every reading of the host is that of a rule. If the host has a
+// port, the rule has to name it.
 func (q *hostQuery) opens(rule hostName) bool {
 	return rule.name == "" || q.plain && q.hostName == rule
 }
 
-// guards reports whether some reading of the host is the one of a rule, and
-// whether all are. A rule without a port is for every port.
+// guards reports whether some reading of the host is that of a rule, and whether all are. A
+// rule without a port is for every port.
 func (q *hostQuery) guards(rule hostName) (some, all bool) {
 	if rule.name == "" || q.opens(rule) {
 		return true, true
@@ -162,8 +160,8 @@ func (q *hostQuery) guards(rule hostName) (some, all bool) {
 	return q.name == rule.name && (rule.port == "" || rule.port == q.port || q.port == "" && isDefault(rule.port)), false
 }
 
-// relateHosts relates the hosts of two rules. Of a name, a guarding rule without
-// a port is for all ports, an open one for none.
+// relateHosts relates the hosts of two rules. A guarding rule without a port is for all
+// ports of its host, and an open one for none.
 func relateHosts(a, b hostName, aOpen, bOpen bool) relation {
 	switch {
 	case a == b:
@@ -182,8 +180,8 @@ func relateHosts(a, b hostName, aOpen, bOpen bool) relation {
 	return disjoint
 }
 
-// parsePatternHost parses the host of a pattern. A name without dot or port is
-// taken for a path whose first slash was forgotten.
+// parsePatternHost parses the host of a pattern. A name without a dot or a port is taken
+// for a path whose first slash is missing.
 func parsePatternHost(s string) (hostName, error) {
 	if s == "" {
 		return hostName{}, nil
@@ -205,16 +203,15 @@ func parsePatternHost(s string) (hostName, error) {
 	return h, nil
 }
 
-// CheckMuxHost reports why the host of a pattern is none that [net/http.ServeMux]
-// ever finds in a request: it cuts ports off, IPv6 brackets with them, and
-// compares byte by byte.
+// CheckMuxHost returns an error if [net/http.ServeMux] never finds the host of a pattern in
+// a request: it cuts off ports, and with them IPv6 brackets, and compares byte by byte.
 func CheckMuxHost(host string) error {
 	if host == "" {
 		return nil
 	}
 	switch h, plain, ok := parseHost(host); {
 	case !ok:
-		return nil // the mux's own rules are for these
+		return nil // the mux rejects it
 	case h.name[0] == '[':
 		return fmt.Errorf("http.ServeMux finds %s in requests without a port alone: leave the host out", host)
 	case !plain || h.port != "":
@@ -223,10 +220,11 @@ func CheckMuxHost(host string) error {
 	return nil
 }
 
-// CheckMuxRequest reports why a request is refused in front of a
-// [net/http.ServeMux]: its URL names another host; or, if patterns name hosts, its
-// host is none, or is one of hosts that is true, having guarded routes, in a
-// spelling that the mux does not take for it. The error is a *[Refusal].
+// CheckMuxRequest returns an error if a request has to be refused in front of a
+// [net/http.ServeMux]: if its URL names another host than host, or, where patterns name
+// hosts, if host is not one, or is a spelling of one of hosts that the mux does not take
+// for it. The values of hosts are whether they have guarded routes; only these are
+// compared. The error is a *[Refusal].
 func CheckMuxRequest(host string, u *url.URL, hosts map[string]bool) error {
 	if err := checkHosts(host, u); err != nil || len(hosts) == 0 {
 		return err

@@ -6,29 +6,29 @@ import (
 	"strings"
 )
 
-// index is a [Table] without its values: rules are numbers, in the order of
-// patterns; the number behind them is the default.
+// index is a [Table] without its values. Rules are numbers in the order of patterns, and
+// the number after the last one is the default.
 type index struct {
 	patterns []*Pattern
 	open     []bool
 	mount    string
-	methods  map[string]bool // that a pattern names
+	methods  map[string]bool // that patterns name
 
 	all   tries             // the rules for all hosts
-	named map[string]*tries // those for one, by its name; nil if there are none
+	named map[string]*tries // the rules for one host, by its name; nil if there are none
 
-	// narrower: the paths, methods and hosts of one rule are within another's.
-	// enclosed: the paths that one protects are fewer than another protects.
+	// narrower holds if the paths, methods and hosts of one rule are within another's,
+	// and enclosed if the paths that one guards are within those that another guards.
 	narrower, enclosed pairs
 
-	work work // of building it
+	work work // of building the index
 }
 
-// tries hold the rules that are not open, and those that are.
+// tries hold the rules that guard, and those that open.
 type tries struct{ protects, opens trie }
 
-// pairs says of which pairs of rules something holds: it lists the second ones,
-// in order, for each first one.
+// pairs is a relation between rules. It lists, for each first rule, the second ones in
+// order.
 type pairs [][]int32
 
 func (p pairs) set(i, j int) { p[i] = append(p[i], int32(j)) }
@@ -79,17 +79,17 @@ func newIndex(patterns []*Pattern, open []bool, mount string) (*index, error) {
 	return ix, ix.check()
 }
 
-// query is the part of a request, beside its path, that rules are chosen by.
+// query is what rules are chosen by, besides the path.
 type query struct {
 	method string
-	known  bool // HTTP or a rule knows the method
+	known  bool // the method is one of HTTP's, or a rule names it
 	host   hostQuery
-	named  *tries // the rules for the host, nil if there are none
+	named  *tries // the rules for the host, or nil
 }
 
 // lookup appends to ids the rules that a request has to meet, each once.
 func (ix *index) lookup(method, host string, u *url.URL, ids []int32) ([]int32, error) {
-	if err := Refuse(method, host, u); err != nil {
+	if err := check(method, host, u); err != nil {
 		return nil, err
 	}
 	q := query{method: method, known: isStandard(method) || ix.methods[method]}
@@ -123,14 +123,13 @@ func (ix *index) lookup(method, host string, u *url.URL, ids []int32) ([]int32, 
 	return ids, nil
 }
 
-// fallback is the number of the default.
+// fallback returns the number of the default.
 func (ix *index) fallback() int32 { return int32(len(ix.patterns)) }
 
-// unmounted returns the readings of what is behind the mount. Whether that is
-// removed before or after a path is cleaned is not known here, so readings are
-// taken on both sides of it. A reading outside of the mount gets the default. So
-// does one that only begins like it, in another case or in the middle of a
-// segment, beside the rules for what http.StripPrefix would make of it.
+// unmounted returns the readings of what follows the mount. Paths may be cleaned before or
+// after the mount is removed, so readings are taken before and after. A reading outside the
+// mount gets the default. A reading that begins like the mount, but in another case or not
+// at the end of a segment, gets the default and the rules for what follows.
 func (ix *index) unmounted(list []string, ids []int32) (inner []string, _ []int32, err error) {
 	for _, s := range list {
 		if _, ok := cutMount(s, ix.mount); !ok {
@@ -156,19 +155,20 @@ func cutMount(path, mount string) (string, bool) {
 	return after, ok && after[0] == '/'
 }
 
-// read appends the rules for one reading of the path, and the guarding ones for
-// what some routers serve by it: see extension and shortened.
+// read appends the rules for one reading of the path, and the guarding rules for what some
+// routers serve for it: see extension and shortened.
 func (ix *index) read(q *query, path string, ids []int32) []int32 {
 	var room [16]hit
 	var text [128]byte
 	hits := ix.find(q, append(text[:0], path...), room[:0])
-	ids = ix.judge(q, hits, ids)
+	ids = ix.chooseForHost(q, hits, ids)
 	if strings.Contains(path, ".") || strings.Contains(path, "//") {
 		ids = ix.readMore(q, path, hits, ids)
 	}
 	return ids
 }
 
+// readMore appends the guarding rules for what some routers serve for path.
 func (ix *index) readMore(q *query, path string, hits []hit, ids []int32) []int32 {
 	var text [128]byte
 	cuts, end := extension(path)
@@ -193,11 +193,11 @@ func (ix *index) readMore(q *query, path string, hits []hit, ids []int32) []int3
 	return ids
 }
 
-// addGuards appends the guarding rules for what hits are of, but not those that
-// are for the path of known hits itself: these have had their say.
+// addGuards appends the guarding rules for the path of hits, except those that match the
+// path of known exactly: whether these apply has been decided.
 func (ix *index) addGuards(q *query, hits, known []hit, ids []int32) []int32 {
 	var room [8]int32
-	for _, id := range ix.judge(q, hits, room[:0]) {
+	for _, id := range ix.chooseForHost(q, hits, room[:0]) {
 		if id != ix.fallback() && !ix.open[id] && !matches(known, id) {
 			ids = addID(ids, id)
 		}
@@ -205,9 +205,8 @@ func (ix *index) addGuards(q *query, hits, known []hit, ids []int32) []int32 {
 	return ids
 }
 
-// byName reports whether a path is opened by a rule that matches it neither
-// without its extension nor with any other, so that the rule means this very name:
-// /robots.txt.
+// byName reports whether a path is opened by a rule that matches it neither without its
+// extension nor with another one, so that the rule is for this name: /robots.txt.
 func (ix *index) byName(q *query, path string, cut int, hits, without []hit) bool {
 	for _, h := range hits {
 		if ix.open[h.id] && ix.takes(q, h.id) && !matches(without, h.id) && !ix.beaten(q, h, hits) {
@@ -219,7 +218,7 @@ func (ix *index) byName(q *query, path string, cut int, hits, without []hit) boo
 	return false
 }
 
-// matches reports whether a rule is for the path of hits itself.
+// matches reports whether a rule matches the path of hits exactly.
 func matches(hits []hit, id int32) bool {
 	for _, h := range hits {
 		if h.id == id && h.fit == exact {
@@ -229,8 +228,8 @@ func matches(hits []hit, id int32) bool {
 	return false
 }
 
-// find appends the rules that match path, which it changes. Open ones match it
-// exactly.
+// find appends the rules that match path, the open ones among them exactly. It changes
+// path.
 func (ix *index) find(q *query, path []byte, hits []hit) []hit {
 	hits = onlyExact(ix.all.opens.find(path, hits))
 	if q.named != nil {
@@ -239,6 +238,8 @@ func (ix *index) find(q *query, path []byte, hits []hit) []hit {
 	return ix.all.protects.find(foldBytes(path), hits)
 }
 
+// findNamed is find for a host that has rules of its own. hits are the open rules for all
+// hosts.
 func (ix *index) findNamed(q *query, path []byte, hits []hit) []hit {
 	found := len(hits)
 	hits = onlyExact(q.named.opens.find(path, hits))
@@ -272,9 +273,10 @@ func onlyExact(hits []hit) []hit {
 	return kept
 }
 
-// judge appends the rules for one reading of the path, and all of the host. Rules
-// for some reading of it alone come beside what counts without them.
-func (ix *index) judge(q *query, hits []hit, ids []int32) []int32 {
+// chooseForHost appends the rules for one reading of the path, and for all readings of the
+// host. Rules for some reading of the host only are added to those that apply without
+// them.
+func (ix *index) chooseForHost(q *query, hits []hit, ids []int32) []int32 {
 	if q.named != nil && slices.ContainsFunc(hits, func(h hit) bool { return h.maybe }) {
 		var room [16]hit
 		sure := room[:0]
@@ -290,13 +292,12 @@ func (ix *index) judge(q *query, hits []hit, ids []int32) []int32 {
 
 // choose appends the rules for one reading of path and host.
 //
-// What a router takes for a path, beside what the path says, counts too: /admin
-// is answered by the handler of /admin/* in some, and /users/ by that of /users.
-// A rule that is met only in this way is left out where a rule for the path
-// itself is the more specific one: /orgs may be public while /orgs/{rest...} is
+// Some routers serve a path with the handler of a similar one: /admin with that of
+// /admin/*, and /users/ with that of /users. Rules for these apply, too, unless a rule for
+// the path itself is the more specific one: /orgs may be public while /orgs/{rest...} is
 // not.
 func (ix *index) choose(q *query, hits []hit, ids []int32) []int32 {
-	own := false // a rule for this very path and method
+	own := false // there is a rule for this path and method
 	for _, h := range hits {
 		if h.fit == exact && ix.takes(q, h.id) && !ix.beaten(q, h, hits) {
 			ids, own = addID(ids, h.id), true
@@ -320,8 +321,8 @@ func (ix *index) takes(q *query, id int32) bool {
 	return takesMethod(ix.patterns[id].method, q.method)
 }
 
-// takesMethod reports whether a pattern for one method, "" for any, is for
-// another. A GET pattern is for HEAD too, as in net/http.
+// takesMethod reports whether a pattern for a method, or for any if that is "", matches
+// another. A GET pattern matches HEAD too, as in net/http.
 func takesMethod(pattern, method string) bool {
 	return pattern == "" || pattern == method || pattern == "GET" && method == "HEAD"
 }
@@ -336,8 +337,7 @@ func (ix *index) beaten(q *query, h hit, hits []hit) bool {
 	return false
 }
 
-// outranked reports whether a rule for the path itself is about fewer paths than
-// h protects.
+// outranked reports whether a rule for the path itself guards fewer paths than h does.
 func (ix *index) outranked(q *query, h hit, hits []hit) bool {
 	for _, other := range hits {
 		if other.fit == exact && ix.takes(q, other.id) && ix.enclosed.holds(other.id, h.id) {

@@ -5,19 +5,18 @@ import (
 	"net/url"
 )
 
-// Matcher is a list of patterns that requests are matched with. On ordinary
-// paths it answers as Clerk's createRouteMatcher does: a path is matched with its
-// extension, and a pattern that ends in a slash is for paths that do. It is safe
-// for concurrent use.
+// Matcher matches requests with a list of patterns. On ordinary paths its results are those
+// of Clerk's createRouteMatcher: extensions are part of a path, and a pattern that ends in
+// a slash matches paths that do. It is safe for concurrent use.
 type Matcher struct {
 	patterns []*Pattern
 	any, all trie
-	methods  map[string]bool // that a pattern names
-	hosts    bool            // a pattern names one
+	methods  map[string]bool // that patterns name
+	hosts    bool            // some pattern names a host
 }
 
-// NewMatcher parses patterns. A list without any is an error: a guard that
-// matches nothing guards nothing.
+// NewMatcher parses patterns. It rejects an empty list, because a guard that matches
+// nothing guards nothing.
 func NewMatcher(patterns ...string) (*Matcher, error) {
 	m := &Matcher{any: trie{folded: true}, methods: map[string]bool{}}
 	var errs []error
@@ -42,10 +41,10 @@ func NewMatcher(patterns ...string) (*Matcher, error) {
 	return m, nil
 }
 
-// Any reports whether some reading of the path matches some pattern, with letters
-// in either case and one slash more at the end or not: guard with this. A pattern
-// for a method is also for those that neither HTTP nor a pattern knows, and one
-// for a host without a port for every port of it. With a *[Refusal] it is true.
+// Any reports whether some reading of the path matches some pattern, ignoring the case of
+// letters and one slash at the end. Use it to guard. A pattern with a method also matches
+// methods that are neither HTTP's nor named by a pattern, and one with a host that has no
+// port matches every port. If the error is not nil, a *[Refusal], the result is true.
 func (m *Matcher) Any(method, host string, u *url.URL) (bool, error) {
 	q, err := m.host(method, host, u)
 	if err != nil {
@@ -71,9 +70,9 @@ func (m *Matcher) Any(method, host string, u *url.URL) (bool, error) {
 	return false, nil
 }
 
-// All reports whether every reading of path and host matches some pattern as it is
-// written (in Clerk's grammar, with one slash more at the end or not): open with
-// this. With a *[Refusal] it is false.
+// All reports whether every reading of path and host matches some pattern exactly; a
+// pattern in Clerk's grammar may lack one slash at the end. Use it to open. If the error is
+// not nil, a *[Refusal], the result is false.
 func (m *Matcher) All(method, host string, u *url.URL) (bool, error) {
 	q, err := m.host(method, host, u)
 	if err != nil {
@@ -94,31 +93,31 @@ func (m *Matcher) All(method, host string, u *url.URL) (bool, error) {
 	return true, nil
 }
 
-// host returns the host of a request that is not refused.
+// host returns the host of a request, or a *[Refusal].
 func (m *Matcher) host(method, host string, u *url.URL) (q hostQuery, err error) {
-	if err = Refuse(method, host, u); err == nil && m.hosts {
+	if err = check(method, host, u); err == nil && m.hosts {
 		q, err = newHostQuery(host, u)
 	}
 	return q, err
 }
 
-// some reports whether a pattern matches path, at worst as loosely as worst.
+// some reports whether a pattern matches path at least as closely as worst.
 func (m *Matcher) some(path, method string, host *hostQuery, worst match) bool {
 	var room [16]hit
 	var text [128]byte
 	b := foldBytes(append(text[:0], path...))
-	odd := !isStandard(method) && !m.methods[method]
+	unknown := !isStandard(method) && !m.methods[method]
 	for _, h := range m.any.find(b, room[:0]) {
 		p := m.patterns[h.id]
 		some, _ := host.guards(p.host)
-		if some && h.fit <= worst && (odd || takesMethod(p.method, method)) {
+		if some && h.fit <= worst && (unknown || takesMethod(p.method, method)) {
 			return true
 		}
 	}
 	return false
 }
 
-// one reports whether a pattern matches path as it is written.
+// one reports whether a pattern matches path exactly.
 func (m *Matcher) one(path, method string, host *hostQuery) bool {
 	var room [16]hit
 	var text [128]byte

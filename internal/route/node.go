@@ -8,13 +8,14 @@ import (
 	"strings"
 )
 
-// node is a piece of a pattern's path. Both grammars parse to lists of them.
+// node is a part of a pattern's path. Patterns of both grammars are parsed to lists of
+// nodes.
 type node struct {
 	kind kind
-	text string // literal: its text, decoded; custom: the regular expression
-	fold string // custom: the regular expression, folded
+	text string // literal: the decoded text; custom: the regular expression
+	fold string // custom: the folded regular expression
 	name string // of a wildcard, if it has one
-	// except is a character that a segment excludes beside the slash, or 0.
+	// except is a character that a segment excludes besides the slash, or 0.
 	except byte
 	sub    []node // of a group
 	op     byte   // of a group: '?', '*', '+', or 0 for once
@@ -24,26 +25,26 @@ type kind uint8
 
 const (
 	literal  kind = iota
-	segment       // one path segment or a part of one: no slash, not empty
-	anything      // whatever follows: slashes and line terminators too
-	custom        // what a regular expression of the pattern's own matches
-	group         // sub, as often as op says
+	segment       // a path segment or a part of one: not empty, without a slash
+	anything      // everything that follows, including slashes and line terminators
+	custom        // what a regular expression in the pattern matches
+	group         // sub, repeated as op says
 )
 
-// mode says which paths a pattern's regular expression is to match.
+// mode is which paths a pattern's regular expression matches.
 type mode uint8
 
 const (
 	asWritten mode = 0
-	// folded: letters match in either case, see Fold.
+	// folded matches letters in either case: see Fold.
 	folded mode = 1
-	// wide: also what a router takes for such a path: with or without the slash
-	// at its end (fiber, chi's StripSlashes and Mount), and with an empty
-	// segment for a wildcard (echo, gin, chi).
+	// wide also matches what routers take for such a path: with or without the slash at
+	// its end (fiber, chi's StripSlashes and Mount), and with an empty segment for a
+	// wildcard (echo, gin, chi).
 	wide mode = 2
 )
 
-// source returns the regular expression of the pattern's paths, not anchored.
+// source returns the regular expression of the pattern's paths, without anchors.
 func (p *Pattern) source(m mode) string {
 	nodes, end := p.nodes, ""
 	if m&wide != 0 {
@@ -63,8 +64,8 @@ func source(nodes []node, m mode) string {
 	return b.String()
 }
 
-// withoutSlash splits off the end of a pattern what it is wide about: the slash
-// of {$}, the slash before a rest, or nothing.
+// withoutSlash splits off the end of a pattern that its wide form makes optional: the slash
+// of {$}, the slash and the rest after it, or nothing.
 func withoutSlash(nodes []node) (front []node, end string) {
 	last, end := len(nodes)-1, "/?"
 	if last > 0 && nodes[last].kind == anything {
@@ -90,7 +91,7 @@ func (n node) write(b *strings.Builder, m mode) {
 		}
 	case segment:
 		b.WriteString("[^/")
-		// Of a letter that is excluded, another spelling is not.
+		// Another spelling of an excluded letter is not excluded.
 		if n.except != 0 && (m&folded == 0 || len(orbit(rune(n.except))) == 1) {
 			b.WriteString(regexp.QuoteMeta(string(n.except)))
 		}
@@ -119,17 +120,16 @@ func (n node) write(b *strings.Builder, m mode) {
 	}
 }
 
-// anchored compiles source to match whole strings. Wildcards cross line
-// terminators: a router's do.
+// anchored compiles source to match whole strings. Wildcards match line terminators, as
+// those of routers do.
 func anchored(source string) *regexp.Regexp {
 	return regexp.MustCompile(`(?s)\A(?:` + source + `)\z`)
 }
 
-// decodeLiteral returns the text that a literal part of a pattern stands for:
-// percent-encoding undone, since paths are compared decoded. Only characters
-// that a path can hold as they are (pchar, RFC 3986 section 3.3) and non-ASCII
-// ones may be written bare, so that a regular expression or a URL is not taken
-// for a path.
+// decodeLiteral returns the text of a literal part of a pattern, with percent-encoding
+// decoded, because paths are compared decoded. Only characters that a path can contain
+// unencoded (pchar, RFC 3986 section 3.3) and non-ASCII ones may be written unencoded, so
+// that a regular expression or a URL is not taken for a path.
 func decodeLiteral(text string) (string, error) {
 	for i := 0; i < len(text); i++ { //nolint:intrange // i is moved on
 		switch c := text[i]; {
@@ -152,7 +152,7 @@ func decodeLiteral(text string) (string, error) {
 	return decoded, checkText(decoded)
 }
 
-// checkText refuses literals that no request is let through with.
+// checkText rejects literals that requests are refused for.
 func checkText(text string) error {
 	if checkReading(text) != nil {
 		return errors.New("holds a control character, or is not UTF-8: such requests are refused")
@@ -160,7 +160,7 @@ func checkText(text string) error {
 	return nil
 }
 
-// checkClean refuses literals that routers clean away.
+// checkClean rejects literals that routers remove when they clean a path.
 func checkClean(path string) error {
 	for i, s := range strings.Split(path, "/") {
 		if i > 0 && s == "" {

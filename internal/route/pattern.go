@@ -6,19 +6,18 @@ import (
 	"strings"
 )
 
-// Pattern is a parsed pattern: [METHOD ][HOST]/path, the path in one of two
-// grammars.
+// Pattern is a parsed pattern, [METHOD ][HOST]/path, with the path in one of two grammars.
 //
-// Go's, as in [net/http.ServeMux]: literal segments, {name} for one segment,
-// {name...} for the rest of the path, {$} for the end behind a slash.
+// Go's, as in [net/http.ServeMux]: literal segments, {name} for one segment, {name...} for
+// the rest of the path, {$} for the end after a slash.
 //
-// Clerk's, which is path-to-regexp 6: :name for one segment or a part of one,
-// (regexp) and :name(regexp), {…} around a group, ?, * and + behind any of
-// these, \ before a character that stands for itself.
+// Clerk's, which is path-to-regexp 6: :name for one segment or a part of one, (regexp) and
+// :name(regexp), {…} around a group, ?, * and + after any of these, \ before a literal
+// special character.
 //
-// A path is in Clerk's grammar if it holds "(", ":" or "*", or a group with a
-// modifier ("}?", "}+"). Literals are written decoded or percent-encoded, and
-// are compared decoded.
+// A path is in Clerk's grammar if it contains "(", ":" or "*", or a group with a modifier
+// ("}?", "}+"). Literals may be written decoded or percent-encoded, and are compared
+// decoded.
 type Pattern struct {
 	text   string
 	method string // "" is any
@@ -26,22 +25,22 @@ type Pattern struct {
 	path   string // as it was written
 	nodes  []node
 	clerk  bool // in Clerk's grammar
-	root   bool // all of the path is optional, so that / is what is left of it
+	root   bool // all of the path is optional, so that it also matches /
 	// routes are the nodes as lists of segments, for a trie, or nil if there is no
 	// such form.
 	routes []sequence
 
 	lang  [2]*automaton // of the paths that it matches: as written, and folded
-	reach *automaton    // of the paths that it protects: folded and wide
-	work  work          // that showed each of these to hold the one before
+	reach *automaton    // of the paths that it guards: folded and wide
+	work  work          // of checkForms
 }
 
-// Parse reads a pattern. What belongs to neither grammar, to both, or can never
-// match, is an error that names the pattern, the mistake and a way out: a rule
-// that matches less than its author thinks is a hole.
+// Parse parses a pattern. It rejects what belongs to neither grammar, to both, or can never
+// match, because a rule that matches less than its author thinks is a vulnerability. The
+// error names the pattern, what is wrong, and how to write it.
 //
-// A pattern that ends in / is one of these errors, since net/http takes it for
-// all that is below and Clerk's matcher for this path alone.
+// It also rejects a pattern that ends in /, which matches everything below in net/http, and
+// this path only in Clerk's matcher.
 func Parse(pattern string) (*Pattern, error) { return parse(pattern, false) }
 
 // at returns the pattern for another host.
@@ -49,7 +48,7 @@ func (p *Pattern) at(host hostName) string {
 	return strings.TrimLeft(p.method+" ", " ") + host.String() + p.path
 }
 
-// parse is Parse; with slash, a pattern may end in / and is for this path alone.
+// parse is Parse. If slash is true, a pattern may end in /, and matches this path only.
 func parse(pattern string, slash bool) (*Pattern, error) {
 	p := &Pattern{text: pattern}
 	if err := p.parse(slash); err != nil {
@@ -60,13 +59,6 @@ func parse(pattern string, slash bool) (*Pattern, error) {
 
 // String returns the pattern as it was written.
 func (p *Pattern) String() string { return p.text }
-
-// Method returns the method that the pattern names, or "".
-func (p *Pattern) Method() string { return p.method }
-
-// Host returns the host that the pattern names, in lower case and with its port
-// if it has one, or "".
-func (p *Pattern) Host() string { return p.host.String() }
 
 func (p *Pattern) parse(slash bool) error {
 	if p.text == "" {
@@ -80,7 +72,7 @@ func (p *Pattern) parse(slash bool) error {
 		}
 	}
 	if rest == "(.*)" {
-		rest = "/(.*)" // every path begins with a slash: this is no suffix match
+		rest = "/(.*)" // every path begins with a slash, so this matches all of them
 	}
 	i := strings.IndexByte(rest, '/')
 	if i < 0 {
@@ -117,7 +109,7 @@ func (p *Pattern) parse(slash bool) error {
 	return p.compile()
 }
 
-// compile derives from the nodes what matching and comparing need.
+// compile derives from the nodes what is needed to match and to compare the pattern.
 func (p *Pattern) compile() error {
 	var err error
 	p.root = anchored(source(p.nodes, asWritten)).MatchString("")
@@ -135,8 +127,8 @@ func (p *Pattern) compile() error {
 	return p.checkForms()
 }
 
-// checkForms makes sure that the pattern guards whatever it matches: its paths
-// are among those of its folded form, and these among those it protects.
+// checkForms returns an error unless the pattern guards whatever it matches: unless its
+// paths are among those of its folded form, and these among those it guards.
 func (p *Pattern) checkForms() error {
 	forms := []*automaton{p.lang[asWritten], p.lang[folded], p.reach}
 	for i, form := range forms[:2] {
@@ -150,13 +142,13 @@ func (p *Pattern) checkForms() error {
 	return nil
 }
 
-// isClerk tells the grammars apart.
+// isClerk reports whether a path is in Clerk's grammar.
 func isClerk(path string) bool {
 	return strings.ContainsAny(path, "(:*") || strings.Contains(path, "}?") || strings.Contains(path, "}+")
 }
 
-// standardMethods are those that routers know by name (RFC 9110 section 9, and
-// PATCH). CONNECT is missing: no request with it gets as far as a rule.
+// standardMethods are the methods of RFC 9110 section 9, and PATCH. CONNECT is not among
+// them: requests with it are refused.
 var standardMethods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"}
 
 func checkMethod(method string) error {
@@ -189,8 +181,7 @@ func isAlphanumeric(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
-// lower returns s with ASCII letters in lower case: hosts and schemes have no
-// others.
+// lower returns s with ASCII letters in lower case. Hosts and schemes have no others.
 func lower(s string) string {
 	for i := range len(s) {
 		if 'A' <= s[i] && s[i] <= 'Z' {

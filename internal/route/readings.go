@@ -7,9 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Refusal is why a request target is not looked at any further. Such a request
-// is to be answered with 400, whatever the rules say: no two programs agree on
-// what it asks for.
+// Refusal is why a request is refused whatever the rules are, with 400: programs disagree
+// on what its target is.
 type Refusal struct{ reason string }
 
 func (r *Refusal) Error() string { return "request refused: " + r.reason }
@@ -23,19 +22,19 @@ var (
 )
 
 const (
-	// maxReadings is how many forms of one path are looked at. Ordinary ones
-	// have one, paths of people who escape too much have a dozen.
+	// maxReadings is how many readings a path may have. Ordinary paths have one, and
+	// paths that are escaped too often a dozen.
 	maxReadings = 64
-	// maxBytes is how long all forms together may be: it bounds the work for a
-	// long path that was made to have many.
+	// maxBytes is how long all readings together may be. It bounds the work for long
+	// paths that were made to have many.
 	maxBytes = 64 << 10
 )
 
-// Readings returns the forms in which something behind a guard might see the
-// path of a request target: the decoded and the encoded form that net/http
-// offers, and what comes of them when they are decoded again, cleaned, and
-// stripped of what some file systems and servers ignore, in any order and any
-// number of times. The first is u.Path. Query, fragment and host play no part.
+// Readings returns the forms in which a program behind a guard may see the path of a
+// request target: the decoded and the encoded form that net/http offers, and what results
+// when these are decoded again, cleaned, and stripped of what some file systems and servers
+// ignore, in any order and any number of times. The first one is u.Path. The query, the
+// fragment and the host are not looked at. The error is a *[Refusal].
 func Readings(u *url.URL) ([]string, error) {
 	s, err := seeds(u)
 	if err != nil || ordinary(u) {
@@ -44,17 +43,17 @@ func Readings(u *url.URL) ([]string, error) {
 	return closed(s)
 }
 
-// Refuse reports why a request is refused before any rule is looked at: its
-// target is no path, or names another host than host. The error is a *[Refusal].
-func Refuse(method, host string, u *url.URL) error {
-	if err := refuse(method, u); err != nil {
+// check refuses a request if its target is not a path, or names another host than host. The
+// error is a *[Refusal].
+func check(method, host string, u *url.URL) error {
+	if err := checkTarget(method, u); err != nil {
 		return err
 	}
 	return checkHosts(host, u)
 }
 
-// refuse reports why a method or target is no request for a path.
-func refuse(method string, u *url.URL) error {
+// checkTarget refuses a method and target that do not request a path.
+func checkTarget(method string, u *url.URL) error {
 	switch {
 	case method == "CONNECT":
 		return errConnect
@@ -64,7 +63,7 @@ func refuse(method string, u *url.URL) error {
 	return nil
 }
 
-// plain holds the characters that no step of closed looks at.
+// plain holds the characters that no step of closed depends on.
 var plain = func() (set [256]bool) {
 	for c := range set {
 		set[c] = isAlphanumeric(byte(c)) || strings.IndexByte("-_~@:,=+&$", byte(c)) >= 0
@@ -72,13 +71,13 @@ var plain = func() (set [256]bool) {
 	return set
 }()
 
-// ordinary reports whether the only reading of u is u.Path. Nearly all requests
-// are of this kind, and telling them costs no allocation.
+// ordinary reports whether the only reading of u is u.Path. It allocates nothing, and it is
+// true for nearly all requests.
 func ordinary(u *url.URL) bool {
 	if u.RawPath != "" {
 		return false
 	}
-	before := byte('x') // the path begins with a slash, refuse has seen to that
+	before := byte('x') // the path begins with a slash: checkTarget
 	for i := range len(u.Path) {
 		c := u.Path[i]
 		switch {
@@ -93,23 +92,23 @@ func ordinary(u *url.URL) bool {
 	return before != '.'
 }
 
-// seeds returns the forms that net/http hands out. A router looks at one of
-// them: ServeMux and gorilla at Path or EscapedPath, gin at Path, chi and echo
-// at RawPath if it is set. EscapedPath drops a RawPath that it finds badly
-// encoded while chi and echo do not, so both count.
+// seeds returns the forms that net/http offers. Each router uses one of them: ServeMux and
+// gorilla Path or EscapedPath, gin Path, chi and echo RawPath if it is set. EscapedPath
+// ignores a RawPath that is not a valid encoding, while chi and echo do not, so both are
+// readings.
 //
-// Without a RawPath, EscapedPath is the canonical encoding of Path. It has the
-// same slashes and dots, so it is no reading of its own.
+// Without a RawPath, EscapedPath is the canonical encoding of Path. It has the same slashes
+// and dots, so it is not a reading of its own.
 func seeds(u *url.URL) ([]string, error) {
-	if err := refuse("", u); err != nil {
+	if err := checkTarget("", u); err != nil {
 		return nil, err
 	}
 	list := []string{u.Path}
 	if u.RawPath != "" {
 		list, _ = add(list, u.RawPath)
 		list, _ = add(list, u.EscapedPath())
-		// A target has no fragment (RFC 9112 section 3.2), net/http lets "#" pass
-		// all the same, and fasthttp cuts the path there.
+		// A target has no fragment (RFC 9112 section 3.2), but net/http accepts "#", and
+		// fasthttp cuts the path there.
 		if i := strings.IndexByte(u.RawPath, '#'); i >= 0 {
 			list, _ = add(list, u.RawPath[:i])
 		}
@@ -117,7 +116,7 @@ func seeds(u *url.URL) ([]string, error) {
 	return list, nil
 }
 
-// steps are what a program may do to a path before it looks at it.
+// steps are what a program may do to a path before it uses it.
 var steps = [...]func(string) string{
 	decode,
 	decodeSegments,
@@ -130,7 +129,7 @@ var steps = [...]func(string) string{
 	func(s string) string { return eachSegment(s, stripDots) },       // Windows
 }
 
-// closed adds to list what any number of steps makes of its members.
+// closed adds to list what any number of steps makes of its elements.
 func closed(list []string) ([]string, error) {
 	size := 0
 	for i := 0; i < len(list); i++ {
@@ -150,6 +149,7 @@ func closed(list []string) ([]string, error) {
 	return list, nil
 }
 
+// checkReading refuses control characters and invalid UTF-8.
 func checkReading(s string) error {
 	for i := range len(s) {
 		if s[i] < 0x20 || s[i] == 0x7f {
@@ -172,12 +172,12 @@ func add(list []string, s string) ([]string, bool) {
 	return append(list, s), len(list) < maxReadings
 }
 
-// decode undoes percent-encoding once, as net/url does for Path; what is no
-// encoding stays, as it does where segments are decoded one by one.
+// decode decodes percent-encoding once, as net/url does for Path. Invalid encodings stay, as
+// they do where segments are decoded one by one.
 func decode(s string) string { return unescape(s, false) }
 
-// decodeSegments does the same but for encoded slashes. ServeMux, and routers
-// that decode a parameter behind the match, see /%61/b%2Fc as two segments.
+// decodeSegments is decode except for encoded slashes. ServeMux, and routers that decode
+// parameters after they match, see two segments in /%61/b%2Fc.
 func decodeSegments(s string) string { return unescape(s, true) }
 
 func unescape(s string, keepSlash bool) string {
@@ -212,9 +212,8 @@ func unhex(c byte) int {
 	return -1
 }
 
-// clean removes dot segments (RFC 3986 section 5.2.4) and double slashes: what
-// browsers, net/http and gin do. A path that ended in a slash, or in a dot
-// segment, ends in one.
+// clean removes dot segments (RFC 3986 section 5.2.4) and double slashes, as browsers,
+// net/http and gin do. A path that ends in a slash or in a dot segment then ends in a slash.
 func clean(s string) string {
 	c := path.Clean(s)
 	if c != "/" && (strings.HasSuffix(s, "/") || strings.HasSuffix(s, "/.") || strings.HasSuffix(s, "/..")) {
@@ -223,8 +222,8 @@ func clean(s string) string {
 	return c
 }
 
-// goClean is path.Clean, which chi's CleanPath and file servers use. A slash at
-// the end is kept if it is all that would go: rules see to that, see trie.
+// goClean is path.Clean, which chi's CleanPath and file servers use. It keeps a slash at the
+// end if that is all that would be removed: tries match with and without it.
 func goClean(s string) string {
 	if c := path.Clean(s); c+"/" != s {
 		return c
@@ -232,7 +231,7 @@ func goClean(s string) string {
 	return s
 }
 
-// collapse makes double slashes one, and leaves dots alone.
+// collapse replaces repeated slashes by one, and keeps dots.
 func collapse(s string) string {
 	for strings.Contains(s, "//") {
 		s = strings.ReplaceAll(s, "//", "/")
@@ -240,8 +239,8 @@ func collapse(s string) string {
 	return s
 }
 
-// dropEmpty removes all before an empty segment: some routers take what is behind
-// it for the whole path.
+// dropEmpty removes everything before an empty segment: some routers take what follows it
+// for the whole path.
 func dropEmpty(s string) string {
 	if i := strings.Index(s, "//"); i >= 0 {
 		return s[i+1:]
@@ -249,6 +248,7 @@ func dropEmpty(s string) string {
 	return s
 }
 
+// eachSegment applies f to every segment.
 func eachSegment(s string, f func(string) string) string {
 	if !strings.ContainsAny(s, ";. ") {
 		return s
@@ -260,14 +260,13 @@ func eachSegment(s string, f func(string) string) string {
 	return strings.Join(segments, "/")
 }
 
-// stripParameters cuts a segment's parameters off, /a;v=1 (RFC 3986 section
-// 3.3).
+// stripParameters removes a segment's parameters, as in /a;v=1 (RFC 3986 section 3.3).
 func stripParameters(segment string) string {
 	before, _, _ := strings.Cut(segment, ";")
 	return before
 }
 
-// stripDots cuts trailing dots and spaces off a name.
+// stripDots removes dots and spaces from the end of a name.
 func stripDots(segment string) string {
 	if segment == "." || segment == ".." {
 		return segment

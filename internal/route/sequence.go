@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// sequence is one of the forms that a pattern's path can take, as segments: what
-// a trie is built of. A pattern with optional parts has several.
+// sequence is one form of a pattern's path as a list of segments, of which a trie is built.
+// A pattern with optional parts has several.
 type sequence struct {
 	segs []piece
 	tail tail
-	// prefix is what the segment behind segs begins with; tail is glued then.
+	// prefix is what the segment after segs begins with, if tail is glued.
 	prefix string
 }
 
-// piece is one segment: literal text, any text, or what an expression matches.
+// piece is a segment: literal text, any text, or what an expression matches.
 type piece struct {
 	text string
 	any  bool
@@ -25,18 +25,18 @@ type piece struct {
 type tail uint8
 
 const (
-	ends  tail = iota // the path ends behind the segments; an empty last one is a slash
+	ends  tail = iota // the path ends after the segments; an empty last one is a slash
 	rest              // a slash and anything follow: /{rest...}, /(.*)
 	glued             // text and anything follow: /dashboard(.*)
 )
 
-// maxSequences bounds how many forms a pattern is expanded to. A pattern with
-// more of them is matched by its regular expression.
+// maxSequences is to how many forms a pattern is expanded. A pattern with more forms is
+// matched by its regular expression.
 const maxSequences = 32
 
 var errUnanchored = errors.New("must begin with /: a match in the middle of a path would say nothing about its beginning")
 
-// sequences returns all forms of a path, or nil if they cannot be told.
+// sequences returns all forms of a path, or nil if they cannot be enumerated.
 func sequences(nodes []node) ([]sequence, error) {
 	if !strings.HasPrefix(sample(nodes), "/") {
 		return nil, errUnanchored
@@ -55,8 +55,8 @@ func sequences(nodes []node) ([]sequence, error) {
 	return all, nil
 }
 
-// expand multiplies out groups and alternatives of literals. It returns nil if
-// something repeats, or there are too many forms.
+// expand enumerates the choices of groups and of alternatives of literals. It returns nil if
+// a part repeats, or if there are too many forms.
 func expand(nodes []node) [][]node {
 	forms := [][]node{nil}
 	for _, n := range nodes {
@@ -104,10 +104,10 @@ func isWords(source string) bool {
 
 // newSequence cuts nodes without groups at their slashes.
 func newSequence(nodes []node) (s sequence, ok bool) {
-	if len(nodes) == 0 { // all of it was optional
+	if len(nodes) == 0 { // all parts are optional
 		return sequence{segs: []piece{{}}}, true
 	}
-	var seg []node // the segment under way
+	var seg []node // the current segment
 	for i, n := range nodes {
 		switch n.kind {
 		case literal:
@@ -157,8 +157,7 @@ func newPiece(seg []node) piece {
 	return p
 }
 
-// crossesSlash reports whether some match of a regular expression may hold a
-// slash.
+// crossesSlash reports whether some match of a regular expression may contain a slash.
 func crossesSlash(source string) bool {
 	re, err := syntax.Parse(source, flags)
 	if err != nil {
@@ -176,9 +175,9 @@ func crossesSlash(source string) bool {
 	return false
 }
 
-// opensSiblings returns the wildcard that is glued to a literal, so that the
-// pattern also matches paths beside the one it seems to name: /dashboard(.*)
-// matches /dashboardx. It returns "" if there is none.
+// opensSiblings returns the wildcard that follows a literal without a slash, so that the
+// pattern also matches siblings of the path that it seems to name: /dashboard(.*) matches
+// /dashboardx. It returns "" if there is none.
 func opensSiblings(nodes []node, before byte) (wildcard string, last byte) {
 	for _, n := range nodes {
 		switch n.kind {
@@ -201,8 +200,8 @@ func opensSiblings(nodes []node, before byte) (wildcard string, last byte) {
 			if wildcard, last = opensSiblings(n.sub, before); wildcard != "" {
 				return wildcard, 0
 			}
-			// The group may be absent: what stands before it counts, too, and
-			// the worse of both is what is not a slash.
+			// The group may be absent, so that the character before it counts, too. Of
+			// the two, the one that is not a slash is the worse.
 			if before == '/' || before == 0 {
 				before = last
 			}

@@ -7,9 +7,8 @@ import (
 	"unicode"
 )
 
-// parseServeMux parses a path in the grammar of [net/http.ServeMux]. It accepts
-// what the mux accepts, less what would mislead: see decodeLiteral and
-// checkClean.
+// parseServeMux parses a path in the grammar of [net/http.ServeMux]. It rejects some paths
+// that the mux accepts and that would mislead: see decodeLiteral and checkClean.
 func parseServeMux(path string) ([]node, error) {
 	var nodes []node
 	names := map[string]bool{}
@@ -25,7 +24,7 @@ func parseServeMux(path string) ([]node, error) {
 		last := i == len(segments)-1
 		text += "/"
 		if s == "" && last {
-			continue // a slash at the end, as {$}: parse has seen to it
+			continue // a slash at the end is like {$}: see parse
 		}
 		if !strings.ContainsAny(s, "{}") {
 			if strings.Contains(s, ")") {

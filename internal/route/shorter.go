@@ -5,18 +5,17 @@ import (
 	"strings"
 )
 
-// The forms of this file are looked up for rules that guard, and for those alone:
-// what routers serve for a path that they do not take for the path itself.
+// The forms of this file are looked up for guarding rules only. Routers serve them for a
+// path, but do not take them for the path itself.
 
-// maxShort is how many segments of either end of a path with an empty segment are
-// looked at. A route of more is nothing that people write.
+// maxShort is how many segments at either end of a path with an empty segment are used.
+// Realistic routes have fewer.
 const maxShort = 16
 
-// shortened returns what some routers serve for a path that has an empty segment:
-// a wildcard that meets it ends the match, and wildcards get the last segments of
-// the path, whatever is in between. Rules that guard are looked up for what is in
-// front of the empty segment, for every end of the path, and for the beginning
-// and the end that are together as long as the match.
+// shortened returns what some routers serve for a path that has an empty segment: a
+// wildcard that reaches it ends the match, and wildcards get the last segments of the path,
+// whatever is in between. These are what precedes the empty segment, every end of the path,
+// and a beginning and an end that together are as long as the match.
 func shortened(s string) []string {
 	empty := strings.Index(s, "//")
 	if empty < 0 {
@@ -30,7 +29,7 @@ func shortened(s string) []string {
 	}
 	ends := list
 	list = append(list, s[:empty+1])
-	front := strings.Count(s[:empty], "/") // segments before the empty one
+	front := strings.Count(s[:empty], "/") // the segments before the empty one
 	for i, n := 1, 1; i <= empty && n <= maxShort; i++ {
 		if s[i] == '/' {
 			if rest := front + 1 - n; rest <= len(ends) {
@@ -42,10 +41,10 @@ func shortened(s string) []string {
 	return list
 }
 
-// extension returns where the last name of a path is to be cut to be without an
-// extension, at its last and at its first dot, and what comes behind it then: a
-// slash, if the path ends in one. 0 is nowhere. Some routers drop what is behind
-// a dot, so rules that guard are looked up without it.
+// extension returns where to cut the last name of a path to remove its extension, at its
+// last and at its first dot, and the end that follows then: a slash, if the path ends in
+// one. A cut of 0 means that there is none. Some routers ignore what follows a dot, so
+// guarding rules are looked up without it.
 func extension(s string) (cuts [2]int, end string) {
 	name := strings.TrimSuffix(s, "/")
 	end = s[len(name):]
@@ -54,7 +53,7 @@ func extension(s string) (cuts [2]int, end string) {
 	if first < 0 {
 		return cuts, end
 	}
-	// What is left may end in more of what stripDots cuts off.
+	// The rest may end in more dots and spaces, which stripDots removes.
 	trim := func(i int) int { return max(start, len(strings.TrimRight(name[:i], ". "))) }
 	cuts[0], cuts[1] = trim(strings.LastIndexByte(name, '.')), trim(start+first)
 	if cuts[0] == cuts[1] {
@@ -63,8 +62,8 @@ func extension(s string) (cuts [2]int, end string) {
 	return cuts, end
 }
 
-// upward returns what is left of a path whose last name without its extension is a
-// step upward: /a/b/...json is /a/b/.. then, which is /a.
+// upward returns what a path is without its extension, if its last name is then a dot
+// segment: /a/b/...json is /a/b/.., which is /a.
 func upward(s string) (string, bool) {
 	name := strings.TrimSuffix(s, "/")
 	start := strings.LastIndexByte(name, '/') + 1
@@ -74,10 +73,10 @@ func upward(s string) (string, bool) {
 	return path.Clean(name[:start+2]), true
 }
 
-// without appends s, cut there, to b.
+// without appends s[:cut] and end to b.
 func without(b []byte, s string, cut int, end string) []byte {
 	if b = append(b, s[:cut]...); s[cut-1] == '/' {
-		return b // nothing is left of the name, and its slash is that of the end
+		return b // the name is empty, and the slash before it is the end
 	}
 	return append(b, end...)
 }

@@ -9,42 +9,42 @@ import (
 	"strings"
 )
 
-// Rule is a line of a [Table].
+// Rule is a rule of a [Table].
 type Rule[T any] struct {
 	Pattern string // as it was written; "" for the default
 	Value   T
-	Open    bool // lets everybody in
+	Open    bool // admits every caller
 }
 
-// Options are what a [Table] needs to know beside its rules.
+// Options configure a [Table].
 type Options[T any] struct {
-	// Default is the value for a path that no rule is about.
+	// Default is the value for paths without a rule.
 	Default T
-	// Open reports whether a value lets everybody in. Patterns of such rules
-	// match exactly what they say; those of others also what some router takes
-	// for it: other case, one slash more or less at the end, empty segments, names
-	// without their extension, hosts with a port. nil means that none does.
+	// Open reports whether a value admits every caller. Patterns of such rules match
+	// exactly. Those of others also match what some router takes for a path: another
+	// case, one slash more or less at the end, empty segments, names without their
+	// extension, hosts with a port. Defaults to none.
 	Open func(T) bool
-	// Mount is a prefix of every path, that something behind the table removes
-	// before its router looks ([net/http.StripPrefix]): rules are about what is
-	// behind it, and a path without it gets the default. It is not to be set
-	// where the prefix is removed in front of the table.
+	// Mount is a prefix of paths that a handler behind the table removes before its
+	// router, as [net/http.StripPrefix] does. Rules are for what follows it, and paths
+	// without it get the default. If the prefix is removed in front of the table, it
+	// must not be set. Defaults to "".
 	Mount string
 }
 
-// Table holds values by pattern, and finds those that a request has to meet. It
-// does not change, and is safe for concurrent use.
+// Table holds values by pattern, and finds those that a request has to meet. It is safe for
+// concurrent use.
 type Table[T any] struct {
 	rules []Rule[T]    // sorted by pattern; the default is last
-	alone [][]*Rule[T] // alone[i] is rules[i]: the answer for nearly all requests
+	alone [][]*Rule[T] // alone[i] holds rules[i]: the result for nearly all requests
 	index *index
 }
 
-// NewTable builds a table. All mistakes are reported in one error: patterns that
-// cannot be parsed; two rules for the same paths, or that overlap without one
-// containing the other, so that none is the more specific; rules that no path
-// reaches; open rules whose pattern also matches siblings of what it names, or
-// that never let anybody in.
+// NewTable returns a table. The error joins everything that is wrong with rules: patterns
+// that cannot be parsed; two rules for the same paths, or that overlap without one
+// containing the other, so that neither is the more specific one; rules that no path
+// reaches; open rules whose pattern also matches siblings of the path it names, or that
+// never open anything.
 func NewTable[T any](rules map[string]T, o Options[T]) (*Table[T], error) {
 	open := o.Open
 	if open == nil {
@@ -81,19 +81,15 @@ func NewTable[T any](rules map[string]T, o Options[T]) (*Table[T], error) {
 	return t, nil
 }
 
-// Rules returns all rules, sorted by pattern, and the default last.
-func (t *Table[T]) Rules() []Rule[T] { return slices.Clone(t.rules) }
-
-// Lookup returns the rules that a request has to meet, all of them; at least
-// one. They come from its method and target; host, which is the request's Host,
-// is looked at for rules that name one. The error is a *[Refusal]. What is
-// returned belongs to the table.
+// Lookup returns all rules that a request has to meet, at least one. They depend on its
+// method and target, and, if rules name hosts, on host, which is the request's Host. The
+// error is a *[Refusal]. The caller must not change the result.
 //
-// For each reading of the path the most specific rule counts, or the default if
-// there is none. A GET rule counts for HEAD. A method that no rule about a path
-// allows for has to meet the default and all rules about that path, and so has
-// one that neither HTTP nor any rule knows: routers differ in what they make of
-// it. The same goes for the host, where rules name hosts.
+// For each reading of the path the most specific rule applies, or the default if there is
+// none. A GET rule applies to HEAD. If no rule for a path is for the request's method, the
+// default and all rules for that path apply, and so do all of them for a method that is
+// neither HTTP's nor named by a rule: routers treat it differently. The same holds for the
+// host, if rules name hosts.
 func (t *Table[T]) Lookup(method, host string, u *url.URL) ([]*Rule[T], error) {
 	var buf [8]int32
 	ids, err := t.index.lookup(method, host, u, buf[:0])
@@ -110,9 +106,9 @@ func (t *Table[T]) Lookup(method, host string, u *url.URL) ([]*Rule[T], error) {
 	return rules, nil
 }
 
-// OtherPorts returns the open rules that name one of hosts otherwise than browsers
-// do, without the port that it has or with one that they leave out, so that the
-// rule opens nothing there; and for each the pattern that does.
+// OtherPorts returns the open rules that name one of hosts not as browsers do, without its
+// port or with a port that browsers omit, so that they open no request to it. The values
+// are patterns that do.
 func (t *Table[T]) OtherPorts(hosts []string) map[string]string {
 	better := map[string]string{}
 	for i, p := range t.index.patterns {
@@ -130,7 +126,7 @@ func (t *Table[T]) OtherPorts(hosts []string) map[string]string {
 	return better
 }
 
-// Open reports whether every one of rules lets everybody in.
+// Open reports whether all rules admit every caller. It is false if there are none.
 func Open[T any](rules []*Rule[T]) bool {
 	for _, r := range rules {
 		if !r.Open {

@@ -447,7 +447,7 @@ func TestNoRules(t *testing.T) {
 
 func TestRulesAreListed(t *testing.T) {
 	table := tableOf(t, "", map[string]string{"/b": "1", "/a": "public"})
-	if got, want := fmt.Sprint(table.Rules()), "[{/a public true} {/b 1 false} { default false}]"; got != want {
+	if got, want := fmt.Sprint(table.rules), "[{/a public true} {/b 1 false} { default false}]"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }

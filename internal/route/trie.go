@@ -7,10 +7,9 @@ import (
 	"strings"
 )
 
-// trie finds the patterns that match a path by walking its segments once. It is
-// built either folded, for patterns that protect, or as written, for patterns
-// that let in: Admin may reach what is behind admin, so a rule for one protects
-// both, and opens itself alone.
+// trie finds the patterns that match a path by walking its segments once. It is either
+// folded, for rules that guard, or as written, for rules that open: Admin may reach what is
+// behind admin, so a rule for one of them guards both, and opens only itself.
 type trie struct {
 	folded bool
 	root   trieNode
@@ -22,22 +21,22 @@ type trieNode struct {
 	literals map[string]*trieNode
 	any      *trieNode
 	exprs    []exprNode
-	glued    map[string][]int32 // patterns that match a prefix and whatever follows
+	glued    map[string][]int32 // patterns that match a prefix and everything after it
 	lengths  []int              // of the prefixes in glued
 	ends     []pathEnd
-	rests    []int32 // patterns that match a slash and whatever follows
+	rests    []int32 // patterns that match a slash and everything after it
 }
 
 type exprNode struct {
 	source      string
-	prefix      []byte // of whatever matches
+	prefix      []byte // of every match
 	exact, wide *regexp.Regexp
 	node        *trieNode
 }
 
 type pathEnd struct {
 	id    int32
-	slash bool // it is a slash: one more is no other way to write it
+	slash bool // the pattern ends in a slash: one more is not another spelling of it
 }
 
 type opaque struct {
@@ -45,18 +44,17 @@ type opaque struct {
 	id          int32
 }
 
-// match says how closely a pattern fits a path. Only the first is what the
-// pattern says; the others are what some router takes for it, and count for
-// patterns that protect.
+// match is how closely a pattern fits a path. All but exact are what some router takes for
+// a match, and apply to rules that guard.
 type match uint8
 
 const (
 	exact match = iota
-	// extraSlash: the path ends in a slash that the pattern has not.
+	// extraSlash means that the path ends in a slash that the pattern does not have.
 	extraSlash
-	// emptySegment: a wildcard stands for an empty segment.
+	// emptySegment means that a wildcard matches an empty segment.
 	emptySegment
-	// noSlash: the path lacks the slash behind which the pattern begins or ends:
+	// noSlash means that the path lacks the slash before the pattern's end or rest:
 	// /admin for /admin/{rest...}.
 	noSlash
 )
@@ -65,7 +63,7 @@ const (
 type hit struct {
 	id  int32
 	fit match
-	// maybe: only some readings of the host are the pattern's.
+	// maybe means that only some readings of the host are the pattern's.
 	maybe bool
 }
 
@@ -91,7 +89,7 @@ func (t *trie) insert(p *Pattern, id int32) {
 		case rest:
 			n.rests = append(n.rests, id)
 		case glued:
-			prefix := m.fold(s.prefix) // as are the paths that find gets
+			prefix := m.fold(s.prefix) // as are the paths that are passed to find
 			if n.glued == nil {
 				n.glued = map[string][]int32{}
 			}
@@ -103,7 +101,7 @@ func (t *trie) insert(p *Pattern, id int32) {
 	}
 }
 
-// child returns the node behind a segment, which it makes if need be.
+// child returns the node after a segment, and makes it if necessary.
 func (n *trieNode) child(p piece, m mode) *trieNode {
 	switch {
 	case p.any:
@@ -143,8 +141,8 @@ func (m mode) fold(text string) string {
 	return text
 }
 
-// find appends the patterns that match path, which is folded if the trie is,
-// each once and with its closest fit.
+// find appends the patterns that match path, each once and with its closest fit. If the
+// trie is folded, path must be.
 func (t *trie) find(path []byte, hits []hit) []hit {
 	before := len(hits)
 	hits = t.root.find(path, exact, hits)
@@ -164,8 +162,7 @@ func (t *trie) find(path []byte, hits []hit) []hit {
 	return hits
 }
 
-// closest leaves of several hits of one pattern, from the given one on, that with
-// the closest fit.
+// closest keeps, of several hits of one pattern in hits[from:], the closest one.
 func closest(hits []hit, from int) []hit {
 	kept := hits[:from]
 next:
@@ -181,8 +178,8 @@ next:
 	return kept
 }
 
-// find walks on from n, with what is left of the path: nothing, or a slash and
-// more. fit is how the segments so far were matched.
+// find continues at n with the rest of the path, which is empty or begins with a slash. fit
+// is how closely the segments so far were matched.
 func (n *trieNode) find(left []byte, fit match, hits []hit) []hit {
 	if len(left) == 0 {
 		for _, e := range n.ends {
@@ -232,7 +229,7 @@ func (n *trieNode) find(left []byte, fit match, hits []hit) []hit {
 		}
 	}
 	for _, e := range n.exprs {
-		// The copy keeps path on the caller's stack: a regexp holds on to bytes.
+		// The copy keeps path on the caller's stack: []byte escapes into a regexp.
 		if !bytes.HasPrefix(segment, e.prefix) {
 			continue
 		}

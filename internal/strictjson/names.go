@@ -1,20 +1,20 @@
 package strictjson
 
-// span is a part of the data: a name without its quotation marks.
+// span is the position of a name without its quotation marks.
 type span struct {
 	from, to int
-	escaped  bool // it holds an escape sequence, so that it can be written otherwise
+	escaped  bool // the name contains escape sequences, so that it has other spellings
 }
 
-// names is the set of names of one object. Objects are small, so a list is
-// searched; a large one gets a map, so that reading stays linear in the input.
+// names is the set of names of one object: a list for small objects, and a map for large
+// ones, so that parsing stays linear in the input.
 type names struct {
 	few  [32]span
 	n    int
 	many map[string]struct{}
 }
 
-// add adds a name and reports whether it was not there.
+// add adds a name and reports whether it is new.
 func add[T text](s *names, data T, name span) bool {
 	text := data[name.from:name.to]
 	if s.many == nil {

@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// Scanner steps through the members of a JSON object in the grammar of Object. It
-// allocates nothing, so it is for what has not been authenticated.
+// Scanner steps through the members of a JSON object, in the grammar of Object. It
+// allocates nothing, so that unauthenticated input costs no memory.
 type Scanner struct {
 	p     parser[[]byte]
 	seen  names
@@ -14,14 +14,13 @@ type Scanner struct {
 	wrong bool
 }
 
-// Scan returns a Scanner that stands before the first member of data. It does not
-// find names that stand twice.
+// Scan returns a Scanner for data. It does not detect duplicate names.
 func Scan(data []byte) Scanner {
 	return scan(parser[[]byte]{data: data, left: len(data)})
 }
 
-// ScanFew is Scan for an object of at most that many members, those of objects in
-// it included. It compares their names; most is at most 32.
+// ScanFew is like Scan for an object of at most that many members, including those of
+// objects in it. It rejects duplicate names. most must not exceed 32.
 func ScanFew(data []byte, most int) Scanner {
 	return scan(parser[[]byte]{data: data, left: most, unique: true})
 }
@@ -37,9 +36,9 @@ func scan(p parser[[]byte]) Scanner {
 	return s
 }
 
-// Next steps to the next member and returns its name and value as written, quotes
-// included: they are parts of the data. There is none behind the last one, or where
-// data is not strict JSON; see Err.
+// Next returns the name and value of the next member as written, with their quotes. They
+// are slices of the data. ok is false after the last member, and if data is not strict
+// JSON; see Err.
 func (s *Scanner) Next() (name, value []byte, ok bool) {
 	if s.wrong || !s.more {
 		return nil, nil, false
@@ -56,7 +55,7 @@ func (s *Scanner) Next() (name, value []byte, ok bool) {
 	return name, value, !s.wrong
 }
 
-// Err returns ErrSyntax unless the whole of data was read as one object.
+// Err returns ErrSyntax unless all of data was read as one object.
 func (s *Scanner) Err() error {
 	if s.wrong || s.more || !s.p.end() {
 		return ErrSyntax
@@ -64,8 +63,7 @@ func (s *Scanner) Err() error {
 	return nil
 }
 
-// AnyOf returns the one of the given texts that a string means, "" if it means
-// another.
+// AnyOf returns the one of texts that a scanned string is equal to after unescaping, or "".
 func AnyOf(quoted []byte, texts []string) string {
 	plain := quoted[1 : len(quoted)-1]
 	escaped := bytes.IndexByte(plain, '\\') >= 0
@@ -77,28 +75,28 @@ func AnyOf(quoted []byte, texts []string) string {
 	return ""
 }
 
-// IsString reports whether a value that was scanned is a JSON string.
+// IsString reports whether a scanned value is a JSON string.
 func IsString(value []byte) bool { return value[0] == '"' }
 
-// Equal reports whether a value that was scanned is a JSON string that means text.
+// Equal reports whether a scanned value is a JSON string that is text after unescaping.
 func Equal(value []byte, text string) bool {
 	n, ok := match(value, text)
 	return ok && n == 0
 }
 
-// HasPrefix reports whether a value that was scanned is a JSON string whose meaning
-// begins with prefix.
+// HasPrefix reports whether a scanned value is a JSON string that begins with prefix after
+// unescaping.
 func HasPrefix(value []byte, prefix string) bool {
 	_, ok := match(value, prefix)
 	return ok
 }
 
-// match reads text from the start of a string, and returns how much is left there.
+// match reports whether a string begins with text, and how much follows.
 func match(value []byte, text string) (left int, ok bool) {
 	if !IsString(value) {
 		return 0, false
 	}
-	m := meaning[[]byte]{written: value[1 : len(value)-1]}
+	m := unescaper[[]byte]{written: value[1 : len(value)-1]}
 	for i := range len(text) {
 		if c, more := m.next(); !more || c != text[i] {
 			return 0, false

@@ -1,12 +1,10 @@
-// Package strictjson reads the JSON of tokens and key sets more strictly than
-// encoding/json does, because both are input of an attacker before a signature
-// has been checked.
+// Package strictjson parses the JSON of tokens and key sets more strictly than
+// encoding/json does, because an attacker may have written it.
 //
-// It accepts exactly RFC 8259 in valid UTF-8, with these further demands: one
-// value and nothing behind it, member names that are unique within their object
-// after unescaping (RFC 7515 section 4, RFC 7519 section 4) at every depth, no
-// lone surrogates, at most MaxDepth levels. Names are compared byte for byte:
-// "SUB" is not "sub".
+// It accepts RFC 8259 in valid UTF-8, and requires one value with nothing after it, member
+// names that are unique within their object after unescaping (RFC 7515 section 4, RFC 7519
+// section 4) at every depth, no unpaired surrogates, and at most MaxDepth levels. Names are
+// compared byte for byte: "SUB" is not "sub".
 package strictjson
 
 import (
@@ -15,12 +13,12 @@ import (
 	"unicode/utf8"
 )
 
-// MaxDepth is how deep arrays and objects may be nested. Clerk's tokens use
-// three levels; custom claims may add some.
+// MaxDepth is how deep arrays and objects may be nested. Clerk's tokens have three levels;
+// custom claims may add some.
 const MaxDepth = 64
 
-// ErrSyntax is returned for anything that is not one strict JSON value of the
-// kind asked for. It carries no detail: the input may be a secret.
+// ErrSyntax indicates that the input is not one strict JSON value of the expected kind. It
+// has no detail, because the input may be a secret.
 var ErrSyntax = errors.New("not strict json")
 
 // Member is one member of an object.
@@ -29,8 +27,8 @@ type Member struct {
 	Value string // as written, without surrounding white space; never empty
 }
 
-// Object reads data as one JSON object and appends its members to buf, in the
-// order in which they stand. They are parts of data, not copies.
+// Object parses data as one JSON object and appends its members to buf, in the order of
+// data. They are substrings of data where that needs no unescaping.
 func Object(data string, buf []Member) ([]Member, error) {
 	if !utf8.ValidString(data) {
 		return nil, ErrSyntax
@@ -44,7 +42,7 @@ func Object(data string, buf []Member) ([]Member, error) {
 	return members, nil
 }
 
-// Array reads data as one JSON array and returns its elements as written.
+// Array parses data as one JSON array and returns its elements as written.
 func Array(data string) ([]string, error) {
 	if !utf8.ValidString(data) {
 		return nil, ErrSyntax
@@ -58,12 +56,13 @@ func Array(data string) ([]string, error) {
 	return elements, nil
 }
 
-// String reads a value that Object or Array returned as a JSON string.
-func String(value string) (string, bool) { return unquote(value) }
+// String returns the string in a value that Object or Array returned. ok is false if it is
+// not a string.
+func String(value string) (s string, ok bool) { return unquote(value) }
 
-// Number reads a value that Object or Array returned as a JSON number. A number
-// beyond float64 is not a number here.
-func Number(value string) (float64, bool) {
+// Number returns the number in a value that Object or Array returned. ok is false if it is
+// not a number, or beyond the range of a float64.
+func Number(value string) (n float64, ok bool) {
 	if len(value) == 0 || (value[0] != '-' && (value[0] < '0' || value[0] > '9')) {
 		return 0, false
 	}
@@ -72,12 +71,12 @@ func Number(value string) (float64, bool) {
 	}
 	f, err := strconv.ParseFloat(value, 64)
 	if err != nil {
-		return 0, false // not the infinity that ParseFloat gives
+		return 0, false // ParseFloat returns infinity
 	}
 	return f, true
 }
 
-// integer reads a number of at most 15 digits, which a float64 holds exactly.
+// integer parses a number of at most 15 digits, which a float64 represents exactly.
 func integer(value string) (float64, bool) {
 	if len(value) > 15 {
 		return 0, false
@@ -93,17 +92,17 @@ func integer(value string) (float64, bool) {
 	return float64(n), true
 }
 
-// Null tells whether a value that Object or Array returned is null.
+// Null reports whether a value that Object or Array returned is null.
 func Null(value string) bool { return value == "null" }
 
-// text is JSON that is kept, or bytes of which nothing is.
+// text is JSON of which the results are substrings, or that is only scanned.
 type text interface{ string | []byte }
 
 type parser[T text] struct {
 	data   T
 	pos    int
-	unique bool // whether names are compared with those before them
-	left   int  // how many members more there may be
+	unique bool // reject duplicate names
+	left   int  // how many more members there may be
 }
 
 func (p *parser[T]) space() {
@@ -148,20 +147,19 @@ func (p *parser[T]) value(depth int) bool {
 	case c == '-' || c >= '0' && c <= '9':
 		return p.number()
 	default:
-		return p.word("true") || p.word("false") || p.word("null")
+		return p.literal("true") || p.literal("false") || p.literal("null")
 	}
 }
 
-func (p *parser[T]) word(w string) bool {
-	if len(p.data)-p.pos < len(w) || string(p.data[p.pos:p.pos+len(w)]) != w {
+func (p *parser[T]) literal(s string) bool {
+	if len(p.data)-p.pos < len(s) || string(p.data[p.pos:p.pos+len(s)]) != s {
 		return false
 	}
-	p.pos += len(w)
+	p.pos += len(s)
 	return true
 }
 
-// object reads an object. Members are collected only where the caller wants
-// them.
+// object consumes an object, and appends its members if collect is true.
 func (p *parser[T]) object(depth int, members []Member, collect bool) ([]Member, bool) {
 	if depth >= MaxDepth || !p.take('{') {
 		return nil, false
@@ -195,8 +193,7 @@ func (p *parser[T]) object(depth int, members []Member, collect bool) ([]Member,
 	}
 }
 
-// name consumes a member's name and what stands before its value, and returns it
-// as written. It fails for one that has been seen.
+// name consumes a member's name and the colon, and returns the name as written.
 func (p *parser[T]) name(seen *names) (quoted T, ok bool) {
 	p.space()
 	start := p.pos
@@ -244,7 +241,7 @@ func (p *parser[T]) array(depth int, collect bool) ([]string, bool) {
 	}
 }
 
-// str consumes a string and checks its escapes; what they mean is unquote's.
+// str consumes a string and checks its escape sequences; unquote decodes them.
 func (p *parser[T]) str() (ok, escaped bool) {
 	if !p.take('"') {
 		return false, false
@@ -270,8 +267,8 @@ func (p *parser[T]) str() (ok, escaped bool) {
 	return false, false
 }
 
-// plain are the bytes that mean themselves in a string; whether they are UTF-8 has
-// been checked.
+// plain are the bytes that stand for themselves in a string. That they are UTF-8 has been
+// checked.
 var plain = func() (t [256]bool) {
 	for c := 0x20; c < len(t); c++ {
 		t[c] = c != '"' && c != '\\'

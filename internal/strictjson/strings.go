@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// escape returns the length of the escape sequence that b begins with, 0 if it
-// is none. A surrogate counts only together with its other half.
+// escape returns the length of the escape sequence at the beginning of b, or 0 if there is
+// none. An unpaired surrogate is not an escape sequence.
 func escape[T text](b T) int {
 	if len(b) < 2 {
 		return 0
@@ -29,7 +29,7 @@ func escape[T text](b T) int {
 	return 0
 }
 
-// hex4 reads \uXXXX at the start of b.
+// hex4 parses \uXXXX at the beginning of b.
 func hex4[T text](b T) (rune, bool) {
 	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
 		return 0, false
@@ -52,8 +52,8 @@ func hex4[T text](b T) (rune, bool) {
 	return r, true
 }
 
-// unquote returns what a string that str has accepted means, without copying
-// where there is no escape.
+// unquote decodes a string that str has accepted. It does not copy a string without escape
+// sequences.
 func unquote(quoted string) (string, bool) {
 	if len(quoted) < 2 || quoted[0] != '"' {
 		return "", false
@@ -61,7 +61,7 @@ func unquote(quoted string) (string, bool) {
 	return plainly(quoted[1 : len(quoted)-1]), true
 }
 
-// plainly returns what is meant by what stands between quotation marks.
+// plainly decodes a string without its quotation marks.
 func plainly[T text](written T) string {
 	i := 0
 	for i < len(written) && written[i] != '\\' {
@@ -71,23 +71,23 @@ func plainly[T text](written T) string {
 		return string(written)
 	}
 	out := append(make([]byte, 0, len(written)), written[:i]...)
-	m := meaning[T]{written: written, pos: i}
+	m := unescaper[T]{written: written, pos: i}
 	for c, ok := m.next(); ok; c, ok = m.next() {
 		out = append(out, c)
 	}
 	return string(out)
 }
 
-// meaning reads the bytes that are meant by what stands between quotation marks.
-type meaning[T text] struct {
+// unescaper decodes a string without its quotation marks, byte by byte.
+type unescaper[T text] struct {
 	written T
 	pos     int
-	char    [utf8.UTFMax]byte // the one that the last escape sequence meant
-	from    int               // what of char is still to be read
+	char    [utf8.UTFMax]byte // the character of the last escape sequence
+	from    int               // char[from:to] is still to be returned
 	to      int
 }
 
-func (m *meaning[T]) next() (c byte, ok bool) {
+func (m *unescaper[T]) next() (c byte, ok bool) {
 	if m.from == m.to {
 		if m.pos == len(m.written) {
 			return 0, false
@@ -105,13 +105,12 @@ func (m *meaning[T]) next() (c byte, ok bool) {
 	return m.char[m.from-1], true
 }
 
-// same reports whether two strings mean the same, given without their quotation
-// marks.
+// same reports whether two strings without their quotation marks are equal after decoding.
 func same[T text](a, b T) bool {
 	if string(a) == string(b) {
 		return true
 	}
-	x, y := meaning[T]{written: a}, meaning[T]{written: b}
+	x, y := unescaper[T]{written: a}, unescaper[T]{written: b}
 	for {
 		c, more := x.next()
 		d, too := y.next()
@@ -124,7 +123,7 @@ func same[T text](a, b T) bool {
 	}
 }
 
-// unescape appends what an escape sequence means.
+// unescape appends the character of an escape sequence.
 func unescape[T text](out []byte, sequence T) []byte {
 	switch len(sequence) {
 	case 2:

@@ -1,11 +1,11 @@
-// Package unixtime reads the times that Clerk's API and webhooks send.
+// Package unixtime converts the times in Clerk's API and webhooks.
 package unixtime
 
 import "time"
 
-// Read returns the time that is t milliseconds after 1970, or t seconds, for Clerk
-// sends both. In milliseconds, what is below 10^11 would be in 1973 or before; in
-// seconds, what is above would be in the year 5138 or after.
+// Read returns the time that is t milliseconds or seconds after 1970: Clerk sends both.
+// Below 10^11, t is in seconds: in milliseconds, it would be before 1974. From there on, in
+// seconds, it would be after the year 5137.
 func Read(t int64) time.Time {
 	if t < 1e11 {
 		return time.Unix(t, 0)
