@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -51,8 +52,8 @@ var opaqueCharacters = func() (set [256]bool) {
 // Backend API.
 type opaque struct {
 	now    func() time.Time
-	ttl    time.Duration // 0: results are not cached
-	shared *sharedCache  // nil: there is none
+	ttl    time.Duration               // 0: results are not cached
+	shared *introspect.Shared[machine] // nil: there is none
 	by     [kindForeign]*opaqueVerifier
 }
 
@@ -63,7 +64,7 @@ type opaqueVerifier struct {
 	variable string // the environment variable of the secret key
 	instance bool   // the secret key is the instance's, not a machine's
 	api      *clerkapi.Verifier
-	keys     *cacheKeys
+	keys     *introspect.Keys
 	cache    *introspect.Verifier[*machine]
 }
 
@@ -94,12 +95,14 @@ func newOpaque(a *core, c Config) *opaque {
 			variable: variable,
 			instance: secret == c.SecretKey,
 			api:      clerkapi.NewVerifier(name, a.transport, a.backend, secret.reveal()),
-			keys:     newCacheKeys(secret),
+			keys:     introspect.NewKeys(secret.reveal()),
 			cache:    introspect.New(o.now, (*machine).size),
 		}
 	}
 	if c.Machines.Cache != nil {
-		o.shared = newSharedCache(c.Machines.Cache, a.notices, o.now)
+		o.shared = introspect.NewShared[machine](c.Machines.Cache, o.now, func(err error) {
+			a.notices.tell(noticeMachineCache, slog.LevelWarn, "Machines.Cache failed; credentials are verified with Clerk instead", "error", err)
+		})
 	}
 	return o
 }
@@ -118,7 +121,7 @@ func (a *core) verifyOpaque(ctx context.Context, u *unverified) (*machine, *Erro
 			return nil, err
 		}
 	}
-	key := by.keys.digest(u.raw)
+	key := by.keys.Digest(u.raw)
 	m, cached, err := by.cache.Cached(key)
 	if !cached {
 		m, err = a.introspect(ctx, u, by, key)
@@ -138,8 +141,8 @@ func (a *core) introspect(ctx context.Context, u *unverified, by *opaqueVerifier
 	var lookup introspect.Lookup[*machine]
 	if o.shared != nil && o.ttl > 0 {
 		lookup = func() (*machine, time.Time, bool) {
-			m, began := o.shared.get(by.keys, key, u.kind.name())
-			if m == nil {
+			m, began, ok := o.shared.Get(by.keys, key)
+			if !ok || m.Type != u.kind.name() {
 				return nil, time.Time{}, false
 			}
 			until := began.Add(o.ttl)
@@ -162,7 +165,7 @@ func (a *core) introspect(ctx context.Context, u *unverified, by *opaqueVerifier
 			return m, now, nil
 		}
 		if until.After(now) {
-			o.shared.put(by.keys, key, m, began, until)
+			o.shared.Put(by.keys, key, *m, began, until)
 		}
 		return m, until, nil
 	})
