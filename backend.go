@@ -18,7 +18,7 @@ import (
 // secretRefused logs that Clerk rejected the secret key of that variable with 401. It is
 // called where the public key set is used instead, too.
 func (a *core) secretRefused(variable string) {
-	a.notices.tell(noticeSecretKey, slog.LevelError, "Clerk rejects the secret key: it was revoked, or does not belong to the instance of the publishable key; copy it again from the API keys page of the instance in Clerk's dashboard",
+	a.notices.Tell(noticeSecretKey, slog.LevelError, reasons[ErrSecretKeyInvalid].operator,
 		"variable", variable, "reason", ErrSecretKeyInvalid)
 }
 
@@ -29,7 +29,7 @@ func (a *core) secretForeign() {
 	if a.jwtKey != nil {
 		message = "the secret key belongs to another instance than JWTKey, or that key was withdrawn; the secret key is not used: copy both from the API keys page of one instance"
 	}
-	a.notices.tell(noticeForeignSecret, slog.LevelError, message, "variable", "CLERK_SECRET_KEY", "reason", ErrSecretKeyInvalid)
+	a.notices.Tell(noticeForeignSecret, slog.LevelError, message, "variable", "CLERK_SECRET_KEY", "reason", ErrSecretKeyInvalid)
 }
 
 // secretSource returns source, which needs the secret key, with a log entry for each time
@@ -66,7 +66,7 @@ func (a *core) provenSecret(ctx context.Context) *Error {
 	case !errors.As(err, &away):
 		return newError(ErrBackendUnavailable, err) // the error of ctx
 	case away.Public:
-		a.notices.tell(noticePublicKeySet, slog.LevelError,
+		a.notices.Tell(noticePublicKeySet, slog.LevelError,
 			"opaque credentials and API keys are rejected until the public key set was fetched once, or a session token was verified: this host must be reachable",
 			"host", a.frontendHost)
 		return unavailableFor(ErrKeysUnavailable, away)

@@ -13,6 +13,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/clerkapi"
 	"github.com/clerkauth/clerkauth/internal/hint"
 	"github.com/clerkauth/clerkauth/internal/keyset"
+	"github.com/clerkauth/clerkauth/internal/notice"
 	"github.com/clerkauth/clerkauth/internal/weburl"
 )
 
@@ -262,8 +263,8 @@ func New(c Config) (*Authenticator, error) {
 			wrong.add("Audience", errors.New("it holds an empty entry"))
 		}
 	}
-	a.notices = newNotices(a.log, a.now)
-	a.operator = &operator{notices: a.notices, clockLimit: max(a.skew, defaultClockSkew) + time.Second}
+	a.notices = notice.New(a.log, a.now, noticeCount)
+	a.operator = &operator{Log: a.notices, clockLimit: max(a.skew, defaultClockSkew) + time.Second}
 	a.pages = newPages(c, of, a.parties, &wrong)
 	a.configureKeys(c, of, &wrong)
 	a.configureMachines(c, &wrong)

@@ -90,6 +90,8 @@ type reasonInfo struct {
 	operator string // what an operator should look at, where it may be a mistake of theirs
 }
 
+const clockIsWrong = "tokens are from the future: synchronize this machine's clock with a time server"
+
 // reasons is the one table of reasons.
 var reasons = map[Reason]reasonInfo{
 	ErrUnauthenticated: {ErrUnauthenticated, 401, "sign in first", ""},
@@ -99,13 +101,16 @@ var reasons = map[Reason]reasonInfo{
 	ErrTokenAlgorithm:  {ErrUnauthenticated, 401, "the token is not signed with RS256", ""},
 	ErrTokenSignature:  {ErrUnauthenticated, 401, "the token's signature does not match", ""},
 	ErrTokenClaims:     {ErrUnauthenticated, 401, "the token lacks a claim or has one that cannot be accepted", ""},
-	ErrTokenParty:      {ErrUnauthenticated, 401, "the token was issued to a party that is not authorized here", ""},
-	ErrTokenIssuer:     {ErrUnauthenticated, 401, "the token is of another instance", ""},
-	ErrTokenExpired:    {ErrUnauthenticated, 401, "the token has expired; get a fresh one", ""},
-	ErrTokenEarly:      {ErrUnauthenticated, 401, "the token is not active yet; check the clocks", ""},
-	ErrTokenFuture:     {ErrUnauthenticated, 401, "the token was issued in the future; check the clocks", ""},
-	ErrUnknownKey:      {ErrUnauthenticated, 401, "the token is signed with a key that this instance does not have", ""},
-	ErrSessionPending:  {ErrUnauthenticated, 401, "the session has a task to complete first", ""},
+	ErrTokenParty: {ErrUnauthenticated, 401, "the token was issued to a party that is not authorized here",
+		"tokens were issued to a party that is not in AuthorizedParties: add the origin of those pages, as the address bar shows it"},
+	ErrTokenIssuer: {ErrUnauthenticated, 401, "the token is of another instance",
+		"tokens signed with keys of this instance have another issuer: if its Frontend API is behind a proxy or a domain of yours, set Browser.ProxyURL (CLERK_PROXY_URL) or add the issuer to Issuers"},
+	ErrTokenExpired: {ErrUnauthenticated, 401, "the token has expired; get a fresh one", ""},
+	ErrTokenEarly:   {ErrUnauthenticated, 401, "the token is not active yet; check the clocks", clockIsWrong},
+	ErrTokenFuture:  {ErrUnauthenticated, 401, "the token was issued in the future; check the clocks", clockIsWrong},
+	ErrUnknownKey: {ErrUnauthenticated, 401, "the token is signed with a key that this instance does not have",
+		"no token is signed with a key of this instance: compare the publishable and secret keys with those of the front end"},
+	ErrSessionPending: {ErrUnauthenticated, 401, "the session has a task to complete first", ""},
 
 	ErrForbidden:      {ErrForbidden, 403, "you are signed in, but not allowed to do this", ""},
 	ErrReverification: {ErrForbidden, 403, "verify your sign-in again first", ""},
@@ -114,7 +119,8 @@ var reasons = map[Reason]reasonInfo{
 	ErrUnavailable:        {ErrUnavailable, 503, "this cannot be answered at the moment; try again", ""},
 	ErrKeysUnavailable:    {ErrUnavailable, 503, "tokens cannot be verified at the moment; try again", ""},
 	ErrBackendUnavailable: {ErrUnavailable, 503, "the credential cannot be verified at the moment; try again", ""},
-	ErrSecretKeyInvalid:   {ErrUnavailable, 503, "tokens cannot be verified until the server's secret key is corrected", ""},
+	ErrSecretKeyInvalid: {ErrUnavailable, 503, "tokens cannot be verified until the server's secret key is corrected",
+		"Clerk rejects the secret key: it was revoked, or does not belong to the instance of the publishable key; copy it again from the API keys page of the instance in Clerk's dashboard"},
 
 	ErrConfiguration: {ErrConfiguration, 500, "the server lacks configuration for this", ""},
 	ErrRequestTarget: {ErrRequestTarget, 400, "the request does not name one path on one host", ""},

@@ -11,7 +11,9 @@ import (
 // or a clock, and with the same result each time.
 func TestJudgementIsPure(t *testing.T) {
 	now := time.Unix(1_790_000_000, 0)
-	at := func(after time.Duration) claims.Time { return claims.Time{Unix: now.Add(after).Unix(), Is: claims.Present} }
+	at := func(after time.Duration) claims.Time {
+		return claims.Time{Unix: now.Add(after).Unix(), Is: claims.Present}
+	}
 	const skew = 5 * time.Second
 	basic := rules{
 		issuers: []string{"https://clerk.example.com"},

@@ -107,7 +107,7 @@ func (a *core) classify(credential string) (unverified, *Error) {
 		return unverified{}, newError(ErrTokenInvalid, notYetToken(credential))
 	}
 	u := unverified{raw: credential, token: token}
-	if u.hints, err = a.scan(&u.token); err != nil {
+	if u.hints, err = claims.ScanToken(&u.token, a.issuers); err != nil {
 		return unverified{}, newError(ErrTokenInvalid, nil)
 	}
 	h := &u.token.Header
@@ -131,33 +131,6 @@ func (a *core) classify(credential string) (unverified, *Error) {
 		return unverified{}, newError(ErrTokenInvalid, nil)
 	}
 	return u, nil
-}
-
-// scan reads the hints in a payload. What it is decoded into is on the stack, so that a
-// forged token costs no memory of its own size.
-func (a *core) scan(t *jws.Token) (claims.Hints, error) {
-	const usual = 2 << 10
-	if t.PayloadLen() > usual {
-		return a.scanLong(t)
-	}
-	var room [usual]byte
-	return a.scanInto(room[:0], t)
-}
-
-// scanLong is scan with more room, which only payloads that need it should take.
-//
-//go:noinline
-func (a *core) scanLong(t *jws.Token) (claims.Hints, error) {
-	var room [jws.MaxLen]byte
-	return a.scanInto(room[:0], t)
-}
-
-func (a *core) scanInto(room []byte, t *jws.Token) (claims.Hints, error) {
-	payload, err := t.Payload(room)
-	if err != nil {
-		return claims.Hints{}, err
-	}
-	return claims.Scan(payload, a.issuers)
 }
 
 // newAccept reads [Config.Accept].

@@ -14,6 +14,7 @@ import (
 	"github.com/clerk/clerk-sdk-go/v2"
 
 	"github.com/clerkauth/clerkauth/internal/keyset"
+	"github.com/clerkauth/clerkauth/internal/notice"
 )
 
 // Authenticator authenticates HTTP requests for one Clerk instance. Each Authenticator
@@ -32,7 +33,7 @@ type core struct {
 	jwtKey  *rsa.PublicKey
 	keys    *keyset.Set
 	secret  Secret
-	notices *notices
+	notices *notice.Log
 	// operator is told of lasting mistakes.
 	operator     *operator
 	backend      *url.URL

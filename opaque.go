@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/clerkauth/clerkauth/internal/claims"
@@ -22,31 +21,7 @@ const (
 	// rate, whatever its Retry-After says.
 	minPause = time.Second
 	maxPause = time.Minute
-	// maxSecret is the length of the longest opaque credential, without its prefix.
-	maxSecret = 512
 )
-
-// looksOpaque reports whether credential, which begins with the prefix of a kind, has the
-// form of an opaque one. Credentials of another form are never sent to Clerk.
-func looksOpaque(credential string) bool {
-	_, secret, _ := strings.Cut(credential, "_")
-	if secret == "" || len(secret) > maxSecret {
-		return false
-	}
-	for i := range len(secret) {
-		if !opaqueCharacters[secret[i]] {
-			return false
-		}
-	}
-	return true
-}
-
-var opaqueCharacters = func() (set [256]bool) {
-	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") {
-		set[c] = true
-	}
-	return set
-}()
 
 // opaque verifies opaque credentials, which say nothing about themselves, with Clerk's
 // Backend API.
@@ -101,7 +76,7 @@ func newOpaque(a *core, c Config) *opaque {
 	}
 	if c.Machines.Cache != nil {
 		o.shared = introspect.NewShared[machine](c.Machines.Cache, o.now, func(err error) {
-			a.notices.tell(noticeMachineCache, slog.LevelWarn, "Machines.Cache failed; credentials are verified with Clerk instead", "error", err)
+			a.notices.Tell(noticeMachineCache, slog.LevelWarn, "Machines.Cache failed; credentials are verified with Clerk instead", "error", err)
 		})
 	}
 	return o
@@ -113,7 +88,7 @@ func (a *core) verifyOpaque(ctx context.Context, u *unverified) (*machine, *Erro
 	if by == nil {
 		return nil, newError(ErrTokenType, nil) // without a secret key, only JWTs are accepted
 	}
-	if !looksOpaque(u.raw) {
+	if !clerkapi.MayBeCredential(u.raw) {
 		return nil, newError(ErrTokenInvalid, nil)
 	}
 	if by.instance {

@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"github.com/clerkauth/clerkauth/internal/jws"
+	"github.com/clerkauth/clerkauth/internal/notice"
+	"github.com/clerkauth/clerkauth/internal/weburl"
 )
 
 // operator logs conditions that an operator has to correct. It is safe for concurrent
 // use.
 type operator struct {
-	*notices
+	*notice.Log
 	verified    atomic.Int64  // the Unix minute in which a token was verified last
 	partyFaults atomic.Uint32 // of tokens since noticeParty was logged
 	clockLimit  time.Duration // how far apart this machine's clock and Clerk's may be
@@ -40,17 +42,19 @@ func (o *operator) verifiedLately(now time.Time) bool {
 func (a *core) refused(reason Reason) {
 	switch reason {
 	case ErrTokenFuture, ErrTokenEarly: // checked after the signature
-		a.operator.tell(noticeClock, slog.LevelWarn, "tokens are from the future: synchronize this machine's clock with a time server",
-			"reason", reason)
+		a.operator.reason(noticeClock, reason)
 	case ErrTokenIssuer: // checked after the signature; see refusedIssuer
-		a.tellIssuer()
+		a.operator.reason(noticeIssuer, reason)
 	case ErrUnknownKey:
 		if !a.operator.verifiedLately(a.now()) {
-			a.operator.tell(noticeUnknownKey, slog.LevelWarn,
-				"no token is signed with a key of this instance: compare the publishable and secret keys with those of the front end",
-				"reason", reason)
+			a.operator.reason(noticeUnknownKey, reason)
 		}
 	}
+}
+
+// reason logs what the table of reasons says for the operator.
+func (o *operator) reason(what int, reason Reason) {
+	o.Tell(what, slog.LevelWarn, reasons[reason].operator, "reason", reason)
 }
 
 // refusedIssuer logs that a token has another issuer, if it is signed with a key of this
@@ -61,27 +65,21 @@ func (a *core) refusedIssuer(t *jws.Token) {
 		key = a.keys.Cached(t.Header.KeyID)
 	}
 	if key != nil && t.Verify(key) == nil {
-		a.tellIssuer()
+		a.operator.reason(noticeIssuer, ErrTokenIssuer)
 	}
-}
-
-func (a *core) tellIssuer() {
-	a.operator.tell(noticeIssuer, slog.LevelWarn,
-		"tokens signed with keys of this instance have another issuer: if its Frontend API is behind a proxy or a domain of yours, set Browser.ProxyURL (CLERK_PROXY_URL) or add the issuer to Issuers",
-		"reason", ErrTokenIssuer)
 }
 
 // refusedParty logs that a verified token was rejected for its authorized party.
 func (a *core) refusedParty(fault partyFault) {
 	if fault == partyMissing {
-		a.operator.tell(noticeNoParty, slog.LevelWarn,
+		a.operator.Tell(noticeNoParty, slog.LevelWarn,
 			"tokens without azp are rejected: Config.MissingParty says where they are accepted, such as from native apps")
 		return
 	}
 	a.operator.partyFaults.Or(uint32(fault))
-	if count, due := a.operator.met(noticeParty); due {
-		differs := partyFault(a.operator.partyFaults.Swap(0))
-		a.log.Warn("clerkauth: tokens were issued to a party that is not in AuthorizedParties: add the origin of those pages, as the address bar shows it",
+	if count, due := a.operator.Due(noticeParty); due {
+		differs := weburl.Difference(a.operator.partyFaults.Swap(0))
+		a.log.Warn("clerkauth: "+reasons[ErrTokenParty].operator,
 			"differs_in", differs.String(), "count", count)
 	}
 }
@@ -91,9 +89,9 @@ func (a *core) refusedParty(fault partyFault) {
 func (a *core) refusedAudience(fault audienceFault, p *policy) {
 	switch fault {
 	case audienceMissing:
-		a.notices.tell(noticeNoAudience, slog.LevelWarn, "an OAuth token was rejected because it has no audience: let clients name the resource when they request a token (RFC 8707), or, if Clerk provides none, set InsecureAnyAudience of the Resource, or no Config.Audience outside of resources")
+		a.notices.Tell(noticeNoAudience, slog.LevelWarn, "an OAuth token was rejected because it has no audience: let clients name the resource when they request a token (RFC 8707), or, if Clerk provides none, set InsecureAnyAudience of the Resource, or no Config.Audience outside of resources")
 	case audienceUndescribed:
-		a.notices.tell(noticeUndescribed, slog.LevelWarn, "an OAuth token was rejected on a route that is in no described resource: let the ResourceMetadata middleware wrap the route and describe it, or require Audience(…) in its Token", "access", p.String())
+		a.notices.Tell(noticeUndescribed, slog.LevelWarn, "an OAuth token was rejected on a route that is in no described resource: let the ResourceMetadata middleware wrap the route and describe it, or require Audience(…) in its Token", "access", p.String())
 	}
 }
 
@@ -114,7 +112,7 @@ func notYetToken(credential string) error {
 // tellNoToken logs a rejection whose cause is errNoTokenYet.
 func (a *core) tellNoToken(err *Error) {
 	if errors.Is(err, errNoTokenYet) {
-		a.operator.tell(noticeNoToken, slog.LevelWarn,
+		a.operator.Tell(noticeNoToken, slog.LevelWarn,
 			"callers send the text of a missing JavaScript value in place of a token: the front end must await getToken before it sends requests")
 	}
 }
@@ -131,6 +129,6 @@ func (o *operator) compareClock(date, before, after time.Time) {
 	default:
 		return
 	}
-	o.tell(noticeClock, slog.LevelWarn, "the clocks of this machine and of Clerk differ, so that valid tokens are rejected: synchronize this machine's clock with a time server",
+	o.Tell(noticeClock, slog.LevelWarn, "the clocks of this machine and of Clerk differ, so that valid tokens are rejected: synchronize this machine's clock with a time server",
 		"ahead", off.Round(time.Second))
 }

@@ -3,10 +3,7 @@ package clerkauth
 import (
 	"errors"
 	"fmt"
-	"math/bits"
-	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/clerkauth/clerkauth/internal/claims"
 	"github.com/clerkauth/clerkauth/internal/hint"
@@ -75,38 +72,19 @@ func newParties(c Config, wrong *mistakes) parties {
 	return parties{slices.Clone(c.AuthorizedParties), c.InsecureAnyParty, c.MissingParty}
 }
 
-// partyFault is a set of the differences between a token's azp and the authorized
+// partyFault is what is wrong with a token's azp: how it differs from the authorized
 // party that is most like it. The zero value means that the azp is accepted.
-type partyFault uint32
+type partyFault weburl.Difference
 
-const (
-	partyMissing partyFault = 1 << iota // there is no azp
-	partyScheme                         // the scheme differs
-	partyWWW                            // one host begins with www. and the other does not
-	partyPort                           // the port differs
-	partyHost                           // no authorized party has that host
-	partyForm                           // the azp is not an origin
-)
-
-var partyFaultNames = []string{"missing", "scheme", "www.", "port", "host", "form"}
-
-// String names the faults in f.
-func (f partyFault) String() string {
-	var names []string
-	for i, name := range partyFaultNames {
-		if f&(1<<i) != 0 {
-			names = append(names, name)
-		}
-	}
-	return strings.Join(names, ", ")
-}
+// partyMissing means that there is no azp.
+const partyMissing = partyFault(1 << 31)
 
 // err returns the cause of a refusal, for logs.
 func (f partyFault) err() error {
 	if f == partyMissing {
 		return errNoParty
 	}
-	return fmt.Errorf("its azp is not an authorized party, and differs in: %v", f)
+	return fmt.Errorf("its azp is not an authorized party, and differs in: %v", weburl.Difference(f))
 }
 
 var errNoParty = errors.New("it carries no azp; Config.MissingParty says from where such tokens are accepted")
@@ -123,46 +101,10 @@ func (p parties) check(s *claims.Session, from carrier) partyFault {
 		}
 		return partyMissing
 	case s.PartyIs != claims.Present:
-		return partyForm
+		return partyFault(weburl.DiffersInForm)
 	case slices.Contains(p.list, s.Party):
 		return 0
 	default:
-		return p.difference(s.Party)
+		return partyFault(weburl.Differ(s.Party, p.list))
 	}
-}
-
-// difference returns how party, which is none of the authorized parties, differs from
-// the one that is most like it.
-func (p parties) difference(party string) partyFault {
-	u, err := url.Parse(party)
-	if err != nil || u.Host == "" || party != u.Scheme+"://"+u.Host {
-		return partyForm
-	}
-	least := partyHost
-	for _, known := range p.list {
-		k, err := url.Parse(known)
-		if err != nil {
-			continue // cannot happen: New checks them
-		}
-		var faults partyFault
-		if host, own := k.Hostname(), u.Hostname(); host != own {
-			if strings.TrimPrefix(host, "www.") != strings.TrimPrefix(own, "www.") {
-				continue
-			}
-			faults |= partyWWW
-		}
-		if k.Scheme != u.Scheme {
-			faults |= partyScheme
-		}
-		if k.Port() != u.Port() {
-			faults |= partyPort
-		}
-		if least == partyHost || bits.OnesCount32(uint32(faults)) < bits.OnesCount32(uint32(least)) {
-			least = faults
-		}
-	}
-	if least == 0 {
-		return partyForm // the same origin in another spelling
-	}
-	return least
 }

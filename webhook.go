@@ -16,6 +16,7 @@ import (
 	svix "github.com/svix/svix-webhooks/go"
 
 	"github.com/clerkauth/clerkauth/event"
+	"github.com/clerkauth/clerkauth/internal/notice"
 )
 
 // WebhookConfig configures a [Webhook]. Secrets is required.
@@ -76,7 +77,7 @@ type webhook struct {
 	onError    func(context.Context, *event.Raw, error)
 	observe    func(context.Context, WebhookOutcome)
 	log        *slog.Logger
-	notices    *notices
+	notices    *notice.Log
 	now        func() time.Time
 
 	mu       sync.RWMutex // guards the fields below
@@ -95,7 +96,7 @@ func NewWebhook(c WebhookConfig) (*Webhook, error) {
 	if w.log == nil {
 		w.log = slog.Default()
 	}
-	w.notices = newNotices(w.log, w.now)
+	w.notices = notice.New(w.log, w.now, noticeCount)
 	if w.onError == nil {
 		w.onError = func(context.Context, *event.Raw, error) {}
 	}

@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -201,15 +199,15 @@ func (w *webhook) refuse(ctx context.Context, why string) {
 	w.log.DebugContext(ctx, "clerkauth: webhook delivery refused", "why", why)
 	switch why {
 	case whyClock:
-		w.notices.tell(noticeWebhookClock, slog.LevelWarn, "webhook deliveries are refused because their timestamps are more than 5 minutes away: check this machine's clock")
+		w.notices.Tell(noticeWebhookClock, slog.LevelWarn, "webhook deliveries are refused because their timestamps are more than 5 minutes away: check this machine's clock")
 	case whySignature:
-		w.notices.tell(noticeWebhookSignature, slog.LevelWarn, "webhook deliveries are refused because no signature matches: check that WebhookConfig.Secrets holds the signing secret of this endpoint, whsec_…, and that nothing in front of the Webhook decodes, reformats or changes the body")
+		w.notices.Tell(noticeWebhookSignature, slog.LevelWarn, "webhook deliveries are refused because no signature matches: check that WebhookConfig.Secrets holds the signing secret of this endpoint, whsec_…, and that nothing in front of the Webhook decodes, reformats or changes the body")
 	case whyEmpty:
-		w.notices.tell(noticeWebhookBody, slog.LevelWarn, "webhook deliveries are refused because their body is empty: check that no middleware reads or closes the body before the Webhook does")
+		w.notices.Tell(noticeWebhookBody, slog.LevelWarn, "webhook deliveries are refused because their body is empty: check that no middleware reads or closes the body before the Webhook does")
 	case whyCut:
-		w.notices.tell(noticeWebhookBody, slog.LevelWarn, "webhook deliveries are refused because their body ends early: check http.Server.ReadTimeout, and proxies that cut or change bodies")
+		w.notices.Tell(noticeWebhookBody, slog.LevelWarn, "webhook deliveries are refused because their body ends early: check http.Server.ReadTimeout, and proxies that cut or change bodies")
 	case whyNoEvent:
-		w.notices.tell(noticeWebhookBody, slog.LevelWarn, "webhook deliveries are refused because they are authentic, but not events of Clerk: check which application sends to this endpoint")
+		w.notices.Tell(noticeWebhookBody, slog.LevelWarn, "webhook deliveries are refused because they are authentic, but not events of Clerk: check which application sends to this endpoint")
 	}
 }
 
@@ -233,7 +231,7 @@ func (w *webhook) deliver(request context.Context, deadline time.Time, e *event.
 		defer func() { answer <- result }() // even if the store panics or exits
 		defer func() {
 			if v := recover(); v != nil {
-				w.logFailure(ctx, e, "store", newPanicError(v))
+				w.logFailure(ctx, e, "store", plain.Panic(v))
 			}
 		}()
 		result = w.once(ctx, e, handlers)
@@ -284,7 +282,7 @@ func (w *webhook) once(ctx context.Context, e *event.Raw, handlers []eventHandle
 		w.log.WarnContext(ctx, "clerkauth: webhook store claimed a delivery too late to handle it", "type", e.Type, "delivery", e.DeliveryID)
 		return WebhookLate
 	case errors.Is(err, ErrOtherEndpoint):
-		w.notices.tell(noticeWebhookEndpoint, slog.LevelError, "webhook deliveries are refused because another endpoint with other secrets remembers its own in the same store: give each endpoint a table or prefix of its own, and keep the old secret beside the new for 36 hours when it is rotated")
+		w.notices.Tell(noticeWebhookEndpoint, slog.LevelError, "webhook deliveries are refused because another endpoint with other secrets remembers its own in the same store: give each endpoint a table or prefix of its own, and keep the old secret beside the new for 36 hours when it is rotated")
 		w.reportError(ctx, e, err)
 		return WebhookStoreFailed
 	case err == nil:
@@ -301,7 +299,7 @@ func (w *webhook) once(ctx context.Context, e *event.Raw, handlers []eventHandle
 func call(ctx context.Context, e *event.Raw, handlers []eventHandler) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = newPanicError(v)
+			err = plain.Panic(v)
 		}
 	}()
 	for _, h := range handlers {
@@ -331,29 +329,8 @@ func (w *webhook) logFailure(ctx context.Context, e *event.Raw, who string, err 
 func (w *webhook) reportError(ctx context.Context, e *event.Raw, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			w.log.ErrorContext(ctx, "clerkauth: webhook OnError failed", "error", plain.Describe(newPanicError(v)))
+			w.log.ErrorContext(ctx, "clerkauth: webhook OnError failed", "error", plain.Describe(plain.Panic(v)))
 		}
 	}()
 	w.onError(ctx, ownEvent(e), err)
-}
-
-// newPanicError returns an error that says where a panic occurred and the type of v, but
-// not v itself, which may quote a payload.
-func newPanicError(v any) error {
-	where := "an unknown place"
-	callers := make([]uintptr, 64)
-	frames := runtime.CallersFrames(callers[:runtime.Callers(1, callers)])
-	for panicking := false; ; {
-		f, more := frames.Next()
-		switch {
-		case f.Function == "runtime.gopanic":
-			panicking = true
-		case panicking && !strings.HasPrefix(f.Function, "runtime."):
-			where = fmt.Sprintf("%s:%d", f.File, f.Line)
-			more = false
-		}
-		if !more {
-			return plain.New(fmt.Errorf("panic of type %T at %s", v, where))
-		}
-	}
 }

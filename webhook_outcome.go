@@ -60,7 +60,7 @@ func (result WebhookResult) of(e *event.Raw) WebhookOutcome {
 func (w *webhook) observed(ctx context.Context, o WebhookOutcome) {
 	defer func() {
 		if v := recover(); v != nil {
-			w.log.ErrorContext(ctx, "clerkauth: webhook Observe failed", "error", plain.Describe(newPanicError(v)))
+			w.log.ErrorContext(ctx, "clerkauth: webhook Observe failed", "error", plain.Describe(plain.Panic(v)))
 		}
 	}()
 	w.observe(ctx, o)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/clerkauth/clerkauth/internal/jws"
 	"github.com/clerkauth/clerkauth/internal/strictjson"
 )
 
@@ -82,4 +83,31 @@ func (p Payload) Hints(issuers []string) Hints {
 		}
 	}
 	return h
+}
+
+// ScanToken reads the hints in the payload of a token. What it is decoded into is on the stack, so that a
+// forged token costs no memory of its own size.
+func ScanToken(t *jws.Token, issuers []string) (Hints, error) {
+	const usual = 2 << 10
+	if t.PayloadLen() > usual {
+		return scanLong(t, issuers)
+	}
+	var room [usual]byte
+	return scanInto(room[:0], t, issuers)
+}
+
+// scanLong is ScanToken with more room, which only payloads that need it should take.
+//
+//go:noinline
+func scanLong(t *jws.Token, issuers []string) (Hints, error) {
+	var room [jws.MaxLen]byte
+	return scanInto(room[:0], t, issuers)
+}
+
+func scanInto(room []byte, t *jws.Token, issuers []string) (Hints, error) {
+	payload, err := t.Payload(room)
+	if err != nil {
+		return Hints{}, err
+	}
+	return Scan(payload, issuers)
 }

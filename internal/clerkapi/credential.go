@@ -198,3 +198,28 @@ func readAudience(r *response, value string) bool {
 	}
 	return true
 }
+
+// maxSecret is the length of the longest opaque credential, without its prefix.
+const maxSecret = 512
+
+// MayBeCredential reports whether credential, which begins with the prefix of a kind, has the
+// form of an opaque one. Credentials of another form are never sent to Clerk.
+func MayBeCredential(credential string) bool {
+	_, secret, _ := strings.Cut(credential, "_")
+	if secret == "" || len(secret) > maxSecret {
+		return false
+	}
+	for i := range len(secret) {
+		if !credentialCharacters[secret[i]] {
+			return false
+		}
+	}
+	return true
+}
+
+var credentialCharacters = func() (set [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") {
+		set[c] = true
+	}
+	return set
+}()

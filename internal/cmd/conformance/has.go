@@ -78,11 +78,11 @@ func signIn(p product, key *rsa.PrivateKey, claims json.RawMessage, allowPending
 		return clerkauth.Auth{}, err
 	}
 	auth, err := p.newAuth(clerkauth.Config{
-		Issuers:      []string{cmp.Or(issuer.Iss, "https://issuer.test")},
-		JWTKey:       string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})),
-		InsecureAnyParty:     true,
-		AllowPending: allowPending,
-		Now:          func() time.Time { return time.UnixMilli(now) },
+		Issuers:          []string{cmp.Or(issuer.Iss, "https://issuer.test")},
+		JWTKey:           string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})),
+		InsecureAnyParty: true,
+		AllowPending:     allowPending,
+		Now:              func() time.Time { return time.UnixMilli(now) },
 	})
 	if err != nil {
 		return clerkauth.Auth{}, err

@@ -25,10 +25,10 @@ var authenticator = sync.OnceValue(func() *clerkauth.Authenticator {
 		panic(err)
 	}
 	auth, err := clerkauth.New(clerkauth.Config{
-		PublishableKey: "pk_test_" + base64.RawStdEncoding.EncodeToString([]byte("path-matrix-1.clerk.accounts.dev$")),
-		JWTKey:         string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
-		InsecureAnyParty:       true,
-		Logger:         slog.New(slog.NewTextHandler(io.Discard, nil)),
+		PublishableKey:   "pk_test_" + base64.RawStdEncoding.EncodeToString([]byte("path-matrix-1.clerk.accounts.dev$")),
+		JWTKey:           string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
+		InsecureAnyParty: true,
+		Logger:           slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {
 		panic(err)
