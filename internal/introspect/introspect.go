@@ -23,10 +23,12 @@ const (
 	// patience is how long a call may wait for a slot: some time has to be left for
 	// the response.
 	patience = 2500 * time.Millisecond
-	// firstRetry is the time after which a call is repeated that was RateLimited. It
-	// doubles for each further time. A call for an unseen credential still waits for its
-	// slot after that.
+	// firstRetry is the time after which a call is repeated that was RateLimited, and
+	// maxRetry that for each further time: often enough that a credential which was valid
+	// before outlasts a limit that others use up. A call for an unseen credential still
+	// waits for its slot after that.
 	firstRetry = 250 * time.Millisecond
+	maxRetry   = 500 * time.Millisecond
 	// pauseUnseen and pauseSeen are how long no call is made after one was Unauthorized:
 	// for unseen credentials, and for those that were valid before.
 	pauseUnseen = 5 * time.Second
@@ -168,7 +170,7 @@ func (v *Verifier[T]) run(c *call[T], q *queue, key Key, lookup Lookup[T], fetch
 			return
 		}
 	}
-	for retry := firstRetry; ; retry *= 2 {
+	for retry := firstRetry; ; retry = maxRetry {
 		if err := v.acquire(q, latest); err != nil {
 			c.err = err
 			return

@@ -328,7 +328,7 @@ func TestRateLimited(t *testing.T) {
 		}
 		calls.Store(0)
 		began := time.Now()
-		if _, err := v.Verify(t.Context(), key(1), nil, always); !errors.Is(err, cause) || calls.Load() != 4 || time.Since(began) > timeout {
+		if _, err := v.Verify(t.Context(), key(1), nil, always); !errors.Is(err, cause) || calls.Load() != 6 || time.Since(began) > timeout {
 			t.Errorf("%v, %d calls in %v", err, calls.Load(), time.Since(began))
 		}
 		time.Sleep(2 * time.Minute)
