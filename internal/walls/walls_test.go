@@ -26,6 +26,8 @@ var rules = []struct {
 	// imports are packages that it must not import, itself or through packages of the
 	// module.
 	imports []string
+	// direct are packages that it must not import itself.
+	direct []string
 	// uses are functions and types that it must not name, such as "time.Now".
 	uses []string
 }{
@@ -34,7 +36,21 @@ var rules = []struct {
 	{of: "internal/strictjson", imports: []string{"net/http"}},
 	{of: "internal/keyset", imports: []string{"net/http"}}, // its sources make the requests
 	{of: "internal/introspect", imports: []string{"net/http"}},
+	// Judgement and decision are pure: they take neither a context nor the time of day.
+	{of: "judge.go", direct: []string{"context"}, uses: clocks},
+	{of: "policy.go", direct: []string{"context"}, uses: clocks},
+	{of: "decision.go", direct: []string{"context"}, uses: clocks},
+	{of: "audience.go", direct: []string{"context"}, uses: clocks},
 }
+
+// clocks are what tells the time, or waits for it.
+var clocks = []string{
+	"time.Now", "time.Since", "time.Until", "time.After", "time.AfterFunc", "time.Tick", "time.NewTimer", "time.NewTicker", "time.Sleep",
+}
+
+// pure are the files whose functions must not call what takes a context or reads a clock
+// elsewhere in the package, either.
+var pure = []string{"judge.go", "policy.go", "decision.go", "audience.go"}
 
 // clerkapi is the only package that makes requests to Clerk.
 const clerkapi = "internal/clerkapi"
@@ -143,6 +159,11 @@ func TestRules(t *testing.T) {
 					t.Errorf("%s imports %s", f.name, target)
 				}
 			}
+			for _, target := range f.imports {
+				if slices.Contains(rule.direct, target) {
+					t.Errorf("%s imports %s", f.name, target)
+				}
+			}
 			for _, name := range f.uses() {
 				if slices.Contains(rule.uses, name) {
 					t.Errorf("%s uses %s", f.name, name)
@@ -213,4 +234,71 @@ func onFunction(call *ast.CallExpr) bool {
 	}
 	_, ok := call.Args[0].(*ast.FuncLit)
 	return ok
+}
+
+// TestPure: what the files of judgement and decision call in their own package takes no
+// context, and reads no clock.
+func TestPure(t *testing.T) {
+	effects := map[string]string{} // functions and methods of the root by name, and what they take or use
+	all := files(t)
+	for _, f := range all {
+		if path.Dir(f.name) != "." {
+			continue
+		}
+		for _, decl := range f.syntax.Decls {
+			fn, ok := decl.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			ast.Inspect(fn, func(n ast.Node) bool {
+				s, ok := n.(*ast.SelectorExpr)
+				if !ok {
+					return true
+				}
+				if id, ok := s.X.(*ast.Ident); ok {
+					name := f.imports[id.Name] + "." + s.Sel.Name
+					if name == "context.Context" || slices.Contains(clocks, name) {
+						effects[fn.Name.Name] = name
+					}
+				}
+				if s.Sel.Name == "now" && id(s.X) == "a" {
+					effects[fn.Name.Name] = "the clock of a configuration"
+				}
+				return true
+			})
+		}
+	}
+	for _, f := range all {
+		if !slices.Contains(pure, f.name) {
+			continue
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			name := id(call.Fun)
+			if s, ok := call.Fun.(*ast.SelectorExpr); ok {
+				name = s.Sel.Name
+				if _, ok := f.imports[id(s.X)]; ok {
+					return true // of another package: see rules
+				}
+			}
+			if effect := effects[name]; effect != "" {
+				t.Errorf("%s calls %s, which uses %s", f.name, name, effect)
+			}
+			return true
+		})
+	}
+	if effects["authenticate"] == "" && effects["verifySession"] == "" {
+		t.Error("nothing is found to have effects")
+	}
+}
+
+// id returns the name of an identifier, "" for anything else.
+func id(n ast.Node) string {
+	if i, ok := n.(*ast.Ident); ok {
+		return i.Name
+	}
+	return ""
 }
