@@ -28,8 +28,8 @@ const (
 // Values of [Auth.SessionStatus]. A session token that names no status has none;
 // it is of an active session.
 const (
-	SessionActive  = claims.StatusActive
-	SessionPending = claims.StatusPending
+	SessionActive  = "active"
+	SessionPending = "pending"
 )
 
 // Auth is the caller of a request. It is a value: what one handler changes in its copy no

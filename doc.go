@@ -67,9 +67,9 @@
 //
 // Refusals are written as problem details (RFC 9457), or by [Config.ErrorHandler]. The
 // constants of type [Reason] are sentinels for [errors.Is], as in
-// errors.Is(err, clerkauth.ErrTokenExpired). Some of them, such as [ErrUnauthenticated],
-// [ErrForbidden] and [ErrUnavailable], are kinds: every other reason is one of a kind.
-// No [Error] contains a credential or the value of a claim.
+// errors.Is(err, clerkauth.ErrTokenExpired). Six of them, such as [ErrUnauthenticated],
+// [ErrForbidden] and [ErrUnavailable], are classes: every other reason belongs to one, and
+// errors.Is finds it by that, too. No [Error] contains a credential or the value of a claim.
 //
 // # Concurrency
 //
