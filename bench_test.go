@@ -17,6 +17,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // benchSet is a session token as Clerk mints it, of about 1 KB, and what is
@@ -153,11 +154,11 @@ func BenchmarkRefusedToken(b *testing.B) {
 // BenchmarkRememberedCredential measures what an opaque credential costs of which
 // Clerk was asked before: alone, and on several processors at once.
 func BenchmarkRememberedCredential(b *testing.B) {
-	r := newMachineRig(b)
-	h := r.auth.Require(clerkauth.Token(clerkauth.APIKey)).Func(func(http.ResponseWriter, *http.Request) {})
+	r := testkit.NewMachineRig(b)
+	h := r.Auth.Require(clerkauth.Token(clerkauth.APIKey)).Func(func(http.ResponseWriter, *http.Request) {})
 	serve := func(next func() bool) {
 		req := httptest.NewRequest(http.MethodGet, "/", nil)
-		r.key.Authorize(req)
+		r.APIKey.Authorize(req)
 		w := httptest.NewRecorder()
 		for next() {
 			h.ServeHTTP(w, req)

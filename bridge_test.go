@@ -17,6 +17,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // sdkClaims returns what a handler of clerk-sdk-go sees behind wrap, and what one
@@ -24,7 +25,7 @@ import (
 func sdkClaims(t *testing.T, wrap clerkauth.Middleware, edits ...func(*http.Request)) (claims *clerk.SessionClaims, ok bool, who clerkauth.Auth) {
 	t.Helper()
 	reached := false
-	ask(func(next http.Handler) http.Handler {
+	testkit.Serve(func(next http.Handler) http.Handler {
 		return wrap.Func(func(w http.ResponseWriter, r *http.Request) {
 			reached = true
 			claims, ok = clerk.SessionClaimsFromContext(r.Context())
@@ -140,9 +141,9 @@ func compareFields(t *testing.T, got reflect.Value, who clerkauth.Auth, token ma
 }
 
 func TestBridge(t *testing.T) {
-	r := newRig(t)
-	alone := r.srv.SignIn(r.jane.User)
-	member := r.srv.SignIn(r.jane.User, clerkauthtest.InOrganization("acme", "member", "org:posts:read", "org:posts:write", "org:teams:manage"),
+	r := testkit.NewRig(t)
+	alone := r.Server.SignIn(r.Jane.User)
+	member := r.Server.SignIn(r.Jane.User, clerkauthtest.InOrganization("acme", "member", "org:posts:read", "org:posts:write", "org:teams:manage"),
 		clerkauthtest.Features("u:beta"), clerkauthtest.FactorAges(3, 5))
 	v1 := clerkauthtest.Version1()
 	for what, token := range map[string]string{
@@ -150,30 +151,30 @@ func TestBridge(t *testing.T) {
 		"v1":                           member.Token(v1),
 		"v2, no organization":          alone.Token(),
 		"v1, no organization":          alone.Token(v1),
-		"impersonated":                 r.srv.SignIn(r.jane.User, clerkauthtest.ImpersonatedBy("user_<support>&")).Token(),
-		"actor with more":              alone.Token(claim("act", map[string]any{"sub": "user_2", "iss": "https://x", "deep": map[string]any{"n": 1e30}})),
-		"actor of no kind":             alone.Token(claim("act", "user_2")),
-		"v2 with v1's claims":          member.Token(claim("org_id", "org_v1"), claim("org_role", "org:owner"), claim("org_slug", "v1"), claim("org_permissions", []string{"org:a:b"})),
-		"v1 with v2's claims":          alone.Token(v1, org(map[string]any{"rol": "owner"})),
-		"another version":              member.Token(claim("v", 3)),
-		"version of no kind":           member.Token(claim("v", "2")),
-		"role without prefix, v1":      member.Token(v1, claim("org_role", "admin")),
-		"no role":                      member.Token(org(nil)),
+		"impersonated":                 r.Server.SignIn(r.Jane.User, clerkauthtest.ImpersonatedBy("user_<support>&")).Token(),
+		"actor with more":              alone.Token(clerkauthtest.WithClaim("act", map[string]any{"sub": "user_2", "iss": "https://x", "deep": map[string]any{"n": 1e30}})),
+		"actor of no kind":             alone.Token(clerkauthtest.WithClaim("act", "user_2")),
+		"v2 with v1's claims":          member.Token(clerkauthtest.WithClaim("org_id", "org_v1"), clerkauthtest.WithClaim("org_role", "org:owner"), clerkauthtest.WithClaim("org_slug", "v1"), clerkauthtest.WithClaim("org_permissions", []string{"org:a:b"})),
+		"v1 with v2's claims":          alone.Token(v1, testkit.Organization(map[string]any{"rol": "owner"})),
+		"another version":              member.Token(clerkauthtest.WithClaim("v", 3)),
+		"version of no kind":           member.Token(clerkauthtest.WithClaim("v", "2")),
+		"role without prefix, v1":      member.Token(v1, clerkauthtest.WithClaim("org_role", "admin")),
+		"no role":                      member.Token(testkit.Organization(nil)),
 		"no fva":                       member.Token(clerkauthtest.WithoutClaim("fva")),
-		"fva of no kind":               member.Token(claim("fva", "3,5")),
-		"fva beyond an int64":          alone.Token(claim("fva", []float64{1e300, 1e300})),
-		"fva without a second":         alone.Token(claim("fva", []int{7, -1})),
-		"one audience":                 member.Token(claim("aud", "api")),
-		"many audiences":               member.Token(claim("aud", []string{"api", "web"})),
+		"fva of no kind":               member.Token(clerkauthtest.WithClaim("fva", "3,5")),
+		"fva beyond an int64":          alone.Token(clerkauthtest.WithClaim("fva", []float64{1e300, 1e300})),
+		"fva without a second":         alone.Token(clerkauthtest.WithClaim("fva", []int{7, -1})),
+		"one audience":                 member.Token(clerkauthtest.WithClaim("aud", "api")),
+		"many audiences":               member.Token(clerkauthtest.WithClaim("aud", []string{"api", "web"})),
 		"no nbf, no iat, no jti":       member.Token(clerkauthtest.WithoutClaim("nbf"), clerkauthtest.WithoutClaim("iat"), clerkauthtest.WithoutClaim("jti")),
-		"fractions":                    member.Token(claim("exp", float64(r.srv.Now().Unix())+60.7), claim("iat", float64(r.srv.Now().Unix())-0.5)),
-		"names in another case":        member.Token(claim("Sub", "user_evil"), claim("SID", "sess_evil"), claim("ORG_ID", "org_evil"), claim("V", 1), claim("Fva", []int{0, 0}), claim("orG_role", "org:owner")),
-		"characters that JSON escapes": member.Token(claim("jti", "<&>\u2028\"\\é"), claim("o", map[string]any{"id": "org_<&>", "slg": "<é>\u2029", "rol": "&"})),
-		"custom claims":                member.Token(claim("email", "jane@example.com"), claim("metadata", map[string]any{"role": "owner"})),
+		"fractions":                    member.Token(clerkauthtest.WithClaim("exp", float64(r.Server.Now().Unix())+60.7), clerkauthtest.WithClaim("iat", float64(r.Server.Now().Unix())-0.5)),
+		"names in another case":        member.Token(clerkauthtest.WithClaim("Sub", "user_evil"), clerkauthtest.WithClaim("SID", "sess_evil"), clerkauthtest.WithClaim("ORG_ID", "org_evil"), clerkauthtest.WithClaim("V", 1), clerkauthtest.WithClaim("Fva", []int{0, 0}), clerkauthtest.WithClaim("orG_role", "org:owner")),
+		"characters that JSON escapes": member.Token(clerkauthtest.WithClaim("jti", "<&>\u2028\"\\é"), clerkauthtest.WithClaim("o", map[string]any{"id": "org_<&>", "slg": "<é>\u2029", "rol": "&"})),
+		"custom claims":                member.Token(clerkauthtest.WithClaim("email", "jane@example.com"), clerkauthtest.WithClaim("metadata", map[string]any{"role": "owner"})),
 	} {
 		t.Run(what, func(t *testing.T) {
-			for name, wrap := range map[string]clerkauth.Middleware{"Handler": r.auth.Handler, "Require": r.auth.Require(), "both": r.identified()} {
-				claims, ok, who := sdkClaims(t, wrap, bearer(token))
+			for name, wrap := range map[string]clerkauth.Middleware{"Handler": r.Auth.Handler, "Require": r.Auth.Require(), "both": r.Identified()} {
+				claims, ok, who := sdkClaims(t, wrap, testkit.Bearer(token))
 				if !ok || claims == nil || !who.SignedIn() {
 					t.Fatalf("%s: %v, %v, %+v", name, claims, ok, who)
 				}
@@ -213,9 +214,9 @@ func TestBridge(t *testing.T) {
 // TestBridgeHasNobody: where we know of no verified session there are no claims,
 // whatever was in the context before.
 func TestBridgeHasNobody(t *testing.T) {
-	r, down := newRig(t), newRig(t)
-	down.srv.Fail(clerkauthtest.JWKS, 500)
-	pending := r.srv.SignIn(r.jane.User, clerkauthtest.Pending())
+	r, down := testkit.NewRig(t), testkit.NewRig(t)
+	down.Server.Fail(clerkauthtest.JWKS, 500)
+	pending := r.Server.SignIn(r.Jane.User, clerkauthtest.Pending())
 	before := func(r *http.Request) {
 		*r = *r.WithContext(clerk.ContextWithSessionClaims(r.Context(), &clerk.SessionClaims{RegisteredClaims: clerk.RegisteredClaims{Subject: "user_evil"}}))
 	}
@@ -229,26 +230,26 @@ func TestBridgeHasNobody(t *testing.T) {
 		wrap  clerkauth.Middleware
 		token string
 	}{
-		"signed out":                 {r.auth.Handler, ""},
-		"a machine":                  {r.auth.Handler, "ak_0123456789"},
-		"pending":                    {r.auth.Handler, pending.Token()},
-		"a public guard":             {r.auth.Require(clerkauth.Public), ""},
-		"an outage":                  {down.auth.Handler, down.jane.Token()},
+		"signed out":                 {r.Auth.Handler, ""},
+		"a machine":                  {r.Auth.Handler, "ak_0123456789"},
+		"pending":                    {r.Auth.Handler, pending.Token()},
+		"a public guard":             {r.Auth.Require(clerkauth.Public), ""},
+		"an outage":                  {down.Auth.Handler, down.Jane.Token()},
 		"NewContext":                 {handmade, ""},
-		"NewContext, inside Handler": {func(next http.Handler) http.Handler { return r.auth.Handler(handmade(next)) }, r.jane.Token()},
+		"NewContext, inside Handler": {func(next http.Handler) http.Handler { return r.Auth.Handler(handmade(next)) }, r.Jane.Token()},
 	} {
-		for _, edits := range [][]func(*http.Request){{bearer(c.token)}, {bearer(c.token), before}} {
+		for _, edits := range [][]func(*http.Request){{testkit.Bearer(c.token)}, {testkit.Bearer(c.token), before}} {
 			if claims, ok, _ := sdkClaims(t, c.wrap, edits...); ok || claims != nil {
 				t.Errorf("%s: %+v, %v", what, claims, ok)
 			}
 		}
 	}
 	// The controls.
-	if claims, ok, _ := sdkClaims(t, r.auth.Handler, bearer(r.jane.Token()), before); !ok || claims.Subject != r.jane.User.ID {
+	if claims, ok, _ := sdkClaims(t, r.Auth.Handler, testkit.Bearer(r.Jane.Token()), before); !ok || claims.Subject != r.Jane.User.ID {
 		t.Errorf("signed in: %+v, %v", claims, ok)
 	}
-	allowing := newAuthFor(t, r.srv, func(c *clerkauth.Config) { c.AllowPending = true })
-	if claims, ok, who := sdkClaims(t, allowing.Handler, bearer(pending.Token())); !ok || claims.Subject != r.jane.User.ID || who.SessionStatus != clerkauth.SessionPending {
+	allowing := testkit.NewAuth(t, r.Server, func(c *clerkauth.Config) { c.AllowPending = true })
+	if claims, ok, who := sdkClaims(t, allowing.Handler, testkit.Bearer(pending.Token())); !ok || claims.Subject != r.Jane.User.ID || who.SessionStatus != clerkauth.SessionPending {
 		t.Errorf("pending, where that is allowed: %+v, %v", claims, ok)
 	}
 }
@@ -256,24 +257,24 @@ func TestBridgeHasNobody(t *testing.T) {
 // TestBridgeInside: a handler that puts claims of its own into the context, as
 // the SDK's middleware does, is the last to speak; and many may ask at once.
 func TestBridgeInside(t *testing.T) {
-	r := newRig(t)
+	r := testkit.NewRig(t)
 	theirs := &clerk.SessionClaims{RegisteredClaims: clerk.RegisteredClaims{Subject: "user_theirs"}}
 	inner := func(next http.Handler) http.Handler {
-		return r.auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		return r.Auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			next.ServeHTTP(w, r.WithContext(clerk.ContextWithSessionClaims(r.Context(), theirs)))
 		}))
 	}
-	claims, ok, who := sdkClaims(t, inner, bearer(r.jane.Token()))
-	if !ok || claims != theirs || who.UserID != r.jane.User.ID {
+	claims, ok, who := sdkClaims(t, inner, testkit.Bearer(r.Jane.Token()))
+	if !ok || claims != theirs || who.UserID != r.Jane.User.ID {
 		t.Errorf("%+v, %v, %+v", claims, ok, who)
 	}
 	// A guard inside of that believes the token.
-	claims, ok, _ = sdkClaims(t, func(next http.Handler) http.Handler { return inner(newAuthFor(t, r.srv).Require()(next)) }, bearer(r.jane.Token()))
-	if !ok || claims.Subject != r.jane.User.ID {
+	claims, ok, _ = sdkClaims(t, func(next http.Handler) http.Handler { return inner(testkit.NewAuth(t, r.Server).Require()(next)) }, testkit.Bearer(r.Jane.Token()))
+	if !ok || claims.Subject != r.Jane.User.ID {
 		t.Errorf("%+v, %v", claims, ok)
 	}
-	got := wantReply(t, ask(func(next http.Handler) http.Handler {
-		return r.auth.Require().Func(func(w http.ResponseWriter, r *http.Request) {
+	got := testkit.WantReply(t, testkit.Serve(func(next http.Handler) http.Handler {
+		return r.Auth.Require().Func(func(w http.ResponseWriter, r *http.Request) {
 			first, _ := clerk.SessionClaimsFromContext(r.Context())
 			var handlers sync.WaitGroup
 			for range 50 {
@@ -288,8 +289,8 @@ func TestBridgeInside(t *testing.T) {
 			handlers.Wait()
 			next.ServeHTTP(w, r)
 		})
-	}, bearer(r.jane.Token())), 200, "")
-	if !strings.Contains(got.body, r.jane.User.ID) {
+	}, testkit.Bearer(r.Jane.Token())), 200, "")
+	if !strings.Contains(got.Body, r.Jane.User.ID) {
 		t.Error(got)
 	}
 }

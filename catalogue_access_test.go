@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // accessRows are about who may do what. Row 199 is about scopes, which only
@@ -30,55 +30,45 @@ var accessRows = map[int]func(*testing.T){
 	197: noActiveOrganization,
 	198: machinesHaveNoRole,
 	200: scopesOfBilling,
-	201: inBubble(factorAges),
-	202: inBubble(changedRole),
+	201: testkit.Bubble(factorAges),
+	202: testkit.Bubble(changedRole),
 	203: forgedContexts,
 	204: sharedIdentity,
 }
 
-// claim is clerkauthtest.WithClaim.
-var claim = clerkauthtest.WithClaim
-
-// org is the claim of an active organization.
-func org(members map[string]any) clerkauthtest.TokenOption {
-	o := map[string]any{"id": "org_1", "slg": "acme"}
-	maps.Copy(o, members)
-	return claim("o", o)
-}
-
 func rolesAreCompared(t *testing.T) {
-	r := newRig(t)
+	r := testkit.NewRig(t)
 	for role, status := range map[string]int{
 		"admin": 200, "org:admin": 200, "org:org:admin": 200,
 		"admin2": 403, "org:admin2": 403, "admin:org": 403, " org:admin": 403, "org: admin": 403, "org:admin ": 403, "ORG:ADMIN": 403, "org:Admin": 403,
 		"orgadmin": 403, "org": 403, "org:": 403, "": 403, "member": 403,
 	} {
 		for _, token := range []string{
-			r.jane.Token(org(map[string]any{"rol": role})),
-			r.jane.Token(clerkauthtest.Version1(), claim("org_role", role)),
+			r.Jane.Token(testkit.Organization(map[string]any{"rol": role})),
+			r.Jane.Token(clerkauthtest.Version1(), clerkauthtest.WithClaim("org_role", role)),
 		} {
 			for _, asked := range []string{"admin", "org:admin", "org:org:admin"} {
-				if r.want(t, token, status, "", clerkauth.Role(asked)); t.Failed() {
+				if r.Want(t, token, status, "", clerkauth.Role(asked)); t.Failed() {
 					t.Fatalf("asked for %q, the role is %q", asked, role)
 				}
 			}
 		}
 	}
 	for _, role := range []any{nil, 7, true, []string{"admin"}, map[string]any{"admin": true}} {
-		r.want(t, r.jane.Token(org(map[string]any{"rol": role})), 403, "", clerkauth.Role("admin"))
+		r.Want(t, r.Jane.Token(testkit.Organization(map[string]any{"rol": role})), 403, "", clerkauth.Role("admin"))
 	}
 }
 
 func permissionsAreCompared(t *testing.T) {
-	r := newRig(t)
-	s := r.srv.SignIn(r.jane.User, clerkauthtest.InOrganization("acme", "member", "org:posts:read"))
+	r := testkit.NewRig(t)
+	s := r.Server.SignIn(r.Jane.User, clerkauthtest.InOrganization("acme", "member", "org:posts:read"))
 	for _, token := range []string{s.Token(), s.Token(clerkauthtest.Version1())} {
 		for asked, status := range map[string]int{
 			"org:posts:read": 200, "posts:read": 200,
 			"org:posts": 403, "posts": 403, "org:posts:": 403, "org:posts:r": 403, "org:posts:read:all": 403, "org:post:read": 403, "read": 403, "org:*": 403, "org:posts:*": 403,
 			"ORG:posts:read": 403, "org:posts:READ": 403, " org:posts:read": 403, "org:posts:read,org:posts:write": 403,
 		} {
-			if r.want(t, token, status, "", clerkauth.Permission(asked)); t.Failed() {
+			if r.Want(t, token, status, "", clerkauth.Permission(asked)); t.Failed() {
 				t.Fatalf("asked for %q", asked)
 			}
 		}
@@ -88,54 +78,44 @@ func permissionsAreCompared(t *testing.T) {
 // nothingAsked: who asks for an empty thing is told at registration, and nobody
 // has it, not even who is said to.
 func nothingAsked(t *testing.T) {
-	r := newRig(t)
-	who, err := r.auth.VerifyToken(t.Context(), r.jane.Token(clerkauthtest.Version1(),
-		claim("org_role", "org:"), claim("org_permissions", []string{"", "org:", "org:org:", " "}), claim("fea", "o:,u:, o:"), claim("pla", "o:,u:")))
+	r := testkit.NewRig(t)
+	who, err := r.Auth.VerifyToken(t.Context(), r.Jane.Token(clerkauthtest.Version1(),
+		clerkauthtest.WithClaim("org_role", "org:"), clerkauthtest.WithClaim("org_permissions", []string{"", "org:", "org:org:", " "}), clerkauthtest.WithClaim("fea", "o:,u:, o:"), clerkauthtest.WithClaim("pla", "o:,u:")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, asked := range []string{"", " ", "org:", "org:org:"} {
 		for _, demand := range []clerkauth.Access{clerkauth.Role(asked), clerkauth.Permission(asked), clerkauth.Feature(asked), clerkauth.Plan(asked)} {
-			mustPanic(t, asked, func() { r.auth.Require(demand) })
+			testkit.MustPanic(t, asked, func() { r.Auth.Require(demand) })
 			if who.Has(demand) || who.Has(clerkauth.SignedIn, demand) {
 				t.Errorf("who has %q", demand)
 			}
 		}
 	}
-	mustPanic(t, "nil", func() { r.auth.Require(nil) })
+	testkit.MustPanic(t, "nil", func() { r.Auth.Require(nil) })
 	if who.Has(nil) || who.Has(clerkauth.SignedIn, nil) {
 		t.Error("who has nil")
 	}
-}
-
-func mustPanic(t *testing.T, what string, f func()) {
-	t.Helper()
-	defer func() {
-		if recover() == nil {
-			t.Errorf("%q: it does not panic", what)
-		}
-	}()
-	f()
 }
 
 // everyDemandCounts: what is asked for together is granted to who has all of it,
 // whatever of it a token does not speak of. Asking for less never denies, asking
 // for more never allows.
 func everyDemandCounts(t *testing.T) {
-	r := newRig(t)
+	r := testkit.NewRig(t)
 	demands := []clerkauth.Access{
 		clerkauth.SignedIn, clerkauth.Role("admin"), clerkauth.Permission("org:posts:read"), clerkauth.Feature("reports"), clerkauth.Plan("pro"), clerkauth.ReverifiedStrict,
 	}
-	s := r.srv.SignIn(r.jane.User, clerkauthtest.InOrganization("acme", "admin", "org:posts:read"),
+	s := r.Server.SignIn(r.Jane.User, clerkauthtest.InOrganization("acme", "admin", "org:posts:read"),
 		clerkauthtest.Features("u:reports"), clerkauthtest.Plans("o:pro"), clerkauthtest.FactorAges(1, 1))
 	without := clerkauthtest.WithoutClaim
 	none := clerkauth.Auth{}
 	for what, token := range map[string]string{
-		"all": s.Token(), "no role": s.Token(org(map[string]any{"per": "read", "fpm": "1,1"})), "no permission": s.Token(org(map[string]any{"rol": "admin"})),
+		"all": s.Token(), "no role": s.Token(testkit.Organization(map[string]any{"per": "read", "fpm": "1,1"})), "no permission": s.Token(testkit.Organization(map[string]any{"rol": "admin"})),
 		"no feature": s.Token(without("fea")), "no plan": s.Token(without("pla")), "no ages": s.Token(without("fva")), "no organization": s.Token(without("o")),
 		"nothing": s.Token(without("o"), without("fea"), without("pla"), without("fva")),
 	} {
-		who, err := r.auth.VerifyToken(t.Context(), token)
+		who, err := r.Auth.VerifyToken(t.Context(), token)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,8 +131,8 @@ func everyDemandCounts(t *testing.T) {
 			if who.Has(asked...) != each || none.Has(asked...) {
 				t.Errorf("%s: Has(%v) is %v", what, asked, !each)
 			}
-			r.want(t, token, map[bool]int{true: 200, false: 403}[each], "", asked...)
-			r.want(t, "", 401, clerkauth.ErrTokenMissing, asked...)
+			r.Want(t, token, map[bool]int{true: 200, false: 403}[each], "", asked...)
+			r.Want(t, "", 401, clerkauth.ErrTokenMissing, asked...)
 		}
 		missing := 0
 		for _, d := range demands {
@@ -168,26 +148,26 @@ func everyDemandCounts(t *testing.T) {
 
 // pagesAndRoles: where pages are sent to sign in, a role counts all the same.
 func pagesAndRoles(t *testing.T) {
-	r := newRig(t, func(c *clerkauth.Config) { c.Browser.SignInURL, c.Browser.SignUpURL = "/sign-in", "/sign-up" })
-	owner := r.auth.Require(clerkauth.Role("owner"))
-	wantReply(t, ask(owner, asPage), 307, "")
-	wantReply(t, ask(owner, asPage, bearer(r.jane.Token())), 403, clerkauth.ErrForbidden)
-	wantReply(t, ask(owner, asPage, bearer(r.jane.Token(org(map[string]any{"rol": "owner"})))), 200, "")
+	r := testkit.NewRig(t, func(c *clerkauth.Config) { c.Browser.SignInURL, c.Browser.SignUpURL = "/sign-in", "/sign-up" })
+	owner := r.Auth.Require(clerkauth.Role("owner"))
+	testkit.WantReply(t, testkit.Serve(owner, testkit.AsPage), 307, "")
+	testkit.WantReply(t, testkit.Serve(owner, testkit.AsPage, testkit.Bearer(r.Jane.Token())), 403, clerkauth.ErrForbidden)
+	testkit.WantReply(t, testkit.Serve(owner, testkit.AsPage, testkit.Bearer(r.Jane.Token(testkit.Organization(map[string]any{"rol": "owner"})))), 200, "")
 }
 
 // noDemandAtAll: a guard asks for a session at least; Has, asked nothing, knows of
 // nothing that is met.
 func noDemandAtAll(t *testing.T) {
-	r := newRig(t)
-	r.want(t, r.jane.Token(), 200, "")
-	r.want(t, r.jane.Token(clerkauthtest.WithoutClaim("o")), 200, "")
-	r.want(t, "", 401, clerkauth.ErrTokenMissing)
-	r.want(t, "", 200, "", clerkauth.Public)
+	r := testkit.NewRig(t)
+	r.Want(t, r.Jane.Token(), 200, "")
+	r.Want(t, r.Jane.Token(clerkauthtest.WithoutClaim("o")), 200, "")
+	r.Want(t, "", 401, clerkauth.ErrTokenMissing)
+	r.Want(t, "", 200, "", clerkauth.Public)
 	none := []clerkauth.Access{}
-	r.want(t, "", 401, clerkauth.ErrTokenMissing, none...)
-	mustPanic(t, "any of nothing", func() { r.auth.Require(clerkauth.AnyOf()) })
-	mustPanic(t, "all of nothing", func() { r.auth.Require(clerkauth.AllOf()) })
-	who, err := r.auth.VerifyToken(t.Context(), r.jane.Token())
+	r.Want(t, "", 401, clerkauth.ErrTokenMissing, none...)
+	testkit.MustPanic(t, "any of nothing", func() { r.Auth.Require(clerkauth.AnyOf()) })
+	testkit.MustPanic(t, "all of nothing", func() { r.Auth.Require(clerkauth.AllOf()) })
+	who, err := r.Auth.VerifyToken(t.Context(), r.Jane.Token())
 	if err != nil || who.Has() || who.Has(none...) || !who.Has(clerkauth.SignedIn) || (clerkauth.Auth{}).Has(clerkauth.Public) {
 		t.Errorf("%v: Has() is %v", err, who.Has())
 	}
@@ -196,105 +176,105 @@ func noDemandAtAll(t *testing.T) {
 // predicatesThatPanic: a panic says nothing about the caller, and is logged once without what it was about.
 func predicatesThatPanic(t *testing.T) {
 	var logged bytes.Buffer
-	r := newRig(t)
-	r.auth = newAuthFor(t, r.srv, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
+	r := testkit.NewRig(t)
+	r.Auth = testkit.NewAuth(t, r.Server, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
 	yes := func(clerkauth.Auth) bool { return true }
 	for what, c := range map[string]struct {
 		demand clerkauth.Access
 		status int
 		logs   int
 	}{
-		"holds":                {clerkauth.CheckFunc("x", holding(yes)), 200, 0},
-		"does not":             {clerkauth.CheckFunc("x", holding(func(clerkauth.Auth) bool { return false })), 403, 0},
-		"panics":               {clerkauth.CheckFunc("x", holding(func(who clerkauth.Auth) bool { panic(who.UserID) })), 503, 1},
-		"panics by an error":   {clerkauth.CheckFunc("x", holding(func(who clerkauth.Auth) bool { panic(errors.New(who.UserID)) })), 503, 1},
-		"panics on an index":   {clerkauth.CheckFunc("x", holding(func(who clerkauth.Auth) bool { return who.Permissions()[99] == "" })), 503, 1},
-		"aborts":               {clerkauth.CheckFunc("x", holding(func(clerkauth.Auth) bool { panic(http.ErrAbortHandler) })), 503, 1},
-		"panics, all of":       {clerkauth.AllOf(clerkauth.SignedIn, clerkauth.CheckFunc("x", holding(func(clerkauth.Auth) bool { panic(0) }))), 503, 1},
-		"panics, another does": {clerkauth.AnyOf(clerkauth.CheckFunc("x", holding(func(clerkauth.Auth) bool { panic(0) })), clerkauth.CheckFunc("y", holding(yes))), 200, 1},
+		"holds":                {clerkauth.CheckFunc("x", testkit.Predicate(yes)), 200, 0},
+		"does not":             {clerkauth.CheckFunc("x", testkit.Predicate(func(clerkauth.Auth) bool { return false })), 403, 0},
+		"panics":               {clerkauth.CheckFunc("x", testkit.Predicate(func(who clerkauth.Auth) bool { panic(who.UserID) })), 503, 1},
+		"panics by an error":   {clerkauth.CheckFunc("x", testkit.Predicate(func(who clerkauth.Auth) bool { panic(errors.New(who.UserID)) })), 503, 1},
+		"panics on an index":   {clerkauth.CheckFunc("x", testkit.Predicate(func(who clerkauth.Auth) bool { return who.Permissions()[99] == "" })), 503, 1},
+		"aborts":               {clerkauth.CheckFunc("x", testkit.Predicate(func(clerkauth.Auth) bool { panic(http.ErrAbortHandler) })), 503, 1},
+		"panics, all of":       {clerkauth.AllOf(clerkauth.SignedIn, clerkauth.CheckFunc("x", testkit.Predicate(func(clerkauth.Auth) bool { panic(0) }))), 503, 1},
+		"panics, another does": {clerkauth.AnyOf(clerkauth.CheckFunc("x", testkit.Predicate(func(clerkauth.Auth) bool { panic(0) })), clerkauth.CheckFunc("y", testkit.Predicate(yes))), 200, 1},
 	} {
 		logged.Reset()
-		r.want(t, r.jane.Token(), c.status, "", c.demand)
-		if n := strings.Count(logged.String(), "level=ERROR"); n != c.logs || strings.Contains(logged.String(), r.jane.User.ID) {
+		r.Want(t, r.Jane.Token(), c.status, "", c.demand)
+		if n := strings.Count(logged.String(), "level=ERROR"); n != c.logs || strings.Contains(logged.String(), r.Jane.User.ID) {
 			t.Errorf("%s: %d errors were logged:\n%s", what, n, &logged)
 		}
-		r.want(t, "", 401, clerkauth.ErrTokenMissing, clerkauth.AllOf(clerkauth.SignedIn, clerkauth.CheckFunc("x", holding(yes))))
+		r.Want(t, "", 401, clerkauth.ErrTokenMissing, clerkauth.AllOf(clerkauth.SignedIn, clerkauth.CheckFunc("x", testkit.Predicate(yes))))
 	}
 	logged.Reset()
 	before := slog.Default()
 	defer slog.SetDefault(before)
 	slog.SetDefault(slog.New(slog.NewTextHandler(&logged, nil)))
-	who, err := r.auth.VerifyToken(t.Context(), r.jane.Token())
-	if err != nil || who.Has(clerkauth.CheckFunc("x", holding(func(clerkauth.Auth) bool { panic(0) }))) || strings.Count(logged.String(), "level=ERROR") != 1 || !who.Has(clerkauth.CheckFunc("x", holding(yes))) {
+	who, err := r.Auth.VerifyToken(t.Context(), r.Jane.Token())
+	if err != nil || who.Has(clerkauth.CheckFunc("x", testkit.Predicate(func(clerkauth.Auth) bool { panic(0) }))) || strings.Count(logged.String(), "level=ERROR") != 1 || !who.Has(clerkauth.CheckFunc("x", testkit.Predicate(yes))) {
 		t.Error("a panic is granted by Has, or nothing is", err)
 	}
 }
 
 // organizationOfThePath: a role in one organization is none in another.
 func organizationOfThePath(t *testing.T) {
-	r := newRig(t)
-	acme, other := r.jane.Organization, r.srv.CreateOrganization("other")
-	without := r.jane.Token(clerkauthtest.WithoutClaim("o"))
+	r := testkit.NewRig(t)
+	acme, other := r.Jane.Organization, r.Server.CreateOrganization("other")
+	without := r.Jane.Token(clerkauthtest.WithoutClaim("o"))
 	mux := http.NewServeMux()
-	mux.Handle("/orgs/{org}/x", r.auth.Require(clerkauth.Role("admin"), clerkauth.OrganizationParam("org")).Func(hello))
-	mux.Handle("/noorg/x", r.auth.Require(clerkauth.OrganizationParam("org")).Func(hello))
+	mux.Handle("/orgs/{org}/x", r.Auth.Require(clerkauth.Role("admin"), clerkauth.OrganizationParam("org")).Func(testkit.Hello))
+	mux.Handle("/noorg/x", r.Auth.Require(clerkauth.OrganizationParam("org")).Func(testkit.Hello))
 	for path, status := range map[string]int{
 		"/orgs/acme/x": 200, "/orgs/" + acme.ID + "/x": 200, "/orgs/%61cme/x": 200,
 		"/orgs/other/x": 403, "/orgs/" + other.ID + "/x": 403, "/orgs/ACME/x": 403, "/orgs/acme%2f..%2fother/x": 403, "/orgs/acme%00/x": 403, "/orgs/%20acme/x": 403, "/orgs/admin/x": 403,
 		"/noorg/x": 403, "/noorg/x?org=acme": 403, "/orgs/other/x?org=acme": 403,
 	} {
-		send := func(token string) reply {
+		send := func(token string) testkit.Reply {
 			req := httptest.NewRequest(http.MethodGet, path, nil)
-			bearer(token)(req)
+			testkit.Bearer(token)(req)
 			w := httptest.NewRecorder()
 			mux.ServeHTTP(w, req)
-			return reply{w.Code, w.Header(), w.Body.String(), strings.HasPrefix(w.Body.String(), "hello")}
+			return testkit.Reply{Status: w.Code, Header: w.Header(), Body: w.Body.String(), Entered: strings.HasPrefix(w.Body.String(), "hello")}
 		}
-		if wantReply(t, send(r.jane.Token()), status, ""); t.Failed() {
+		if testkit.WantReply(t, send(r.Jane.Token()), status, ""); t.Failed() {
 			t.Fatal(path)
 		}
-		wantReply(t, send(without), 403, clerkauth.ErrForbidden)
-		wantReply(t, send(r.jane.Token(org(map[string]any{"id": "", "slg": "acme", "rol": "admin"}))), 403, clerkauth.ErrForbidden)
-		wantReply(t, send(""), 401, clerkauth.ErrTokenMissing)
+		testkit.WantReply(t, send(without), 403, clerkauth.ErrForbidden)
+		testkit.WantReply(t, send(r.Jane.Token(testkit.Organization(map[string]any{"id": "", "slg": "acme", "rol": "admin"}))), 403, clerkauth.ErrForbidden)
+		testkit.WantReply(t, send(""), 401, clerkauth.ErrTokenMissing)
 	}
 }
 
 func noActiveOrganization(t *testing.T) {
-	r := newRig(t)
+	r := testkit.NewRig(t)
 	without, v1 := clerkauthtest.WithoutClaim, clerkauthtest.Version1()
-	role := claim("org_role", "org:admin")
-	list := claim("org_permissions", []string{"org:posts:read"})
+	role := clerkauthtest.WithClaim("org_role", "org:admin")
+	list := clerkauthtest.WithClaim("org_permissions", []string{"org:posts:read"})
 	members := map[string]any{"rol": "admin", "per": "read", "fpm": "1"}
 	demands := []clerkauth.Access{clerkauth.Role("admin"), clerkauth.Permission("org:posts:read")}
-	fea := claim("fea", "o:posts")
+	fea := clerkauthtest.WithClaim("fea", "o:posts")
 	for what, c := range map[string]struct {
 		token  string
 		status int
 	}{
-		"v2":                         {r.jane.Token(fea, org(members)), 200},
-		"v1":                         {r.jane.Token(v1, role, list), 200},
-		"v2 without o":               {r.jane.Token(fea, without("o")), 403},
-		"v2 with o of null":          {r.jane.Token(fea, claim("o", nil)), 403},
-		"v2 with o of nothing":       {r.jane.Token(fea, claim("o", map[string]any{})), 403},
-		"v2 with a list for o":       {r.jane.Token(fea, claim("o", []any{members})), 403},
-		"v2 without id":              {r.jane.Token(fea, claim("o", members)), 403},
-		"v2 with an empty id":        {r.jane.Token(fea, org(members), org(map[string]any{"id": "", "rol": "admin"})), 403},
-		"v2 with a number for id":    {r.jane.Token(fea, org(map[string]any{"id": 7, "rol": "admin", "per": "read", "fpm": "1"})), 403},
-		"v2 with v1's claims":        {r.jane.Token(fea, without("o"), claim("org_id", "org_1"), role, list), 403},
-		"v1 with v2's claims":        {r.jane.Token(v1, without("org_id"), without("org_role"), fea, org(members)), 403},
-		"v1 without id":              {r.jane.Token(v1, role, list, without("org_id")), 403},
-		"v1 with an empty id":        {r.jane.Token(v1, role, list, claim("org_id", "")), 403},
-		"v1 with null for id":        {r.jane.Token(v1, role, list, claim("org_id", nil)), 403},
-		"another version":            {r.jane.Token(fea, claim("v", 3), org(members), claim("org_id", "org_1"), role, list), 403},
-		"a version that is a string": {r.jane.Token(fea, claim("v", "2"), org(members), claim("org_id", "org_1"), role, list), 403},
+		"v2":                         {r.Jane.Token(fea, testkit.Organization(members)), 200},
+		"v1":                         {r.Jane.Token(v1, role, list), 200},
+		"v2 without o":               {r.Jane.Token(fea, without("o")), 403},
+		"v2 with o of null":          {r.Jane.Token(fea, clerkauthtest.WithClaim("o", nil)), 403},
+		"v2 with o of nothing":       {r.Jane.Token(fea, clerkauthtest.WithClaim("o", map[string]any{})), 403},
+		"v2 with a list for o":       {r.Jane.Token(fea, clerkauthtest.WithClaim("o", []any{members})), 403},
+		"v2 without id":              {r.Jane.Token(fea, clerkauthtest.WithClaim("o", members)), 403},
+		"v2 with an empty id":        {r.Jane.Token(fea, testkit.Organization(members), testkit.Organization(map[string]any{"id": "", "rol": "admin"})), 403},
+		"v2 with a number for id":    {r.Jane.Token(fea, testkit.Organization(map[string]any{"id": 7, "rol": "admin", "per": "read", "fpm": "1"})), 403},
+		"v2 with v1's claims":        {r.Jane.Token(fea, without("o"), clerkauthtest.WithClaim("org_id", "org_1"), role, list), 403},
+		"v1 with v2's claims":        {r.Jane.Token(v1, without("org_id"), without("org_role"), fea, testkit.Organization(members)), 403},
+		"v1 without id":              {r.Jane.Token(v1, role, list, without("org_id")), 403},
+		"v1 with an empty id":        {r.Jane.Token(v1, role, list, clerkauthtest.WithClaim("org_id", "")), 403},
+		"v1 with null for id":        {r.Jane.Token(v1, role, list, clerkauthtest.WithClaim("org_id", nil)), 403},
+		"another version":            {r.Jane.Token(fea, clerkauthtest.WithClaim("v", 3), testkit.Organization(members), clerkauthtest.WithClaim("org_id", "org_1"), role, list), 403},
+		"a version that is a string": {r.Jane.Token(fea, clerkauthtest.WithClaim("v", "2"), testkit.Organization(members), clerkauthtest.WithClaim("org_id", "org_1"), role, list), 403},
 	} {
 		for _, d := range demands {
-			if r.want(t, c.token, c.status, "", d); t.Failed() {
+			if r.Want(t, c.token, c.status, "", d); t.Failed() {
 				t.Fatalf("%s: %s", what, d)
 			}
 		}
-		r.want(t, c.token, 200, "") // a user he is
-		who, err := r.auth.VerifyToken(t.Context(), c.token)
+		r.Want(t, c.token, 200, "") // a user he is
+		who, err := r.Auth.VerifyToken(t.Context(), c.token)
 		if err != nil || c.status == 403 && (who.OrgID != "" || who.OrgSlug != "" || who.OrgRole != "" || len(who.Permissions()) != 0) {
 			t.Errorf("%s: %+v, %v, %v", what, who, who.Permissions(), err)
 		}
@@ -306,22 +286,22 @@ func noActiveOrganization(t *testing.T) {
 
 // machinesHaveNoRole: no route can ask for a machine yet.
 func machinesHaveNoRole(t *testing.T) {
-	r := newRig(t)
+	r := testkit.NewRig(t)
 	for _, token := range []string{
-		"ak_0123456789abcdef", "mt_0123456789abcdef", "oat_0123456789abcdef", "ak_", "mt_" + r.jane.Token(),
-		r.jane.Token(claim("sub", "mch_1")), r.jane.Token(clerkauthtest.WithHeader("cat", "cl_B7d4PD333AAA")), r.jane.Token(clerkauthtest.WithHeader("cat", "cl_B7d4PD222AAA")),
-		r.jane.Token(clerkauthtest.WithHeader("typ", "at+jwt")), r.jane.Token(clerkauthtest.WithHeader("typ", "application/at+jwt")),
-		r.jane.TemplateToken("x", map[string]any{"sid": r.jane.ID, "v": 2, "o": map[string]any{"id": "org_1", "rol": "admin"}}),
+		"ak_0123456789abcdef", "mt_0123456789abcdef", "oat_0123456789abcdef", "ak_", "mt_" + r.Jane.Token(),
+		r.Jane.Token(clerkauthtest.WithClaim("sub", "mch_1")), r.Jane.Token(clerkauthtest.WithHeader("cat", "cl_B7d4PD333AAA")), r.Jane.Token(clerkauthtest.WithHeader("cat", "cl_B7d4PD222AAA")),
+		r.Jane.Token(clerkauthtest.WithHeader("typ", "at+jwt")), r.Jane.Token(clerkauthtest.WithHeader("typ", "application/at+jwt")),
+		r.Jane.TemplateToken("x", map[string]any{"sid": r.Jane.ID, "v": 2, "o": map[string]any{"id": "org_1", "rol": "admin"}}),
 	} {
 		for _, demand := range []clerkauth.Access{clerkauth.SignedIn, clerkauth.Role("admin")} {
-			r.want(t, token, 401, clerkauth.ErrTokenType, demand)
+			r.Want(t, token, 401, clerkauth.ErrTokenType, demand)
 		}
 	}
-	r.want(t, r.jane.Token(), 200, "", clerkauth.Role("admin"))
+	r.Want(t, r.Jane.Token(), 200, "", clerkauth.Role("admin"))
 }
 
 func scopesOfBilling(t *testing.T) {
-	r := newRig(t)
+	r := testkit.NewRig(t)
 	for _, c := range []struct {
 		has, asked string
 		status     int
@@ -333,21 +313,21 @@ func scopesOfBilling(t *testing.T) {
 		{"ou:pro", "o:pro", 200}, {"uo:pro", "u:pro", 200}, {"x:pro, o:pro", "pro", 200},
 	} {
 		for claimed, demand := range map[string]clerkauth.Access{"pla": clerkauth.Plan(c.asked), "fea": clerkauth.Feature(c.asked)} {
-			if r.want(t, r.jane.Token(claim(claimed, c.has)), c.status, "", demand); t.Failed() {
+			if r.Want(t, r.Jane.Token(clerkauthtest.WithClaim(claimed, c.has)), c.status, "", demand); t.Failed() {
 				t.Fatalf("has %s %q, asked for %q", claimed, c.has, c.asked)
 			}
 		}
 	}
 	for _, odd := range []any{nil, 7, []string{"o:pro"}, map[string]any{"o": "pro"}} {
-		r.want(t, r.jane.Token(claim("pla", odd)), 403, "", clerkauth.Plan("pro"))
+		r.Want(t, r.Jane.Token(clerkauthtest.WithClaim("pla", odd)), 403, "", clerkauth.Plan("pro"))
 	}
-	who, err := r.auth.VerifyToken(t.Context(), r.jane.Token(claim("pla", "x:pro,o:pro,u:pro,o:o:pro"), claim("fea", "x:pro,o:pro,u:pro")))
+	who, err := r.Auth.VerifyToken(t.Context(), r.Jane.Token(clerkauthtest.WithClaim("pla", "x:pro,o:pro,u:pro,o:o:pro"), clerkauthtest.WithClaim("fea", "x:pro,o:pro,u:pro")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, invalid := range []string{"x:pro", ":pro", "O:pro", "u o:pro", "ou:pro", "o:o:pro", "o:"} {
 		for _, demand := range []clerkauth.Access{clerkauth.Plan(invalid), clerkauth.Feature(invalid)} {
-			mustPanic(t, invalid, func() { r.auth.Require(demand) })
+			testkit.MustPanic(t, invalid, func() { r.Auth.Require(demand) })
 			if who.Has(demand) {
 				t.Errorf("who has %s", demand)
 			}
@@ -358,7 +338,7 @@ func scopesOfBilling(t *testing.T) {
 // factorAges: the presets are strict_mfa, strict, moderate and lax; T is allowed.
 // The ages in a token are those of when it, or the first of its lineage, was made.
 func factorAges(t *testing.T) {
-	r := newRig(t)
+	r := testkit.NewRig(t)
 	presets := []clerkauth.Access{clerkauth.ReverifiedStrictMFA, clerkauth.ReverifiedStrict, clerkauth.ReverifiedModerate, clerkauth.ReverifiedLax}
 	check := func(what string, token, want string) {
 		t.Helper()
@@ -367,8 +347,8 @@ func factorAges(t *testing.T) {
 			if want[i] == 'F' {
 				status = 403
 			}
-			got := r.want(t, token, status, reason, preset)
-			if status == 403 && !strings.Contains(got.body, "reverification-error") || t.Failed() {
+			got := r.Want(t, token, status, reason, preset)
+			if status == 403 && !strings.Contains(got.Body, "reverification-error") || t.Failed() {
 				t.Fatalf("%s, %s: %v", what, preset, got)
 			}
 		}
@@ -377,19 +357,19 @@ func factorAges(t *testing.T) {
 		{9, 9}: "TTTT", {10, 10}: "FFTT", {0, -1}: "TTTT", {-1, 0}: "FTTT", {-1, -1}: "FFFF",
 		{0, 0}: "TTTT", {5, 30}: "FFTT", {10, 9}: "FTTT", {9, 10}: "FFTT", {59, 60}: "FFFT", {60, 59}: "FFTT", {1439, -1}: "FFFT", {1440, -1}: "FFFF", {10, -1}: "FFTT",
 	} {
-		check(fmt.Sprint(fva), r.jane.Token(claim("fva", fva[:])), want)
+		check(fmt.Sprint(fva), r.Jane.Token(clerkauthtest.WithClaim("fva", fva[:])), want)
 	}
 	for _, odd := range []any{nil, 0, "0,0", []int{0}, []int{0, 0, 0}, []any{}, []any{0, nil}, []any{"0", 0}, []int{-2, 0}, []int{0, -2}, []float64{0, -1.5}, []float64{-0.5, 0}, map[string]int{"0": 0, "1": 0}} {
-		check(fmt.Sprint(odd), r.jane.Token(claim("fva", odd)), "FFFF")
+		check(fmt.Sprint(odd), r.Jane.Token(clerkauthtest.WithClaim("fva", odd)), "FFFF")
 	}
-	check("absent", r.jane.Token(clerkauthtest.WithoutClaim("fva")), "FFFF")
-	check("no time to count from", r.jane.Token(claim("fva", []int{0, 0}), clerkauthtest.WithoutClaim("iat")), "FFFF")
-	now := r.srv.Now().Unix()
+	check("absent", r.Jane.Token(clerkauthtest.WithoutClaim("fva")), "FFFF")
+	check("no time to count from", r.Jane.Token(clerkauthtest.WithClaim("fva", []int{0, 0}), clerkauthtest.WithoutClaim("iat")), "FFFF")
+	now := r.Server.Now().Unix()
 	for age, want := range map[int64]string{0: "TTTT", 58: "TTTT", 5 * 60: "TTTT", 9*60 + 58: "TTTT", 10 * 60: "FFTT", 59 * 60: "FFTT", 60 * 60: "FFFT", 24 * 60 * 60: "FFFF", -60: "TTTT"} {
-		check(fmt.Sprint("oiat, ", age), r.jane.Token(claim("fva", []int{0, 0}), clerkauthtest.WithHeader("oiat", now-age)), want)
+		check(fmt.Sprint("oiat, ", age), r.Jane.Token(clerkauthtest.WithClaim("fva", []int{0, 0}), clerkauthtest.WithHeader("oiat", now-age)), want)
 	}
-	last := r.jane.Token(claim("fva", []int{9, 9}), clerkauthtest.ExpiresIn(time.Hour))
+	last := r.Jane.Token(clerkauthtest.WithClaim("fva", []int{9, 9}), clerkauthtest.ExpiresIn(time.Hour))
 	check("at first", last, "TTTT")
-	r.srv.Advance(time.Minute)
+	r.Server.Advance(time.Minute)
 	check("a minute later", last, "FFTT")
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 var _ = addRows(rows{
@@ -26,21 +27,21 @@ var _ = addRows(rows{
 
 // subjectsAreOfTheKind: whom a credential is for is of its kind, in both forms.
 func subjectsAreOfTheKind(t *testing.T) {
-	r := newMachineRig(t)
+	r := testkit.NewMachineRig(t)
 	owners := map[string][]string{"ak_": {"user_1", "org_1"}, "mt_": {"mch_1"}, "oat_": {"user_1"}}
-	of := map[string]*clerkauthtest.Credential{"ak_": r.key, "mt_": r.m2m, "oat_": r.oauth}
+	of := map[string]*clerkauthtest.Credential{"ak_": r.APIKey, "mt_": r.M2M, "oat_": r.OAuth}
 	for prefix, good := range eachKind {
 		for _, subject := range []string{"user_1", "org_1", "mch_1", "user_", "org_", "mch_", "USER_1", "user1", "sess_1", "ins_1", "client_1", "1", "xuser_1"} {
 			answer := maps.Clone(good)
 			answer["subject"] = subject
-			r.srv.Answer(clerkauthtest.TokenVerify, 200, "application/json", mustJSON(answer))
+			r.Server.Answer(clerkauthtest.TokenVerify, 200, "application/json", testkit.JSON(answer))
 			for form, token := range map[string]string{"opaque": prefix + "x", "JWT": of[prefix].JWT(clerkauthtest.WithClaim("sub", subject))} {
 				want := false
 				for _, owner := range owners[prefix] {
 					want = want || owner == subject
 				}
 				kind := clerkauth.Token(of[prefix].Kind)
-				if got := ask(newAuthFor(t, r.srv, acceptAll).Require(kind), bearer(token)); got.entered != want || !want && got.status != 401 {
+				if got := testkit.Serve(testkit.NewAuth(t, r.Server, testkit.AcceptAll).Require(kind), testkit.Bearer(token)); got.Entered != want || !want && got.Status != 401 {
 					t.Errorf("%s %s for %s: %v", form, prefix, subject, got)
 				}
 			}
@@ -51,7 +52,7 @@ func subjectsAreOfTheKind(t *testing.T) {
 // TestProofOfPossessionIsNotSkipped: an opaque credential that is bound to a key is
 // refused, for nobody asks who presents it for a proof.
 func TestProofOfPossessionIsNotSkipped(t *testing.T) {
-	r := newMachineRig(t)
+	r := testkit.NewMachineRig(t)
 	for prefix, good := range eachKind {
 		for _, cnf := range []any{map[string]any{"jkt": "x"}, map[string]any{"x5t#S256": "x"}, map[string]any{}, nil, "", "x", 0, false, []any{}} {
 			for _, where := range []string{"answer", "claims"} {
@@ -61,8 +62,8 @@ func TestProofOfPossessionIsNotSkipped(t *testing.T) {
 				} else {
 					answer["claims"] = map[string]any{"cnf": cnf}
 				}
-				r.srv.Answer(clerkauthtest.TokenVerify, 200, "application/json", mustJSON(answer))
-				if got := ask(newAuthFor(t, r.srv, acceptAll).Require(forAll), bearer(prefix+"x")); got.entered || got.status != 401 {
+				r.Server.Answer(clerkauthtest.TokenVerify, 200, "application/json", testkit.JSON(answer))
+				if got := testkit.Serve(testkit.NewAuth(t, r.Server, testkit.AcceptAll).Require(testkit.AnyCredential), testkit.Bearer(prefix+"x")); got.Entered || got.Status != 401 {
 					t.Errorf("%s with %v in its %s: %v", prefix, cnf, where, got)
 				}
 			}
@@ -71,16 +72,16 @@ func TestProofOfPossessionIsNotSkipped(t *testing.T) {
 }
 
 // oauthFor returns OAuth tokens with that audience, in both forms; nil is for none.
-func (r *machineRig) oauthFor(audience any) map[string]string {
-	c := r.srv.CreateOAuthToken(r.user, "client_1", "notes:read")
-	answer := goodAnswer("clerk_idp_oauth_access_token", r.user.ID)
+func oauthFor(r *testkit.MachineRig, audience any) map[string]string {
+	c := r.Server.CreateOAuthToken(r.User, "client_1", "notes:read")
+	answer := goodAnswer("clerk_idp_oauth_access_token", r.User.ID)
 	answer["id"], answer["scopes"] = c.ID, []string{"notes:read"}
 	jwt := c.JWT()
 	if audience != nil {
 		answer["aud"] = audience
 		jwt = c.JWT(clerkauthtest.WithClaim("aud", audience))
 	}
-	r.srv.Answer(clerkauthtest.OAuthVerify, 200, "application/json", mustJSON(answer))
+	r.Server.Answer(clerkauthtest.OAuthVerify, 200, "application/json", testkit.JSON(answer))
 	return map[string]string{"opaque": c.Token, "JWT": jwt}
 }
 
@@ -91,14 +92,14 @@ const (
 
 // described returns a machineRig and the middleware that describes resources to the
 // callers of guards that its Authenticator makes.
-func described(t *testing.T, change func(*clerkauth.Config), resources ...clerkauth.Resource) (*machineRig, clerkauth.Middleware) {
+func described(t *testing.T, change func(*clerkauth.Config), resources ...clerkauth.Resource) (*testkit.MachineRig, clerkauth.Middleware) {
 	t.Helper()
-	r := newMachineRig(t, func(c *clerkauth.Config) {
+	r := testkit.NewMachineRig(t, func(c *clerkauth.Config) {
 		if change != nil {
 			change(c)
 		}
 	})
-	describe, err := r.auth.ResourceMetadata(resources...)
+	describe, err := r.Auth.ResourceMetadata(resources...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,14 +169,14 @@ func audiencesInsideAndOutside(t *testing.T) {
 	} {
 		for _, audience := range audiences {
 			r, describe := described(t, c.change, c.resource)
-			for form, credential := range r.oauthFor(audience.aud) {
+			for form, credential := range oauthFor(r, audience.aud) {
 				for order, guard := range map[string]clerkauth.Middleware{
-					"alone": r.auth.Require(c.access),
-					"inner": func(h http.Handler) http.Handler { return r.auth.Handler(r.auth.Require(c.access)(h)) },
-					"twice": func(h http.Handler) http.Handler { return r.auth.Require(c.access)(r.auth.Require(c.access)(h)) },
+					"alone": r.Auth.Require(c.access),
+					"inner": func(h http.Handler) http.Handler { return r.Auth.Handler(r.Auth.Require(c.access)(h)) },
+					"twice": func(h http.Handler) http.Handler { return r.Auth.Require(c.access)(r.Auth.Require(c.access)(h)) },
 				} {
-					got := ask(func(h http.Handler) http.Handler { return describe(guard(h)) }, bearer(credential), at(c.path))
-					if got.entered != c.admits[audience.name] || !got.entered && got.status != 401 {
+					got := testkit.Serve(func(h http.Handler) http.Handler { return describe(guard(h)) }, testkit.Bearer(credential), at(c.path))
+					if got.Entered != c.admits[audience.name] || !got.Entered && got.Status != 401 {
 						t.Errorf("%s, %s for %s, %s: %v", name, form, audience.name, order, got)
 					}
 				}
@@ -185,24 +186,24 @@ func audiencesInsideAndOutside(t *testing.T) {
 	// Where nothing is described, Config.Audience alone is demanded; and other kinds are
 	// not concerned by resources.
 	for _, audience := range audiences {
-		r := newMachineRig(t, configured)
-		for form, credential := range r.oauthFor(audience.aud) {
-			if got := ask(r.auth.Require(token), bearer(credential)); got.entered != (audience.name == "configured" || audience.name == "configured and ours") {
+		r := testkit.NewMachineRig(t, configured)
+		for form, credential := range oauthFor(r, audience.aud) {
+			if got := testkit.Serve(r.Auth.Require(token), testkit.Bearer(credential)); got.Entered != (audience.name == "configured" || audience.name == "configured and ours") {
 				t.Errorf("no resources, %s for %s: %v", form, audience.name, got)
 			}
 		}
 	}
 	r, describe := described(t, nil, one)
 	for _, path := range []string{"/mcp", "/other"} {
-		for _, token := range []string{r.key.Token, r.key.JWT(), r.m2m.Token, r.m2m.JWT(), r.jane.Token()} {
-			if got := ask(func(h http.Handler) http.Handler { return describe(r.auth.Require(forAll)(h)) }, bearer(token), at(path)); !got.entered {
+		for _, token := range []string{r.APIKey.Token, r.APIKey.JWT(), r.M2M.Token, r.M2M.JWT(), r.Jane.Token()} {
+			if got := testkit.Serve(func(h http.Handler) http.Handler { return describe(r.Auth.Require(testkit.AnyCredential)(h)) }, testkit.Bearer(token), at(path)); !got.Entered {
 				t.Errorf("%s: %v", path, got)
 			}
 		}
 	}
-	machine := clerkauth.Token(clerkauth.M2MToken, clerkauth.Audience(r.here.ID))
-	for token, want := range map[string]bool{r.m2m.JWT(): true, r.m2m.JWT(clerkauthtest.WithClaim("aud", "mch_other")): false, r.m2m.Token: false} {
-		if got := ask(r.auth.Require(machine), bearer(token)); got.entered != want || !want && got.status != 401 {
+	machine := clerkauth.Token(clerkauth.M2MToken, clerkauth.Audience(r.Here.ID))
+	for token, want := range map[string]bool{r.M2M.JWT(): true, r.M2M.JWT(clerkauthtest.WithClaim("aud", "mch_other")): false, r.M2M.Token: false} {
+		if got := testkit.Serve(r.Auth.Require(machine), testkit.Bearer(token)); got.Entered != want || !want && got.Status != 401 {
 			t.Errorf("a machine's audience: %v", got)
 		}
 	}
@@ -227,24 +228,24 @@ func resourcesByReadings(t *testing.T) {
 				resources = append(resources, clerkauth.Resource{URL: root})
 			}
 			r, describe := described(t, nil, resources...)
-			guard := func(h http.Handler) http.Handler { return describe(r.auth.Require(guarded)(h)) }
+			guard := func(h http.Handler) http.Handler { return describe(r.Auth.Require(guarded)(h)) }
 			for audience, inside := range map[string]func(string) bool{mcp: is(mcp), notes: is(notes), mcp + "/v2": is(mcp + "/v2"), root: is(root)} {
-				for form, token := range r.oauthFor(audience) {
+				for form, token := range oauthFor(r, audience) {
 					want := len(in) > 0
 					for _, resource := range in {
 						want = want && inside(resource)
 					}
-					got := ask(guard, bearer(token), at(target))
+					got := testkit.Serve(guard, testkit.Bearer(token), at(target))
 					switch {
-					case !withRoot && got.entered != want, withRoot && got.entered && len(in) > 0 && !want, withRoot && len(in) == 0 && got.entered != (audience == root):
+					case !withRoot && got.Entered != want, withRoot && got.Entered && len(in) > 0 && !want, withRoot && len(in) == 0 && got.Entered != (audience == root):
 						t.Errorf("%s (root %v), %s for %s: %v, want %v", target, withRoot, form, audience, got, want)
 					}
 				}
 			}
 			// All of them open what is in all of them.
 			all := append([]string{root + "/"}, in...)
-			for form, token := range r.oauthFor(all) {
-				if got := ask(guard, bearer(token), at(target)); got.entered != (withRoot || len(in) > 0) {
+			for form, token := range oauthFor(r, all) {
+				if got := testkit.Serve(guard, testkit.Bearer(token), at(target)); got.Entered != (withRoot || len(in) > 0) {
 					t.Errorf("%s (root %v), %s for all of them: %v", target, withRoot, form, got)
 				}
 			}
@@ -252,14 +253,14 @@ func resourcesByReadings(t *testing.T) {
 	}
 	// What no two programs read alike is nowhere.
 	r, describe := described(t, nil, clerkauth.Resource{URL: mcp})
-	guard := func(h http.Handler) http.Handler { return describe(r.auth.Require(guarded)(h)) }
+	guard := func(h http.Handler) http.Handler { return describe(r.Auth.Require(guarded)(h)) }
 	for _, target := range []string{"/mcp%00", "/mcp/%ff", "/" + strings.Repeat("%61", 30_000)} {
-		for form, token := range r.oauthFor(mcp) {
-			if got := ask(guard, bearer(token), at(target)); got.entered || got.status != 400 {
+		for form, token := range oauthFor(r, mcp) {
+			if got := testkit.Serve(guard, testkit.Bearer(token), at(target)); got.Entered || got.Status != 400 {
 				t.Errorf("%s, %s: %v", target, form, got)
 			}
 		}
-		if got := ask(func(h http.Handler) http.Handler { return describe(r.auth.Require()(h)) }, bearer(r.jane.Token()), at(target)); !got.entered {
+		if got := testkit.Serve(func(h http.Handler) http.Handler { return describe(r.Auth.Require()(h)) }, testkit.Bearer(r.Jane.Token()), at(target)); !got.Entered {
 			t.Errorf("%s, a session: %v", target, got)
 		}
 	}
@@ -270,8 +271,8 @@ func is(a string) func(string) bool { return func(b string) bool { return a == b
 // audienceAmongOthers: an audience that a Token does not demand of everybody refuses
 // nobody who meets the rest of it, in both forms.
 func audienceAmongOthers(t *testing.T) {
-	r := newMachineRig(t)
-	of := map[clerkauth.TokenType]*clerkauthtest.Credential{clerkauth.APIKey: r.key, clerkauth.OAuthToken: r.oauth}
+	r := testkit.NewMachineRig(t)
+	of := map[clerkauth.TokenType]*clerkauthtest.Credential{clerkauth.APIKey: r.APIKey, clerkauth.OAuthToken: r.OAuth}
 	scopes := map[clerkauth.TokenType]clerkauth.Access{clerkauth.APIKey: clerkauth.Scope("reports:read"), clerkauth.OAuthToken: clerkauth.Scope("notes:read")}
 	named := clerkauth.Audience(mcp)
 	for kind, c := range of {
@@ -289,7 +290,7 @@ func audienceAmongOthers(t *testing.T) {
 				{[]clerkauth.Access{clerkauth.AnyOf(named, has), named}, false},
 			} {
 				access := clerkauth.Token(kind, tc.checks...)
-				if got := ask(r.auth.Require(access), bearer(token)); got.entered != tc.want {
+				if got := testkit.Serve(r.Auth.Require(access), testkit.Bearer(token)); got.Entered != tc.want {
 					t.Errorf("%s, %s: %v, want %v", access, form, got, tc.want)
 				}
 			}
@@ -306,7 +307,7 @@ func audiencesAtEachGuard(t *testing.T) {
 		return clerkauth.Token(clerkauth.OAuthToken, clerkauth.Audience(url))
 	}
 	strip := func(h http.Handler) http.Handler { return http.StripPrefix("/mcp", h) }
-	require := r.auth.Require
+	require := r.Auth.Require
 	for name, c := range map[string]struct {
 		layers   []clerkauth.Middleware
 		path     string
@@ -334,32 +335,32 @@ func audiencesAtEachGuard(t *testing.T) {
 		"Protect, for another":              {[]clerkauth.Middleware{describe, protect(t, r, clerkauth.Rules{"/{rest...}": token})}, "/mcp", notes, false},
 		"Protect, outside":                  {[]clerkauth.Middleware{describe, protect(t, r, clerkauth.Rules{"/{rest...}": token})}, "/x", mcp, false},
 	} {
-		for form, credential := range r.oauthFor(c.audience) {
-			got := ask(func(h http.Handler) http.Handler {
+		for form, credential := range oauthFor(r, c.audience) {
+			got := testkit.Serve(func(h http.Handler) http.Handler {
 				for i := len(c.layers) - 1; i >= 0; i-- {
 					h = c.layers[i](h)
 				}
 				return h
-			}, bearer(credential), at(c.path))
-			if got.entered != c.want || !c.want && got.status != 401 {
+			}, testkit.Bearer(credential), at(c.path))
+			if got.Entered != c.want || !c.want && got.Status != 401 {
 				t.Errorf("%s, %s: %v", name, form, got)
 			}
 		}
 	}
 	// Another Authenticator's routes are its own, where nothing is described.
-	other := newAuthFor(t, r.srv, acceptAll)
+	other := testkit.NewAuth(t, r.Server, testkit.AcceptAll)
 	for path, want := range map[string]bool{"/mcp": false, "/other": true} {
-		for form, credential := range r.oauthFor(notes) {
-			if got := ask(func(h http.Handler) http.Handler { return describe(other.Require(token)(h)) }, bearer(credential), at(path)); got.entered != want {
+		for form, credential := range oauthFor(r, notes) {
+			if got := testkit.Serve(func(h http.Handler) http.Handler { return describe(other.Require(token)(h)) }, testkit.Bearer(credential), at(path)); got.Entered != want {
 				t.Errorf("another Authenticator at %s, %s: %v", path, form, got)
 			}
 		}
 	}
 }
 
-func protect(t *testing.T, r *machineRig, rules clerkauth.Rules) clerkauth.Middleware {
+func protect(t *testing.T, r *testkit.MachineRig, rules clerkauth.Rules) clerkauth.Middleware {
 	t.Helper()
-	protect, err := r.auth.Protect(rules)
+	protect, err := r.Auth.Protect(rules)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -372,12 +373,12 @@ func missingAudienceIsTold(t *testing.T) {
 	var logged bytes.Buffer
 	r, describe := described(t, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) }, clerkauth.Resource{URL: mcp})
 	guard := func(h http.Handler) http.Handler {
-		return describe(r.auth.Require(clerkauth.Token(clerkauth.OAuthToken))(h))
+		return describe(r.Auth.Require(clerkauth.Token(clerkauth.OAuthToken))(h))
 	}
 	refused := func(audience any, path string) string {
 		logged.Reset()
-		for _, token := range r.oauthFor(audience) {
-			if got := ask(guard, bearer(token), at(path)); got.status != 401 || got.reason() != string(clerkauth.ErrTokenClaims) || strings.Contains(logged.String(), token) {
+		for _, token := range oauthFor(r, audience) {
+			if got := testkit.Serve(guard, testkit.Bearer(token), at(path)); got.Status != 401 || got.Reason() != string(clerkauth.ErrTokenClaims) || strings.Contains(logged.String(), token) {
 				t.Error(got)
 			}
 		}
@@ -401,7 +402,7 @@ func missingAudienceIsTold(t *testing.T) {
 
 // TestAudienceAccess: it stands in a Token alone, names something, and prints.
 func TestAudienceAccess(t *testing.T) {
-	r := newMachineRig(t)
+	r := testkit.NewMachineRig(t)
 	if got := clerkauth.Token(clerkauth.OAuthToken, clerkauth.Audience(mcp), clerkauth.Scope("a")).String(); got != "oauth_token with audience "+mcp+" and scope a" {
 		t.Errorf("it prints as %q", got)
 	}
@@ -418,13 +419,13 @@ func TestAudienceAccess(t *testing.T) {
 		"in a session":    clerkauth.Token(clerkauth.SessionToken, clerkauth.Audience(mcp)),
 		"or a role in it": clerkauth.Token(clerkauth.OAuthToken, clerkauth.AnyOf(clerkauth.Role("admin"), clerkauth.Audience(mcp))),
 	} {
-		mustPanic(t, what, func() { r.auth.Require(access) })
+		testkit.MustPanic(t, what, func() { r.Auth.Require(access) })
 	}
 	var who clerkauth.Auth
-	for form, token := range r.oauthFor([]string{notes, mcp}) {
-		guard := r.auth.Require(forAll).Func(func(_ http.ResponseWriter, req *http.Request) { who = clerkauth.FromContext(req.Context()) })
+	for form, token := range oauthFor(r, []string{notes, mcp}) {
+		guard := r.Auth.Require(testkit.AnyCredential).Func(func(_ http.ResponseWriter, req *http.Request) { who = clerkauth.FromContext(req.Context()) })
 		w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
-		bearer(token)(req)
+		testkit.Bearer(token)(req)
 		guard.ServeHTTP(w, req)
 		has := func(url string) bool { return who.Has(clerkauth.Token(clerkauth.OAuthToken, clerkauth.Audience(url))) }
 		if !has(mcp) || !has(notes+"/") || has("https://api.example.com") || who.Has(clerkauth.Audience(mcp)) || (clerkauth.Auth{TokenType: clerkauth.OAuthToken}).Has(clerkauth.Token(clerkauth.OAuthToken, clerkauth.Audience(mcp))) {

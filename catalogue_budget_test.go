@@ -20,17 +20,18 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 var _ = addRows(rows{
-	"260/no_that_is_none":  inBubble(answersThatSayNo),
+	"260/no_that_is_none":  testkit.Bubble(answersThatSayNo),
 	"261/yes_that_is_none": answersThatSayYes,
 	"266/made_up_keys_beside_good_ones": func(t *testing.T) {
 		for _, replicas := range []int{1, 4, 10} {
-			t.Run(fmt.Sprintf("%d_replicas", replicas), inBubble(func(t *testing.T) { budgets(t, replicas, 100/replicas) }))
+			t.Run(fmt.Sprintf("%d_replicas", replicas), testkit.Bubble(func(t *testing.T) { budgets(t, replicas, 100/replicas) }))
 		}
-		t.Run("pace", inBubble(eachKindHasItsPace))
-		t.Run("10_replicas_that_get_100_each", inBubble(func(t *testing.T) { budgets(t, 10, 100) }))
+		t.Run("pace", testkit.Bubble(eachKindHasItsPace))
+		t.Run("10_replicas_that_get_100_each", testkit.Bubble(func(t *testing.T) { budgets(t, 10, 100) }))
 	},
 	"291/cache_that_fails": func(t *testing.T) {
 		for name, store := range map[string]func() *faultyCache{
@@ -45,16 +46,16 @@ var _ = addRows(rows{
 		} {
 			for _, rate := range []int{500, 1000} {
 				for _, fresh := range []int{100, 1500} {
-					t.Run(fmt.Sprintf("%s/%d_a_second/%d_new", name, rate, fresh), inBubble(func(t *testing.T) {
+					t.Run(fmt.Sprintf("%s/%d_a_second/%d_new", name, rate, fresh), testkit.Bubble(func(t *testing.T) {
 						faultyCacheRefusesNobody(t, store(), rate, fresh, name == "is slow")
 					}))
 				}
 			}
 		}
-		t.Run("failures among successes", inBubble(failuresAmongSuccesses))
-		t.Run("probes", inBubble(oneProbeAtATime))
+		t.Run("failures among successes", testkit.Bubble(failuresAmongSuccesses))
+		t.Run("probes", testkit.Bubble(oneProbeAtATime))
 	},
-	"297/huge_value": inBubble(hugeValues),
+	"297/huge_value": testkit.Bubble(hugeValues),
 })
 
 // eachKind are opaque credentials of all kinds, which nobody has, and good answers
@@ -102,20 +103,20 @@ func answersThatSayNo(t *testing.T) {
 		{500, unknown, 503, false}, {502, `<h1>502</h1>`, 503, false}, {503, ``, 503, false},
 	} {
 		for prefix, good := range eachKind {
-			r := newMachineRig(t)
-			guard := r.auth.Require(forAll)
-			r.srv.Answer(clerkauthtest.TokenVerify, c.status, "application/json", c.body)
+			r := testkit.NewMachineRig(t)
+			guard := r.Auth.Require(testkit.AnyCredential)
+			r.Server.Answer(clerkauthtest.TokenVerify, c.status, "application/json", c.body)
 			reason := map[int]clerkauth.Reason{401: clerkauth.ErrTokenInvalid, 503: clerkauth.ErrBackendUnavailable}[c.want]
 			calls := func(token string, status int) int {
-				before := r.srv.Requests(clerkauthtest.TokenVerify)
-				got := ask(guard, bearer(token))
-				if got.status != status || status == c.want && got.reason() != string(reason) || (got.header.Get("Retry-After") != "") != (got.status == 503) {
+				before := r.Server.Requests(clerkauthtest.TokenVerify)
+				got := testkit.Serve(guard, testkit.Bearer(token))
+				if got.Status != status || status == c.want && got.Reason() != string(reason) || (got.Header.Get("Retry-After") != "") != (got.Status == 503) {
 					t.Errorf("%s: %d %s: %v", prefix, c.status, c.body, got)
 				}
-				return r.srv.Requests(clerkauthtest.TokenVerify) - before
+				return r.Server.Requests(clerkauthtest.TokenVerify) - before
 			}
 			first := calls(prefix+"first", c.want)
-			r.srv.Answer(clerkauthtest.TokenVerify, 200, "application/json", mustJSON(good))
+			r.Server.Answer(clerkauthtest.TokenVerify, 200, "application/json", testkit.JSON(good))
 			if n := calls(prefix+"second", 200); first != 1 || n != 1 {
 				t.Errorf("%s: %d %s: %d calls, and %d for another", prefix, c.status, c.body, first, n)
 			}
@@ -136,8 +137,8 @@ func answersThatSayNo(t *testing.T) {
 // answersThatSayYes: a credential is good where Clerk says so of all that matters, each
 // in its type.
 func answersThatSayYes(t *testing.T) {
-	r := newMachineRig(t)
-	now := r.srv.Now().UnixMilli()
+	r := testkit.NewMachineRig(t)
+	now := r.Server.Now().UnixMilli()
 	absent := new(int)
 	for _, c := range []struct {
 		member string
@@ -174,9 +175,9 @@ func answersThatSayYes(t *testing.T) {
 				} else {
 					answer[c.member] = value
 				}
-				auth := newAuthFor(t, r.srv, acceptAll)
-				r.srv.Answer(clerkauthtest.TokenVerify, 200, "application/json", mustJSON(answer))
-				if got := ask(auth.Require(forAll), bearer(prefix+"x")); got.status != c.want || got.entered != (c.want == 200) {
+				auth := testkit.NewAuth(t, r.Server, testkit.AcceptAll)
+				r.Server.Answer(clerkauthtest.TokenVerify, 200, "application/json", testkit.JSON(answer))
+				if got := testkit.Serve(auth.Require(testkit.AnyCredential), testkit.Bearer(prefix+"x")); got.Status != c.want || got.Entered != (c.want == 200) {
 					t.Errorf("%s with %s %d, %v: %v", prefix, c.member, i, value, got)
 				}
 			}
@@ -214,7 +215,7 @@ func (l *clerkLimit) RoundTrip(r *http.Request) (*http.Response, error) {
 	l.mu.Unlock()
 	time.Sleep(l.takes)
 	if limited {
-		return answering(429, http.Header{"Retry-After": {"1"}}, strings.NewReader(`{"errors":[{"code":"too_many_requests"}]}`)).RoundTrip(r)
+		return testkit.Answering(429, http.Header{"Retry-After": {"1"}}, strings.NewReader(`{"errors":[{"code":"too_many_requests"}]}`)).RoundTrip(r)
 	}
 	return l.RoundTripper.RoundTrip(r)
 }
@@ -222,11 +223,11 @@ func (l *clerkLimit) RoundTrip(r *http.Request) (*http.Response, error) {
 // tally counts what became of requests of one sort.
 type tally struct{ let, refused, busy atomic.Int64 }
 
-func (c *tally) count(got reply) {
+func (c *tally) count(got testkit.Reply) {
 	switch {
-	case got.entered:
+	case got.Entered:
 		c.let.Add(1)
-	case got.status == 401:
+	case got.Status == 401:
 		c.refused.Add(1)
 	default:
 		c.busy.Add(1)
@@ -242,25 +243,25 @@ func (c *tally) String() string {
 // replicas share Clerk's limit; also where it is each replica that gets that many.
 func budgets(t *testing.T, replicas, each int) {
 	limit := &clerkLimit{takes: 20 * time.Millisecond, left: clerkCalls, at: time.Now()}
-	r := newMachineRig(t)
+	r := testkit.NewMachineRig(t)
 	var guards []clerkauth.Middleware
 	for range replicas {
-		auth := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) {
+		auth := testkit.NewAuth(t, r.Server, testkit.AcceptAll, func(c *clerkauth.Config) {
 			if limit.RoundTripper == nil {
 				limit.RoundTripper = c.Transport
 			}
 			c.Transport = limit
 		})
-		guards = append(guards, auth.Require(forAll))
+		guards = append(guards, auth.Require(testkit.AnyCredential))
 	}
 	var known []string
 	for range 20 {
-		known = append(known, r.srv.CreateAPIKey(r.user).Token, r.srv.CreateAPIKey(r.user).Token, r.srv.CreateAPIKey(r.user).Token,
-			r.peer.Token(r.here).Token, r.srv.CreateOAuthToken(r.user, "client_1").Token)
+		known = append(known, r.Server.CreateAPIKey(r.User).Token, r.Server.CreateAPIKey(r.User).Token, r.Server.CreateAPIKey(r.User).Token,
+			r.Peer.Token(r.Here).Token, r.Server.CreateOAuthToken(r.User, "client_1").Token)
 	}
 	for i, guard := range guards {
 		for _, token := range known {
-			if got := ask(guard, bearer(token)); !got.entered {
+			if got := testkit.Serve(guard, testkit.Bearer(token)); !got.Entered {
 				t.Fatal(i, got)
 			}
 			time.Sleep(5 * time.Millisecond) // a start of all at once would be another test
@@ -276,13 +277,13 @@ func budgets(t *testing.T, replicas, each int) {
 			guard := guards[i%replicas]
 			for j := range each * replicas / 100 {
 				guard := guards[(i+j)%replicas]
-				wg.Go(func() { made.count(ask(guard, bearer("ak_"+rand.Text()))) })
+				wg.Go(func() { made.count(testkit.Serve(guard, testkit.Bearer("ak_"+rand.Text()))) })
 			}
 			token, at := known[(i*7+second)%100], guards[(i+second)%replicas]
-			wg.Go(func() { seen.count(ask(at, bearer(token))) })
+			wg.Go(func() { seen.count(testkit.Serve(at, testkit.Bearer(token))) })
 			if i%20 == 0 {
-				token := r.peer.Token(r.here).Token
-				wg.Go(func() { fresh.count(ask(guard, bearer(token))) })
+				token := r.Peer.Token(r.Here).Token
+				wg.Go(func() { fresh.count(testkit.Serve(guard, testkit.Bearer(token))) })
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
@@ -306,17 +307,17 @@ func budgets(t *testing.T, replicas, each int) {
 // second and about one more in each that follows, not at all for as long as Clerk says,
 // and half as often then; of another kind, nothing changes.
 func eachKindHasItsPace(t *testing.T) {
-	r := newMachineRig(t)
-	guard := r.auth.Require(forAll)
+	r := testkit.NewMachineRig(t)
+	guard := r.Auth.Require(testkit.AnyCredential)
 	var wg sync.WaitGroup
 	flood := func(seconds int) (calls []int) {
 		for range seconds {
-			before := r.srv.Requests(clerkauthtest.APIKeyVerify)
+			before := r.Server.Requests(clerkauthtest.APIKeyVerify)
 			for range 100 {
-				wg.Go(func() { ask(guard, bearer("ak_"+rand.Text())) })
+				wg.Go(func() { testkit.Serve(guard, testkit.Bearer("ak_"+rand.Text())) })
 				time.Sleep(10 * time.Millisecond)
 			}
-			calls = append(calls, r.srv.Requests(clerkauthtest.APIKeyVerify)-before)
+			calls = append(calls, r.Server.Requests(clerkauthtest.APIKeyVerify)-before)
 		}
 		return calls
 	}
@@ -325,13 +326,13 @@ func eachKindHasItsPace(t *testing.T) {
 			t.Errorf("%d calls in second %d", n, i)
 		}
 	}
-	r.srv.Fail(clerkauthtest.APIKeyVerify, 429)
-	r.srv.RetryAfter(clerkauthtest.APIKeyVerify, 5)
+	r.Server.Fail(clerkauthtest.APIKeyVerify, 429)
+	r.Server.RetryAfter(clerkauthtest.APIKeyVerify, 5)
 	if n := flood(1)[0]; n > 1 {
 		t.Errorf("%d calls after too many", n)
 	}
-	r.srv.Heal(clerkauthtest.APIKeyVerify)
-	if got := ask(guard, bearer(r.m2m.Token)); !got.entered {
+	r.Server.Heal(clerkauthtest.APIKeyVerify)
+	if got := testkit.Serve(guard, testkit.Bearer(r.M2M.Token)); !got.Entered {
 		t.Errorf("a new token of another kind: %v", got)
 	}
 	calls := flood(6)
@@ -410,20 +411,20 @@ func sometimes(ctx context.Context, n int64) error {
 // often, for 4 s; Clerk answers within 20 ms.
 func faultyCacheRefusesNobody(t *testing.T, store *faultyCache, rate, fresh int, patient bool) {
 	const keys, takes = 1500, 20 * time.Millisecond
-	network := &laggard{takes: takes}
-	r := newMachineRig(t, func(c *clerkauth.Config) {
+	network := &testkit.SlowTransport{Takes: takes}
+	r := testkit.NewMachineRig(t, func(c *clerkauth.Config) {
 		network.RoundTripper = c.Transport
 		c.Transport = network
 		if store != nil {
 			c.Machines.Cache = store
 		}
 	})
-	guard := r.auth.Require(forAll)
+	guard := r.Auth.Require(testkit.AnyCredential)
 	var tokens []string
 	for i := range keys {
-		tokens = append(tokens, r.srv.CreateAPIKey(r.user).Token)
+		tokens = append(tokens, r.Server.CreateAPIKey(r.User).Token)
 		if i >= fresh {
-			if got := ask(guard, bearer(tokens[i])); !got.entered {
+			if got := testkit.Serve(guard, testkit.Bearer(tokens[i])); !got.Entered {
 				t.Fatal(i, got)
 			}
 		}
@@ -435,11 +436,11 @@ func faultyCacheRefusesNobody(t *testing.T, store *faultyCache, rate, fresh int,
 	for i := range 4 * rate {
 		wg.Go(func() {
 			at := time.Now()
-			if got := ask(guard, bearer(tokens[i%keys])); got.entered {
+			if got := testkit.Serve(guard, testkit.Bearer(tokens[i%keys])); got.Entered {
 				let.Add(1)
 			} else {
 				refused.Add(1)
-				t.Logf("%v after %v", got.status, time.Since(at))
+				t.Logf("%v after %v", got.Status, time.Since(at))
 			}
 			of := &longest
 			if at.Sub(began) > time.Second {
@@ -478,13 +479,13 @@ func failuresAmongSuccesses(t *testing.T) {
 		return hangs(ctx, n)
 	}
 	for name, store := range map[string]*faultyCache{"reads hang": {gets: hangs}, "half of them hang": {gets: odd, puts: odd}} {
-		r := newMachineRig(t, func(c *clerkauth.Config) { c.Machines.Cache = store })
-		guard := r.auth.Require(forAll)
+		r := testkit.NewMachineRig(t, func(c *clerkauth.Config) { c.Machines.Cache = store })
+		guard := r.Auth.Require(testkit.AnyCredential)
 		late, began := 0, time.Now()
 		const requests = 200
 		for range requests { // in 20 s and more
 			at := time.Now()
-			if got := ask(guard, bearer(r.srv.CreateAPIKey(r.user).Token)); !got.entered {
+			if got := testkit.Serve(guard, testkit.Bearer(r.Server.CreateAPIKey(r.User).Token)); !got.Entered {
 				t.Errorf("%s: %v", name, got)
 			}
 			if time.Since(at) > 5*time.Millisecond {
@@ -501,26 +502,26 @@ func failuresAmongSuccesses(t *testing.T) {
 // oneProbeAtATime: while a store fails, one use every few seconds finds out whether it
 // works, and nobody waits for that; when it does, it is used again.
 func oneProbeAtATime(t *testing.T) {
-	network := &laggard{takes: 20 * time.Millisecond}
+	network := &testkit.SlowTransport{Takes: 20 * time.Millisecond}
 	store := &faultyCache{gets: refuses, puts: refuses}
-	r := newMachineRig(t, func(c *clerkauth.Config) {
+	r := testkit.NewMachineRig(t, func(c *clerkauth.Config) {
 		network.RoundTripper = c.Transport
 		c.Transport, c.Machines.Cache = network, store
 	})
 	use := func(guard clerkauth.Middleware, token string, most time.Duration) {
 		began := time.Now()
-		if got := ask(guard, bearer(token)); !got.entered || time.Since(began) > most {
+		if got := testkit.Serve(guard, testkit.Bearer(token)); !got.Entered || time.Since(began) > most {
 			t.Errorf("%v after %v", got, time.Since(began))
 		}
 	}
-	guard := r.auth.Require(forAll)
+	guard := r.Auth.Require(testkit.AnyCredential)
 	for range 10 {
-		use(guard, r.srv.CreateAPIKey(r.user).Token, time.Second)
+		use(guard, r.Server.CreateAPIKey(r.User).Token, time.Second)
 	}
 	store.gets, store.puts = deaf, deaf
 	before := store.calls.Load()
 	for range 200 { // in 20 s and more
-		use(guard, r.srv.CreateAPIKey(r.user).Token, 25*time.Millisecond)
+		use(guard, r.Server.CreateAPIKey(r.User).Token, 25*time.Millisecond)
 		time.Sleep(80 * time.Millisecond)
 	}
 	if n := store.calls.Load() - before; n < 1 || n > 4 || store.most.Load() > 1 {
@@ -529,15 +530,15 @@ func oneProbeAtATime(t *testing.T) {
 	store.gets, store.puts = nil, nil
 	time.Sleep(20 * time.Second)
 	for range 20 {
-		use(guard, r.srv.CreateAPIKey(r.user).Token, 25*time.Millisecond)
+		use(guard, r.Server.CreateAPIKey(r.User).Token, 25*time.Millisecond)
 		time.Sleep(time.Second)
 	}
-	asked := network.all.Load()
-	use(guard, r.key.Token, 25*time.Millisecond)
+	asked := network.All.Load()
+	use(guard, r.APIKey.Token, 25*time.Millisecond)
 	synctest.Wait()
-	other := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.Transport, c.Machines.Cache = network, store })
-	use(other.Require(forAll), r.key.Token, 25*time.Millisecond)
-	if n := network.all.Load() - asked; n != 1 {
+	other := testkit.NewAuth(t, r.Server, testkit.AcceptAll, func(c *clerkauth.Config) { c.Transport, c.Machines.Cache = network, store })
+	use(other.Require(testkit.AnyCredential), r.APIKey.Token, 25*time.Millisecond)
+	if n := network.All.Load() - asked; n != 1 {
 		t.Errorf("%d calls for two replicas that share a store which works again", n)
 	}
 }
@@ -546,22 +547,22 @@ func oneProbeAtATime(t *testing.T) {
 // not even if it is signed.
 func hugeValues(t *testing.T) {
 	store := &faultyCache{}
-	r := newMachineRig(t, func(c *clerkauth.Config) { c.Machines.Cache = store })
+	r := testkit.NewMachineRig(t, func(c *clerkauth.Config) { c.Machines.Cache = store })
 	calls := func() int {
-		before := r.srv.Requests(clerkauthtest.APIKeyVerify)
-		auth := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.Machines.Cache = store })
-		if got := ask(auth.Require(forAll), bearer(r.key.Token)); !got.entered {
+		before := r.Server.Requests(clerkauthtest.APIKeyVerify)
+		auth := testkit.NewAuth(t, r.Server, testkit.AcceptAll, func(c *clerkauth.Config) { c.Machines.Cache = store })
+		if got := testkit.Serve(auth.Require(testkit.AnyCredential), testkit.Bearer(r.APIKey.Token)); !got.Entered {
 			t.Error(got)
 		}
 		synctest.Wait()
-		return r.srv.Requests(clerkauthtest.APIKeyVerify) - before
+		return r.Server.Requests(clerkauthtest.APIKeyVerify) - before
 	}
 	mac := func(key []byte, parts ...string) []byte {
 		h := hmac.New(sha256.New, key)
 		h.Write([]byte(strings.Join(parts, "\x00")))
 		return h.Sum(nil)
 	}
-	hashed := sha256.Sum256([]byte(r.srv.SecretKey()))
+	hashed := sha256.Sum256([]byte(r.Server.SecretKey()))
 	seal := mac(hashed[:], "clerkauth machine credentials, version 2", "")
 	for _, c := range []struct{ length, calls int }{{0, 0}, {64 << 10, 0}, {64<<10 + 1, 1}, {200 << 20, 1}} {
 		store.values.Clear()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // claimRows are about what a correctly signed token says.
@@ -281,7 +282,7 @@ func claimTwoInstances(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := tokenVerifier{t: t, by: "the other instance", auth: auth, log: new(tokenLog)}
+		b := tokenVerifier{t: t, by: "the other instance", auth: auth, log: new(testkit.Log)}
 		for range 2 { // with keys to fetch, and with those that were fetched
 			a.accepts("control", a.token())
 			b.accepts("control", session.Token())

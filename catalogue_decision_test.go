@@ -18,6 +18,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 var _ = addRows(rows{
@@ -51,7 +52,7 @@ func hiddenHasNoOracle(t *testing.T) {
 	}
 	for name, notFound := range map[string]http.Handler{"http.NotFound": nil, "the router's own": http.HandlerFunc(notThere)} {
 		t.Run(name, func(t *testing.T) {
-			r := newMachineRig(t, func(c *clerkauth.Config) {
+			r := testkit.NewMachineRig(t, func(c *clerkauth.Config) {
 				c.HideUnauthorized, c.NotFound = true, notFound
 				c.ErrorHandler = func(_ http.ResponseWriter, _ *http.Request, err *clerkauth.Error) { t.Errorf("ErrorHandler: %v", err) }
 			})
@@ -60,13 +61,13 @@ func hiddenHasNoOracle(t *testing.T) {
 			reached := func(w http.ResponseWriter, req *http.Request) { t.Errorf("%s %s was reached", req.Method, req.URL) }
 			open := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
 
-			mux := r.auth.NewServeMux()
+			mux := r.Auth.NewServeMux()
 			mux.HandleFunc("GET /open", clerkauth.Public, open)
 			guarded := []string{"GET /admin", "/files/", "POST /form", "GET /orgs/{org}/x", "DELETE /any", "/two/{$}", "hidden.example.com/x"}
 			for _, pattern := range guarded {
 				mux.HandleFunc(pattern, others, reached)
 			}
-			protect, err := r.auth.Protect(clerkauth.Rules{"/admin/{rest...}": others, "/files/{rest...}": others, "POST /form": others, "/orgs/{org}/x": others, "/{rest...}": clerkauth.Public})
+			protect, err := r.Auth.Protect(clerkauth.Rules{"/admin/{rest...}": others, "/files/{rest...}": others, "POST /form": others, "/orgs/{org}/x": others, "/{rest...}": clerkauth.Public})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -83,8 +84,8 @@ func hiddenHasNoOracle(t *testing.T) {
 			})
 
 			callers := map[string]string{
-				"signed out": "", "without the right": r.jane.Token(), "pending": r.jane.Token(claim("sts", "pending")),
-				"a key without the scope": r.key.Token, "a machine without the scope": r.m2m.JWT(), "another kind": r.oauth.Token,
+				"signed out": "", "without the right": r.Jane.Token(), "pending": r.Jane.Token(clerkauthtest.WithClaim("sts", "pending")),
+				"a key without the scope": r.APIKey.Token, "a machine without the scope": r.M2M.JWT(), "another kind": r.OAuth.Token,
 				"somebody else's bearer": "ghp_012345678901234567890123456789",
 			}
 			methods := []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "get"}
@@ -111,7 +112,7 @@ func hiddenHasNoOracle(t *testing.T) {
 										req.URL.Path, req.URL.RawPath = decoded, path
 									}
 									req.RequestURI = path
-									bearer(token)(req)
+									testkit.Bearer(token)(req)
 									for name, value := range map[string]string{"Accept": accept, "Sec-Fetch-Dest": destination} {
 										if value != "" {
 											req.Header.Set(name, value)
@@ -150,7 +151,7 @@ func hiddenHasNoOracle(t *testing.T) {
 			}
 			// Nothing is made of a bad token that a good one would not get.
 			bad := httptest.NewRequest(http.MethodGet, "/admin", nil)
-			bearer("x.y.z")(bad)
+			testkit.Bearer("x.y.z")(bad)
 			nothing := bad.Clone(t.Context())
 			nothing.URL.Path = "/nothing"
 			if got, want := answerOf(mux, bad), answerOf(mux, nothing); got != want {
@@ -164,34 +165,34 @@ func hiddenHasNoOracle(t *testing.T) {
 // HideUnauthorized nothing is.
 func notHidden(t *testing.T) {
 	hide := func(c *clerkauth.Config) { c.HideUnauthorized = true }
-	r := newRig(t, hide)
-	stale := bearer(r.jane.Token(claim("fva", []int{99, 99})))
-	wantReply(t, ask(r.auth.Require(clerkauth.ReverifiedStrict), stale), 403, "")
-	wantReply(t, ask(r.auth.Require(clerkauth.ReverifiedStrict, clerkauth.Role("owner")), stale), 404, "")
+	r := testkit.NewRig(t, hide)
+	stale := testkit.Bearer(r.Jane.Token(clerkauthtest.WithClaim("fva", []int{99, 99})))
+	testkit.WantReply(t, testkit.Serve(r.Auth.Require(clerkauth.ReverifiedStrict), stale), 403, "")
+	testkit.WantReply(t, testkit.Serve(r.Auth.Require(clerkauth.ReverifiedStrict, clerkauth.Role("owner")), stale), 404, "")
 	failing := clerkauth.CheckFunc("store", func(context.Context, clerkauth.Auth) (bool, error) { return false, errors.New("away") })
-	wantReply(t, ask(r.auth.Require(failing), bearer(r.jane.Token())), 503, clerkauth.ErrUnavailable)
-	wantReply(t, ask(r.auth.Require(failing)), 404, "")
-	wantReply(t, ask(r.auth.Require(clerkauth.Public), bearer("x.y.z")), 401, clerkauth.ErrTokenInvalid)
+	testkit.WantReply(t, testkit.Serve(r.Auth.Require(failing), testkit.Bearer(r.Jane.Token())), 503, clerkauth.ErrUnavailable)
+	testkit.WantReply(t, testkit.Serve(r.Auth.Require(failing)), 404, "")
+	testkit.WantReply(t, testkit.Serve(r.Auth.Require(clerkauth.Public), testkit.Bearer("x.y.z")), 401, clerkauth.ErrTokenInvalid)
 	connect := func(r *http.Request) { r.Method = http.MethodConnect }
-	wantReply(t, ask(r.auth.Require(), connect), 404, "")
-	wantReply(t, ask(r.auth.Require(), connect, bearer(r.jane.Token())), 404, "")
-	down := newRig(t, hide)
-	down.srv.Fail(clerkauthtest.JWKS, 500)
-	wantReply(t, ask(down.auth.Require(), bearer(down.jane.Token())), 503, clerkauth.ErrKeysUnavailable)
+	testkit.WantReply(t, testkit.Serve(r.Auth.Require(), connect), 404, "")
+	testkit.WantReply(t, testkit.Serve(r.Auth.Require(), connect, testkit.Bearer(r.Jane.Token())), 404, "")
+	down := testkit.NewRig(t, hide)
+	down.Server.Fail(clerkauthtest.JWKS, 500)
+	testkit.WantReply(t, testkit.Serve(down.Auth.Require(), testkit.Bearer(down.Jane.Token())), 503, clerkauth.ErrKeysUnavailable)
 	// Check tells the status that hides, and what was hidden by its reason.
-	_, err := r.auth.Check(httptest.NewRequest(http.MethodGet, "/", nil))
+	_, err := r.Auth.Check(httptest.NewRequest(http.MethodGet, "/", nil))
 	var refusal *clerkauth.Error
 	if !errors.As(err, &refusal) || refusal.Status != 404 || refusal.Reason != clerkauth.ErrTokenMissing || refusal.Challenge() != "" {
 		t.Errorf("Check: %v", err)
 	}
-	shown := newRig(t)
-	wantReply(t, ask(shown.auth.Require(), asPage), 307, "")
-	wantReply(t, ask(shown.auth.Require()), 401, clerkauth.ErrTokenMissing)
+	shown := testkit.NewRig(t)
+	testkit.WantReply(t, testkit.Serve(shown.Auth.Require(), testkit.AsPage), 307, "")
+	testkit.WantReply(t, testkit.Serve(shown.Auth.Require()), 401, clerkauth.ErrTokenMissing)
 }
 
 // identityOfTheInnermostGuard nests each two of some guards, and each three.
 func identityOfTheInnermostGuard(t *testing.T) {
-	r := newMachineRig(t)
+	r := testkit.NewMachineRig(t)
 	type route struct {
 		access clerkauth.Access
 		takes  []clerkauth.TokenType
@@ -205,9 +206,9 @@ func identityOfTheInnermostGuard(t *testing.T) {
 		{clerkauth.AnyOf(clerkauth.SignedIn, key), []clerkauth.TokenType{clerkauth.SessionToken, clerkauth.APIKey}, false},
 		{clerkauth.AnyOf(key, m2m), []clerkauth.TokenType{clerkauth.APIKey, clerkauth.M2MToken}, false},
 		{clerkauth.AnyOf(clerkauth.Public, oauth, key), []clerkauth.TokenType{clerkauth.SessionToken, clerkauth.OAuthToken, clerkauth.APIKey}, true},
-		{forAll, []clerkauth.TokenType{clerkauth.SessionToken, clerkauth.APIKey, clerkauth.M2MToken, clerkauth.OAuthToken}, false},
+		{testkit.AnyCredential, []clerkauth.TokenType{clerkauth.SessionToken, clerkauth.APIKey, clerkauth.M2MToken, clerkauth.OAuthToken}, false},
 	}
-	for kind, token := range map[clerkauth.TokenType]string{"": "", clerkauth.SessionToken: r.jane.Token(), clerkauth.APIKey: r.key.Token, clerkauth.M2MToken: r.m2m.JWT(), clerkauth.OAuthToken: r.oauth.Token} {
+	for kind, token := range map[clerkauth.TokenType]string{"": "", clerkauth.SessionToken: r.Jane.Token(), clerkauth.APIKey: r.APIKey.Token, clerkauth.M2MToken: r.M2M.JWT(), clerkauth.OAuthToken: r.OAuth.Token} {
 		for i := range len(routes) * len(routes) * len(routes) {
 			nest := []route{routes[i%len(routes)], routes[i/len(routes)%len(routes)], routes[i/len(routes)/len(routes)]}
 			enters := 0
@@ -221,21 +222,21 @@ func identityOfTheInnermostGuard(t *testing.T) {
 			var h http.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 			for depth, guard := range slices.Backward(nest) {
 				next := h
-				h = r.auth.Require(guard.access)(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				h = r.Auth.Require(guard.access)(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 					seen++
 					want := clerkauth.TokenType("")
 					if slices.Contains(guard.takes, kind) {
 						want = kind
 					}
 					who := clerkauth.FromContext(req.Context())
-					if state := r.auth.Authenticate(req); who.TokenType != want || (who.Subject == "") != (want == "") || who.SignedIn() != (want == clerkauth.SessionToken) || state.Auth().TokenType != want {
+					if state := r.Auth.Authenticate(req); who.TokenType != want || (who.Subject == "") != (want == "") || who.SignedIn() != (want == clerkauth.SessionToken) || state.Auth().TokenType != want {
 						t.Errorf("%q in %v, behind %d: %q %q, and Authenticate says %q", kind, nest, depth, who.TokenType, who.Subject, state.Auth().TokenType)
 					}
 					next.ServeHTTP(w, req)
 				}))
 			}
 			req := httptest.NewRequest(http.MethodGet, "/", nil)
-			bearer(token)(req)
+			testkit.Bearer(token)(req)
 			w := httptest.NewRecorder()
 			if h.ServeHTTP(w, req); seen != enters || enters < len(nest) && w.Code != 401 {
 				t.Fatalf("%q in %v: passes %d guards, want %d: %d", kind, nest, seen, enters, w.Code)
@@ -268,8 +269,8 @@ func (s *scripted) check(name, answer byte) clerkauth.Access {
 
 func checksRunLast(t *testing.T) {
 	var logged bytes.Buffer
-	r := newRig(t, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
-	member := bearer(r.jane.Token(claim("fva", []int{99, 99})))
+	r := testkit.NewRig(t, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
+	member := testkit.Bearer(r.Jane.Token(clerkauthtest.WithClaim("fva", []int{99, 99})))
 	yes, no, stale := clerkauth.Role("admin"), clerkauth.Role("owner"), clerkauth.ReverifiedStrict
 	broken := func(answers string) bool { return strings.ContainsAny(answers, "ep") }
 	for i := range 64 {
@@ -311,10 +312,10 @@ func checksRunLast(t *testing.T) {
 			"any, in two":           {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, clerkauth.AnyOf(b, c)) }, member, ofAny, anyOf},
 			"any and what is not":   {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AllOf(clerkauth.AnyOf(a, b, c), no) }, member, 403, ""},
 			"any or Public":         {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, b, c, clerkauth.Public) }, member, 200, ""},
-			"all, of nobody":        {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AllOf(a, b, c) }, bearer(""), 401, ""},
-			"any, of nobody":        {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, b, c) }, bearer(""), 401, ""},
-			"any, of a bad token":   {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, b, c) }, bearer("x.y.z"), 401, ""},
-			"any, of another token": {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, b, c) }, bearer("ak_1"), 401, ""},
+			"all, of nobody":        {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AllOf(a, b, c) }, testkit.Bearer(""), 401, ""},
+			"any, of nobody":        {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, b, c) }, testkit.Bearer(""), 401, ""},
+			"any, of a bad token":   {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, b, c) }, testkit.Bearer("x.y.z"), 401, ""},
+			"any, of another token": {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, b, c) }, testkit.Bearer("ak_1"), 401, ""},
 			"any, by CONNECT":       {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, b, c) }, func(r *http.Request) { member(r); r.Method = http.MethodConnect }, 400, ""},
 			"any or an old sign-in": {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, stale, b, c) }, member, max(ofAny, 403), anyOf},
 			"all and an old sign-in": {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AllOf(a, stale, b, c) }, member,
@@ -326,9 +327,9 @@ func checksRunLast(t *testing.T) {
 			logged.Reset()
 			s := &scripted{}
 			access := c.access(s.check('a', answers[0]), s.check('b', answers[1]), s.check('c', answers[2]))
-			got := ask(r.auth.Require(access), c.edit)
-			if got.status != c.status || got.entered != (c.status == 200) || s.asked != c.asked {
-				t.Errorf("%s, which say %s: %d, asked %q; want %d, %q", name, answers, got.status, s.asked, c.status, c.asked)
+			got := testkit.Serve(r.Auth.Require(access), c.edit)
+			if got.Status != c.status || got.Entered != (c.status == 200) || s.asked != c.asked {
+				t.Errorf("%s, which say %s: %d, asked %q; want %d, %q", name, answers, got.Status, s.asked, c.status, c.asked)
 			}
 			fails := 0
 			for i := range c.asked {
@@ -337,18 +338,18 @@ func checksRunLast(t *testing.T) {
 				}
 			}
 			log := logged.String()
-			if n := strings.Count(log, "level=ERROR"); n != fails || strings.Contains(log+got.body, secretText) || strings.Contains(log, r.jane.User.ID) {
+			if n := strings.Count(log, "level=ERROR"); n != fails || strings.Contains(log+got.Body, secretText) || strings.Contains(log, r.Jane.User.ID) {
 				t.Errorf("%s, which say %s: %d lines for %d failures: %s", name, answers, n, fails, log)
 			}
-			if (got.header.Get("Retry-After") != "") != (got.status == 503) {
-				t.Errorf("%s, which say %s: Retry-After %q", name, answers, got.header.Get("Retry-After"))
+			if (got.Header.Get("Retry-After") != "") != (got.Status == 503) {
+				t.Errorf("%s, which say %s: Retry-After %q", name, answers, got.Header.Get("Retry-After"))
 			}
-			if name == "all and an old sign-in" && strings.Contains(got.body, "reverification-error") != (answers == "ttt") {
-				t.Errorf("%s, which say %s: %s", name, answers, got.body)
+			if name == "all and an old sign-in" && strings.Contains(got.Body, "reverification-error") != (answers == "ttt") {
+				t.Errorf("%s, which say %s: %s", name, answers, got.Body)
 			}
 		}
 		// In Has, one that fails is not met, and never asked for what does not depend on it.
-		who, err := r.auth.VerifyToken(t.Context(), r.jane.Token())
+		who, err := r.Auth.VerifyToken(t.Context(), r.Jane.Token())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -372,9 +373,9 @@ func checksRunLast(t *testing.T) {
 	for answer, status := range map[byte]int{'t': 200, 'f': 403, 'e': 503, 'p': 503} {
 		s := &scripted{}
 		twice := s.check('a', answer)
-		got := ask(r.auth.Require(clerkauth.AllOf(twice, clerkauth.AnyOf(twice, no), twice)), member)
-		if got.status != status || s.asked != "a" {
-			t.Errorf("twice, which says %c: %d, asked %q", answer, got.status, s.asked)
+		got := testkit.Serve(r.Auth.Require(clerkauth.AllOf(twice, clerkauth.AnyOf(twice, no), twice)), member)
+		if got.Status != status || s.asked != "a" {
+			t.Errorf("twice, which says %c: %d, asked %q", answer, got.Status, s.asked)
 		}
 	}
 }
@@ -392,7 +393,7 @@ func silently(t *testing.T, f func()) {
 // store that gave up by itself is.
 func checksOfCanceledRequests(t *testing.T) {
 	var logged bytes.Buffer
-	r := newRig(t, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
+	r := testkit.NewRig(t, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
 	type key struct{}
 	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "the request's"))
 	in := func(ctx context.Context) func(*http.Request) {
@@ -406,16 +407,16 @@ func checksOfCanceledRequests(t *testing.T) {
 		<-ctx.Done()
 		return false, ctx.Err()
 	})
-	wantReply(t, ask(r.auth.Require(waits), in(ctx), bearer(r.jane.Token())), 503, clerkauth.ErrUnavailable)
+	testkit.WantReply(t, testkit.Serve(r.Auth.Require(waits), in(ctx), testkit.Bearer(r.Jane.Token())), 503, clerkauth.ErrUnavailable)
 	if logged.Len() > 0 {
 		t.Errorf("of a canceled request: %s", &logged)
 	}
 	gaveUp := clerkauth.CheckFunc("gave up", func(context.Context, clerkauth.Auth) (bool, error) { return false, context.DeadlineExceeded })
-	wantReply(t, ask(r.auth.Require(gaveUp), bearer(r.jane.Token())), 503, clerkauth.ErrUnavailable)
+	testkit.WantReply(t, testkit.Serve(r.Auth.Require(gaveUp), testkit.Bearer(r.Jane.Token())), 503, clerkauth.ErrUnavailable)
 	if !strings.Contains(logged.String(), "level=ERROR") || !strings.Contains(logged.String(), "gave up") {
 		t.Errorf("of a store that gave up: %s", &logged)
 	}
-	who, err := r.auth.VerifyToken(t.Context(), r.jane.Token())
+	who, err := r.Auth.VerifyToken(t.Context(), r.Jane.Token())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -426,19 +427,19 @@ func checksOfCanceledRequests(t *testing.T) {
 
 func identityOfAnotherCredential(t *testing.T) {
 	var looks atomic.Int64 // fetches look, too
-	r := newMachineRig(t)
-	r.auth = newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.Now = func() time.Time { looks.Add(1); return r.srv.Now() } })
-	joe := r.srv.SignIn(r.srv.CreateUser("joe@example.com"))
-	same := r.jane.Token()
+	r := testkit.NewMachineRig(t)
+	r.Auth = testkit.NewAuth(t, r.Server, testkit.AcceptAll, func(c *clerkauth.Config) { c.Now = func() time.Time { looks.Add(1); return r.Server.Now() } })
+	joe := r.Server.SignIn(r.Server.CreateUser("joe@example.com"))
+	same := r.Jane.Token()
 	for what, c := range map[string]struct {
 		lines   []string
 		status  int // of SignedIn
 		subject string
 		open    int // of Public
 	}{
-		"the same":          {[]string{"Bearer " + same}, 200, r.jane.User.ID, 200},
+		"the same":          {[]string{"Bearer " + same}, 200, r.Jane.User.ID, 200},
 		"another scheme":    {[]string{"Basic YTpi"}, 401, "", 200},
-		"the same, spelled": {[]string{"bearer " + same}, 200, r.jane.User.ID, 200},
+		"the same, spelled": {[]string{"bearer " + same}, 200, r.Jane.User.ID, 200},
 		"another user":      {[]string{"Bearer " + joe.Token()}, 200, joe.User.ID, 200},
 		"garbage":           {[]string{"Bearer x.y.z"}, 401, "", 401},
 		"longer":            {[]string{"Bearer " + same + "x"}, 401, "", 401},
@@ -447,11 +448,11 @@ func identityOfAnotherCredential(t *testing.T) {
 		"an empty line":     {[]string{""}, 401, "", 200},
 		"twice the same":    {[]string{"Bearer " + same, "Bearer " + same}, 401, "", 401},
 		"with garbage":      {[]string{"Bearer " + same, "Bearer x"}, 401, "", 401},
-		"a key":             {[]string{"Bearer " + r.key.Token}, 401, "", 200},
+		"a key":             {[]string{"Bearer " + r.APIKey.Token}, 401, "", 200},
 		"somebody else's":   {[]string{"Bearer ghp_0123456789"}, 401, "", 200},
 	} {
-		for outerName, outer := range map[string]clerkauth.Middleware{"Handler": r.auth.Handler, "SignedIn": r.auth.Require(), "Public": r.auth.Require(clerkauth.Public), "all": r.auth.Require(forAll)} {
-			ask(func(http.Handler) http.Handler {
+		for outerName, outer := range map[string]clerkauth.Middleware{"Handler": r.Auth.Handler, "SignedIn": r.Auth.Require(), "Public": r.Auth.Require(clerkauth.Public), "all": r.Auth.Require(testkit.AnyCredential)} {
+			testkit.Serve(func(http.Handler) http.Handler {
 				return outer.Func(func(_ http.ResponseWriter, req *http.Request) {
 					inner := req.Clone(req.Context())
 					inner.Header["Authorization"] = c.lines
@@ -460,74 +461,74 @@ func identityOfAnotherCredential(t *testing.T) {
 					}
 					change := func(req *http.Request) { *req = *inner }
 					who := ""
-					see := func(guard clerkauth.Middleware) reply {
+					see := func(guard clerkauth.Middleware) testkit.Reply {
 						who = ""
-						return ask(func(next http.Handler) http.Handler {
+						return testkit.Serve(func(next http.Handler) http.Handler {
 							return guard.Func(func(w http.ResponseWriter, req *http.Request) {
 								who = clerkauth.FromContext(req.Context()).Subject
 								next.ServeHTTP(w, req)
 							})
 						}, change)
 					}
-					if got := see(r.auth.Require()); got.status != c.status || who != c.subject {
-						t.Errorf("%s in %s: %d, %q", what, outerName, got.status, who)
+					if got := see(r.Auth.Require()); got.Status != c.status || who != c.subject {
+						t.Errorf("%s in %s: %d, %q", what, outerName, got.Status, who)
 					}
-					for _, open := range []clerkauth.Middleware{r.auth.Require(clerkauth.Public), r.auth.Handler} {
-						if got := see(open); got.status != c.open || who != c.subject {
-							t.Errorf("%s in %s, open: %d, %q", what, outerName, got.status, who)
+					for _, open := range []clerkauth.Middleware{r.Auth.Require(clerkauth.Public), r.Auth.Handler} {
+						if got := see(open); got.Status != c.open || who != c.subject {
+							t.Errorf("%s in %s, open: %d, %q", what, outerName, got.Status, who)
 						}
 					}
-					ctx, err := r.auth.Check(inner)
+					ctx, err := r.Auth.Check(inner)
 					if (err == nil) != (c.status == 200) || err == nil && clerkauth.FromContext(ctx).Subject != c.subject {
 						t.Errorf("%s in %s: Check: %v", what, outerName, err)
 					}
-					if who := r.auth.Authenticate(inner).Auth(); who.Subject != c.subject {
+					if who := r.Auth.Authenticate(inner).Auth(); who.Subject != c.subject {
 						t.Errorf("%s in %s: Authenticate: %q", what, outerName, who.Subject)
 					}
 				})
-			}, bearer(same))
+			}, testkit.Bearer(same))
 		}
 	}
 	// Where it is equal nothing is done again, nor is anything allocated.
-	ask(func(http.Handler) http.Handler {
-		return r.auth.Require().Func(func(_ http.ResponseWriter, req *http.Request) {
+	testkit.Serve(func(http.Handler) http.Handler {
+		return r.Auth.Require().Func(func(_ http.ResponseWriter, req *http.Request) {
 			inner := req.Clone(req.Context())
 			inner.Header.Set("Authorization", "Bearer "+strings.Clone(same))
 			looks.Store(0)
 			if n := testing.AllocsPerRun(10, func() {
-				if r.auth.Authenticate(inner).Auth().UserID != r.jane.User.ID {
+				if r.Auth.Authenticate(inner).Auth().UserID != r.Jane.User.ID {
 					t.Error("it is somebody else")
 				}
 			}); n != 0 || looks.Load() != 0 {
 				t.Errorf("%v allocations, and %d looks at the clock", n, looks.Load())
 			}
 		})
-	}, bearer(same))
+	}, testkit.Bearer(same))
 	// A machine's credential, and that of the outer guard, are two.
-	ask(func(http.Handler) http.Handler {
-		return r.auth.Require(forAll).Func(func(_ http.ResponseWriter, req *http.Request) {
-			for token, status := range map[string]int{r.key.Token: 200, r.key.Token + "x": 401, r.m2m.Token: 401, same: 401, "": 401} {
+	testkit.Serve(func(http.Handler) http.Handler {
+		return r.Auth.Require(testkit.AnyCredential).Func(func(_ http.ResponseWriter, req *http.Request) {
+			for token, status := range map[string]int{r.APIKey.Token: 200, r.APIKey.Token + "x": 401, r.M2M.Token: 401, same: 401, "": 401} {
 				inner := req.Clone(req.Context())
 				inner.Header.Del("Authorization")
-				bearer(token)(inner)
-				if got := ask(r.auth.Require(clerkauth.Token(clerkauth.APIKey)), func(req *http.Request) { *req = *inner }); got.status != status {
+				testkit.Bearer(token)(inner)
+				if got := testkit.Serve(r.Auth.Require(clerkauth.Token(clerkauth.APIKey)), func(req *http.Request) { *req = *inner }); got.Status != status {
 					t.Errorf("%.3s inside of a key's guard: %v", token, got)
 				}
 			}
 		})
-	}, bearer(r.key.Token))
+	}, testkit.Bearer(r.APIKey.Token))
 }
 
 func handmadeIdentity(t *testing.T) {
-	r := newMachineRig(t)
-	jane, err := r.auth.VerifyToken(t.Context(), r.jane.Token())
+	r := testkit.NewMachineRig(t)
+	jane, err := r.Auth.VerifyToken(t.Context(), r.Jane.Token())
 	if err != nil {
 		t.Fatal(err)
 	}
-	joe := r.srv.SignIn(r.srv.CreateUser("joe@example.com"))
-	ctx, err := r.auth.Check(func() *http.Request {
+	joe := r.Server.SignIn(r.Server.CreateUser("joe@example.com"))
+	ctx, err := r.Auth.Check(func() *http.Request {
 		req := httptest.NewRequest(http.MethodGet, "/", nil)
-		bearer(r.key.Token)(req)
+		testkit.Bearer(r.APIKey.Token)(req)
 		return req
 	}(), clerkauth.Token(clerkauth.APIKey))
 	if err != nil {
@@ -535,7 +536,7 @@ func handmadeIdentity(t *testing.T) {
 	}
 	machine := clerkauth.FromContext(ctx)
 	change := func(who clerkauth.Auth, f func(*clerkauth.Auth)) clerkauth.Auth { f(&who); return who }
-	before := r.srv.Requests(clerkauthtest.Backend)
+	before := r.Server.Requests(clerkauthtest.Backend)
 	for what, who := range map[string]clerkauth.Auth{
 		"nobody":                  {},
 		"by hand":                 {UserID: jane.UserID, SessionID: jane.SessionID},
@@ -551,35 +552,35 @@ func handmadeIdentity(t *testing.T) {
 		}),
 		"a user as a machine": change(jane, func(a *clerkauth.Auth) { a.TokenType = clerkauth.APIKey }),
 	} {
-		if token, err := r.auth.GetToken(t.Context(), who, ""); token != "" || !errors.Is(err, clerkauth.ErrUnauthenticated) {
+		if token, err := r.Auth.GetToken(t.Context(), who, ""); token != "" || !errors.Is(err, clerkauth.ErrUnauthenticated) {
 			t.Errorf("%s: %q, %v", what, token, err)
 		}
 	}
-	if n := r.srv.Requests(clerkauthtest.Backend) - before; n != 0 {
+	if n := r.Server.Requests(clerkauthtest.Backend) - before; n != 0 {
 		t.Errorf("%d requests", n)
 	}
-	if token, err := r.auth.GetToken(t.Context(), jane, ""); token == "" || err != nil {
+	if token, err := r.Auth.GetToken(t.Context(), jane, ""); token == "" || err != nil {
 		t.Errorf("verified: %v", err)
 	}
 }
 
 func organizationIDsAreNoSlugs(t *testing.T) {
-	r := newMachineRig(t)
-	acme := r.srv.CreateOrganization("acme")
+	r := testkit.NewMachineRig(t)
+	acme := r.Server.CreateOrganization("acme")
 	in := func(id, slug any) string {
 		o := map[string]any{"id": id, "rol": "admin"}
 		if slug != nil {
 			o["slg"] = slug
 		}
-		return r.jane.Token(claim("o", o))
+		return r.Jane.Token(clerkauthtest.WithClaim("o", o))
 	}
 	of := clerkauth.OrganizationParam("org")
 	access := clerkauth.AnyOf(of, clerkauth.Token(clerkauth.APIKey, of))
-	mux := r.auth.NewServeMux()
+	mux := r.Auth.NewServeMux()
 	plain := http.NewServeMux()
 	for pattern := range maps.Keys(map[string]bool{"/orgs/{org}": true, "/orgs/{org}/x": true, "/rest/{org...}": true}) {
-		mux.HandleFunc(pattern, access, noContent)
-		plain.Handle(pattern, r.auth.Require(access).Func(noContent))
+		mux.HandleFunc(pattern, access, testkit.NoContent)
+		plain.Handle(pattern, r.Auth.Require(access).Func(testkit.NoContent))
 	}
 	for _, c := range []struct {
 		token, segment string
@@ -593,16 +594,16 @@ func organizationIDsAreNoSlugs(t *testing.T) {
 		{in("org_1", nil), "acme", 403}, {in("org_1", ""), "acme", 403}, {in("org_1", nil), "org_1", 204},
 		// An id that does not look like one is no slug either.
 		{in("acme", "other"), "acme", 403}, {in("acme", "other"), "other", 204},
-		{in("", "acme"), "acme", 403}, {in(7, "acme"), "acme", 403}, {r.jane.Token(clerkauthtest.WithoutClaim("o")), "acme", 403}, {"", "acme", 401},
-		{r.srv.CreateAPIKey(acme).Token, acme.ID, 204}, {r.srv.CreateAPIKey(acme).Token, "acme", 403}, {r.srv.CreateAPIKey(acme).Token, "org_victim", 403},
+		{in("", "acme"), "acme", 403}, {in(7, "acme"), "acme", 403}, {r.Jane.Token(clerkauthtest.WithoutClaim("o")), "acme", 403}, {"", "acme", 401},
+		{r.Server.CreateAPIKey(acme).Token, acme.ID, 204}, {r.Server.CreateAPIKey(acme).Token, "acme", 403}, {r.Server.CreateAPIKey(acme).Token, "org_victim", 403},
 	} {
 		for where, h := range map[string]http.Handler{"ServeMux": mux, "http.ServeMux": plain} {
 			for _, path := range []string{"/orgs/" + c.segment, "/orgs/" + c.segment + "/x", "/rest/" + c.segment} {
 				req := httptest.NewRequest(http.MethodGet, path, nil)
-				bearer(c.token)(req)
+				testkit.Bearer(c.token)(req)
 				w := httptest.NewRecorder()
 				if h.ServeHTTP(w, req); w.Code != c.want {
-					who, _ := r.auth.VerifyToken(t.Context(), c.token)
+					who, _ := r.Auth.VerifyToken(t.Context(), c.token)
 					t.Errorf("%s: %s in %q, %q: %d, want %d", where, path, who.OrgID, who.OrgSlug, w.Code, c.want)
 				}
 			}
@@ -612,47 +613,47 @@ func organizationIDsAreNoSlugs(t *testing.T) {
 
 func checkWhoseStoreIsAway(t *testing.T) {
 	var logged bytes.Buffer
-	r := newMachineRig(t, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
+	r := testkit.NewMachineRig(t, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
 	away := clerkauth.CheckFunc("owner", func(context.Context, clerkauth.Auth) (bool, error) {
 		return false, fmt.Errorf("query of %s: %w", secretText, errStore)
 	})
 	yes, no := clerkauth.Role("admin"), clerkauth.Role("owner")
-	never := clerkauth.CheckFunc("never", holding(func(clerkauth.Auth) bool { return false }))
+	never := clerkauth.CheckFunc("never", testkit.Predicate(func(clerkauth.Auth) bool { return false }))
 	for name, c := range map[string]struct {
 		access clerkauth.Access
 		token  string
 		status int
 		told   bool
 	}{
-		"alone":                {away, r.jane.Token(), 503, true},
-		"false":                {never, r.jane.Token(), 403, false},
-		"beside false":         {clerkauth.AllOf(away, never), r.jane.Token(), 503, true},
-		"behind false":         {clerkauth.AllOf(never, away), r.jane.Token(), 403, false},
-		"or false":             {clerkauth.AnyOf(never, away), r.jane.Token(), 503, true},
-		"or another way":       {clerkauth.AnyOf(away, clerkauth.CheckFunc("yes", holding(func(clerkauth.Auth) bool { return true }))), r.jane.Token(), 200, true},
-		"or a role":            {clerkauth.AnyOf(away, yes), r.jane.Token(), 200, false},
-		"or no role":           {clerkauth.AnyOf(away, no), r.jane.Token(), 503, true},
-		"and no role":          {clerkauth.AllOf(away, no), r.jane.Token(), 403, false},
+		"alone":                {away, r.Jane.Token(), 503, true},
+		"false":                {never, r.Jane.Token(), 403, false},
+		"beside false":         {clerkauth.AllOf(away, never), r.Jane.Token(), 503, true},
+		"behind false":         {clerkauth.AllOf(never, away), r.Jane.Token(), 403, false},
+		"or false":             {clerkauth.AnyOf(never, away), r.Jane.Token(), 503, true},
+		"or another way":       {clerkauth.AnyOf(away, clerkauth.CheckFunc("yes", testkit.Predicate(func(clerkauth.Auth) bool { return true }))), r.Jane.Token(), 200, true},
+		"or a role":            {clerkauth.AnyOf(away, yes), r.Jane.Token(), 200, false},
+		"or no role":           {clerkauth.AnyOf(away, no), r.Jane.Token(), 503, true},
+		"and no role":          {clerkauth.AllOf(away, no), r.Jane.Token(), 403, false},
 		"nobody":               {away, "", 401, false},
-		"of a key":             {clerkauth.Token(clerkauth.APIKey, away), r.key.Token, 503, true},
-		"of a key, lacking":    {clerkauth.Token(clerkauth.APIKey, away, clerkauth.Scope("all")), r.key.Token, 403, false},
-		"of a key, or a scope": {clerkauth.Token(clerkauth.APIKey, clerkauth.AnyOf(away, clerkauth.Scope("reports:read"))), r.key.Token, 200, false},
-		"of another kind":      {clerkauth.AnyOf(yes, clerkauth.Token(clerkauth.APIKey, away)), r.jane.Token(), 200, false},
+		"of a key":             {clerkauth.Token(clerkauth.APIKey, away), r.APIKey.Token, 503, true},
+		"of a key, lacking":    {clerkauth.Token(clerkauth.APIKey, away, clerkauth.Scope("all")), r.APIKey.Token, 403, false},
+		"of a key, or a scope": {clerkauth.Token(clerkauth.APIKey, clerkauth.AnyOf(away, clerkauth.Scope("reports:read"))), r.APIKey.Token, 200, false},
+		"of another kind":      {clerkauth.AnyOf(yes, clerkauth.Token(clerkauth.APIKey, away)), r.Jane.Token(), 200, false},
 	} {
-		for where, guard := range map[string]clerkauth.Middleware{"Require": r.auth.Require(c.access), "in Handler": r.identified(c.access)} {
+		for where, guard := range map[string]clerkauth.Middleware{"Require": r.Auth.Require(c.access), "in Handler": r.Identified(c.access)} {
 			logged.Reset()
-			got := ask(guard, bearer(c.token))
-			if got.status != c.status || got.entered != (c.status == 200) || (got.status == 503) != (got.header.Get("Retry-After") != "") {
+			got := testkit.Serve(guard, testkit.Bearer(c.token))
+			if got.Status != c.status || got.Entered != (c.status == 200) || (got.Status == 503) != (got.Header.Get("Retry-After") != "") {
 				t.Errorf("%s, %s: %v", name, where, got)
 			}
 			log := logged.String()
-			if told := strings.Contains(log, "level=ERROR") && strings.Contains(log, "owner"); told != c.told || strings.Contains(log+got.body, secretText) {
+			if told := strings.Contains(log, "level=ERROR") && strings.Contains(log, "owner"); told != c.told || strings.Contains(log+got.Body, secretText) {
 				t.Errorf("%s, %s: logged %q", name, where, log)
 			}
 		}
 		req := httptest.NewRequest(http.MethodGet, "/", nil)
-		bearer(c.token)(req)
-		ctx, err := r.auth.Check(req, c.access)
+		testkit.Bearer(c.token)(req)
+		ctx, err := r.Auth.Check(req, c.access)
 		if (err == nil) != (c.status == 200) || errors.Is(err, clerkauth.ErrUnavailable) != (c.status == 503) || errors.Is(err, errStore) != (c.status == 503) {
 			t.Errorf("%s: Check: %v", name, err)
 		}

@@ -23,6 +23,7 @@ import (
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/deliveriestest"
 	"github.com/clerkauth/clerkauth/event"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 var _ = addRows(rows{
@@ -39,7 +40,7 @@ var _ = addRows(rows{
 
 func row259OverwrittenEvent(t *testing.T) {
 	var atEnd string
-	h := newHooks(t, func(c *clerkauth.WebhookConfig) {
+	h := testkit.NewWebhookRig(t, func(c *clerkauth.WebhookConfig) {
 		c.OnError = func(_ context.Context, e *event.Raw, _ error) { atEnd = string(e.JSON) + string(e.Data) }
 	})
 	clerkauth.On(h.Webhook, event.UserCreated, func(_ context.Context, e *event.Event[clerk.User]) error {
@@ -55,8 +56,8 @@ func row259OverwrittenEvent(t *testing.T) {
 		clear(e.Data)
 		return errors.New("wrong")
 	})
-	d := h.userCreated()
-	h.want("a delivery", d, 500)
+	d := h.UserCreated()
+	h.Want("a delivery", d, 500)
 	if want := "user.created" + string(d.Body); !strings.HasPrefix(seen, want) || !strings.Contains(seen[len(want):], "user_secret") {
 		t.Errorf("OnAny saw %q", seen)
 	}
@@ -69,55 +70,55 @@ func row259OverwrittenEvent(t *testing.T) {
 // operator, once a minute with a count, and nobody else.
 func row272WebhookMistakes(t *testing.T) {
 	for name, test := range map[string]struct {
-		request func(h *hookTest) *http.Request
+		request func(h *testkit.WebhookRig) *http.Request
 		want    string
 	}{
-		"wrong secret": {func(h *hookTest) *http.Request {
-			return hookReceived(hookStranger().NewDelivery("user.created", `{"id":"user_secret"}`).Request(hooksURL))
+		"wrong secret": {func(h *testkit.WebhookRig) *http.Request {
+			return testkit.Received(testkit.OtherWebhookInstance().NewDelivery("user.created", `{"id":"user_secret"}`).Request(testkit.WebhookURL))
 		}, "signing secret"},
-		"changed": {func(h *hookTest) *http.Request {
-			r := hookReceived(h.userCreated().Request(hooksURL))
+		"changed": {func(h *testkit.WebhookRig) *http.Request {
+			r := testkit.Received(h.UserCreated().Request(testkit.WebhookURL))
 			body, _ := io.ReadAll(r.Body)
 			r.Body = io.NopCloser(strings.NewReader(string(body) + "\n"))
 			return r
 		}, "changes the body"},
-		"read before": {func(h *hookTest) *http.Request {
-			r := hookReceived(h.userCreated().Request(hooksURL))
+		"read before": {func(h *testkit.WebhookRig) *http.Request {
+			r := testkit.Received(h.UserCreated().Request(testkit.WebhookURL))
 			_, _ = io.ReadAll(r.Body)
 			return r
 		}, "reads or closes the body"},
-		"closed before": {func(h *hookTest) *http.Request {
-			r := hookReceived(h.userCreated().Request(hooksURL))
+		"closed before": {func(h *testkit.WebhookRig) *http.Request {
+			r := testkit.Received(h.UserCreated().Request(testkit.WebhookURL))
 			r.Body = io.NopCloser(hookClosedBody{})
 			return r
 		}, "reads or closes the body"},
-		"cut": {func(h *hookTest) *http.Request {
-			r := hookReceived(h.userCreated().Request(hooksURL))
+		"cut": {func(h *testkit.WebhookRig) *http.Request {
+			r := testkit.Received(h.UserCreated().Request(testkit.WebhookURL))
 			r.Body = io.NopCloser(io.MultiReader(strings.NewReader("{"), hookCutBody{}))
 			return r
 		}, "ReadTimeout"},
-		"no event": {func(h *hookTest) *http.Request {
-			d := h.userCreated()
-			r := d.Request(hooksURL)
+		"no event": {func(h *testkit.WebhookRig) *http.Request {
+			d := h.UserCreated()
+			r := d.Request(testkit.WebhookURL)
 			r.Body = io.NopCloser(strings.NewReader("[]"))
-			signed := hookSignedBy(h.srv.WebhookSecret(), d.ID, "[]")
+			signed := hookSignedBy(h.Server.WebhookSecret(), d.ID, "[]")
 			r.Header = signed
-			return hookReceived(r)
+			return testkit.Received(r)
 		}, "not events of Clerk"},
-		"wrong clock": {func(h *hookTest) *http.Request {
-			r := hookReceived(h.userCreated().Request(hooksURL))
+		"wrong clock": {func(h *testkit.WebhookRig) *http.Request {
+			r := testkit.Received(h.UserCreated().Request(testkit.WebhookURL))
 			r.Header.Set("Svix-Timestamp", "1514265330")
 			return r
 		}, "clock"},
 	} {
 		now := time.Now()
 		if name == "no event" {
-			now = time.Unix(vectorTime, 0)
+			now = time.Unix(testkit.VectorTime, 0)
 		}
-		h := newHooks(t, func(c *clerkauth.WebhookConfig) { c.Now = func() time.Time { return now } })
+		h := testkit.NewWebhookRig(t, func(c *clerkauth.WebhookConfig) { c.Now = func() time.Time { return now } })
 		h.OnAny(func(context.Context, *event.Raw) error { t.Error("it was handled"); return nil })
 		warnings := func() (lines []string) {
-			for line := range strings.Lines(h.log.String()) {
+			for line := range strings.Lines(h.Log.String()) {
 				if strings.Contains(line, "level=WARN") {
 					lines = append(lines, line)
 				}
@@ -125,7 +126,7 @@ func row272WebhookMistakes(t *testing.T) {
 			return lines
 		}
 		send := func() {
-			if w := h.serve(test.request(h)); w.Code != 400 || w.Body.String() != `{"status":400,"title":"Bad Request","type":"about:blank"}`+"\n" {
+			if w := h.Serve(test.request(h)); w.Code != 400 || w.Body.String() != `{"status":400,"title":"Bad Request","type":"about:blank"}`+"\n" {
 				t.Errorf("%s: %d %s", name, w.Code, w.Body)
 			}
 		}
@@ -140,15 +141,15 @@ func row272WebhookMistakes(t *testing.T) {
 		if lines := warnings(); len(lines) != 2 || !strings.Contains(lines[1], "count=3") {
 			t.Errorf("%s, a minute later: %q", name, lines)
 		}
-		if log := h.log.String(); strings.Contains(log, "user_secret") || strings.Contains(log, "v1,") || strings.Contains(log, "whsec_"+h.srv.WebhookSecret()[6:]) {
+		if log := h.Log.String(); strings.Contains(log, "user_secret") || strings.Contains(log, "v1,") || strings.Contains(log, "whsec_"+h.Server.WebhookSecret()[6:]) {
 			t.Error(log)
 		}
 	}
 	// What is not well formed may come from anybody.
-	h := newHooks(t)
+	h := testkit.NewWebhookRig(t)
 	for _, name := range []string{"Svix-Id", "Svix-Timestamp", "Svix-Signature"} {
 		for _, value := range []string{"", "."} {
-			r := hookReceived(h.userCreated().Request(hooksURL))
+			r := testkit.Received(h.UserCreated().Request(testkit.WebhookURL))
 			r.Header.Set(name, value)
 			if value == "" {
 				r.Header.Del(name)
@@ -156,10 +157,10 @@ func row272WebhookMistakes(t *testing.T) {
 			if name == "Svix-Signature" && value != "" {
 				r.Header.Add(name, value)
 			}
-			h.serve(r)
+			h.Serve(r)
 		}
 	}
-	if log := h.log.String(); strings.Contains(log, "level=WARN") {
+	if log := h.Log.String(); strings.Contains(log, "level=WARN") {
 		t.Error(log)
 	}
 }
@@ -179,9 +180,9 @@ func row292StoreIsFull(t *testing.T) {
 	var before, after bool
 	var results []clerkauth.WebhookResult
 	memory := clerkauth.NewMemoryDeliveries(time.Now, 10)
-	h := newHooks(t, func(c *clerkauth.WebhookConfig) {
+	h := testkit.NewWebhookRig(t, func(c *clerkauth.WebhookConfig) {
 		c.Observe = func(_ context.Context, o clerkauth.WebhookOutcome) { results = append(results, o.Result) }
-		c.Deliveries = deliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
+		c.Deliveries = testkit.DeliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
 			if before {
 				return full
 			}
@@ -195,17 +196,17 @@ func row292StoreIsFull(t *testing.T) {
 	})
 	calls := 0
 	h.OnAny(func(context.Context, *event.Raw) error { calls++; return nil })
-	d := h.userCreated()
+	d := h.UserCreated()
 	before = true
-	h.want("no room to claim", d, 503)
+	h.Want("no room to claim", d, 503)
 	if calls != 0 {
 		t.Error("it was handled without a claim")
 	}
 	before, after = false, true
-	h.want("no room to remember", d, 503)
+	h.Want("no room to remember", d, 503)
 	after = false
-	h.want("room", d, 204)
-	h.want("a copy", d, 204)
+	h.Want("room", d, 204)
+	h.Want("a copy", d, 204)
 	if want := []clerkauth.WebhookResult{clerkauth.WebhookStoreFailed, clerkauth.WebhookStoreFailed, clerkauth.WebhookHandled, clerkauth.WebhookDuplicate}; !slices.Equal(results, want) || calls != 2 {
 		t.Errorf("%v, %d calls", results, calls)
 	}
@@ -216,8 +217,8 @@ func row293LateClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := clerkauth.NewMemoryDeliveries(time.Now, 10)
 		late := true
-		h := newHooks(t, func(c *clerkauth.WebhookConfig) {
-			c.Deliveries = deliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
+		h := testkit.NewWebhookRig(t, func(c *clerkauth.WebhookConfig) {
+			c.Deliveries = testkit.DeliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
 				return memory.Once(ctx, id, func(ctx context.Context) error {
 					if late {
 						time.Sleep(time.Minute)
@@ -234,17 +235,17 @@ func row293LateClaim(t *testing.T) {
 			calls++
 			return nil
 		})
-		d := h.userCreated()
-		h.want("a late claim", d, 503)
+		d := h.UserCreated()
+		h.Want("a late claim", d, 503)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if calls != 0 {
 			t.Error("it was handled by a claim that came too late")
 		}
 		late = false
-		h.want("the next copy", d, 204)
-		if calls != 1 || !strings.Contains(h.log.String(), "too late") {
-			t.Errorf("%d calls; %s", calls, h.log)
+		h.Want("the next copy", d, 204)
+		if calls != 1 || !strings.Contains(h.Log.String(), "too late") {
+			t.Errorf("%d calls; %s", calls, h.Log)
 		}
 	})
 }
@@ -274,7 +275,7 @@ func (c *hookRequestContext) Value(key any) any     { c.use("Value"); return c.C
 func row295ContextOutlivesRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var results []clerkauth.WebhookResult
-		h := newHooks(t, func(c *clerkauth.WebhookConfig) {
+		h := testkit.NewWebhookRig(t, func(c *clerkauth.WebhookConfig) {
 			c.OnError = func(ctx context.Context, _ *event.Raw, _ error) { _ = ctx.Value(hookKey{}) }
 			c.Observe = func(ctx context.Context, o clerkauth.WebhookOutcome) {
 				if ctx.Value(hookKey{}) != "of the request" {
@@ -297,8 +298,8 @@ func row295ContextOutlivesRequest(t *testing.T) {
 		})
 		serve := func(ctx context.Context) int {
 			request := &hookRequestContext{Context: context.WithValue(ctx, hookKey{}, "of the request"), t: t}
-			r := hookReceived(h.userCreated().Request(hooksURL))
-			w := h.serve(r.WithContext(request))
+			r := testkit.Received(h.UserCreated().Request(testkit.WebhookURL))
+			w := h.Serve(r.WithContext(request))
 			request.over = true
 			return w.Code
 		}
@@ -355,7 +356,7 @@ func TestDeliveriesWithFlaw(t *testing.T) {
 	var mu sync.Mutex
 	claims := map[string]time.Time{}
 	deliveriestest.Run(t, func(*testing.T) clerkauth.Deliveries {
-		return deliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
+		return testkit.DeliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
 			switch flaw {
 			case "renews no lease":
 				mu.Lock()
@@ -400,7 +401,7 @@ type hookEndpoints struct {
 }
 
 func (s *hookEndpoints) ForEndpoint(fingerprints []string) clerkauth.Deliveries {
-	return deliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
+	return testkit.DeliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if known, ok := s.done[id]; ok {
@@ -420,11 +421,11 @@ func (s *hookEndpoints) ForEndpoint(fingerprints []string) clerkauth.Deliveries 
 // Two endpoints that share a store: nothing is acknowledged that its own endpoint did
 // not handle, and nothing is handled twice while a secret is rotated.
 func row298SharedStore(t *testing.T) {
-	const older, newer, stranger = vectorSecret, "whsec_dmVjdG9yc19zaWduaW5nX3NlY3JldF8zMmJ5dGVzX18=", "whsec_c3RyYW5nZXJzX3NpZ25pbmdfc2VjcmV0XzMyYnl0ZXM="
+	const older, newer, stranger = testkit.VectorSecret, "whsec_dmVjdG9yc19zaWduaW5nX3NlY3JldF8zMmJ5dGVzX18=", "whsec_c3RyYW5nZXJzX3NpZ25pbmdfc2VjcmV0XzMyYnl0ZXM="
 	for name, newStore := range map[string]func() clerkauth.Deliveries{
 		"a store that knows ids alone": func() clerkauth.Deliveries {
 			memory := clerkauth.NewMemoryDeliveries(time.Now, 100)
-			return deliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
+			return testkit.DeliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
 				if len(id) > 160 || strings.Trim(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") != "" {
 					t.Errorf("the id %q", id)
 				}
@@ -437,22 +438,22 @@ func row298SharedStore(t *testing.T) {
 		_, tells := store.(clerkauth.EndpointDeliveries)
 		share := func(c *clerkauth.WebhookConfig) {
 			c.Deliveries = store
-			c.Now = func() time.Time { return time.Unix(vectorTime, 0) }
+			c.Now = func() time.Time { return time.Unix(testkit.VectorTime, 0) }
 		}
 		calls := map[string]int{}
-		endpoint := func(endpoint string, secrets ...string) *hookTest {
-			h := newHooks(t, share, func(c *clerkauth.WebhookConfig) { c.Secrets = secretsOf(secrets...) })
+		endpoint := func(endpoint string, secrets ...string) *testkit.WebhookRig {
+			h := testkit.NewWebhookRig(t, share, func(c *clerkauth.WebhookConfig) { c.Secrets = testkit.Secrets(secrets...) })
 			h.OnAny(func(context.Context, *event.Raw) error { calls[endpoint]++; return nil })
 			return h
 		}
-		deliver := func(h *hookTest, id string, secrets ...string) int {
+		deliver := func(h *testkit.WebhookRig, id string, secrets ...string) int {
 			header := hookSignedBy(secrets[0], id, hookBody)
 			for _, s := range secrets[1:] {
 				header["Svix-Signature"][0] += " " + hookSignedBy(s, id, hookBody).Get("Svix-Signature")
 			}
-			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, hooksURL, strings.NewReader(hookBody))
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, testkit.WebhookURL, strings.NewReader(hookBody))
 			r.Header = header
-			return h.serve(r).Code
+			return h.Serve(r).Code
 		}
 		long := strings.Repeat("m", 128)
 		for _, id := range []string{"msg_shared", long} {
@@ -466,7 +467,7 @@ func row298SharedStore(t *testing.T) {
 					t.Errorf("%s: the second endpoint: %d, %v", name, got, calls)
 				}
 			}
-			if log := other.log.String(); tells && (strings.Count(log, "level=ERROR") != 1 || !strings.Contains(log, "a table or prefix of its own") || calls["other"] != 0) {
+			if log := other.Log.String(); tells && (strings.Count(log, "level=ERROR") != 1 || !strings.Contains(log, "a table or prefix of its own") || calls["other"] != 0) {
 				t.Errorf("%s: %v %s", name, calls, log)
 			}
 		}
@@ -500,18 +501,18 @@ func row298SharedStore(t *testing.T) {
 	}
 	t.Run("fingerprints", func(t *testing.T) {
 		var ids []string
-		h := newHooks(t, func(c *clerkauth.WebhookConfig) {
+		h := testkit.NewWebhookRig(t, func(c *clerkauth.WebhookConfig) {
 			c.Secrets = []clerkauth.Secret{clerkauth.NewSecret(older), clerkauth.NewSecret(older), clerkauth.NewSecret(newer)}
-			c.Now = func() time.Time { return time.Unix(vectorTime, 0) }
-			c.Deliveries = deliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
+			c.Now = func() time.Time { return time.Unix(testkit.VectorTime, 0) }
+			c.Deliveries = testkit.DeliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
 				ids = append(ids, id)
 				return handle(ctx)
 			})
 		})
 		h.OnAny(func(context.Context, *event.Raw) error { return nil })
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, hooksURL, strings.NewReader(hookBody))
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, testkit.WebhookURL, strings.NewReader(hookBody))
 		r.Header = hookSignedBy(newer, "msg_1", hookBody)
-		if w := h.serve(r); w.Code != 204 || len(ids) != 2 {
+		if w := h.Serve(r); w.Code != 204 || len(ids) != 2 {
 			t.Errorf("%d, %q", w.Code, ids)
 		}
 		for _, id := range ids {
@@ -528,14 +529,14 @@ func row298SharedStore(t *testing.T) {
 func row298NestedClaims(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := clerkauth.NewMemoryDeliveries(time.Now, 100)
-		secrets := []string{hookServer().WebhookSecret(), hookStranger().WebhookSecret()}
-		replica := func(secrets ...string) *hookTest {
-			return newHooks(t, func(c *clerkauth.WebhookConfig) { c.Deliveries, c.Secrets = memory, secretsOf(secrets...) })
+		secrets := []string{testkit.WebhookInstance().WebhookSecret(), testkit.OtherWebhookInstance().WebhookSecret()}
+		replica := func(secrets ...string) *testkit.WebhookRig {
+			return testkit.NewWebhookRig(t, func(c *clerkauth.WebhookConfig) { c.Deliveries, c.Secrets = memory, testkit.Secrets(secrets...) })
 		}
 		before, between := replica(secrets[0]), replica(secrets...)
 		var running atomic.Int32
 		finish := make(chan error)
-		for _, h := range []*hookTest{before, between} {
+		for _, h := range []*testkit.WebhookRig{before, between} {
 			h.OnAny(func(context.Context, *event.Raw) error {
 				if running.Add(1) != 1 {
 					t.Error("two at a time")
@@ -544,23 +545,23 @@ func row298NestedClaims(t *testing.T) {
 				return <-finish
 			})
 		}
-		d := before.userCreated()
+		d := before.UserCreated()
 		for n, result := range []error{errors.New("wrong"), nil} {
 			first, second := before, between
 			if n == 0 {
 				first, second = between, before
 			}
 			answer := make(chan int)
-			go func() { answer <- first.deliver(d) }()
+			go func() { answer <- first.Deliver(d) }()
 			synctest.Wait()
-			second.want("a copy at another replica", d, 503)
+			second.Want("a copy at another replica", d, 503)
 			finish <- result
 			if got := <-answer; got != map[bool]int{true: 204, false: 500}[result == nil] {
 				t.Error(got)
 			}
 		}
-		before.want("a copy", d, 204)
-		between.want("a copy", d, 204)
+		before.Want("a copy", d, 204)
+		between.Want("a copy", d, 204)
 	})
 }
 
@@ -587,8 +588,8 @@ func row299Codes(t *testing.T) {
 		{fmt.Errorf("user_secret: %w", context.DeadlineExceeded), "context deadline exceeded"},
 	} {
 		for _, who := range []string{"store", "handler"} {
-			h := newHooks(t, func(c *clerkauth.WebhookConfig) {
-				c.Deliveries = deliveriesFunc(func(ctx context.Context, _ string, handle func(context.Context) error) error {
+			h := testkit.NewWebhookRig(t, func(c *clerkauth.WebhookConfig) {
+				c.Deliveries = testkit.DeliveriesFunc(func(ctx context.Context, _ string, handle func(context.Context) error) error {
 					if who == "store" {
 						return test.err
 					}
@@ -596,23 +597,23 @@ func row299Codes(t *testing.T) {
 				})
 			})
 			h.OnAny(func(context.Context, *event.Raw) error { return test.err })
-			h.want(who, h.userCreated(), map[string]int{"store": 503, "handler": 500}[who])
-			if log := h.log.String(); !strings.Contains(log, who+" failed") || !strings.Contains(log, test.want) || strings.Contains(log, "user_secret") {
+			h.Want(who, h.UserCreated(), map[string]int{"store": 503, "handler": 500}[who])
+			if log := h.Log.String(); !strings.Contains(log, who+" failed") || !strings.Contains(log, test.want) || strings.Contains(log, "user_secret") {
 				t.Error(log)
 			}
 		}
 	}
 	// A store that called the handler and says that it did not has failed.
 	for _, lie := range []error{clerkauth.ErrHandled, clerkauth.ErrInFlight} {
-		h := newHooks(t, func(c *clerkauth.WebhookConfig) {
-			c.Deliveries = deliveriesFunc(func(ctx context.Context, _ string, handle func(context.Context) error) error {
+		h := testkit.NewWebhookRig(t, func(c *clerkauth.WebhookConfig) {
+			c.Deliveries = testkit.DeliveriesFunc(func(ctx context.Context, _ string, handle func(context.Context) error) error {
 				_ = handle(ctx)
 				return lie
 			})
 		})
 		h.OnAny(func(context.Context, *event.Raw) error { return nil })
-		h.want("a store that lies", h.userCreated(), 503)
-		if log := h.log.String(); !strings.Contains(log, "store failed") || !strings.Contains(log, "said that it did not") {
+		h.Want("a store that lies", h.UserCreated(), 503)
+		if log := h.Log.String(); !strings.Contains(log, "store failed") || !strings.Contains(log, "said that it did not") {
 			t.Error(log)
 		}
 	}
@@ -624,8 +625,8 @@ func row300CostOfAHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := clerkauth.NewMemoryDeliveries(time.Now, 100)
 		var asked atomic.Int32
-		h := newHooks(t, func(c *clerkauth.WebhookConfig) {
-			c.Deliveries = deliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
+		h := testkit.NewWebhookRig(t, func(c *clerkauth.WebhookConfig) {
+			c.Deliveries = testkit.DeliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
 				asked.Add(1)
 				return memory.Once(ctx, id, handle)
 			})
@@ -634,8 +635,8 @@ func row300CostOfAHandler(t *testing.T) {
 		before := runtime.NumGoroutine()
 		var all sync.WaitGroup
 		for range handlers {
-			d := h.userCreated()
-			all.Go(func() { h.want("a delivery", d, 204) })
+			d := h.UserCreated()
+			all.Go(func() { h.Want("a delivery", d, 204) })
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // Rows about bearers that are not of this instance.
@@ -140,10 +141,10 @@ func foreignCredentials(t *testing.T) {
 		r.each(func(v tokenVerifier) { foreignIsNobody(t, v.auth, token) })
 	}
 	// What is of a machine is its kind's, whoever issued it; there is no key for it.
-	auth := newAuthFor(t, r.srv, func(c *clerkauth.Config) {
+	auth := testkit.NewAuth(t, r.srv, func(c *clerkauth.Config) {
 		c.Accept = []clerkauth.TokenType{clerkauth.SessionToken, clerkauth.M2MToken}
 	})
-	machine := tokenVerifier{t: t, by: "machines", auth: auth, log: new(tokenLog)}
+	machine := tokenVerifier{t: t, by: "machines", auth: auth, log: new(testkit.Log)}
 	token := r.srv.SignRaw(r.keyID(`{"alg":"RS256","kid":"$kid"}`), []byte(`{"sub":"mch_1","jti":"mt_1","iss":"`+other+`","exp":`+claimSeconds(0)+`}`))
 	machine.ignores("machine's of another issuer", token, clerkauth.ErrTokenType)
 	if w := machine.answers(token, clerkauth.Token(clerkauth.M2MToken)); w.Code != http.StatusUnauthorized || !strings.Contains(w.Body.String(), string(clerkauth.ErrTokenIssuer)) {

@@ -25,6 +25,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // headerRows are about a token's header. Signatures are the instance's own
@@ -100,7 +101,7 @@ func headerSymmetric(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})
-	jwk := tokenJSON(jose.JSONWebKey{Key: public, KeyID: r.srv.KeyID(), Algorithm: "RS256", Use: "sig"})
+	jwk := testkit.JSON(jose.JSONWebKey{Key: public, KeyID: r.srv.KeyID(), Algorithm: "RS256", Use: "sig"})
 	input := tokenBase64(r.keyID(`{"alg":"HS256","kid":"$kid","typ":"JWT"}`)) + "." + tokenBase64(r.payload())
 	for what, secret := range map[string][]byte{
 		"PEM":                      text,
@@ -186,7 +187,7 @@ func headerKeyMembers(t *testing.T) {
 	key := jose.JSONWebKey{Key: &r.srv.Key().PublicKey}
 	thumbprint := sha256.Sum256([]byte("x"))
 	for name, value := range map[string]string{
-		"jwk": tokenJSON(key), "jku": `"https://api.clerk.com/v1/jwks"`, "x5u": `"https://api.clerk.com/x"`,
+		"jwk": testkit.JSON(key), "jku": `"https://api.clerk.com/v1/jwks"`, "x5u": `"https://api.clerk.com/x"`,
 		"x5c": `["` + base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PublicKey(&r.srv.Key().PublicKey)) + `"]`,
 		"x5t": `"` + tokenBase64(thumbprint[:20]) + `"`, "x5t#S256": `"` + tokenBase64(thumbprint[:]) + `"`,
 	} {
@@ -203,7 +204,7 @@ func headerKeyAddresses(t *testing.T) {
 	defer sink.Close()
 	r := newTokenRow(t, func(c *clerkauth.Config) {
 		next := c.Transport
-		c.Transport = headerTransport(func(req *http.Request) (*http.Response, error) {
+		c.Transport = testkit.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 			if u := req.URL.String(); u != c.BackendURL+"/v1/jwks" && u != c.FrontendURL+"/.well-known/jwks.json" {
 				calls.Add(1)
 			}
@@ -223,10 +224,6 @@ func headerKeyAddresses(t *testing.T) {
 	}
 	r.accepts("control", r.with(`,"address":"`+sink.URL+`"`))
 }
-
-type headerTransport func(*http.Request) (*http.Response, error)
-
-func (f headerTransport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func headerCritical(t *testing.T) {
 	r := newTokenRow(t)

@@ -1,14 +1,12 @@
 package clerkauth_test
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,6 +22,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // The rows about tokens share an instance and a session, because making a key
@@ -68,7 +67,7 @@ func newTokenRow(t *testing.T, changes ...func(*clerkauth.Config)) tokenRow {
 	t.Helper()
 	r := tokenRow{t: t, srv: tokenServer(), session: tokenSession()}
 	verifier := func(by, jwtKey string) tokenVerifier {
-		v := tokenVerifier{t: t, by: by, log: new(tokenLog)}
+		v := tokenVerifier{t: t, by: by, log: new(testkit.Log)}
 		c := r.srv.Config()
 		c.JWTKey = jwtKey
 		c.Logger = slog.New(slog.NewTextHandler(v.log, nil))
@@ -163,7 +162,7 @@ type tokenVerifier struct {
 	t    *testing.T
 	by   string
 	auth *clerkauth.Authenticator
-	log  *tokenLog
+	log  *testkit.Log
 }
 
 func (v tokenVerifier) refuses(what, token string, why clerkauth.Reason) {
@@ -252,24 +251,6 @@ func tokenRequest(token string) *http.Request {
 	req := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/", nil)
 	req.Header.Set("Authorization", "Bearer "+token)
 	return req
-}
-
-// tokenLog is a log that may be read while it is written.
-type tokenLog struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *tokenLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *tokenLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 var tokenValue = regexp.MustCompile(`"([^"\\]{8,})"`)
@@ -365,13 +346,4 @@ func tokenAllocated(do func()) uint64 {
 		least = min(least, after.TotalAlloc-before.TotalAlloc)
 	}
 	return least
-}
-
-// tokenJSON returns v as JSON.
-func tokenJSON(v any) string {
-	text, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return string(text)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // hostGuard answers requests by rules, for a stranger and for an admin, with a
@@ -26,11 +27,11 @@ type hostGuard struct {
 func newHostGuard(t *testing.T, rules clerkauth.Rules, configure ...func(*clerkauth.Config)) hostGuard {
 	t.Helper()
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
-	protect, err := newAuth(t, srv, configure...).Protect(rules)
+	protect, err := testkit.NewAuth(t, srv, configure...).Protect(rules)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return hostGuard{protect.Func(noContent), srv.SignIn(srv.CreateUser("jane@example.com"), clerkauthtest.InOrganization("acme", "org:admin"))}
+	return hostGuard{protect.Func(testkit.NoContent), srv.SignIn(srv.CreateUser("jane@example.com"), clerkauthtest.InOrganization("acme", "org:admin"))}
 }
 
 // ask returns the status for a stranger, or for the admin.
@@ -112,12 +113,12 @@ func oddHostsAndProtect(t *testing.T) {
 }
 
 func oddHostsAndMux(t *testing.T) {
-	a := newAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
+	a := testkit.NewAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
 	mux, hostless := a.NewServeMux(), a.NewServeMux()
-	mux.HandleFunc("/", clerkauth.Public, noContent)
-	hostless.HandleFunc("/", clerkauth.Public, noContent)
-	mux.HandleFunc("admin.example.com/", clerkauth.SignedIn, noContent)
-	mux.HandleFunc("docs.example.com/", clerkauth.Public, noContent)
+	mux.HandleFunc("/", clerkauth.Public, testkit.NoContent)
+	hostless.HandleFunc("/", clerkauth.Public, testkit.NoContent)
+	mux.HandleFunc("admin.example.com/", clerkauth.SignedIn, testkit.NoContent)
+	mux.HandleFunc("docs.example.com/", clerkauth.Public, testkit.NoContent)
 	ask := func(mux http.Handler, host string) int {
 		rec := httptest.NewRecorder()
 		mux.ServeHTTP(rec, hostRequest(host, "/x"))
@@ -150,20 +151,20 @@ func oddHostsAndMux(t *testing.T) {
 					t.Errorf("%q panics with %s", pattern, e)
 				}
 			}()
-			a.NewServeMux().HandleFunc(pattern, clerkauth.SignedIn, noContent)
+			a.NewServeMux().HandleFunc(pattern, clerkauth.SignedIn, testkit.NoContent)
 		}()
 	}
 }
 
 func otherURLHost(t *testing.T) {
-	a := newAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
+	a := testkit.NewAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
 	rules := clerkauth.Rules{"/{rest...}": clerkauth.Public}
 	protect, err := a.Protect(rules)
 	if err != nil {
 		t.Fatal(err)
 	}
 	mux := a.NewServeMux()
-	mux.HandleFunc("/", clerkauth.Public, noContent)
+	mux.HandleFunc("/", clerkauth.Public, testkit.NoContent)
 	m, err := clerkauth.NewMatcher("/{rest...}")
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +191,7 @@ func otherURLHost(t *testing.T) {
 		r := hostRequest(c.host, "/x")
 		r.URL.Scheme, r.URL.Host = c.scheme, c.url
 		want := map[bool]int{false: 400, true: 204}[c.same]
-		for name, h := range map[string]http.Handler{"Protect": protect.Func(noContent), "mux": mux} {
+		for name, h := range map[string]http.Handler{"Protect": protect.Func(testkit.NoContent), "mux": mux} {
 			rec := httptest.NewRecorder()
 			if h.ServeHTTP(rec, r); rec.Code != want {
 				t.Errorf("%s, %s with %s://%s: %d, want %d", name, c.host, c.scheme, c.url, rec.Code, want)
@@ -200,19 +201,19 @@ func otherURLHost(t *testing.T) {
 			t.Errorf("%s with %s://%s: Any %v, All %v", c.host, c.scheme, c.url, m.Any(r), m.All(r))
 		}
 		rec := httptest.NewRecorder()
-		if a.Require(clerkauth.Public).Func(noContent).ServeHTTP(rec, r); rec.Code != 204 {
+		if a.Require(clerkauth.Public).Func(testkit.NoContent).ServeHTTP(rec, r); rec.Code != 204 {
 			t.Errorf("Require is concerned: %d", rec.Code)
 		}
 	}
 }
 
 func otherURLHostOverHTTP2(t *testing.T) {
-	a := newAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
+	a := testkit.NewAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
 	protect, err := a.Protect(clerkauth.Rules{"/{rest...}": clerkauth.Public})
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewUnstartedServer(protect.Func(noContent))
+	server := httptest.NewUnstartedServer(protect.Func(testkit.NoContent))
 	server.Config.Protocols = new(http.Protocols)
 	server.Config.Protocols.SetUnencryptedHTTP2(true)
 	server.Start()
@@ -487,7 +488,7 @@ func emptySegments(t *testing.T) {
 
 // Construction is counted in package route; here it has to end.
 func manyRules(t *testing.T) {
-	a := newAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
+	a := testkit.NewAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
 	for _, pattern := range []string{"/api/{tenant}/r%d", "/api/:id/r%d(.*)"} {
 		rules := clerkauth.Rules{}
 		for i := range 2000 {

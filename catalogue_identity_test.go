@@ -13,22 +13,23 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // changedRole shows a documented limit (SECURITY.md): a role is that of the moment
 // when the token was minted, and tokens live a minute.
 func changedRole(t *testing.T) {
-	r := newRig(t)
-	admin := r.jane.Token()
-	r.jane.SignOut()
-	now := r.srv.SignIn(r.jane.User, clerkauthtest.InOrganization("acme", "member"))
+	r := testkit.NewRig(t)
+	admin := r.Jane.Token()
+	r.Jane.SignOut()
+	now := r.Server.SignIn(r.Jane.User, clerkauthtest.InOrganization("acme", "member"))
 	for range 64 {
-		r.want(t, now.Token(), 403, "", clerkauth.Role("admin"))
-		r.want(t, admin, 200, "", clerkauth.Role("admin"))
-		r.srv.Advance(time.Second)
+		r.Want(t, now.Token(), 403, "", clerkauth.Role("admin"))
+		r.Want(t, admin, 200, "", clerkauth.Role("admin"))
+		r.Server.Advance(time.Second)
 	}
-	r.srv.Advance(2 * time.Second) // the clock skew has passed as well
-	r.want(t, admin, 401, clerkauth.ErrTokenExpired, clerkauth.Role("admin"))
+	r.Server.Advance(2 * time.Second) // the clock skew has passed as well
+	r.Want(t, admin, 401, clerkauth.ErrTokenExpired, clerkauth.Role("admin"))
 }
 
 // identityKey, key and identity look like what is in the package.
@@ -39,9 +40,9 @@ type (
 )
 
 func forgedContexts(t *testing.T) {
-	r, other := newRig(t), newRig(t)
+	r, other := testkit.NewRig(t), testkit.NewRig(t)
 	forged := clerkauth.Auth{TokenType: clerkauth.SessionToken, UserID: "user_forged", SessionID: "sess_1", OrgID: "org_1", OrgRole: "org:admin"}
-	genuine, err := other.auth.VerifyToken(t.Context(), other.jane.Token())
+	genuine, err := other.Auth.VerifyToken(t.Context(), other.Jane.Token())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,24 +63,24 @@ func forgedContexts(t *testing.T) {
 		"NewContext":                     func(ctx context.Context) context.Context { return clerkauth.NewContext(ctx, forged) },
 		"NewContext, of what is genuine": func(ctx context.Context) context.Context { return clerkauth.NewContext(ctx, genuine) },
 		"another Authenticator": func(ctx context.Context) (out context.Context) {
-			ask(func(h http.Handler) http.Handler {
-				return other.auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { out = r.Context() }))
-			}, bearer(other.jane.Token()), func(r *http.Request) { *r = *r.WithContext(ctx) })
+			testkit.Serve(func(h http.Handler) http.Handler {
+				return other.Auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { out = r.Context() }))
+			}, testkit.Bearer(other.Jane.Token()), func(r *http.Request) { *r = *r.WithContext(ctx) })
 			return out
 		},
 	} {
 		inContext := func(r *http.Request) { *r = *r.WithContext(forge(r.Context())) }
 		for _, demand := range []clerkauth.Access{clerkauth.SignedIn, clerkauth.Role("admin")} {
-			if wantReply(t, ask(r.auth.Require(demand), inContext), 401, clerkauth.ErrTokenMissing); t.Failed() {
+			if testkit.WantReply(t, testkit.Serve(r.Auth.Require(demand), inContext), 401, clerkauth.ErrTokenMissing); t.Failed() {
 				t.Fatal(what)
 			}
-			got := wantReply(t, ask(r.auth.Require(demand), inContext, bearer(r.jane.Token())), 200, "")
-			if !strings.Contains(got.body, r.jane.User.ID) {
-				t.Errorf("%s: %s", what, got.body)
+			got := testkit.WantReply(t, testkit.Serve(r.Auth.Require(demand), inContext, testkit.Bearer(r.Jane.Token())), 200, "")
+			if !strings.Contains(got.Body, r.Jane.User.ID) {
+				t.Errorf("%s: %s", what, got.Body)
 			}
 		}
-		if got := ask(r.auth.Handler, inContext); got.body != "hello  GET " {
-			t.Errorf("%s: Handler knows of %q", what, got.body)
+		if got := testkit.Serve(r.Auth.Handler, inContext); got.Body != "hello  GET " {
+			t.Errorf("%s: Handler knows of %q", what, got.Body)
 		}
 	}
 	if who := clerkauth.FromContext(t.Context()); who != (clerkauth.Auth{}) || who.SignedIn() || who.Err() != nil || who.Has(clerkauth.SignedIn) {
@@ -90,18 +91,18 @@ func forgedContexts(t *testing.T) {
 // sharedIdentity has many handlers of one request change what they got, at once,
 // and callers of New and Require what they gave.
 func sharedIdentity(t *testing.T) {
-	r := newRig(t)
+	r := testkit.NewRig(t)
 	permissions := []string{"org:posts:read", "org:posts:write"}
-	s := r.srv.SignIn(r.jane.User, clerkauthtest.InOrganization("acme", "admin", permissions...))
-	parties, audience := []string{r.srv.Origin()}, []string{"api"}
-	auth := newAuthFor(t, r.srv, func(c *clerkauth.Config) { c.AuthorizedParties, c.Audience = parties, audience })
+	s := r.Server.SignIn(r.Jane.User, clerkauthtest.InOrganization("acme", "admin", permissions...))
+	parties, audience := []string{r.Server.Origin()}, []string{"api"}
+	auth := testkit.NewAuth(t, r.Server, func(c *clerkauth.Config) { c.AuthorizedParties, c.Audience = parties, audience })
 	parties[0], audience[0] = "https://evil.example", "evil"
 	demands := []clerkauth.Access{clerkauth.Role("admin"), clerkauth.Role("owner")}
 	owners := auth.Require(demands...)
 	demands[1] = clerkauth.Public
-	token := s.Token(claim("aud", "api"))
-	wantReply(t, ask(owners, bearer(token)), 403, clerkauth.ErrForbidden)
-	wantReply(t, ask(func(next http.Handler) http.Handler {
+	token := s.Token(clerkauthtest.WithClaim("aud", "api"))
+	testkit.WantReply(t, testkit.Serve(owners, testkit.Bearer(token)), 403, clerkauth.ErrForbidden)
+	testkit.WantReply(t, testkit.Serve(func(next http.Handler) http.Handler {
 		return auth.Require().Func(func(w http.ResponseWriter, r *http.Request) {
 			var handlers sync.WaitGroup
 			for range 50 {
@@ -122,10 +123,10 @@ func sharedIdentity(t *testing.T) {
 			}
 			next.ServeHTTP(w, r)
 		})
-	}, bearer(token)), 200, "")
+	}, testkit.Bearer(token)), 200, "")
 	// Nor do handlers of different requests share what they write to.
 	for range 2 {
-		ask(func(http.Handler) http.Handler {
+		testkit.Serve(func(http.Handler) http.Handler {
 			return auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				if got := w.Header()["Vary"]; !slices.Equal(got, []string{"Authorization"}) {
 					t.Errorf("Vary is %q", got)

@@ -19,15 +19,16 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // keyRows are about where keys come from and which are used. Row 83 is a
 // measurement.
 var keyRows = map[int]func(*testing.T){
-	81:  inBubble(unknownKeyFlood),
-	82:  inBubble(unknownKeyTogether),
-	84:  inBubble(withdrawnKeyUsedSeldom),
-	85:  inBubble(withdrawnKeyInAnOutage),
+	81:  testkit.Bubble(unknownKeyFlood),
+	82:  testkit.Bubble(unknownKeyTogether),
+	84:  testkit.Bubble(withdrawnKeyUsedSeldom),
+	85:  testkit.Bubble(withdrawnKeyInAnOutage),
 	86:  withdrawnKeyIsGoneWithTheRefresh,
 	87:  twoInstancesWithOneKeyID,
 	88:  twoKeysWithOneID,
@@ -41,44 +42,44 @@ var keyRows = map[int]func(*testing.T){
 	96:  hugeKeySets,
 	97:  keySetThatIsABomb,
 	98:  redirectedKeySet,
-	99:  inBubble(slowKeySet),
-	100: inBubble(noKeySet),
-	101: inBubble(keySetRefused),
+	99:  testkit.Bubble(slowKeySet),
+	100: testkit.Bubble(noKeySet),
+	101: testkit.Bubble(keySetRefused),
 	102: keySetBehindABadCertificate,
 	103: jwtKeys,
-	104: inBubble(firstRequestsTogether),
+	104: testkit.Bubble(firstRequestsTogether),
 	105: twoCredentialsInAnOutage,
 }
 
 func unknownKeyFlood(t *testing.T) {
-	r := newRig(t)
-	good := r.jane.Token(clerkauthtest.ExpiresIn(time.Hour))
-	r.want(t, good, 200, "")
+	r := testkit.NewRig(t)
+	good := r.Jane.Token(clerkauthtest.ExpiresIn(time.Hour))
+	r.Want(t, good, 200, "")
 	for i := range 10_000 {
-		r.want(t, withKeyID(good, fmt.Sprint("ins_", i)), 401, clerkauth.ErrUnknownKey)
+		r.Want(t, testkit.WithKeyID(good, fmt.Sprint("ins_", i)), 401, clerkauth.ErrUnknownKey)
 		if i%100 == 0 {
-			r.want(t, good, 200, "")
+			r.Want(t, good, 200, "")
 		}
 		time.Sleep(100 * time.Microsecond)
 	}
-	if n := r.refreshes(); n != 1+unknownBurst {
+	if n := r.Refreshes(); n != 1+unknownBurst {
 		t.Errorf("%d fetches, want the first and a burst for all of the flood", n)
 	}
 	for i := range 270 { // less than it takes to refresh for other reasons
 		time.Sleep(time.Second)
-		r.want(t, withKeyID(good, fmt.Sprint("ins_later_", i)), 401, clerkauth.ErrUnknownKey)
+		r.Want(t, testkit.WithKeyID(good, fmt.Sprint("ins_later_", i)), 401, clerkauth.ErrUnknownKey)
 	}
-	if n := r.refreshes(); n != 1+unknownBurst+9 {
+	if n := r.Refreshes(); n != 1+unknownBurst+9 {
 		t.Errorf("%d fetches, want one in 30 s", n)
 	}
 	// While the fetch that a flood has caused hangs, the others do not wait.
-	r.srv.Fail(clerkauthtest.JWKS, clerkauthtest.Hang)
+	r.Server.Fail(clerkauthtest.JWKS, clerkauthtest.Hang)
 	time.Sleep(30 * time.Second)
 	var waiting sync.WaitGroup
-	waiting.Go(func() { r.want(t, withKeyID(good, "ins_x"), 503, clerkauth.ErrKeysUnavailable) })
+	waiting.Go(func() { r.Want(t, testkit.WithKeyID(good, "ins_x"), 503, clerkauth.ErrKeysUnavailable) })
 	synctest.Wait()
 	start := time.Now()
-	r.want(t, good, 200, "")
+	r.Want(t, good, 200, "")
 	if d := time.Since(start); d != 0 {
 		t.Errorf("a known key waited %v", d)
 	}
@@ -86,93 +87,93 @@ func unknownKeyFlood(t *testing.T) {
 }
 
 func unknownKeyTogether(t *testing.T) {
-	r := newRig(t, slowly(3*time.Second))
-	good := r.jane.Token()
-	r.want(t, good, 200, "")
+	r := testkit.NewRig(t, testkit.SlowKeys(3*time.Second))
+	good := r.Jane.Token()
+	r.Want(t, good, 200, "")
 	for _, rotated := range []bool{false, true} {
-		token, want := withKeyID(good, "ins_none"), 401
+		token, want := testkit.WithKeyID(good, "ins_none"), 401
 		if rotated { // the control: a kid that is unknown because it is new
-			r.srv.AddKey()
-			token, want = r.jane.Token(clerkauthtest.ExpiresIn(time.Hour)), 200
+			r.Server.AddKey()
+			token, want = r.Jane.Token(clerkauthtest.ExpiresIn(time.Hour)), 200
 		}
 		time.Sleep(30 * time.Second)
-		before := r.fetches()
+		before := r.Fetches()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		first := make(chan reply)
+		first := make(chan testkit.Reply)
 		go func() {
-			first <- ask(r.auth.Require(), bearer(token), func(r *http.Request) { *r = *r.WithContext(ctx) })
+			first <- testkit.Serve(r.Auth.Require(), testkit.Bearer(token), func(r *http.Request) { *r = *r.WithContext(ctx) })
 		}()
 		synctest.Wait() // until he waits for the fetch
 		var others sync.WaitGroup
 		for range 1000 {
-			others.Go(func() { r.want(t, token, want, "") })
+			others.Go(func() { r.Want(t, token, want, "") })
 		}
-		wantReply(t, <-first, 503, clerkauth.ErrKeysUnavailable)
+		testkit.WantReply(t, <-first, 503, clerkauth.ErrKeysUnavailable)
 		others.Wait()
 		cancel()
-		if n := r.fetches() - before; n != 1 {
+		if n := r.Fetches() - before; n != 1 {
 			t.Errorf("%d fetches, want 1", n)
 		}
 	}
 }
 
 func withdrawnKeyUsedSeldom(t *testing.T) {
-	r := newRig(t)
-	old := r.jane.Token(clerkauthtest.ExpiresIn(48 * time.Hour))
-	r.srv.AddKey()
-	kept := r.jane.Token(clerkauthtest.ExpiresIn(48 * time.Hour))
-	r.want(t, old, 200, "")
-	r.srv.WithdrawKey(rigKeyID)
+	r := testkit.NewRig(t)
+	old := r.Jane.Token(clerkauthtest.ExpiresIn(48 * time.Hour))
+	r.Server.AddKey()
+	kept := r.Jane.Token(clerkauthtest.ExpiresIn(48 * time.Hour))
+	r.Want(t, old, 200, "")
+	r.Server.WithdrawKey(testkit.KeyID)
 	for range 24 {
 		time.Sleep(50 * time.Minute)
-		r.want(t, old, 401, clerkauth.ErrUnknownKey)
-		r.want(t, kept, 200, "")
+		r.Want(t, old, 401, clerkauth.ErrUnknownKey)
+		r.Want(t, kept, 200, "")
 	}
 }
 
 func withdrawnKeyInAnOutage(t *testing.T) {
-	r := newRig(t)
-	gone := r.jane.Token(clerkauthtest.ExpiresIn(48 * time.Hour))
-	r.srv.AddKey()
-	last := r.jane.Token(clerkauthtest.ExpiresIn(48 * time.Hour))
-	r.want(t, gone, 200, "")
-	r.srv.WithdrawKey(rigKeyID)
+	r := testkit.NewRig(t)
+	gone := r.Jane.Token(clerkauthtest.ExpiresIn(48 * time.Hour))
+	r.Server.AddKey()
+	last := r.Jane.Token(clerkauthtest.ExpiresIn(48 * time.Hour))
+	r.Want(t, gone, 200, "")
+	r.Server.WithdrawKey(testkit.KeyID)
 	time.Sleep(5 * time.Minute)
-	r.want(t, last, 200, "")
+	r.Want(t, last, 200, "")
 	good := time.Now() // when the last good set was fetched, which has no such key any more
-	r.srv.WithdrawKey(r.srv.KeyID())
-	r.srv.Fail(clerkauthtest.JWKS, 500)
+	r.Server.WithdrawKey(r.Server.KeyID())
+	r.Server.Fail(clerkauthtest.JWKS, 500)
 	for time.Since(good) < time.Hour {
-		r.want(t, last, 200, "")
-		r.want(t, gone, 503, clerkauth.ErrKeysUnavailable)
+		r.Want(t, last, 200, "")
+		r.Want(t, gone, 503, clerkauth.ErrKeysUnavailable)
 		time.Sleep(time.Minute)
 	}
-	r.want(t, last, 503, clerkauth.ErrKeysUnavailable)
-	r.srv.AddKey()
-	r.srv.Heal(clerkauthtest.JWKS)
+	r.Want(t, last, 503, clerkauth.ErrKeysUnavailable)
+	r.Server.AddKey()
+	r.Server.Heal(clerkauthtest.JWKS)
 	time.Sleep(time.Minute)
-	r.want(t, last, 401, clerkauth.ErrUnknownKey)
+	r.Want(t, last, 401, clerkauth.ErrUnknownKey)
 }
 
 func withdrawnKeyIsGoneWithTheRefresh(t *testing.T) {
-	r := newRig(t)
-	old := r.jane.Token()
-	r.want(t, old, 200, "")
-	r.srv.RotateKeys()
-	r.want(t, old, 200, "") // nobody has asked yet
-	r.want(t, r.jane.Token(), 200, "")
-	r.want(t, old, 401, clerkauth.ErrUnknownKey)
+	r := testkit.NewRig(t)
+	old := r.Jane.Token()
+	r.Want(t, old, 200, "")
+	r.Server.RotateKeys()
+	r.Want(t, old, 200, "") // nobody has asked yet
+	r.Want(t, r.Jane.Token(), 200, "")
+	r.Want(t, old, 401, clerkauth.ErrUnknownKey)
 }
 
 func twoInstancesWithOneKeyID(t *testing.T) {
-	one, two := newRig(t), newRig(t)
-	two.srv.SetKeySet(keySet(jwk(rigKeyID, &strangeKey().PublicKey, nil)))
-	signed := clerkauthtest.SignedBy(strangeKey())
+	one, two := testkit.NewRig(t), testkit.NewRig(t)
+	two.Server.SetKeySet(testkit.KeySet(testkit.JWK(testkit.KeyID, &testkit.OtherKey().PublicKey, nil)))
+	signed := clerkauthtest.SignedBy(testkit.OtherKey())
 	for range 2 { // with the keys not fetched yet, and with those that were
-		one.want(t, one.jane.Token(), 200, "")
-		two.want(t, two.jane.Token(signed), 200, "")
-		one.want(t, two.jane.Token(signed, clerkauthtest.WithClaim("iss", one.srv.Issuer())), 401, clerkauth.ErrTokenSignature)
-		two.want(t, one.jane.Token(clerkauthtest.WithClaim("iss", two.srv.Issuer())), 401, clerkauth.ErrTokenSignature)
+		one.Want(t, one.Jane.Token(), 200, "")
+		two.Want(t, two.Jane.Token(signed), 200, "")
+		one.Want(t, two.Jane.Token(signed, clerkauthtest.WithClaim("iss", one.Server.Issuer())), 401, clerkauth.ErrTokenSignature)
+		two.Want(t, one.Jane.Token(clerkauthtest.WithClaim("iss", two.Server.Issuer())), 401, clerkauth.ErrTokenSignature)
 	}
 }
 
@@ -182,48 +183,48 @@ func twoInstancesWithOneKeyID(t *testing.T) {
 func wantKey(t *testing.T, what string, key *rsa.PrivateKey, status int, reason clerkauth.Reason, keys ...map[string]any) {
 	t.Helper()
 	t.Run(what, func(t *testing.T) {
-		r := newRig(t)
-		r.srv.SetKeySet(keySet(append(keys, jwk("neighbour", &strangeKey().PublicKey, nil))...))
+		r := testkit.NewRig(t)
+		r.Server.SetKeySet(testkit.KeySet(append(keys, testkit.JWK("neighbour", &testkit.OtherKey().PublicKey, nil))...))
 		var token string
-		fips140.WithoutEnforcement(func() { token = r.jane.Token(clerkauthtest.SignedBy(key)) })
-		r.want(t, token, status, reason)
-		r.want(t, r.jane.Token(clerkauthtest.SignedBy(strangeKey()), clerkauthtest.WithKeyID("neighbour")), 200, "")
+		fips140.WithoutEnforcement(func() { token = r.Jane.Token(clerkauthtest.SignedBy(key)) })
+		r.Want(t, token, status, reason)
+		r.Want(t, r.Jane.Token(clerkauthtest.SignedBy(testkit.OtherKey()), clerkauthtest.WithKeyID("neighbour")), 200, "")
 	})
 }
 
 type changes map[string]any
 
 func twoKeysWithOneID(t *testing.T) {
-	a, b := jwk(rigKeyID, &rigKey().PublicKey, nil), jwk(rigKeyID, &newRSAKey().PublicKey, nil)
-	unusable := jwk(rigKeyID, &rigKey().PublicKey, changes{"kty": "EC"})
+	a, b := testkit.JWK(testkit.KeyID, &testkit.Key().PublicKey, nil), testkit.JWK(testkit.KeyID, &testkit.NewKey().PublicKey, nil)
+	unusable := testkit.JWK(testkit.KeyID, &testkit.Key().PublicKey, changes{"kty": "EC"})
 	for i, keys := range [][]map[string]any{{a, b}, {b, a}, {a, b, a}, {a, a}, {a, unusable}, {unusable, a}, {a, unusable, a}} {
-		wantKey(t, fmt.Sprint("twice ", i), rigKey(), 401, clerkauth.ErrUnknownKey, keys...)
+		wantKey(t, fmt.Sprint("twice ", i), testkit.Key(), 401, clerkauth.ErrUnknownKey, keys...)
 	}
-	wantKey(t, "once", rigKey(), 200, "", a)
+	wantKey(t, "once", testkit.Key(), 200, "", a)
 }
 
 // privateAndSymmetricKeys: the page refuses a set with private members; we refuse
 // the key and say so in the log, for one odd key never disables the others.
 func privateAndSymmetricKeys(t *testing.T) {
-	public := &rigKey().PublicKey
-	rsaKey := jwk(rigKeyID, public, nil)
-	wantKey(t, "oct", rigKey(), 401, clerkauth.ErrUnknownKey, map[string]any{"kty": "oct", "kid": rigKeyID, "k": "AAAA", "alg": "RS256"})
-	wantKey(t, "oct of the same id", rigKey(), 401, clerkauth.ErrUnknownKey, rsaKey, map[string]any{"kty": "oct", "kid": rigKeyID, "k": "AAAA"})
-	wantKey(t, "oct of another id", rigKey(), 200, "", rsaKey, map[string]any{"kty": "oct", "kid": "ins_oct", "k": "AAAA"})
+	public := &testkit.Key().PublicKey
+	rsaKey := testkit.JWK(testkit.KeyID, public, nil)
+	wantKey(t, "oct", testkit.Key(), 401, clerkauth.ErrUnknownKey, map[string]any{"kty": "oct", "kid": testkit.KeyID, "k": "AAAA", "alg": "RS256"})
+	wantKey(t, "oct of the same id", testkit.Key(), 401, clerkauth.ErrUnknownKey, rsaKey, map[string]any{"kty": "oct", "kid": testkit.KeyID, "k": "AAAA"})
+	wantKey(t, "oct of another id", testkit.Key(), 200, "", rsaKey, map[string]any{"kty": "oct", "kid": "ins_oct", "k": "AAAA"})
 	for _, member := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
-		wantKey(t, member, rigKey(), 401, clerkauth.ErrUnknownKey, jwk(rigKeyID, public, changes{member: "c2VjcmV0"}))
+		wantKey(t, member, testkit.Key(), 401, clerkauth.ErrUnknownKey, testkit.JWK(testkit.KeyID, public, changes{member: "c2VjcmV0"}))
 	}
 	var logged bytes.Buffer
-	r := newRig(t, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
-	r.srv.SetKeySet(keySet(rsaKey, jwk("ins_private", public, changes{"d": "c2VjcmV0"})))
-	r.want(t, r.jane.Token(), 200, "")
+	r := testkit.NewRig(t, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
+	r.Server.SetKeySet(testkit.KeySet(rsaKey, testkit.JWK("ins_private", public, changes{"d": "c2VjcmV0"})))
+	r.Want(t, r.Jane.Token(), 200, "")
 	if !strings.Contains(logged.String(), "private members") || strings.Contains(logged.String(), "c2VjcmV0") {
 		t.Errorf("log is %q", logged.String())
 	}
 }
 
 func keysOfOtherTypes(t *testing.T) {
-	public := &rigKey().PublicKey
+	public := &testkit.Key().PublicKey
 	for what, change := range map[string]changes{
 		"EC":              {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "n": nil, "e": nil},
 		"RSA with crv":    {"crv": "P-256"},
@@ -233,13 +234,13 @@ func keysOfOtherTypes(t *testing.T) {
 		"kty of no type":  {"kty": 7},
 		"kty in brackets": {"kty": []string{"RSA"}},
 	} {
-		wantKey(t, what, rigKey(), 401, clerkauth.ErrUnknownKey, jwk(rigKeyID, public, change))
+		wantKey(t, what, testkit.Key(), 401, clerkauth.ErrUnknownKey, testkit.JWK(testkit.KeyID, public, change))
 	}
-	wantKey(t, "control", rigKey(), 200, "", jwk(rigKeyID, public, nil))
+	wantKey(t, "control", testkit.Key(), 200, "", testkit.JWK(testkit.KeyID, public, nil))
 }
 
 func keysForOtherUses(t *testing.T) {
-	public := &rigKey().PublicKey
+	public := &testkit.Key().PublicKey
 	for what, change := range map[string]changes{
 		"use enc":         {"use": "enc"},
 		"use null":        {"use": struct{}{}},
@@ -249,7 +250,7 @@ func keysForOtherUses(t *testing.T) {
 		"alg RS512":       {"alg": "RS512"},
 		"alg rs256":       {"alg": "rs256"},
 	} {
-		wantKey(t, what, rigKey(), 401, clerkauth.ErrUnknownKey, jwk(rigKeyID, public, change))
+		wantKey(t, what, testkit.Key(), 401, clerkauth.ErrUnknownKey, testkit.JWK(testkit.KeyID, public, change))
 	}
 	for what, change := range map[string]changes{
 		"neither":        {"use": nil, "alg": nil},
@@ -258,7 +259,7 @@ func keysForOtherUses(t *testing.T) {
 		"key_ops verify": {"key_ops": []string{"verify"}},
 		"unknown member": {"x5t#S256": "AA", "n2": 7},
 	} {
-		wantKey(t, what, rigKey(), 200, "", jwk(rigKeyID, public, change))
+		wantKey(t, what, testkit.Key(), 200, "", testkit.JWK(testkit.KeyID, public, change))
 	}
 }
 
@@ -274,39 +275,39 @@ func keysOfOddSizes(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		wantKey(t, fmt.Sprint(bits), key, 401, clerkauth.ErrUnknownKey, jwk(rigKeyID, &key.PublicKey, nil))
+		wantKey(t, fmt.Sprint(bits), key, 401, clerkauth.ErrUnknownKey, testkit.JWK(testkit.KeyID, &key.PublicKey, nil))
 	}
 	for bits, reason := range map[int]clerkauth.Reason{
 		4096: clerkauth.ErrTokenSignature, 8193: clerkauth.ErrUnknownKey, 16_385: clerkauth.ErrUnknownKey, 1_048_576: clerkauth.ErrUnknownKey,
 	} {
 		n := new(big.Int).SetBit(big.NewInt(1), bits-1, 1)
-		wantKey(t, fmt.Sprint(bits), rigKey(), 401, reason, jwk(rigKeyID, &rsa.PublicKey{N: n, E: 3}, nil))
+		wantKey(t, fmt.Sprint(bits), testkit.Key(), 401, reason, testkit.JWK(testkit.KeyID, &rsa.PublicKey{N: n, E: 3}, nil))
 	}
-	wantKey(t, "control", rigKey(), 200, "", jwk(rigKeyID, &rigKey().PublicKey, nil))
+	wantKey(t, "control", testkit.Key(), 200, "", testkit.JWK(testkit.KeyID, &testkit.Key().PublicKey, nil))
 }
 
 func oddExponents(t *testing.T) {
 	power := func(n uint, plus int64) string {
-		return uintOf(new(big.Int).Add(new(big.Int).Lsh(big.NewInt(1), n), big.NewInt(plus)))
+		return testkit.Base64URLUint(new(big.Int).Add(new(big.Int).Lsh(big.NewInt(1), n), big.NewInt(plus)))
 	}
 	for what, e := range map[string]any{
 		"1": "AQ", "2": "Ag", "4": "BA", "0": "AA", "2^31": power(31, 0), "2^31+1": power(31, 1), "2^32+1": power(32, 1), "2^64+1": power(64, 1),
 		"empty": "", "leading zeros": "AAABAAE", "padded": "AQAB==", "stray bits": "AR", "number": 65537, "missing": nil,
 	} {
-		wantKey(t, what, rigKey(), 401, clerkauth.ErrUnknownKey, jwk(rigKeyID, &rigKey().PublicKey, changes{"e": e}))
+		wantKey(t, what, testkit.Key(), 401, clerkauth.ErrUnknownKey, testkit.JWK(testkit.KeyID, &testkit.Key().PublicKey, changes{"e": e}))
 	}
-	wantKey(t, "3", rigKey(), 401, clerkauth.ErrTokenSignature, jwk(rigKeyID, &rigKey().PublicKey, changes{"e": "Aw"}))
-	wantKey(t, "2^31-1", rigKey(), 401, clerkauth.ErrTokenSignature, jwk(rigKeyID, &rigKey().PublicKey, changes{"e": power(31, -1)}))
-	wantKey(t, "65537", rigKey(), 200, "", jwk(rigKeyID, &rigKey().PublicKey, changes{"e": "AQAB"}))
+	wantKey(t, "3", testkit.Key(), 401, clerkauth.ErrTokenSignature, testkit.JWK(testkit.KeyID, &testkit.Key().PublicKey, changes{"e": "Aw"}))
+	wantKey(t, "2^31-1", testkit.Key(), 401, clerkauth.ErrTokenSignature, testkit.JWK(testkit.KeyID, &testkit.Key().PublicKey, changes{"e": power(31, -1)}))
+	wantKey(t, "65537", testkit.Key(), 200, "", testkit.JWK(testkit.KeyID, &testkit.Key().PublicKey, changes{"e": "AQAB"}))
 }
 
 // oddModuli: with its highest bit set, as ours is, a modulus looks negative to
 // who takes it for two's complement. It is a good one.
 func oddModuli(t *testing.T) {
-	key := &rigKey().PublicKey
-	n := uintOf(key.N)
+	key := &testkit.Key().PublicKey
+	n := testkit.Base64URLUint(key.N)
 	for what, n := range map[string]any{
-		"even":         uintOf(new(big.Int).Sub(key.N, big.NewInt(1))),
+		"even":         testkit.Base64URLUint(new(big.Int).Sub(key.N, big.NewInt(1))),
 		"0":            "AA",
 		"empty":        "",
 		"missing":      nil,
@@ -318,12 +319,12 @@ func oddModuli(t *testing.T) {
 		"space":        n + " ",
 		"base64":       "+/" + n[2:],
 	} {
-		wantKey(t, what, rigKey(), 401, clerkauth.ErrUnknownKey, jwk(rigKeyID, key, changes{"n": n}))
+		wantKey(t, what, testkit.Key(), 401, clerkauth.ErrUnknownKey, testkit.JWK(testkit.KeyID, key, changes{"n": n}))
 	}
 	if key.N.Bit(2047) != 1 {
 		t.Error("the control's highest bit is not set")
 	}
-	wantKey(t, "control", rigKey(), 200, "", jwk(rigKeyID, key, nil))
+	wantKey(t, "control", testkit.Key(), 200, "", testkit.JWK(testkit.KeyID, key, nil))
 }
 
 // rocaKey shows a documented limit (SECURITY.md): a key that the ROCA fault has
@@ -358,5 +359,5 @@ func rocaKey(t *testing.T) {
 	if err := key.Validate(); err != nil || key.N.BitLen() != 2048 {
 		t.Fatalf("%d bits, %v", key.N.BitLen(), err)
 	}
-	wantKey(t, "ROCA", key, 200, "", jwk(rigKeyID, &key.PublicKey, nil))
+	wantKey(t, "ROCA", key, 200, "", testkit.JWK(testkit.KeyID, &key.PublicKey, nil))
 }

@@ -27,6 +27,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // counted counts what is read of an endless body.
@@ -42,7 +43,7 @@ func (c *counted) Read(p []byte) (int, error) {
 }
 
 func hugeKeySets(t *testing.T) {
-	good := keySet(jwk(rigKeyID, &rigKey().PublicKey, nil))
+	good := testkit.KeySet(testkit.JWK(testkit.KeyID, &testkit.Key().PublicKey, nil))
 	spaces := func(n int) io.Reader { return io.LimitReader(roundReader(" "), int64(n)) }
 	for what, body := range map[string]io.Reader{
 		"100 MB":        io.MultiReader(spaces(100<<20), bytes.NewReader(good)),
@@ -53,17 +54,17 @@ func hugeKeySets(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			served := &counted{Reader: body}
-			r := newRig(t, func(c *clerkauth.Config) {
+			r := testkit.NewRig(t, func(c *clerkauth.Config) {
 				c.SecretKey = clerkauth.Secret{} // one source, so that the body is read once
-				c.Transport = answering(200, nil, served)
+				c.Transport = testkit.Answering(200, nil, served)
 			})
 			if what == "just the cap" {
-				r.want(t, r.jane.Token(), 200, "")
+				r.Want(t, r.Jane.Token(), 200, "")
 				return
 			}
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			r.want(t, r.jane.Token(), 503, clerkauth.ErrKeysUnavailable)
+			r.Want(t, r.Jane.Token(), 503, clerkauth.ErrKeysUnavailable)
 			runtime.ReadMemStats(&after)
 			if served.n > 512<<10+1 {
 				t.Errorf("%d bytes were read", served.n)
@@ -95,10 +96,10 @@ func gzipped(b []byte) []byte {
 }
 
 func keySetThatIsABomb(t *testing.T) {
-	good := gzipped(keySet(jwk(rigKeyID, &rigKey().PublicKey, nil)))
+	good := gzipped(testkit.KeySet(testkit.JWK(testkit.KeyID, &testkit.Key().PublicKey, nil)))
 	bomb := bytes.Repeat(gzipped(make([]byte, 1<<20)), 1024) // a gibibyte
 	var body []byte
-	server := newWire(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := testkit.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
 		_, _ = w.Write(body)
 	}))
@@ -106,12 +107,12 @@ func keySetThatIsABomb(t *testing.T) {
 	defer transport.CloseIdleConnections()
 	for status, served := range map[int][]byte{200: good, 503: bomb} {
 		body = served
-		r := newRig(t, func(c *clerkauth.Config) {
+		r := testkit.NewRig(t, func(c *clerkauth.Config) {
 			c.BackendURL, c.FrontendURL, c.Transport = server.URL, server.URL, transport
 		})
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		r.want(t, r.jane.Token(), status, "")
+		r.Want(t, r.Jane.Token(), status, "")
 		runtime.ReadMemStats(&after)
 		if n := after.TotalAlloc - before.TotalAlloc; n > 16<<20 {
 			t.Errorf("%d: %d bytes were allocated in all", status, n)
@@ -124,16 +125,16 @@ func redirectedKeySet(t *testing.T) {
 		for _, target := range []string{"http://api.example/v1/jwks", "https://evil.example/v1/jwks", "https://169.254.169.254/latest", "/v1/jwks", "//evil.example"} {
 			var mu sync.Mutex
 			asked := map[string]int{}
-			r := newRig(t, func(c *clerkauth.Config) {
+			r := testkit.NewRig(t, func(c *clerkauth.Config) {
 				c.BackendURL, c.FrontendURL = "https://api.example", "https://api.example"
-				c.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+				c.Transport = testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 					mu.Lock()
 					defer mu.Unlock()
 					asked[r.URL.String()]++
-					return answering(status, http.Header{"Location": {target}}, http.NoBody).RoundTrip(r)
+					return testkit.Answering(status, http.Header{"Location": {target}}, http.NoBody).RoundTrip(r)
 				})
 			})
-			r.want(t, r.jane.Token(), 503, clerkauth.ErrKeysUnavailable)
+			r.Want(t, r.Jane.Token(), 503, clerkauth.ErrKeysUnavailable)
 			// Each of the two sources once: a loop ends where it begins.
 			if len(asked) != 2 || asked["https://api.example/v1/jwks"] != 1 || asked["https://api.example/.well-known/jwks.json"] != 1 {
 				t.Errorf("%d to %s: asked were %v", status, target, asked)
@@ -144,53 +145,53 @@ func redirectedKeySet(t *testing.T) {
 
 func slowKeySet(t *testing.T) {
 	for _, how := range []int{clerkauthtest.Hang, clerkauthtest.SlowBody, clerkauthtest.Cut} {
-		cold, warm := newRig(t), newRig(t)
-		known := warm.jane.Token(clerkauthtest.ExpiresIn(time.Hour))
-		warm.want(t, known, 200, "")
-		cold.srv.Fail(clerkauthtest.JWKS, how)
-		warm.srv.Fail(clerkauthtest.JWKS, how)
+		cold, warm := testkit.NewRig(t), testkit.NewRig(t)
+		known := warm.Jane.Token(clerkauthtest.ExpiresIn(time.Hour))
+		warm.Want(t, known, 200, "")
+		cold.Server.Fail(clerkauthtest.JWKS, how)
+		warm.Server.Fail(clerkauthtest.JWKS, how)
 		start := time.Now()
-		cold.want(t, cold.jane.Token(), 503, clerkauth.ErrKeysUnavailable)
+		cold.Want(t, cold.Jane.Token(), 503, clerkauth.ErrKeysUnavailable)
 		if d := time.Since(start); d > 5*time.Second {
 			t.Errorf("it took %v", d)
 		}
 		start = time.Now()
 		for time.Since(start) < 59*time.Minute {
 			before := time.Now()
-			warm.want(t, known, 200, "")
+			warm.Want(t, known, 200, "")
 			if d := time.Since(before); d != 0 {
 				t.Errorf("%v after the fetch a known key waited %v", time.Since(start), d)
 			}
 			time.Sleep(10 * time.Second)
 		}
-		if warm.fetches() < 10 {
-			t.Errorf("only %d fetches were tried", warm.fetches())
+		if warm.Fetches() < 10 {
+			t.Errorf("only %d fetches were tried", warm.Fetches())
 		}
 	}
 }
 
 func noKeySet(t *testing.T) {
-	good := string(keySet(jwk(rigKeyID, &rigKey().PublicKey, nil)))
+	good := string(testkit.KeySet(testkit.JWK(testkit.KeyID, &testkit.Key().PublicKey, nil)))
 	for what, body := range map[string]string{
 		"html": "<html>sign in to our network</html>", "empty": "", "null": "null", "no keys": "{}", "keys null": `{"keys":null}`,
 		"keys empty": `{"keys":[]}`, "keys an object": `{"keys":{}}`, "truncated": good[:len(good)-1], "list": "[" + good + "]",
 		"duplicate keys": good[:len(good)-1] + `,"keys":[]}`, "duplicate keys, escaped": good[:len(good)-1] + `,"\u006beys":[]}`,
 		"text behind": good + "{}", "Keys": strings.Replace(good, "keys", "Keys", 1), "not UTF-8": strings.Replace(good, "sig", "s\xffg", 1),
 	} {
-		cold, warm := newRig(t), newRig(t)
-		known := warm.jane.Token(clerkauthtest.ExpiresIn(time.Hour))
-		warm.want(t, known, 200, "")
-		cold.srv.SetKeySet([]byte(body))
-		warm.srv.SetKeySet([]byte(body))
-		cold.want(t, cold.jane.Token(), 503, clerkauth.ErrKeysUnavailable)
+		cold, warm := testkit.NewRig(t), testkit.NewRig(t)
+		known := warm.Jane.Token(clerkauthtest.ExpiresIn(time.Hour))
+		warm.Want(t, known, 200, "")
+		cold.Server.SetKeySet([]byte(body))
+		warm.Server.SetKeySet([]byte(body))
+		cold.Want(t, cold.Jane.Token(), 503, clerkauth.ErrKeysUnavailable)
 		for range 2 { // a fetch fails; there is none so soon after
-			warm.want(t, withKeyID(known, "ins_unknown"), 503, clerkauth.ErrKeysUnavailable)
+			warm.Want(t, testkit.WithKeyID(known, "ins_unknown"), 503, clerkauth.ErrKeysUnavailable)
 		}
-		warm.want(t, known, 200, "")
+		warm.Want(t, known, 200, "")
 		time.Sleep(59 * time.Minute)
-		warm.want(t, known, 200, "")
+		warm.Want(t, known, 200, "")
 		time.Sleep(time.Minute)
-		if got := warm.want(t, known, 503, clerkauth.ErrKeysUnavailable); t.Failed() {
+		if got := warm.Want(t, known, 503, clerkauth.ErrKeysUnavailable); t.Failed() {
 			t.Fatalf("%s: %v", what, got)
 		}
 	}
@@ -211,64 +212,64 @@ func keySetRefused(t *testing.T) {
 		{503, 20, clerkauth.ErrKeysUnavailable, "20"},
 	} {
 		var logged bytes.Buffer
-		r := newRig(t)
-		r.auth = newAuthFor(t, r.srv, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
-		r.srv.Fail(clerkauthtest.JWKS, c.status)
-		r.srv.RetryAfter(clerkauthtest.JWKS, c.retryAfter)
-		token := r.jane.Token(clerkauthtest.ExpiresIn(time.Hour))
-		got := r.want(t, token, 503, c.reason)
-		if got.header.Get("Retry-After") != c.wait {
-			t.Errorf("%d: Retry-After is %s, want %s", c.status, got.header.Get("Retry-After"), c.wait)
+		r := testkit.NewRig(t)
+		r.Auth = testkit.NewAuth(t, r.Server, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
+		r.Server.Fail(clerkauthtest.JWKS, c.status)
+		r.Server.RetryAfter(clerkauthtest.JWKS, c.retryAfter)
+		token := r.Jane.Token(clerkauthtest.ExpiresIn(time.Hour))
+		got := r.Want(t, token, 503, c.reason)
+		if got.Header.Get("Retry-After") != c.wait {
+			t.Errorf("%d: Retry-After is %s, want %s", c.status, got.Header.Get("Retry-After"), c.wait)
 		}
-		if s := logged.String(); !strings.Contains(s, "level=WARN") || !strings.Contains(s, fmt.Sprint(c.status)) || strings.Contains(s+got.body, "sk_test_") {
+		if s := logged.String(); !strings.Contains(s, "level=WARN") || !strings.Contains(s, fmt.Sprint(c.status)) || strings.Contains(s+got.Body, "sk_test_") {
 			t.Errorf("%d: log is %q", c.status, s)
 		}
 		for range 100 { // ten seconds of traffic
-			r.want(t, token, 503, c.reason)
+			r.Want(t, token, 503, c.reason)
 			time.Sleep(100 * time.Millisecond)
 		}
 		most := 2 * 8 // of two sources, each a little later than the one before
 		if c.retryAfter > 0 {
 			most = 2
 		}
-		if n := r.fetches(); n > most {
+		if n := r.Fetches(); n > most {
 			t.Errorf("%d: %d fetches in 10 s", c.status, n)
 		}
-		r.srv.Heal(clerkauthtest.JWKS)
+		r.Server.Heal(clerkauthtest.JWKS)
 		time.Sleep(5 * time.Minute)
-		r.want(t, token, 200, "")
+		r.Want(t, token, 200, "")
 	}
 	// A key that Clerk does not know is told, though the public set answers in its
 	// place; not with each refresh that is asked for, but at most once a minute.
 	loud := func(s string) int { return strings.Count(s, "level=ERROR") }
 	var wrong bytes.Buffer
-	w := newRig(t)
-	w.auth = newAuthFor(t, w.srv, func(c *clerkauth.Config) {
+	w := testkit.NewRig(t)
+	w.Auth = testkit.NewAuth(t, w.Server, func(c *clerkauth.Config) {
 		c.Logger, c.SecretKey = slog.New(slog.NewTextHandler(&wrong, nil)), clerkauth.NewSecret("sk_test_ofAnotherInstance")
 	})
 	for i := range 4 { // the second one within a minute of the first
 		time.Sleep(time.Duration(min(i, 1)) * 40 * time.Second)
-		w.want(t, w.jane.Token(clerkauthtest.ExpiresIn(time.Hour)), 200, "")
-		w.want(t, w.jane.Token(clerkauthtest.WithKeyID("ins_nobody"), clerkauthtest.ExpiresIn(time.Hour)), 401, clerkauth.ErrUnknownKey)
+		w.Want(t, w.Jane.Token(clerkauthtest.ExpiresIn(time.Hour)), 200, "")
+		w.Want(t, w.Jane.Token(clerkauthtest.WithKeyID("ins_nobody"), clerkauthtest.ExpiresIn(time.Hour)), 401, clerkauth.ErrUnknownKey)
 	}
 	if s := wrong.String(); loud(s) != 2 || !strings.Contains(s, "CLERK_SECRET_KEY") || strings.Contains(s, "sk_test_") {
 		t.Errorf("log is %q", s)
 	}
 	// What the endpoint says about our key is not passed on.
 	var logged bytes.Buffer
-	r := newRig(t)
-	r.auth = newAuthFor(t, r.srv, func(c *clerkauth.Config) {
+	r := testkit.NewRig(t)
+	r.Auth = testkit.NewAuth(t, r.Server, func(c *clerkauth.Config) {
 		c.Logger = slog.New(slog.NewTextHandler(&logged, nil))
-		c.Transport = answering(401, nil, strings.NewReader(`{"errors":[{"code":"clerk_key_invalid","message":"`+r.srv.SecretKey()+`"}]}`))
+		c.Transport = testkit.Answering(401, nil, strings.NewReader(`{"errors":[{"code":"clerk_key_invalid","message":"`+r.Server.SecretKey()+`"}]}`))
 	})
-	_, err := r.auth.VerifyToken(t.Context(), r.jane.Token())
+	_, err := r.Auth.VerifyToken(t.Context(), r.Jane.Token())
 	if s := logged.String() + fmt.Sprintf("%v %+v %#v", err, err, err); !errors.Is(err, clerkauth.ErrSecretKeyInvalid) || strings.Contains(s, "sk_test_") {
 		t.Error(s)
 	}
 }
 
 func keySetBehindABadCertificate(t *testing.T) {
-	r := newRig(t)
+	r := testkit.NewRig(t)
 	authority, authorityKey := certificate(t, nil, nil, nil)
 	pool := x509.NewCertPool()
 	pool.AddCert(authority)
@@ -284,16 +285,16 @@ func keySetBehindABadCertificate(t *testing.T) {
 	} {
 		cert, key := certificate(t, authority, authorityKey, c.change)
 		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = w.Write(keySet(jwk(rigKeyID, &rigKey().PublicKey, nil)))
+			_, _ = w.Write(testkit.KeySet(testkit.JWK(testkit.KeyID, &testkit.Key().PublicKey, nil)))
 		}))
 		server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw}, PrivateKey: key}}}
-		server.Config.ErrorLog = quiet
+		server.Config.ErrorLog = testkit.NoLog
 		server.StartTLS()
 		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.trust}}
-		r.auth = newAuthFor(t, r.srv, func(c *clerkauth.Config) {
+		r.Auth = testkit.NewAuth(t, r.Server, func(c *clerkauth.Config) {
 			c.BackendURL, c.FrontendURL, c.Transport = server.URL, server.URL, transport
 		})
-		if got := r.want(t, r.jane.Token(), c.status, ""); t.Failed() {
+		if got := r.Want(t, r.Jane.Token(), c.status, ""); t.Failed() {
 			t.Errorf("%s: %v", what, got)
 		}
 		transport.CloseIdleConnections()
@@ -330,7 +331,7 @@ func certificate(t *testing.T, authority *x509.Certificate, by *ecdsa.PrivateKey
 // jwtKeys: PKCS #1 and literal \n are accepted beside what the page lists; what
 // kid a token names does not matter then, and nothing is fetched.
 func jwtKeys(t *testing.T) {
-	public := &rigKey().PublicKey
+	public := &testkit.Key().PublicKey
 	block := func(label string, der []byte, err error) string {
 		if err != nil {
 			t.Fatal(err)
@@ -344,36 +345,36 @@ func jwtKeys(t *testing.T) {
 	ec, ecKey := certificate(t, nil, nil, nil)
 	ecSPKI, err := x509.MarshalPKIXPublicKey(&ecKey.PublicKey)
 	ecBlock := block("PUBLIC KEY", ecSPKI, err)
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(rigKey())
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(testkit.Key())
 	private := block("PRIVATE KEY", pkcs8, err)
 	for what, text := range map[string]string{
 		"LF": good, "CRLF": strings.ReplaceAll(good, "\n", "\r\n"), `literal \n`: strings.ReplaceAll(good, "\n", `\n`),
 		"base64 alone": base64.StdEncoding.EncodeToString(spki), "PKCS #1": pkcs1, "spaces around": "\n " + good + " \n",
 	} {
-		r := newRig(t, func(c *clerkauth.Config) { c.JWTKey = text })
+		r := testkit.NewRig(t, func(c *clerkauth.Config) { c.JWTKey = text })
 		for _, token := range []string{
-			r.jane.Token(), r.jane.Token(clerkauthtest.WithKeyID("ins_other")), r.jane.Token(clerkauthtest.WithoutHeader("kid")), r.jane.Token(clerkauthtest.WithHeader("kid", 7)),
+			r.Jane.Token(), r.Jane.Token(clerkauthtest.WithKeyID("ins_other")), r.Jane.Token(clerkauthtest.WithoutHeader("kid")), r.Jane.Token(clerkauthtest.WithHeader("kid", 7)),
 		} {
-			r.want(t, token, 200, "")
+			r.Want(t, token, 200, "")
 		}
-		r.want(t, r.jane.Token(clerkauthtest.SignedBy(strangeKey())), 401, clerkauth.ErrTokenSignature)
-		if t.Failed() || r.fetches() != 0 {
-			t.Errorf("%s: %d fetches", what, r.fetches())
+		r.Want(t, r.Jane.Token(clerkauthtest.SignedBy(testkit.OtherKey())), 401, clerkauth.ErrTokenSignature)
+		if t.Failed() || r.Fetches() != 0 {
+			t.Errorf("%s: %d fetches", what, r.Fetches())
 		}
 	}
 	for what, text := range map[string]string{
 		"text before": "x" + good, "text behind": good + "x", "two blocks": good + good, "two blocks, two types": good + pkcs1,
-		"EC": ecBlock, "private PKCS #8": private, "private PKCS #1": block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rigKey()), nil),
+		"EC": ecBlock, "private PKCS #8": private, "private PKCS #1": block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(testkit.Key()), nil),
 		"certificate": block("CERTIFICATE", ec.Raw, nil), "labels swapped": strings.ReplaceAll(good, "PUBLIC", "RSA PUBLIC"),
 		"empty block": "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n", "space": " ", "truncated": good[:len(good)/2], "headers": strings.Replace(good, "-----\n", "-----\nA: b\n\n", 1),
 	} {
-		c := valid()
+		c := testkit.Config()
 		c.JWTKey = text
 		if _, err := clerkauth.New(c); err == nil || !strings.Contains(err.Error(), "JWTKey") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	c := valid()
+	c := testkit.Config()
 	c.PublishableKey, c.SecretKey, c.JWTKey, c.Issuers = "", clerkauth.Secret{}, "", []string{"https://clerk.example.com"}
 	if _, err := clerkauth.New(c); err == nil {
 		t.Error("empty: nothing says that there is no key at all")
@@ -384,42 +385,42 @@ func firstRequestsTogether(t *testing.T) {
 	panics := func(c *clerkauth.Config) {
 		next := c.Transport
 		c.SecretKey = clerkauth.Secret{} // one source, which is asked once
-		c.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+		c.Transport = testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 			_, _ = next.RoundTrip(r)
 			panic("what came back is odd")
 		})
 	}
-	for status, how := range map[int]func(*clerkauth.Config){200: slowly(3 * time.Second), 503: panics} {
-		r := newRig(t, how)
-		token := r.jane.Token()
+	for status, how := range map[int]func(*clerkauth.Config){200: testkit.SlowKeys(3 * time.Second), 503: panics} {
+		r := testkit.NewRig(t, how)
+		token := r.Jane.Token()
 		var all sync.WaitGroup
 		for range 1000 {
-			all.Go(func() { r.want(t, token, status, "") })
+			all.Go(func() { r.Want(t, token, status, "") })
 		}
 		all.Wait()
-		if n := r.fetches(); n != 1 {
+		if n := r.Fetches(); n != 1 {
 			t.Errorf("%d: %d fetches, want 1", status, n)
 		}
 	}
 }
 
 func twoCredentialsInAnOutage(t *testing.T) {
-	r := newRig(t)
-	r.srv.Fail(clerkauthtest.JWKS, 500)
-	token := r.jane.Token()
+	r := testkit.NewRig(t)
+	r.Server.Fail(clerkauthtest.JWKS, 500)
+	token := r.Jane.Token()
 	mux := http.NewServeMux()
 	mux.HandleFunc("/public", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, clerkauth.FromContext(r.Context()).Err()) })
-	mux.Handle("/guarded", r.auth.Require().Func(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }))
-	server := newWire(t, r.auth.Handler(mux))
+	mux.Handle("/guarded", r.Auth.Require().Func(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }))
+	server := testkit.NewServer(t, r.Auth.Handler(mux))
 	for path, want := range map[string]int{"/public": 200, "/guarded": 503} {
 		var all sync.WaitGroup
 		for range 50 {
 			all.Go(func() {
 				request := "GET " + path + " HTTP/1.1\r\nHost: app.example.com\r\nConnection: close\r\nAuthorization: Bearer " + token + "\r\n"
-				if got := exchange(t, server, request+"Authorization: Bearer "+token+"\r\n\r\n"); len(got) != 1 || got[0].status != 401 {
+				if got := testkit.Exchange(t, server, request+"Authorization: Bearer "+token+"\r\n\r\n"); len(got) != 1 || got[0].Status != 401 {
 					t.Errorf("two: %v", got)
 				}
-				if got := exchange(t, server, request+"\r\n"); len(got) != 1 || got[0].status != want || strings.Contains(got[0].body, "hello") {
+				if got := testkit.Exchange(t, server, request+"\r\n"); len(got) != 1 || got[0].Status != want || strings.Contains(got[0].Body, "hello") {
 					t.Errorf("one: %v", got)
 				}
 			})

@@ -2,7 +2,6 @@ package clerkauth_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,25 +15,26 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 var machineRows = map[int]func(*testing.T){
 	199: scopesAreExact,
 	230: oddCredentials,
-	231: inBubble(floodOfUnknownKeys),
+	231: testkit.Bubble(floodOfUnknownKeys),
 	232: backendAnswers,
 	233: endedCredentials,
 	234: func(t *testing.T) {
-		t.Run("revocation", inBubble(revocationIsSeen))
-		t.Run("keys", inBubble(cachesHoldNoCredential))
+		t.Run("revocation", testkit.Bubble(revocationIsSeen))
+		t.Run("keys", testkit.Bubble(cachesHoldNoCredential))
 	},
 	235: credentialsTravelInBodies,
 }
 
 // scopesAreExact: no scope is a part, a prefix or another case of another one.
 func scopesAreExact(t *testing.T) {
-	r := newMachineRig(t)
-	guard := r.auth.Require(clerkauth.Token(clerkauth.OAuthToken, clerkauth.Scope("read"), clerkauth.Scope("write")))
+	r := testkit.NewMachineRig(t)
+	guard := r.Auth.Require(clerkauth.Token(clerkauth.OAuthToken, clerkauth.Scope("read"), clerkauth.Scope("write")))
 	for _, c := range []struct {
 		claim  string
 		scopes any
@@ -48,20 +48,20 @@ func scopesAreExact(t *testing.T) {
 		// Where the claim is of another type, nothing about the token is believed.
 		{"scope", 7, 401}, {"scope", nil, 401}, {"scope", []string{"read", "write"}, 401}, {"scope", map[string]bool{"read": true, "write": true}, 401}, {"scp", []any{"read", "write", 7}, 401}, {"scp", true, 401},
 	} {
-		token := r.oauth.JWT(clerkauthtest.WithoutClaim("scope"), clerkauthtest.WithClaim(c.claim, c.scopes))
-		if got := ask(guard, bearer(token)); got.status != c.status || got.entered != (c.status == 200) {
+		token := r.OAuth.JWT(clerkauthtest.WithoutClaim("scope"), clerkauthtest.WithClaim(c.claim, c.scopes))
+		if got := testkit.Serve(guard, testkit.Bearer(token)); got.Status != c.status || got.Entered != (c.status == 200) {
 			t.Errorf("%s %v: %v", c.claim, c.scopes, got)
 		}
 	}
 	// A list counts before a string, whatever is in either.
-	if got := ask(guard, bearer(r.oauth.JWT(clerkauthtest.WithClaim("scp", []string{}), clerkauthtest.WithClaim("scope", "read write")))); got.status != 403 {
+	if got := testkit.Serve(guard, testkit.Bearer(r.OAuth.JWT(clerkauthtest.WithClaim("scp", []string{}), clerkauthtest.WithClaim("scope", "read write")))); got.Status != 403 {
 		t.Error(got)
 	}
 	for _, c := range []struct {
 		scopes []string
 		status int
 	}{{[]string{"read", "", "write"}, 200}, {[]string{"read", "write"}, 200}, {[]string{"read write"}, 403}, {[]string{"READ", "write"}, 403}, {nil, 403}, {[]string{""}, 403}} {
-		if got := ask(guard, bearer(r.srv.CreateOAuthToken(r.user, "client_1", c.scopes...).Token)); got.status != c.status {
+		if got := testkit.Serve(guard, testkit.Bearer(r.Server.CreateOAuthToken(r.User, "client_1", c.scopes...).Token)); got.Status != c.status {
 			t.Errorf("opaque %q: %v", c.scopes, got)
 		}
 	}
@@ -69,88 +69,59 @@ func scopesAreExact(t *testing.T) {
 
 // oddCredentials: what does not look like a credential is sent to nobody.
 func oddCredentials(t *testing.T) {
-	r := newMachineRig(t)
-	guard := r.auth.Require(forAll)
+	r := testkit.NewMachineRig(t)
+	guard := r.Auth.Require(testkit.AnyCredential)
 	for _, token := range []string{
 		"ak_", "ak_" + strings.Repeat("a", 1<<20), "ak_" + strings.Repeat("a", 513), "ak_../", "ak_..%2f", "ak_a.b", "ak_a.b.c", "ak_\r\n", "ak_x\r\nX: y", "ak_a b", "ak_a\x00",
 		"mt_", "mt_ключ", "mt_é", "mt_\xff", "mt_a=", "oat_", "oat_\x00", "oat_a\x00", "oat_a/b", "oat_a+b", "oat_\u200b", "oat_a\"", "ak_a,ak_b", "ak_ a", "mt_a~",
 	} {
-		if got := ask(guard, bearer(token)); got.status != 401 || got.entered {
+		if got := testkit.Serve(guard, testkit.Bearer(token)); got.Status != 401 || got.Entered {
 			t.Errorf("%.20q: %v", token, got)
 		}
 	}
 	for _, token := range []string{"AK_a", "Ak_a", "ak-a", "ak", "at_a", "mt.a", "oat"} { // of no kind
-		if got := ask(guard, bearer(token)); got.status != 401 || got.reason() != string(clerkauth.ErrTokenInvalid) {
+		if got := testkit.Serve(guard, testkit.Bearer(token)); got.Status != 401 || got.Reason() != string(clerkauth.ErrTokenInvalid) {
 			t.Errorf("%q: %v", token, got)
 		}
 	}
-	if n := r.srv.Requests(clerkauthtest.Backend); n != 0 {
+	if n := r.Server.Requests(clerkauthtest.Backend); n != 0 {
 		t.Errorf("%d calls", n)
 	}
-	if got := ask(guard, bearer("ak_a")); got.status != 401 || r.srv.Requests(clerkauthtest.APIKeyVerify) != 1 {
+	if got := testkit.Serve(guard, testkit.Bearer("ak_a")); got.Status != 401 || r.Server.Requests(clerkauthtest.APIKeyVerify) != 1 {
 		t.Errorf("the control: %v", got)
 	}
-}
-
-var madeUpKeys atomic.Int64
-
-// madeUpKey returns an API key that nobody has, and another one each time.
-func madeUpKey() string { return fmt.Sprint("ak_madeUp", madeUpKeys.Add(1)) }
-
-// laggard is a transport that takes its time, and counts what is under way.
-type laggard struct {
-	http.RoundTripper
-	takes          time.Duration
-	now, most, all atomic.Int64
-}
-
-func (s *laggard) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Method == http.MethodGet { // of keys
-		return s.RoundTripper.RoundTrip(r)
-	}
-	s.all.Add(1)
-	n := s.now.Add(1)
-	defer s.now.Add(-1)
-	for most := s.most.Load(); n > most && !s.most.CompareAndSwap(most, n); most = s.most.Load() {
-	}
-	select {
-	case <-time.After(s.takes):
-	case <-r.Context().Done():
-		return nil, r.Context().Err()
-	}
-	return s.RoundTripper.RoundTrip(r)
 }
 
 // floodOfUnknownKeys: who makes up keys has them looked up a few at a time, the rest
 // are told to come back, and neither sessions nor keys that were seen before wait.
 func floodOfUnknownKeys(t *testing.T) {
-	network := &laggard{takes: 50 * time.Millisecond}
-	r := newMachineRig(t, func(c *clerkauth.Config) {
+	network := &testkit.SlowTransport{Takes: 50 * time.Millisecond}
+	r := testkit.NewMachineRig(t, func(c *clerkauth.Config) {
 		network.RoundTripper = c.Transport
 		c.Transport = network
 	})
-	guard := r.auth.Require(forAll)
-	session := r.jane.Token(clerkauthtest.ExpiresIn(time.Hour))
-	for _, token := range []string{session, r.key.Token} {
-		if got := ask(guard, bearer(token)); !got.entered {
+	guard := r.Auth.Require(testkit.AnyCredential)
+	session := r.Jane.Token(clerkauthtest.ExpiresIn(time.Hour))
+	for _, token := range []string{session, r.APIKey.Token} {
+		if got := testkit.Serve(guard, testkit.Bearer(token)); !got.Entered {
 			t.Fatal(got)
 		}
 	}
 	time.Sleep(31 * time.Second) // the key has to be asked about again, amidst it all
-	network.all.Store(0)
-	network.most.Store(0)
+	network.All.Store(0)
+	network.Most.Store(0)
 	var wg sync.WaitGroup
 	var refused, busy atomic.Int64
 	const keys = 10_000
 	for i := range keys {
 		wg.Go(func() {
 			time.Sleep(time.Duration(i) * time.Second / keys)
-			switch got := ask(guard, bearer(madeUpKey())); {
-			case got.entered:
+			switch got := testkit.Serve(guard, testkit.Bearer(testkit.MadeUpKey())); {
+			case got.Entered:
 				t.Error("a key that was made up is good")
-			case got.status == 401:
+			case got.Status == 401:
 				refused.Add(1)
-			case got.status == 503 && got.header.Get("Retry-After") != "":
+			case got.Status == 503 && got.Header.Get("Retry-After") != "":
 				busy.Add(1)
 			default:
 				t.Error(got)
@@ -161,24 +132,24 @@ func floodOfUnknownKeys(t *testing.T) {
 	for range 100 {
 		time.Sleep(10 * time.Millisecond)
 		began := time.Now()
-		if got := ask(guard, bearer(session)); !got.entered {
+		if got := testkit.Serve(guard, testkit.Bearer(session)); !got.Entered {
 			t.Error(got)
 		}
 		waits = append(waits, time.Since(began))
 	}
 	began := time.Now()
-	if got := ask(guard, bearer(r.key.Token)); !got.entered || time.Since(began) > network.takes {
+	if got := testkit.Serve(guard, testkit.Bearer(r.APIKey.Token)); !got.Entered || time.Since(began) > network.Takes {
 		t.Errorf("a key that was good: %v after %v", got, time.Since(began))
 	}
 	wg.Wait()
 	slices.Sort(waits)
 	t.Logf("%d keys in a second: %d looked up, %d at a time, %d told to come back; sessions waited for %v (p99)",
-		keys, network.all.Load(), network.most.Load(), busy.Load(), waits[98])
-	if network.most.Load() > 32 || network.all.Load() > 1000 || refused.Load()+busy.Load() != keys || waits[98] != 0 {
-		t.Errorf("%d at a time, %d refused, %d busy", network.most.Load(), refused.Load(), busy.Load())
+		keys, network.All.Load(), network.Most.Load(), busy.Load(), waits[98])
+	if network.Most.Load() > 32 || network.All.Load() > 1000 || refused.Load()+busy.Load() != keys || waits[98] != 0 {
+		t.Errorf("%d at a time, %d refused, %d busy", network.Most.Load(), refused.Load(), busy.Load())
 	}
 	// Then it is over.
-	if got := ask(guard, bearer("ak_afterwards")); got.status != 401 {
+	if got := testkit.Serve(guard, testkit.Bearer("ak_afterwards")); got.Status != 401 {
 		t.Error(got)
 	}
 }
@@ -220,77 +191,69 @@ func backendAnswers(t *testing.T) {
 		"nothing":                          {status: 200, want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"no content":                       {status: 204, want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"null":                             {status: 200, body: "null", want: 503, reason: clerkauth.ErrBackendUnavailable},
-		"a list":                           {status: 200, body: "[" + mustJSON(good) + "]", want: 503, reason: clerkauth.ErrBackendUnavailable},
-		"half of it":                       {status: 200, body: mustJSON(good)[:60], want: 503, reason: clerkauth.ErrBackendUnavailable},
-		"more than it":                     {status: 200, body: mustJSON(good) + "{}", want: 503, reason: clerkauth.ErrBackendUnavailable},
-		"a name twice":                     {status: 200, body: `{"revoked":true,` + mustJSON(good)[1:], want: 503, reason: clerkauth.ErrBackendUnavailable},
-		"a name twice, in another case":    {status: 200, body: `{"Revoked":true,` + mustJSON(good)[1:], want: 503, reason: clerkauth.ErrBackendUnavailable},
-		"odd types":                        {status: 200, body: strings.Replace(mustJSON(good), `"scopes":[]`, `"scopes":"all"`, 1), want: 503, reason: clerkauth.ErrBackendUnavailable},
-		"an endless answer":                {status: 200, body: strings.TrimSuffix(mustJSON(good), "}") + `,"claims":"` + strings.Repeat("a", 1<<17) + `"}`, want: 503, reason: clerkauth.ErrBackendUnavailable},
-		"a status of success that is none": {status: 304, body: mustJSON(good), want: 503, reason: clerkauth.ErrBackendUnavailable},
-		"several choices":                  {status: 300, body: mustJSON(good), want: 503, reason: clerkauth.ErrBackendUnavailable},
+		"a list":                           {status: 200, body: "[" + testkit.JSON(good) + "]", want: 503, reason: clerkauth.ErrBackendUnavailable},
+		"half of it":                       {status: 200, body: testkit.JSON(good)[:60], want: 503, reason: clerkauth.ErrBackendUnavailable},
+		"more than it":                     {status: 200, body: testkit.JSON(good) + "{}", want: 503, reason: clerkauth.ErrBackendUnavailable},
+		"a name twice":                     {status: 200, body: `{"revoked":true,` + testkit.JSON(good)[1:], want: 503, reason: clerkauth.ErrBackendUnavailable},
+		"a name twice, in another case":    {status: 200, body: `{"Revoked":true,` + testkit.JSON(good)[1:], want: 503, reason: clerkauth.ErrBackendUnavailable},
+		"odd types":                        {status: 200, body: strings.Replace(testkit.JSON(good), `"scopes":[]`, `"scopes":"all"`, 1), want: 503, reason: clerkauth.ErrBackendUnavailable},
+		"an endless answer":                {status: 200, body: strings.TrimSuffix(testkit.JSON(good), "}") + `,"claims":"` + strings.Repeat("a", 1<<17) + `"}`, want: 503, reason: clerkauth.ErrBackendUnavailable},
+		"a status of success that is none": {status: 304, body: testkit.JSON(good), want: 503, reason: clerkauth.ErrBackendUnavailable},
+		"several choices":                  {status: 300, body: testkit.JSON(good), want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"it hangs":                         {how: clerkauthtest.Hang, want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"it hangs in the body":             {how: clerkauthtest.SlowBody, want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"it stops in the body":             {how: clerkauthtest.Cut, want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"it redirects":                     {how: clerkauthtest.Redirect, want: 503, reason: clerkauth.ErrBackendUnavailable},
-		"it is good":                       {status: 200, body: mustJSON(good), want: 200},
-		"it is good, in another charset":   {status: 200, mediaType: "application/json; charset=utf-8", body: mustJSON(good), want: 200},
+		"it is good":                       {status: 200, body: testkit.JSON(good), want: 200},
+		"it is good, in another charset":   {status: 200, mediaType: "application/json; charset=utf-8", body: testkit.JSON(good), want: 200},
 	} {
-		t.Run(name, inBubble(func(t *testing.T) {
+		t.Run(name, testkit.Bubble(func(t *testing.T) {
 			var logged bytes.Buffer
-			r := newMachineRig(t, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
+			r := testkit.NewMachineRig(t, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
 			if c.how != 0 {
-				r.srv.Fail(clerkauthtest.TokenVerify, c.how)
+				r.Server.Fail(clerkauthtest.TokenVerify, c.how)
 			} else {
 				if c.mediaType == "" {
 					c.mediaType = "application/json"
 				}
-				r.srv.Answer(clerkauthtest.TokenVerify, c.status, c.mediaType, c.body)
+				r.Server.Answer(clerkauthtest.TokenVerify, c.status, c.mediaType, c.body)
 			}
-			r.srv.RetryAfter(clerkauthtest.TokenVerify, c.retryAfter)
-			guard := r.auth.Require(forAll)
+			r.Server.RetryAfter(clerkauthtest.TokenVerify, c.retryAfter)
+			guard := r.Auth.Require(testkit.AnyCredential)
 			began := time.Now()
-			got := ask(guard, bearer(r.key.Token))
-			if got.status != c.want || got.entered != (c.want == 200) || got.reason() != string(c.reason) {
+			got := testkit.Serve(guard, testkit.Bearer(r.APIKey.Token))
+			if got.Status != c.want || got.Entered != (c.want == 200) || got.Reason() != string(c.reason) {
 				t.Errorf("%v, want %d %s", got, c.want, c.reason)
 			}
 			if took := time.Since(began); took > 3*time.Second {
 				t.Errorf("it took %v", took)
 			}
-			if (got.header.Get("Retry-After") != "") != (c.want == 503) || c.wait != "" && got.header.Get("Retry-After") != c.wait {
-				t.Errorf("Retry-After is %q", got.header.Get("Retry-After"))
+			if (got.Header.Get("Retry-After") != "") != (c.want == 503) || c.wait != "" && got.Header.Get("Retry-After") != c.wait {
+				t.Errorf("Retry-After is %q", got.Header.Get("Retry-After"))
 			}
 			if loud := strings.Contains(logged.String(), "level=ERROR"); loud != (c.reason == clerkauth.ErrSecretKeyInvalid) {
 				t.Errorf("log is %q", logged.String())
 			}
-			for _, text := range []string{logged.String(), got.body, fmt.Sprint(got.header)} {
-				if strings.Contains(text, r.key.Token) || strings.Contains(text, r.srv.SecretKey()) {
+			for _, text := range []string{logged.String(), got.Body, fmt.Sprint(got.Header)} {
+				if strings.Contains(text, r.APIKey.Token) || strings.Contains(text, r.Server.SecretKey()) {
 					t.Error("a secret is told")
 				}
 			}
 			// Public routes are public, and sessions are not concerned.
-			if got := ask(r.auth.Handler, bearer(r.key.Token)); !got.entered {
+			if got := testkit.Serve(r.Auth.Handler, testkit.Bearer(r.APIKey.Token)); !got.Entered {
 				t.Error(got)
 			}
-			if got := ask(guard, bearer(r.jane.Token())); !got.entered {
+			if got := testkit.Serve(guard, testkit.Bearer(r.Jane.Token())); !got.Entered {
 				t.Error(got)
 			}
 			// It heals by itself.
-			r.srv.Heal(clerkauthtest.TokenVerify)
+			r.Server.Heal(clerkauthtest.TokenVerify)
 			time.Sleep(61 * time.Second)
-			if got := ask(guard, bearer(r.key.Token)); !got.entered {
+			if got := testkit.Serve(guard, testkit.Bearer(r.APIKey.Token)); !got.Entered {
 				t.Errorf("afterwards: %v", got)
 			}
 		}))
 	}
-}
-
-func mustJSON(v any) string {
-	text, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return string(text)
 }
 
 // endedCredentials: what Clerk says about a credential is read, whatever the status
@@ -315,15 +278,15 @@ func endedCredentials(t *testing.T) {
 		"no object": {"object", "", 401}, "a user": {"object", "user", 401}, "object null": {"object", nil, 401},
 	} {
 		for prefix, base := range good {
-			r := newMachineRig(t)
+			r := testkit.NewMachineRig(t)
 			answer := map[string]any{"id": "x_1", "scopes": []string{"a"}, "revoked": false, "expired": false, "expiration": nil, "created_at": 1, "updated_at": 1}
 			for k, v := range base {
 				answer[k] = v
 			}
 			answer[c.member] = c.value
-			r.srv.Answer(clerkauthtest.TokenVerify, 200, "application/json", mustJSON(answer))
-			got := ask(r.auth.Require(forAll), bearer(prefix+"x"))
-			if got.status != c.want || got.entered != (c.want == 200) {
+			r.Server.Answer(clerkauthtest.TokenVerify, 200, "application/json", testkit.JSON(answer))
+			got := testkit.Serve(r.Auth.Require(testkit.AnyCredential), testkit.Bearer(prefix+"x"))
+			if got.Status != c.want || got.Entered != (c.want == 200) {
 				t.Errorf("%s, %s: %v", prefix, name, got)
 			}
 			if prefix == "ak_" {
@@ -331,28 +294,28 @@ func endedCredentials(t *testing.T) {
 			}
 			// An answer about another kind is no answer about this one.
 			answer["object"] = "api_key"
-			r.srv.Answer(clerkauthtest.TokenVerify, 200, "application/json", mustJSON(answer))
-			if got := ask(r.auth.Require(forAll), bearer(prefix+"y")); got.entered {
+			r.Server.Answer(clerkauthtest.TokenVerify, 200, "application/json", testkit.JSON(answer))
+			if got := testkit.Serve(r.Auth.Require(testkit.AnyCredential), testkit.Bearer(prefix+"y")); got.Entered {
 				t.Errorf("%s: an API key's answer is taken for it", prefix)
 			}
 		}
 	}
 	// Whom it is for is of the kind.
 	for prefix, subject := range map[string]string{"mt_": "user_1", "oat_": "mch_1"} {
-		r := newMachineRig(t)
-		r.srv.Answer(clerkauthtest.TokenVerify, 200, "application/json", mustJSON(map[string]any{"object": good[prefix]["object"], "id": "x_1", "subject": subject, "revoked": false, "expired": false}))
-		if got := ask(r.auth.Require(forAll), bearer(prefix+"x")); got.status != 401 {
+		r := testkit.NewMachineRig(t)
+		r.Server.Answer(clerkauthtest.TokenVerify, 200, "application/json", testkit.JSON(map[string]any{"object": good[prefix]["object"], "id": "x_1", "subject": subject, "revoked": false, "expired": false}))
+		if got := testkit.Serve(r.Auth.Require(testkit.AnyCredential), testkit.Bearer(prefix+"x")); got.Status != 401 {
 			t.Errorf("%s for %s: %v", prefix, subject, got)
 		}
 	}
 	// The local instance says so, too.
-	r := newMachineRig(t)
-	r.srv.ShowEnded(true)
-	r.srv.Revoke(r.key)
-	r.srv.Expire(r.m2m)
-	r.srv.Revoke(r.oauth)
-	for _, c := range []*clerkauthtest.Credential{r.key, r.m2m, r.oauth} {
-		if got := ask(r.auth.Require(forAll), bearer(c.Token)); got.status != 401 {
+	r := testkit.NewMachineRig(t)
+	r.Server.ShowEnded(true)
+	r.Server.Revoke(r.APIKey)
+	r.Server.Expire(r.M2M)
+	r.Server.Revoke(r.OAuth)
+	for _, c := range []*clerkauthtest.Credential{r.APIKey, r.M2M, r.OAuth} {
+		if got := testkit.Serve(r.Auth.Require(testkit.AnyCredential), testkit.Bearer(c.Token)); got.Status != 401 {
 			t.Errorf("%s: %v", c.Kind, got)
 		}
 	}
@@ -363,41 +326,41 @@ func revocationIsSeen(t *testing.T) {
 	for _, c := range []struct {
 		ttl, seen time.Duration
 	}{{0, 30 * time.Second}, {5 * time.Second, 5 * time.Second}, {5 * time.Minute, 5 * time.Minute}, {clerkauth.AskEveryTime, 0}} {
-		r := newMachineRig(t, func(config *clerkauth.Config) { config.Machines.CacheTTL = c.ttl })
-		guard := r.auth.Require(forAll)
-		for _, credential := range []*clerkauthtest.Credential{r.key, r.m2m, r.oauth} {
-			if got := ask(guard, bearer(credential.Token)); !got.entered {
+		r := testkit.NewMachineRig(t, func(config *clerkauth.Config) { config.Machines.CacheTTL = c.ttl })
+		guard := r.Auth.Require(testkit.AnyCredential)
+		for _, credential := range []*clerkauthtest.Credential{r.APIKey, r.M2M, r.OAuth} {
+			if got := testkit.Serve(guard, testkit.Bearer(credential.Token)); !got.Entered {
 				t.Fatal(got)
 			}
-			r.srv.Revoke(credential)
+			r.Server.Revoke(credential)
 			if c.seen > 0 {
 				time.Sleep(c.seen - time.Millisecond)
-				if got := ask(guard, bearer(credential.Token)); !got.entered {
+				if got := testkit.Serve(guard, testkit.Bearer(credential.Token)); !got.Entered {
 					t.Errorf("TTL %v: it is asked about again too early: %v", c.ttl, got)
 				}
 				time.Sleep(time.Millisecond)
 			}
-			if got := ask(guard, bearer(credential.Token)); got.status != 401 {
+			if got := testkit.Serve(guard, testkit.Bearer(credential.Token)); got.Status != 401 {
 				t.Errorf("TTL %v: a revocation is not seen: %v", c.ttl, got)
 			}
 		}
-		soon := r.srv.CreateAPIKey(r.user)
+		soon := r.Server.CreateAPIKey(r.User)
 		soon.SetExpiration(time.Now().Add(time.Second))
-		if got := ask(guard, bearer(soon.Token)); !got.entered {
+		if got := testkit.Serve(guard, testkit.Bearer(soon.Token)); !got.Entered {
 			t.Error(got)
 		}
 		time.Sleep(time.Second)
-		if got := ask(guard, bearer(soon.Token)); got.status != 401 {
+		if got := testkit.Serve(guard, testkit.Bearer(soon.Token)); got.Status != 401 {
 			t.Errorf("TTL %v: it outlives its expiration: %v", c.ttl, got)
 		}
 		// One that is good after it was not is let in soon.
 		late := &clerkauthtest.Credential{Token: "ak_late"}
-		if got := ask(guard, bearer(late.Token)); got.status != 401 {
+		if got := testkit.Serve(guard, testkit.Bearer(late.Token)); got.Status != 401 {
 			t.Error(got)
 		}
-		r.srv.Answer(clerkauthtest.APIKeyVerify, 200, "application/json", `{"object":"api_key","id":"ak_1","subject":"user_1","revoked":false,"expired":false}`)
+		r.Server.Answer(clerkauthtest.APIKeyVerify, 200, "application/json", `{"object":"api_key","id":"ak_1","subject":"user_1","revoked":false,"expired":false}`)
 		time.Sleep(5 * time.Second)
-		if got := ask(guard, bearer(late.Token)); !got.entered {
+		if got := testkit.Serve(guard, testkit.Bearer(late.Token)); !got.Entered {
 			t.Error(got)
 		}
 	}
@@ -406,9 +369,9 @@ func revocationIsSeen(t *testing.T) {
 // credentialsTravelInBodies: never in a path or a query, whatever is in them.
 func credentialsTravelInBodies(t *testing.T) {
 	var seen []string
-	r := newMachineRig(t, func(c *clerkauth.Config) {
+	r := testkit.NewMachineRig(t, func(c *clerkauth.Config) {
 		next := c.Transport
-		c.Transport = roundTripper(func(req *http.Request) (*http.Response, error) {
+		c.Transport = testkit.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 			if req.Method == http.MethodGet { // of keys
 				return next.RoundTrip(req)
 			}
@@ -425,9 +388,9 @@ func credentialsTravelInBodies(t *testing.T) {
 		})
 	})
 	for _, token := range []string{"ak_x-1_y", "mt_x-1_y", "oat_x-1_y"} {
-		ask(r.auth.Require(forAll), bearer(token))
+		testkit.Serve(r.Auth.Require(testkit.AnyCredential), testkit.Bearer(token))
 	}
-	base := r.srv.URL
+	base := r.Server.URL
 	if want := []string{
 		"POST " + base + `/api_keys/verify {"secret":"ak_x-1_y"}`,
 		"POST " + base + `/m2m_tokens/verify {"token":"mt_x-1_y"}`,

@@ -21,6 +21,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // These rows are about those who run a server: what they configure, and what they are
@@ -28,21 +29,21 @@ import (
 var _ = addRows(rows{
 	"254/what_ClerkConfig_returns": clerkConfigIsACopy,
 	"272/lasting_mistakes": func(t *testing.T) {
-		t.Run("public set in an outage", inBubble(publicSetInAnOutage))
-		t.Run("public set for an unknown id", inBubble(publicSetForAnUnknownID))
-		t.Run("public set out of reach", inBubble(publicSetOutOfReach))
-		t.Run("calls while the public set hangs", inBubble(callsWhileThePublicSetHangs))
-		t.Run("nothing to compare", inBubble(nothingToCompare))
+		t.Run("public set in an outage", testkit.Bubble(publicSetInAnOutage))
+		t.Run("public set for an unknown id", testkit.Bubble(publicSetForAnUnknownID))
+		t.Run("public set out of reach", testkit.Bubble(publicSetOutOfReach))
+		t.Run("calls while the public set hangs", testkit.Bubble(callsWhileThePublicSetHangs))
+		t.Run("nothing to compare", testkit.Bubble(nothingToCompare))
 		t.Run("wrong clock", wrongClock)
-		t.Run("parties", inBubble(partiesThatNobodyConfigured))
-		t.Run("issuer", inBubble(proxiedIssuer))
-		t.Run("issuer of strangers", inBubble(strangersIssuer))
-		t.Run("unknown keys for everybody", inBubble(unknownKeysForEverybody))
-		t.Run("no token yet", inBubble(noTokenYet))
+		t.Run("parties", testkit.Bubble(partiesThatNobodyConfigured))
+		t.Run("issuer", testkit.Bubble(proxiedIssuer))
+		t.Run("issuer of strangers", testkit.Bubble(strangersIssuer))
+		t.Run("unknown keys for everybody", testkit.Bubble(unknownKeysForEverybody))
+		t.Run("no token yet", testkit.Bubble(noTokenYet))
 	},
 	"273/API_and_proxy_URLs":    apiAndProxyURLs,
-	"274/two_texts_for_parties": inBubble(twoTextsForParties),
-	"275/native_apps_alone":     inBubble(nativeAppsAlone),
+	"274/two_texts_for_parties": testkit.Bubble(twoTextsForParties),
+	"275/native_apps_alone":     testkit.Bubble(nativeAppsAlone),
 	"281/FIPS_mode":             fipsMode,
 })
 
@@ -52,25 +53,25 @@ func logging(b *bytes.Buffer) func(*clerkauth.Config) {
 }
 
 func clerkConfigIsACopy(t *testing.T) {
-	r := newRig(t)
-	who, err := r.auth.VerifyToken(t.Context(), r.jane.Token())
+	r := testkit.NewRig(t)
+	who, err := r.Auth.VerifyToken(t.Context(), r.Jane.Token())
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := r.auth.ClerkConfig()
+	c := r.Auth.ClerkConfig()
 	c.HTTPClient.Timeout = 1
-	c.HTTPClient.Transport = roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("replaced") })
+	c.HTTPClient.Transport = testkit.RoundTripFunc(func(*http.Request) (*http.Response, error) { return nil, errors.New("replaced") })
 	c.HTTPClient.CheckRedirect = nil
 	*c.URL, *c.Key = "https://evil.example", "sk_test_replaced"
 	c.URL, c.Key = clerk.String("https://evil.example"), nil
-	if _, err := user.NewClient(r.auth.ClerkConfig()).Get(t.Context(), who.UserID); err != nil {
+	if _, err := user.NewClient(r.Auth.ClerkConfig()).Get(t.Context(), who.UserID); err != nil {
 		t.Errorf("Get: %v", err)
 	}
-	if _, err := r.auth.GetToken(t.Context(), who, ""); err != nil {
+	if _, err := r.Auth.GetToken(t.Context(), who, ""); err != nil {
 		t.Errorf("GetToken: %v", err)
 	}
-	again := r.auth.ClerkConfig()
-	if again.HTTPClient == r.auth.ClerkConfig().HTTPClient || again.URL == r.auth.ClerkConfig().URL || again.Key == r.auth.ClerkConfig().Key {
+	again := r.Auth.ClerkConfig()
+	if again.HTTPClient == r.Auth.ClerkConfig().HTTPClient || again.URL == r.Auth.ClerkConfig().URL || again.Key == r.Auth.ClerkConfig().Key {
 		t.Error("something is shared")
 	}
 	if again.HTTPClient.Timeout != 5*time.Second || again.HTTPClient.CheckRedirect == nil {
@@ -80,43 +81,43 @@ func clerkConfigIsACopy(t *testing.T) {
 
 func publicSetInAnOutage(t *testing.T) {
 	for name, how := range outages {
-		r := newRig(t)
-		r.srv.Fail(clerkauthtest.BackendJWKS, how)
-		r.want(t, r.jane.Token(), 200, "")
-		r.want(t, r.jane.Token(clerkauthtest.WithKeyID("ins_nobody")), 401, clerkauth.ErrUnknownKey)
-		r.srv.AddKey()
-		if r.want(t, r.jane.Token(), 200, ""); t.Failed() {
+		r := testkit.NewRig(t)
+		r.Server.Fail(clerkauthtest.BackendJWKS, how)
+		r.Want(t, r.Jane.Token(), 200, "")
+		r.Want(t, r.Jane.Token(clerkauthtest.WithKeyID("ins_nobody")), 401, clerkauth.ErrUnknownKey)
+		r.Server.AddKey()
+		if r.Want(t, r.Jane.Token(), 200, ""); t.Failed() {
 			t.Fatal(name)
 		}
 	}
 }
 
 func publicSetForAnUnknownID(t *testing.T) {
-	r := newRig(t)
-	r.want(t, r.jane.Token(), 200, "")
-	if n := r.srv.Requests(clerkauthtest.FrontendJWKS); n != 0 {
+	r := testkit.NewRig(t)
+	r.Want(t, r.Jane.Token(), 200, "")
+	if n := r.Server.Requests(clerkauthtest.FrontendJWKS); n != 0 {
 		t.Errorf("%d public fetches for a key that the Backend API has", n)
 	}
-	r.serving(clerkauthtest.FrontendJWKS, publicKeys{rigKeyID: &rigKey().PublicKey, "ins_public": &strangeKey().PublicKey})
+	serveKeys(r, clerkauthtest.FrontendJWKS, publicKeys{testkit.KeyID: &testkit.Key().PublicKey, "ins_public": &testkit.OtherKey().PublicKey})
 	token := func() string {
-		return r.jane.Token(clerkauthtest.SignedBy(strangeKey()), clerkauthtest.WithKeyID("ins_public"))
+		return r.Jane.Token(clerkauthtest.SignedBy(testkit.OtherKey()), clerkauthtest.WithKeyID("ins_public"))
 	}
 	for range 3 {
-		r.want(t, token(), 200, "")
-		r.want(t, r.jane.Token(), 200, "")
+		r.Want(t, token(), 200, "")
+		r.Want(t, r.Jane.Token(), 200, "")
 	}
 	for range 3 {
-		r.want(t, r.jane.Token(clerkauthtest.WithKeyID("ins_nobody")), 401, clerkauth.ErrUnknownKey)
+		r.Want(t, r.Jane.Token(clerkauthtest.WithKeyID("ins_nobody")), 401, clerkauth.ErrUnknownKey)
 		time.Sleep(30 * time.Second)
 	}
-	if n := r.srv.Requests(clerkauthtest.FrontendJWKS); n != 2 {
+	if n := r.Server.Requests(clerkauthtest.FrontendJWKS); n != 2 {
 		t.Errorf("%d public fetches, want one for each of two ids", n)
 	}
 	// A key that only the public set has is refreshed as well, and withdrawn.
-	r.srv.Answer(clerkauthtest.FrontendJWKS, 200, "application/json", string(keySet(jwk(rigKeyID, &rigKey().PublicKey, nil))))
+	r.Server.Answer(clerkauthtest.FrontendJWKS, 200, "application/json", string(testkit.KeySet(testkit.JWK(testkit.KeyID, &testkit.Key().PublicKey, nil))))
 	time.Sleep(5 * time.Minute)
-	r.want(t, token(), 401, clerkauth.ErrUnknownKey)
-	r.want(t, r.jane.Token(), 200, "")
+	r.Want(t, token(), 401, clerkauth.ErrUnknownKey)
+	r.Want(t, r.Jane.Token(), 200, "")
 }
 
 // publicSetOutOfReach: opaque credentials wait until the secret key is known to be of
@@ -124,38 +125,40 @@ func publicSetForAnUnknownID(t *testing.T) {
 func publicSetOutOfReach(t *testing.T) {
 	for _, how := range []int{500, clerkauthtest.Hang, clerkauthtest.Garbage} {
 		var logged bytes.Buffer
-		r := newMachineRig(t, logging(&logged))
-		r.srv.Fail(clerkauthtest.FrontendJWKS, how)
-		guard := r.auth.Require(forAll)
+		r := testkit.NewMachineRig(t, logging(&logged))
+		r.Server.Fail(clerkauthtest.FrontendJWKS, how)
+		guard := r.Auth.Require(testkit.AnyCredential)
 		start := time.Now()
-		got := wantReply(t, ask(guard, bearer(r.key.Token)), 503, clerkauth.ErrKeysUnavailable)
-		if took := time.Since(start); took > 5*time.Second || got.header.Get("Retry-After") == "" {
+		got := testkit.WantReply(t, testkit.Serve(guard, testkit.Bearer(r.APIKey.Token)), 503, clerkauth.ErrKeysUnavailable)
+		if took := time.Since(start); took > 5*time.Second || got.Header.Get("Retry-After") == "" {
 			t.Errorf("%d: %v after %v", how, got, took)
 		}
-		host := strings.TrimPrefix(r.srv.Issuer(), "https://")
-		if s := logged.String(); !strings.Contains(s, host) || !strings.Contains(s, "reachable") || strings.Contains(s, r.key.Token) {
+		host := strings.TrimPrefix(r.Server.Issuer(), "https://")
+		if s := logged.String(); !strings.Contains(s, host) || !strings.Contains(s, "reachable") || strings.Contains(s, r.APIKey.Token) {
 			t.Errorf("%d: log is %q", how, s)
 		}
 		var all sync.WaitGroup
 		for range 1000 {
-			all.Go(func() { wantReply(t, ask(guard, bearer(r.oauth.Token)), 503, clerkauth.ErrKeysUnavailable) })
+			all.Go(func() {
+				testkit.WantReply(t, testkit.Serve(guard, testkit.Bearer(r.OAuth.Token)), 503, clerkauth.ErrKeysUnavailable)
+			})
 		}
 		all.Wait()
-		if n := r.srv.Requests(clerkauthtest.TokenVerify); n != 0 {
+		if n := r.Server.Requests(clerkauthtest.TokenVerify); n != 0 {
 			t.Errorf("%d: %d credentials were sent", how, n)
 		}
-		if n := r.srv.Requests(clerkauthtest.FrontendJWKS); n > 2 {
+		if n := r.Server.Requests(clerkauthtest.FrontendJWKS); n > 2 {
 			t.Errorf("%d: %d fetches", how, n)
 		}
 		// A made-up token proves nothing, and one that is not accepted neither.
-		r.want(t, r.jane.Token(clerkauthtest.SignedBy(strangeKey())), 401, clerkauth.ErrTokenSignature)
-		r.want(t, r.jane.Token(clerkauthtest.WithClaim("iss", "https://other.example")), 401, "")
-		wantReply(t, ask(guard, bearer(r.key.Token)), 503, clerkauth.ErrKeysUnavailable)
+		r.Want(t, r.Jane.Token(clerkauthtest.SignedBy(testkit.OtherKey())), 401, clerkauth.ErrTokenSignature)
+		r.Want(t, r.Jane.Token(clerkauthtest.WithClaim("iss", "https://other.example")), 401, "")
+		testkit.WantReply(t, testkit.Serve(guard, testkit.Bearer(r.APIKey.Token)), 503, clerkauth.ErrKeysUnavailable)
 		// A session of our issuer does.
 		start = time.Now()
-		r.want(t, r.jane.Token(), 200, "")
-		for _, token := range []string{r.key.Token, r.m2m.Token, r.oauth.Token} {
-			wantReply(t, ask(guard, bearer(token)), 200, "")
+		r.Want(t, r.Jane.Token(), 200, "")
+		for _, token := range []string{r.APIKey.Token, r.M2M.Token, r.OAuth.Token} {
+			testkit.WantReply(t, testkit.Serve(guard, testkit.Bearer(token)), 200, "")
 		}
 		if took := time.Since(start); took != 0 {
 			t.Errorf("%d: they waited %v", how, took)
@@ -163,57 +166,57 @@ func publicSetOutOfReach(t *testing.T) {
 		time.Sleep(10 * time.Second)
 	}
 	// Once it can be had, it is as good.
-	r := newMachineRig(t)
-	r.srv.Fail(clerkauthtest.FrontendJWKS, 500)
-	wantReply(t, ask(r.auth.Require(forAll), bearer(r.key.Token)), 503, "")
-	r.srv.Heal(clerkauthtest.FrontendJWKS)
+	r := testkit.NewMachineRig(t)
+	r.Server.Fail(clerkauthtest.FrontendJWKS, 500)
+	testkit.WantReply(t, testkit.Serve(r.Auth.Require(testkit.AnyCredential), testkit.Bearer(r.APIKey.Token)), 503, "")
+	r.Server.Heal(clerkauthtest.FrontendJWKS)
 	time.Sleep(time.Second)
-	wantReply(t, ask(r.auth.Require(forAll), bearer(r.key.Token)), 200, "")
+	testkit.WantReply(t, testkit.Serve(r.Auth.Require(testkit.AnyCredential), testkit.Bearer(r.APIKey.Token)), 200, "")
 	// While the Backend API is away there is nobody to ask in any case.
-	r = newMachineRig(t)
-	r.srv.Fail(clerkauthtest.Backend, 500)
-	wantReply(t, ask(r.auth.Require(forAll), bearer(r.key.Token)), 503, clerkauth.ErrBackendUnavailable)
-	r = newMachineRig(t)
-	r.srv.Fail(clerkauthtest.Backend, 401)
-	wantReply(t, ask(r.auth.Require(forAll), bearer(r.key.Token)), 503, clerkauth.ErrSecretKeyInvalid)
+	r = testkit.NewMachineRig(t)
+	r.Server.Fail(clerkauthtest.Backend, 500)
+	testkit.WantReply(t, testkit.Serve(r.Auth.Require(testkit.AnyCredential), testkit.Bearer(r.APIKey.Token)), 503, clerkauth.ErrBackendUnavailable)
+	r = testkit.NewMachineRig(t)
+	r.Server.Fail(clerkauthtest.Backend, 401)
+	testkit.WantReply(t, testkit.Serve(r.Auth.Require(testkit.AnyCredential), testkit.Bearer(r.APIKey.Token)), 503, clerkauth.ErrSecretKeyInvalid)
 }
 
 // callsWhileThePublicSetHangs: what cannot be compared keeps no call of an application
 // from being sent in time.
 func callsWhileThePublicSetHangs(t *testing.T) {
-	r := newRig(t)
-	who, err := r.auth.VerifyToken(t.Context(), r.jane.Token())
+	r := testkit.NewRig(t)
+	who, err := r.Auth.VerifyToken(t.Context(), r.Jane.Token())
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.srv.Fail(clerkauthtest.FrontendJWKS, clerkauthtest.Hang)
+	r.Server.Fail(clerkauthtest.FrontendJWKS, clerkauthtest.Hang)
 	for i := range 3 {
 		start := time.Now()
-		if _, err := r.auth.GetToken(t.Context(), who, ""); err != nil || time.Since(start) > 3*time.Second {
+		if _, err := r.Auth.GetToken(t.Context(), who, ""); err != nil || time.Since(start) > 3*time.Second {
 			t.Errorf("call %d: %v after %v", i, err, time.Since(start))
 		}
-		if _, err := user.NewClient(r.auth.ClerkConfig()).Get(t.Context(), who.UserID); err != nil {
+		if _, err := user.NewClient(r.Auth.ClerkConfig()).Get(t.Context(), who.UserID); err != nil {
 			t.Errorf("call %d: %v", i, err)
 		}
 	}
 }
 
 func nothingToCompare(t *testing.T) {
-	r := newMachineRig(t)
-	auth := newAuthFor(t, r.srv, func(c *clerkauth.Config) {
-		c.PublishableKey, c.FrontendURL, c.Issuers = "", "", []string{r.srv.Issuer()}
+	r := testkit.NewMachineRig(t)
+	auth := testkit.NewAuth(t, r.Server, func(c *clerkauth.Config) {
+		c.PublishableKey, c.FrontendURL, c.Issuers = "", "", []string{r.Server.Issuer()}
 		c.Accept = []clerkauth.TokenType{clerkauth.APIKey}
 	})
-	wantReply(t, ask(auth.Require(clerkauth.Token(clerkauth.APIKey)), bearer(r.key.Token)), 200, "")
-	if n := r.srv.Requests(clerkauthtest.JWKS); n != 0 {
+	testkit.WantReply(t, testkit.Serve(auth.Require(clerkauth.Token(clerkauth.APIKey)), testkit.Bearer(r.APIKey.Token)), 200, "")
+	if n := r.Server.Requests(clerkauthtest.JWKS); n != 0 {
 		t.Errorf("%d fetches", n)
 	}
 	// The machine's own key is not the secret key.
-	auth = newAuthFor(t, r.srv, func(c *clerkauth.Config) {
-		c.SecretKey, c.Machines.SecretKey = clerkauth.Secret{}, clerkauth.NewSecret(r.here.SecretKey)
+	auth = testkit.NewAuth(t, r.Server, func(c *clerkauth.Config) {
+		c.SecretKey, c.Machines.SecretKey = clerkauth.Secret{}, clerkauth.NewSecret(r.Here.SecretKey)
 		c.Accept = []clerkauth.TokenType{clerkauth.M2MToken}
 	})
-	wantReply(t, ask(auth.Require(clerkauth.Token(clerkauth.M2MToken)), bearer(r.m2m.Token)), 200, "")
+	testkit.WantReply(t, testkit.Serve(auth.Require(clerkauth.Token(clerkauth.M2MToken)), testkit.Bearer(r.M2M.Token)), 200, "")
 }
 
 // told returns how often a warning or error with that text was logged.
@@ -229,14 +232,14 @@ func told(b *bytes.Buffer, text string) int {
 
 func wrongClock(t *testing.T) {
 	for _, off := range []time.Duration{-time.Hour, -30 * time.Second, 30 * time.Second, time.Hour} {
-		t.Run(off.String(), inBubble(func(t *testing.T) {
+		t.Run(off.String(), testkit.Bubble(func(t *testing.T) {
 			var logged bytes.Buffer
-			r := newRig(t, logging(&logged), func(c *clerkauth.Config) {
+			r := testkit.NewRig(t, logging(&logged), func(c *clerkauth.Config) {
 				clerk := c.Now
 				c.Now = func() time.Time { return clerk().Add(off) }
 			})
 			for range 30 {
-				r.want(t, r.jane.Token(clerkauthtest.WithoutClaim("nbf")), map[bool]int{true: 401, false: 200}[off < 0 || off > time.Minute], "")
+				r.Want(t, r.Jane.Token(clerkauthtest.WithoutClaim("nbf")), map[bool]int{true: 401, false: 200}[off < 0 || off > time.Minute], "")
 				time.Sleep(time.Second)
 			}
 			if n := told(&logged, "clock"); n != 1 {
@@ -244,11 +247,11 @@ func wrongClock(t *testing.T) {
 			}
 		}))
 	}
-	t.Run("answer of a cache", inBubble(func(t *testing.T) {
+	t.Run("answer of a cache", testkit.Bubble(func(t *testing.T) {
 		var logged bytes.Buffer
-		r := newRig(t, logging(&logged), func(c *clerkauth.Config) {
+		r := testkit.NewRig(t, logging(&logged), func(c *clerkauth.Config) {
 			next := c.Transport
-			c.Transport = roundTripper(func(req *http.Request) (*http.Response, error) {
+			c.Transport = testkit.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 				resp, err := next.RoundTrip(req)
 				if err == nil {
 					resp.Header.Set("Age", "600")
@@ -257,19 +260,19 @@ func wrongClock(t *testing.T) {
 				return resp, err
 			})
 		})
-		r.want(t, r.jane.Token(), 200, "")
+		r.Want(t, r.Jane.Token(), 200, "")
 		if logged.Len() > 0 {
 			t.Error(logged.String())
 		}
 	}))
-	t.Run("right", inBubble(func(t *testing.T) {
+	t.Run("right", testkit.Bubble(func(t *testing.T) {
 		var logged bytes.Buffer
-		r := newRig(t, logging(&logged), func(c *clerkauth.Config) {
+		r := testkit.NewRig(t, logging(&logged), func(c *clerkauth.Config) {
 			clerk := c.Now
 			c.Now = func() time.Time { return clerk().Add(3 * time.Second) }
 		})
-		r.want(t, r.jane.Token(), 200, "")
-		r.want(t, r.jane.Token(clerkauthtest.ExpiresIn(-time.Hour)), 401, clerkauth.ErrTokenExpired)
+		r.Want(t, r.Jane.Token(), 200, "")
+		r.Want(t, r.Jane.Token(clerkauthtest.ExpiresIn(-time.Hour)), 401, clerkauth.ErrTokenExpired)
 		if logged.Len() > 0 {
 			t.Error(logged.String())
 		}
@@ -278,27 +281,27 @@ func wrongClock(t *testing.T) {
 
 func partiesThatNobodyConfigured(t *testing.T) {
 	var logged bytes.Buffer
-	r := newRig(t, logging(&logged), func(c *clerkauth.Config) {
+	r := testkit.NewRig(t, logging(&logged), func(c *clerkauth.Config) {
 		c.AuthorizedParties = []string{"https://app.example.com", "http://localhost:3000", "https://www.shop.example"}
 	})
 	for range 60 { // a minute
 		for _, party := range []string{"http://app.example.com", "https://shop.example", "http://localhost:3001", "https://jane.evil.example"} {
-			r.want(t, r.jane.Token(clerkauthtest.WithClaim("azp", party)), 401, clerkauth.ErrTokenParty)
+			r.Want(t, r.Jane.Token(clerkauthtest.WithClaim("azp", party)), 401, clerkauth.ErrTokenParty)
 		}
 		time.Sleep(time.Second)
 	}
-	r.want(t, r.jane.Token(clerkauthtest.WithClaim("azp", "https://jane.evil.example")), 401, clerkauth.ErrTokenParty)
+	r.Want(t, r.Jane.Token(clerkauthtest.WithClaim("azp", "https://jane.evil.example")), 401, clerkauth.ErrTokenParty)
 	s := logged.String()
 	if told(&logged, "AuthorizedParties") != 2 || !strings.Contains(s, `differs_in=scheme count=1`) || !strings.Contains(s, `differs_in="scheme, www., port, host" count=240`) {
 		t.Errorf("log is %q", s)
 	}
-	if strings.Contains(s, "jane.evil") || strings.Contains(s, r.jane.User.ID) {
+	if strings.Contains(s, "jane.evil") || strings.Contains(s, r.Jane.User.ID) {
 		t.Error("a claim is in the log")
 	}
 	// Nothing of it comes from those who sign for themselves.
 	logged.Reset()
 	time.Sleep(2 * time.Minute)
-	r.want(t, r.jane.Token(clerkauthtest.SignedBy(strangeKey()), clerkauthtest.WithClaim("azp", "https://evil.example")), 401, clerkauth.ErrTokenSignature)
+	r.Want(t, r.Jane.Token(clerkauthtest.SignedBy(testkit.OtherKey()), clerkauthtest.WithClaim("azp", "https://evil.example")), 401, clerkauth.ErrTokenSignature)
 	if told(&logged, "AuthorizedParties") != 0 {
 		t.Error(logged.String())
 	}
@@ -306,17 +309,17 @@ func partiesThatNobodyConfigured(t *testing.T) {
 
 func proxiedIssuer(t *testing.T) {
 	var logged bytes.Buffer
-	r := newRig(t, logging(&logged))
-	r.want(t, r.jane.Token(), 200, "")
+	r := testkit.NewRig(t, logging(&logged))
+	r.Want(t, r.Jane.Token(), 200, "")
 	for range 100 {
-		r.want(t, r.jane.Token(clerkauthtest.WithClaim("iss", "https://app.example.com/__clerk")), 401, clerkauth.ErrTokenIssuer)
+		r.Want(t, r.Jane.Token(clerkauthtest.WithClaim("iss", "https://app.example.com/__clerk")), 401, clerkauth.ErrTokenIssuer)
 	}
 	if told(&logged, "ProxyURL") != 1 || strings.Contains(logged.String(), "__clerk") {
 		t.Errorf("log is %q", logged.String())
 	}
-	machines := newMachineRig(t, logging(&logged))
-	wantReply(t, ask(machines.auth.Require(forAll), bearer(machines.key.JWT(clerkauthtest.WithClaim("iss", machines.srv.Issuer())))), 200, "")
-	wantReply(t, ask(machines.auth.Require(forAll), bearer(machines.key.JWT(clerkauthtest.WithClaim("iss", "https://app.example.com/__clerk")))), 401, clerkauth.ErrTokenIssuer)
+	machines := testkit.NewMachineRig(t, logging(&logged))
+	testkit.WantReply(t, testkit.Serve(machines.Auth.Require(testkit.AnyCredential), testkit.Bearer(machines.APIKey.JWT(clerkauthtest.WithClaim("iss", machines.Server.Issuer())))), 200, "")
+	testkit.WantReply(t, testkit.Serve(machines.Auth.Require(testkit.AnyCredential), testkit.Bearer(machines.APIKey.JWT(clerkauthtest.WithClaim("iss", "https://app.example.com/__clerk")))), 401, clerkauth.ErrTokenIssuer)
 	if told(&logged, "ProxyURL") != 2 {
 		t.Errorf("log is %q", logged.String())
 	}
@@ -327,16 +330,16 @@ func proxiedIssuer(t *testing.T) {
 func strangersIssuer(t *testing.T) {
 	for _, pinned := range []bool{false, true} {
 		var logged bytes.Buffer
-		r := newMachineRig(t)
-		r.auth = newAuthFor(t, r.srv, acceptAll, logging(&logged), func(c *clerkauth.Config) {
+		r := testkit.NewMachineRig(t)
+		r.Auth = testkit.NewAuth(t, r.Server, testkit.AcceptAll, logging(&logged), func(c *clerkauth.Config) {
 			if pinned {
-				c.JWTKey = r.srv.JWTKey()
+				c.JWTKey = r.Server.JWTKey()
 			}
 		})
-		r.want(t, r.jane.Token(), 200, "")
-		strange := []clerkauthtest.TokenOption{clerkauthtest.WithClaim("iss", "https://accounts.example.com"), clerkauthtest.SignedBy(strangeKey())}
-		for _, token := range []string{r.jane.Token(strange...), r.key.JWT(strange...), r.m2m.JWT(strange...), r.oauth.JWT(strange...)} {
-			wantReply(t, ask(r.auth.Require(forAll), bearer(token)), 401, clerkauth.ErrTokenIssuer)
+		r.Want(t, r.Jane.Token(), 200, "")
+		strange := []clerkauthtest.TokenOption{clerkauthtest.WithClaim("iss", "https://accounts.example.com"), clerkauthtest.SignedBy(testkit.OtherKey())}
+		for _, token := range []string{r.Jane.Token(strange...), r.APIKey.JWT(strange...), r.M2M.JWT(strange...), r.OAuth.JWT(strange...)} {
+			testkit.WantReply(t, testkit.Serve(r.Auth.Require(testkit.AnyCredential), testkit.Bearer(token)), 401, clerkauth.ErrTokenIssuer)
 		}
 		if told(&logged, "issuer") != 0 {
 			t.Errorf("pinned %v: log is %q", pinned, logged.String())
@@ -346,10 +349,10 @@ func strangersIssuer(t *testing.T) {
 
 func unknownKeysForEverybody(t *testing.T) {
 	var logged bytes.Buffer
-	r := newRig(t, logging(&logged))
+	r := testkit.NewRig(t, logging(&logged))
 	unknown := func() {
 		t.Helper()
-		r.want(t, r.jane.Token(clerkauthtest.WithKeyID("ins_nobody")), 401, clerkauth.ErrUnknownKey)
+		r.Want(t, r.Jane.Token(clerkauthtest.WithKeyID("ins_nobody")), 401, clerkauth.ErrUnknownKey)
 	}
 	for range 100 {
 		unknown()
@@ -359,22 +362,22 @@ func unknownKeysForEverybody(t *testing.T) {
 	}
 	// Machines are callers like others.
 	logged.Reset()
-	machines := newMachineRig(t, logging(&logged))
-	wantReply(t, ask(machines.auth.Require(forAll), bearer(withKeyID(machines.m2m.JWT(), "ins_nobody"))), 401, clerkauth.ErrUnknownKey)
+	machines := testkit.NewMachineRig(t, logging(&logged))
+	testkit.WantReply(t, testkit.Serve(machines.Auth.Require(testkit.AnyCredential), testkit.Bearer(testkit.WithKeyID(machines.M2M.JWT(), "ins_nobody"))), 401, clerkauth.ErrUnknownKey)
 	if told(&logged, "front end") != 1 {
 		t.Errorf("log is %q", logged.String())
 	}
 	time.Sleep(time.Minute)
 	logged.Reset()
-	wantReply(t, ask(machines.auth.Require(forAll), bearer(machines.m2m.JWT())), 200, "")
-	wantReply(t, ask(machines.auth.Require(forAll), bearer(withKeyID(machines.m2m.JWT(), "ins_nobody"))), 401, clerkauth.ErrUnknownKey)
+	testkit.WantReply(t, testkit.Serve(machines.Auth.Require(testkit.AnyCredential), testkit.Bearer(machines.M2M.JWT())), 200, "")
+	testkit.WantReply(t, testkit.Serve(machines.Auth.Require(testkit.AnyCredential), testkit.Bearer(testkit.WithKeyID(machines.M2M.JWT(), "ins_nobody"))), 401, clerkauth.ErrUnknownKey)
 	if told(&logged, "front end") != 0 {
 		t.Error(logged.String())
 	}
 	// Where others are verified, it is a matter of that caller alone.
 	logged.Reset()
 	for range 300 {
-		r.want(t, r.jane.Token(), 200, "")
+		r.Want(t, r.Jane.Token(), 200, "")
 		unknown()
 		time.Sleep(time.Second)
 	}
@@ -385,20 +388,20 @@ func unknownKeysForEverybody(t *testing.T) {
 
 func noTokenYet(t *testing.T) {
 	var logged bytes.Buffer
-	r := newRig(t, logging(&logged))
+	r := testkit.NewRig(t, logging(&logged))
 	for _, text := range []string{"undefined", "null", "NaN", "[object Promise]", "[object Object]", "Undefined"} {
-		got := r.want(t, text, 401, clerkauth.ErrTokenInvalid)
-		other := r.want(t, "x"+text, 401, clerkauth.ErrTokenInvalid)
-		if got.body != other.body || fmt.Sprint(got.header) != fmt.Sprint(other.header) {
-			t.Errorf("%s: a caller is told more: %s", text, got.body)
+		got := r.Want(t, text, 401, clerkauth.ErrTokenInvalid)
+		other := r.Want(t, "x"+text, 401, clerkauth.ErrTokenInvalid)
+		if got.Body != other.Body || fmt.Sprint(got.Header) != fmt.Sprint(other.Header) {
+			t.Errorf("%s: a caller is told more: %s", text, got.Body)
 		}
 		if strings.Contains(text, " ") {
 			continue
 		}
-		if _, err := r.auth.VerifyToken(t.Context(), text); err == nil || !strings.Contains(err.Error(), "before it had a token") {
+		if _, err := r.Auth.VerifyToken(t.Context(), text); err == nil || !strings.Contains(err.Error(), "before it had a token") {
 			t.Errorf("%s: %v", text, err)
 		}
-		if _, err := r.auth.VerifyToken(t.Context(), text+"x"); err == nil || strings.Contains(err.Error(), "before it had a token") {
+		if _, err := r.Auth.VerifyToken(t.Context(), text+"x"); err == nil || strings.Contains(err.Error(), "before it had a token") {
 			t.Errorf("%sx: %v", text, err)
 		}
 	}
@@ -409,7 +412,7 @@ func noTokenYet(t *testing.T) {
 
 func apiAndProxyURLs(t *testing.T) {
 	build := func(change func(*clerkauth.Config)) error {
-		c := valid()
+		c := testkit.Config()
 		c.Logger = slog.New(slog.DiscardHandler)
 		change(&c)
 		_, err := clerkauth.New(c)
@@ -472,27 +475,27 @@ func apiAndProxyURLs(t *testing.T) {
 	}
 	// An issuer beside the key's host; keys are fetched from there alone.
 	for _, proxy := range []string{"https://app.example.com/__clerk", "/__clerk", "/__clerk/"} {
-		r := newRig(t, func(c *clerkauth.Config) { c.SecretKey = clerkauth.Secret{}; c.Browser.ProxyURL = proxy })
-		issuer := func(iss string) string { return r.jane.Token(clerkauthtest.WithClaim("iss", iss)) }
-		r.want(t, r.jane.Token(), 200, "")
-		r.want(t, issuer("https://app.example.com/__clerk"), 200, "")
-		r.want(t, issuer("https://app.example.com/__clerk/"), 401, clerkauth.ErrTokenIssuer)
-		r.want(t, issuer("https://app.example.com"), 401, clerkauth.ErrTokenIssuer)
+		r := testkit.NewRig(t, func(c *clerkauth.Config) { c.SecretKey = clerkauth.Secret{}; c.Browser.ProxyURL = proxy })
+		issuer := func(iss string) string { return r.Jane.Token(clerkauthtest.WithClaim("iss", iss)) }
+		r.Want(t, r.Jane.Token(), 200, "")
+		r.Want(t, issuer("https://app.example.com/__clerk"), 200, "")
+		r.Want(t, issuer("https://app.example.com/__clerk/"), 401, clerkauth.ErrTokenIssuer)
+		r.Want(t, issuer("https://app.example.com"), 401, clerkauth.ErrTokenIssuer)
 	}
 }
 
 func twoTextsForParties(t *testing.T) {
-	r := newRig(t)
+	r := testkit.NewRig(t)
 	texts := map[string]string{}
 	for what, token := range map[string]string{
-		"missing": r.jane.Token(clerkauthtest.WithoutClaim("azp")), "wrong": r.jane.Token(clerkauthtest.WithClaim("azp", "https://evil.example")),
+		"missing": r.Jane.Token(clerkauthtest.WithoutClaim("azp")), "wrong": r.Jane.Token(clerkauthtest.WithClaim("azp", "https://evil.example")),
 	} {
-		_, err := r.auth.VerifyToken(t.Context(), token)
+		_, err := r.Auth.VerifyToken(t.Context(), token)
 		if !errors.Is(err, clerkauth.ErrTokenParty) || strings.Contains(err.Error(), "evil") {
 			t.Fatalf("%s: %v", what, err)
 		}
 		texts[what] = err.Error()
-		texts[what+" body"] = r.want(t, token, 401, clerkauth.ErrTokenParty).body
+		texts[what+" body"] = r.Want(t, token, 401, clerkauth.ErrTokenParty).Body
 	}
 	if texts["missing"] == texts["wrong"] || !strings.Contains(texts["missing"], "MissingParty") || strings.Contains(texts["wrong"], "MissingParty") {
 		t.Errorf("%q", texts)
@@ -501,9 +504,9 @@ func twoTextsForParties(t *testing.T) {
 		t.Errorf("a caller is told which: %q", texts)
 	}
 	var logged bytes.Buffer
-	r = newRig(t, logging(&logged))
+	r = testkit.NewRig(t, logging(&logged))
 	for range 100 {
-		r.want(t, r.jane.Token(clerkauthtest.WithoutClaim("azp")), 401, clerkauth.ErrTokenParty)
+		r.Want(t, r.Jane.Token(clerkauthtest.WithoutClaim("azp")), 401, clerkauth.ErrTokenParty)
 	}
 	if told(&logged, "MissingParty") != 1 || told(&logged, "AuthorizedParties") != 0 {
 		t.Errorf("log is %q", logged.String())
@@ -512,7 +515,7 @@ func twoTextsForParties(t *testing.T) {
 		"https://app.example.com:8443": "port", "http://app.example.com": "scheme", "https://www.app.example.com": "www.", "https://example.com": "host",
 		"http://www.app.example.com:1": "scheme, www., port", "https://app.example.com/": "form", "app.example.com": "form", "": "form", "https://app.example.com.": "host",
 	} {
-		_, err := r.auth.VerifyToken(t.Context(), r.jane.Token(clerkauthtest.WithClaim("azp", azp)))
+		_, err := r.Auth.VerifyToken(t.Context(), r.Jane.Token(clerkauthtest.WithClaim("azp", azp)))
 		if err == nil || !strings.HasSuffix(err.Error(), "differs in: "+differs) {
 			t.Errorf("%q: %v, want %s", azp, err, differs)
 		}
@@ -521,7 +524,7 @@ func twoTextsForParties(t *testing.T) {
 
 func nativeAppsAlone(t *testing.T) {
 	build := func(parties []string, missing clerkauth.MissingParty) error {
-		c := valid()
+		c := testkit.Config()
 		c.AuthorizedParties, c.MissingParty = parties, missing
 		_, err := clerkauth.New(c)
 		return err
@@ -534,16 +537,16 @@ func nativeAppsAlone(t *testing.T) {
 			t.Errorf("empty, %d: %v", missing, err)
 		}
 	}
-	r := newRig(t, func(c *clerkauth.Config) {
+	r := testkit.NewRig(t, func(c *clerkauth.Config) {
 		c.AuthorizedParties, c.MissingParty = nil, clerkauth.AllowMissingFromHeader
 	})
-	r.want(t, r.jane.Token(clerkauthtest.WithoutClaim("azp")), 200, "")
+	r.Want(t, r.Jane.Token(clerkauthtest.WithoutClaim("azp")), 200, "")
 	for _, azp := range []any{"https://app.example.com", "", nil, 7, "capacitor://localhost"} {
-		r.want(t, r.jane.Token(clerkauthtest.WithClaim("azp", azp)), 401, clerkauth.ErrTokenParty)
+		r.Want(t, r.Jane.Token(clerkauthtest.WithClaim("azp", azp)), 401, clerkauth.ErrTokenParty)
 	}
 	for _, list := range []string{",", " ", " , "} {
 		t.Setenv("CLERK_AUTHORIZED_PARTIES", list)
-		c := valid()
+		c := testkit.Config()
 		c.AuthorizedParties, c.MissingParty = clerkauth.FromEnv().AuthorizedParties, clerkauth.AllowMissingFromHeader
 		if _, err := clerkauth.New(c); err == nil {
 			t.Errorf("%q is taken for no list at all", list)
@@ -569,15 +572,15 @@ func fipsMode(t *testing.T) {
 		}
 		return
 	}
-	r := newMachineRig(t)
-	r.want(t, r.jane.Token(), 200, "")
-	r.want(t, r.jane.Token(clerkauthtest.SignedBy(strangeKey())), 401, clerkauth.ErrTokenSignature)
-	for _, token := range []string{r.key.Token, r.m2m.Token, r.oauth.Token, r.key.JWT(), r.m2m.JWT(), r.oauth.JWT()} {
-		wantReply(t, ask(r.auth.Require(forAll), bearer(token)), 200, "")
+	r := testkit.NewMachineRig(t)
+	r.Want(t, r.Jane.Token(), 200, "")
+	r.Want(t, r.Jane.Token(clerkauthtest.SignedBy(testkit.OtherKey())), 401, clerkauth.ErrTokenSignature)
+	for _, token := range []string{r.APIKey.Token, r.M2M.Token, r.OAuth.Token, r.APIKey.JWT(), r.M2M.JWT(), r.OAuth.JWT()} {
+		testkit.WantReply(t, testkit.Serve(r.Auth.Require(testkit.AnyCredential), testkit.Bearer(token)), 200, "")
 	}
-	static := newRig(t, func(c *clerkauth.Config) {
-		c.JWTKey, c.SecretKey = testPEM(), clerkauth.NewSecret("sk_test_1") // short
+	static := testkit.NewRig(t, func(c *clerkauth.Config) {
+		c.JWTKey, c.SecretKey = testkit.PEM(), clerkauth.NewSecret("sk_test_1") // short
 	})
-	static.want(t, static.jane.Token(), 401, clerkauth.ErrTokenSignature)
+	static.Want(t, static.Jane.Token(), 401, clerkauth.ErrTokenSignature)
 	t.Log("real keys verify in FIPS mode")
 }

@@ -1,44 +1,17 @@
 package clerkauth_test
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
-
-// pathGuard is a server with a subtree that is guarded, one that is public, and
-// the default for the rest, in front of a handler that answers 204 to anything.
-type pathGuard struct {
-	server  *httptest.Server
-	session *clerkauthtest.Session // an admin's
-}
-
-func newPathGuard(t *testing.T, rules clerkauth.Rules, wrap func(http.Handler) http.Handler, options ...clerkauth.ProtectOption) pathGuard {
-	t.Helper()
-	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
-	protect, err := newAuth(t, srv).Protect(rules, options...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := protect(http.HandlerFunc(noContent))
-	if wrap != nil {
-		h = wrap(h)
-	}
-	g := pathGuard{httptest.NewServer(h), srv.SignIn(srv.CreateUser("jane@example.com"), clerkauthtest.InOrganization("acme", "org:admin"))}
-	t.Cleanup(g.server.Close)
-	return g
-}
 
 var adminAndPublic = clerkauth.Rules{
 	"/admin":            clerkauth.Role("org:admin"),
@@ -47,47 +20,20 @@ var adminAndPublic = clerkauth.Rules{
 	"/public/{rest...}": clerkauth.Public,
 }
 
-// raw sends a request line as it is and returns the status.
-func (g pathGuard) raw(t *testing.T, method, target string, signedIn bool, header ...string) int {
-	t.Helper()
-	conn, err := net.Dial("tcp", g.server.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-	if signedIn {
-		header = append(header, "Authorization: Bearer "+g.session.Token())
-	}
-	_, err = fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: app.example.com\r\nConnection: close\r\n%s\r\n", method, target, strings.Join(append(header, ""), "\r\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return 0
-		}
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	return resp.StatusCode
-}
-
 // wants returns a row: strangers get that status for each target, and so that
 // the row proves something, the admin gets 204 where strangers get 401.
 func wants(status int, targets ...string) func(*testing.T) {
 	return func(t *testing.T) {
-		g := newPathGuard(t, adminAndPublic, nil)
-		if got := g.raw(t, "GET", "/public/index", false); got != 204 {
+		g := testkit.NewPathGuard(t, adminAndPublic, nil)
+		if got := g.Raw(t, "GET", "/public/index", false); got != 204 {
 			t.Fatalf("a public path: %d", got)
 		}
 		for _, target := range targets {
-			if got := g.raw(t, "GET", target, false); got != status {
+			if got := g.Raw(t, "GET", target, false); got != status {
 				t.Errorf("%q: %d, want %d", target, got, status)
 			}
 			if status == 401 {
-				if got := g.raw(t, "GET", target, true); got != 204 {
+				if got := g.Raw(t, "GET", target, true); got != 204 {
 					t.Errorf("%q for the admin: %d", target, got)
 				}
 			}
@@ -126,25 +72,25 @@ var pathRows = map[int]func(*testing.T){
 	},
 	181: func(t *testing.T) {
 		wants(400, "http:admin/users", "*")(t)
-		g := newPathGuard(t, adminAndPublic, nil)
+		g := testkit.NewPathGuard(t, adminAndPublic, nil)
 		for _, target := range []string{"host:443", "//admin/users", "/public/../admin", "/public/index"} {
-			if got := g.raw(t, "CONNECT", target, true); got != 400 {
+			if got := g.Raw(t, "CONNECT", target, true); got != 400 {
 				t.Errorf("CONNECT %s: %d", target, got)
 			}
 		}
 	},
 	182: func(t *testing.T) {
 		// Siblings are no part of a segment's subtree, in both grammars' way.
-		g := newPathGuard(t, clerkauth.Rules{"/{rest...}": clerkauth.Public, "/admin/{rest...}": clerkauth.SignedIn, "/panel(.*)": clerkauth.SignedIn}, nil)
+		g := testkit.NewPathGuard(t, clerkauth.Rules{"/{rest...}": clerkauth.Public, "/admin/{rest...}": clerkauth.SignedIn, "/panel(.*)": clerkauth.SignedIn}, nil)
 		for target, want := range map[string]int{"/administrator": 204, "/admin-public": 204, "/admins/x": 204, "/admin/x": 401,
 			"/panel": 401, "/panel/x": 401, "/panels": 401, "/pane": 204} {
-			if got := g.raw(t, "GET", target, false); got != want {
+			if got := g.Raw(t, "GET", target, false); got != want {
 				t.Errorf("%s: %d, want %d", target, got, want)
 			}
 		}
 	},
 	183: func(t *testing.T) {
-		a := newAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
+		a := testkit.NewAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
 		for _, pattern := range []string{"admin", "/admin/", "/admin*", "^/admin", "", "/a{", "/:id(", "/{a}(.*)", "/x/../y", "/a b", "GET", "GET /", "/((?!x).*)", "/[a-z]+("} {
 			if _, err := a.Protect(clerkauth.Rules{pattern: clerkauth.SignedIn}); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", pattern)) {
 				t.Errorf("rule %q: %v", pattern, err)
@@ -162,10 +108,10 @@ var pathRows = map[int]func(*testing.T){
 	184: func(t *testing.T) {
 		// Wildcards cross line terminators and other odd characters, at any
 		// length; those that are control characters are refused altogether.
-		g := newPathGuard(t, clerkauth.Rules{"/a(.*)": clerkauth.Role("org:member"), "/{rest...}": clerkauth.Public}, nil)
+		g := testkit.NewPathGuard(t, clerkauth.Rules{"/a(.*)": clerkauth.Role("org:member"), "/{rest...}": clerkauth.Public}, nil)
 		long := "/a/" + strings.Repeat("x", 10<<10)
 		for target, want := range map[string]int{"/a/%E2%80%A8x": 401, "/a/%E2%80%A9": 401, "/a/%0ax": 400, "/a/%0Dx": 400, long: 401, "/b": 204} {
-			if got := g.raw(t, "GET", target, false); got != want {
+			if got := g.Raw(t, "GET", target, false); got != want {
 				t.Errorf("%.20s: %d, want %d", target, got, want)
 			}
 		}
@@ -173,9 +119,9 @@ var pathRows = map[int]func(*testing.T){
 	185: func(t *testing.T) {
 		strip := func(h http.Handler) http.Handler { return http.StripPrefix("/app", h) }
 		// The guard inside of StripPrefix sees paths without it; outside, with it.
-		inside := newPathGuard(t, adminAndPublic, strip)
-		outside := newPathGuard(t, adminAndPublic, nil, clerkauth.Mount("/app"))
-		forgotten := newPathGuard(t, adminAndPublic, nil)
+		inside := testkit.NewPathGuard(t, adminAndPublic, strip)
+		outside := testkit.NewPathGuard(t, adminAndPublic, nil, clerkauth.Mount("/app"))
+		forgotten := testkit.NewPathGuard(t, adminAndPublic, nil)
 		for target, want := range map[string][3]int{
 			"/app/public/index":          {204, 204, 401},
 			"/app/admin/users":           {401, 401, 401},
@@ -183,8 +129,8 @@ var pathRows = map[int]func(*testing.T){
 			"/app/public/%2e%2e/admin/x": {401, 401, 401},
 			"/app/../public/index":       {404, 401, 401}, // StripPrefix itself does not know it
 		} {
-			for i, g := range []pathGuard{inside, outside, forgotten} {
-				if got := g.raw(t, "GET", target, false); got != want[i] && !(i == 0 && got == 401) {
+			for i, g := range []testkit.PathGuard{inside, outside, forgotten} {
+				if got := g.Raw(t, "GET", target, false); got != want[i] && !(i == 0 && got == 401) {
 					t.Errorf("%s, set-up %d: %d, want %d", target, i, got, want[i])
 				}
 			}
@@ -192,19 +138,19 @@ var pathRows = map[int]func(*testing.T){
 	},
 	186: func(t *testing.T) {
 		// A rewrite in front of the guard is seen by it.
-		g := newPathGuard(t, adminAndPublic, func(h http.Handler) http.Handler {
+		g := testkit.NewPathGuard(t, adminAndPublic, func(h http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				r.URL.Path = strings.Replace(r.URL.Path, "/old/", "/admin/", 1)
 				h.ServeHTTP(w, r)
 			})
 		})
-		if got := g.raw(t, "GET", "/old/users", false); got != 401 {
+		if got := g.Raw(t, "GET", "/old/users", false); got != 401 {
 			t.Errorf("%d", got)
 		}
 	},
 	187: func(t *testing.T) {
 		mux, session := newMux(t)
-		for target, want := range map[string]int{"/dashboard": moved, "/account/x": 404} {
+		for target, want := range map[string]int{"/dashboard": testkit.RedirectStatus, "/account/x": 404} {
 			for _, signedIn := range []bool{false, true} {
 				r := httptest.NewRequest("GET", target, nil)
 				status := 401
@@ -222,10 +168,10 @@ var pathRows = map[int]func(*testing.T){
 	},
 	// A spelling that not every router decodes is not the public path to all.
 	188: func(t *testing.T) {
-		g := newPathGuard(t, clerkauth.Rules{"/admin/{rest...}": clerkauth.SignedIn, "/admin/health": clerkauth.Public}, nil)
+		g := testkit.NewPathGuard(t, clerkauth.Rules{"/admin/{rest...}": clerkauth.SignedIn, "/admin/health": clerkauth.Public}, nil)
 		for target, want := range map[string]int{"/admin/health": 204, "/admin/health/": 401, "/admin/healthz": 401, "/admin/x": 401,
 			"/admin/health/../x": 401, "/admin/x/../health": 401, "//admin/health": 401, "/admin/%68ealth": 401, "/admin/health%2f..%2fx": 401} {
-			if got := g.raw(t, "GET", target, false); got != want {
+			if got := g.Raw(t, "GET", target, false); got != want {
 				t.Errorf("%s: %d, want %d", target, got, want)
 			}
 		}
@@ -233,11 +179,11 @@ var pathRows = map[int]func(*testing.T){
 	// A target that is read in too many ways is refused, quickly.
 	242: func(t *testing.T) {
 		srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
-		protect, err := newAuth(t, srv).Protect(adminAndPublic)
+		protect, err := testkit.NewAuth(t, srv).Protect(adminAndPublic)
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := protect(http.HandlerFunc(noContent))
+		h := protect(http.HandlerFunc(testkit.NoContent))
 		for _, piece := range []string{"%2f", "/..", ";", "/a;b%2f..", "%252e%252e%252f", "/%2e", `\..`} {
 			for _, prefix := range []string{"/public/", "/admin/", "/"} {
 				r := httptest.NewRequest("GET", "/", nil)
@@ -256,7 +202,7 @@ var pathRows = map[int]func(*testing.T){
 	},
 	244: func(t *testing.T) {
 		srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
-		a := newAuth(t, srv)
+		a := testkit.NewAuth(t, srv)
 		reads := func(_ http.ResponseWriter, r *http.Request) { _ = r.PathValue("b") }
 		std := http.NewServeMux()
 		std.Handle("/{a}/{b}", a.Require(clerkauth.Public).Func(reads))

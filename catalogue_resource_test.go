@@ -23,6 +23,8 @@ import (
 	"github.com/clerk/clerk-sdk-go/v2/user"
 
 	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // resourceRows are about what an attacker can use up, or get out. Rows 240 and 241
@@ -31,43 +33,43 @@ var resourceRows = map[int]func(*testing.T){
 	236: secretStaysIn,
 	237: longTokensCostNothing,
 	238: garbageLeavesNothing,
-	239: inBubble(inventedKeyIDsLeaveNothing),
-	243: func(t *testing.T) { cancelWhileWaiting(t, http2Client(t), 500) },
+	239: testkit.Bubble(inventedKeyIDsLeaveNothing),
+	243: func(t *testing.T) { cancelWhileWaiting(t, testkit.HTTP2Client(t), 500) },
 }
 
 // secretStaysIn looks for the secret key in what a program prints when it goes
 // wrong, and in what is sent to hosts that redirects name.
 func secretStaysIn(t *testing.T) {
-	r := newRig(t)
-	secret := r.srv.SecretKey()
+	r := testkit.NewRig(t)
+	secret := r.Server.SecretKey()
 	var logged bytes.Buffer
 	var evil atomic.Int64
-	config := r.srv.Config()
+	config := r.Server.Config()
 	config.Logger = slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	config.Transport = roundTripper(func(req *http.Request) (*http.Response, error) {
-		if "https://"+req.URL.Host != r.srv.URL {
+	config.Transport = testkit.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		if "https://"+req.URL.Host != r.Server.URL {
 			evil.Add(1)
 			fmt.Fprintln(&logged, req.Header)
 		}
-		return answering(307, http.Header{"Location": {"https://evil.example/" + req.URL.Path}}, strings.NewReader(secret)).RoundTrip(req)
+		return testkit.Answering(307, http.Header{"Location": {"https://evil.example/" + req.URL.Path}}, strings.NewReader(secret)).RoundTrip(req)
 	})
 	auth, err := clerkauth.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// A server logs what a handler panics with.
-	for _, v := range []any{config, &config, auth, *auth, config.SecretKey, holder{config, config.SecretKey, auth, *auth}, []any{config}, errors.New(fmt.Sprint(config))} {
-		server := newWire(t, auth.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(v) })))
+	for _, v := range []any{config, &config, auth, *auth, config.SecretKey, testkit.NewUnexported(config, auth), []any{config}, errors.New(fmt.Sprint(config))} {
+		server := testkit.NewServer(t, auth.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(v) })))
 		server.Config.ErrorLog = log.New(&logged, "", 0)
-		exchange(t, server, request("GET /", "Host: app.example.com"))
+		testkit.Exchange(t, server, request("GET /", "Host: app.example.com"))
 		server.Close()
 	}
 	if n := strings.Count(logged.String(), "panic serving"); n != 8 {
 		t.Errorf("%d panics were logged", n)
 	}
 	// Everything that sends the secret, redirected.
-	_, err1 := auth.VerifyToken(t.Context(), r.jane.Token())
-	jane, err := r.auth.VerifyToken(t.Context(), r.jane.Token())
+	_, err1 := auth.VerifyToken(t.Context(), r.Jane.Token())
+	jane, err := r.Auth.VerifyToken(t.Context(), r.Jane.Token())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,25 +102,25 @@ func perRun(runs int, f func()) int {
 }
 
 func longTokensCostNothing(t *testing.T) {
-	r := newRig(t)
+	r := testkit.NewRig(t)
 	const most = 16 << 10
 	var fits, tooLong string // good ones but for their length
 	for pad := most / 2; tooLong == ""; pad++ {
-		if token := r.jane.Token(claim("pad", strings.Repeat("x", pad))); len(token) > most {
+		if token := r.Jane.Token(clerkauthtest.WithClaim("pad", strings.Repeat("x", pad))); len(token) > most {
 			tooLong = token
 		} else if fits = token; len(token) < most-100 {
 			pad += (most - len(token)) / 2
 		}
 	}
-	r.want(t, fits, 200, "")
+	r.Want(t, fits, 200, "")
 	for what, token := range map[string]string{
 		"dots": strings.Repeat(".", 1<<20), "base64": strings.Repeat("A", 1<<20), "three parts": strings.Repeat("eyJh", 1<<17) + "." + strings.Repeat("eyJh", 1<<17) + ".AAAA",
-		"good but too long": tooLong, "braces": strings.Repeat("e3t7", 1<<17), "key of a machine": "ak_" + strings.Repeat("A", 1<<20), "dots in front": strings.Repeat(".", 1<<20) + r.jane.Token(),
+		"good but too long": tooLong, "braces": strings.Repeat("e3t7", 1<<17), "key of a machine": "ak_" + strings.Repeat("A", 1<<20), "dots in front": strings.Repeat(".", 1<<20) + r.Jane.Token(),
 	} {
-		if n := perRun(50, func() { _, _ = r.auth.VerifyToken(t.Context(), token) }); n > 4<<10 {
+		if n := perRun(50, func() { _, _ = r.Auth.VerifyToken(t.Context(), token) }); n > 4<<10 {
 			t.Errorf("%s: %d bytes were allocated", what, n)
 		}
-		r.want(t, token, 401, "")
+		r.Want(t, token, 401, "")
 	}
 }
 
@@ -150,19 +152,19 @@ func leavesNothing(t *testing.T, times int, f func(i int)) {
 }
 
 func garbageLeavesNothing(t *testing.T) {
-	r := newRig(t)
-	good := r.jane.Token()
-	r.want(t, good, 200, "")
+	r := testkit.NewRig(t)
+	good := r.Jane.Token()
+	r.Want(t, good, 200, "")
 	entered := 0
-	guard := r.auth.Require().Func(func(http.ResponseWriter, *http.Request) { entered++ })
+	guard := r.Auth.Require().Func(func(http.ResponseWriter, *http.Request) { entered++ })
 	head, payload, _ := strings.Cut(good, ".")
 	payload, signature, _ := strings.Cut(payload, ".")
 	statuses := map[int]int{}
 	leavesNothing(t, 100_000, func(i int) {
 		req := httptest.NewRequest(http.MethodGet, "/", nil)
-		bearer([]string{
+		testkit.Bearer([]string{
 			fmt.Sprint("garbage", i), fmt.Sprint(head, ".", i, ".", signature), fmt.Sprintf("%s.%s.%08d%s", head, payload, max(i, 0), signature[8:]),
-			fmt.Sprintf("%s.%08d%s.%s", head, max(i, 0), payload[8:], signature), fmt.Sprint("ak_", i), fmt.Sprint(i, ".", i, ".", i), fmt.Sprint(good, i), withKeyID(good, fmt.Sprint(i)),
+			fmt.Sprintf("%s.%08d%s.%s", head, max(i, 0), payload[8:], signature), fmt.Sprint("ak_", i), fmt.Sprint(i, ".", i, ".", i), fmt.Sprint(good, i), testkit.WithKeyID(good, fmt.Sprint(i)),
 		}[(i+8)%8])(req)
 		w := httptest.NewRecorder()
 		guard.ServeHTTP(w, req)
@@ -171,24 +173,24 @@ func garbageLeavesNothing(t *testing.T) {
 	if entered != 0 || len(statuses) != 1 || statuses[401] == 0 {
 		t.Errorf("%d got through; answers are %v", entered, statuses)
 	}
-	r.want(t, good, 200, "")
+	r.Want(t, good, 200, "")
 }
 
 func inventedKeyIDsLeaveNothing(t *testing.T) {
-	r := newRig(t)
-	good := r.jane.Token()
-	r.want(t, good, 200, "")
+	r := testkit.NewRig(t)
+	good := r.Jane.Token()
+	r.Want(t, good, 200, "")
 	encode := base64.RawURLEncoding.EncodeToString
 	leavesNothing(t, 1_000_000, func(i int) {
 		token := encode(fmt.Appendf(nil, `{"alg":"RS256","kid":"ins_%d"}`, i)) + ".e30.AAAA"
-		if _, err := r.auth.VerifyToken(t.Context(), token); !errors.Is(err, clerkauth.ErrUnknownKey) {
+		if _, err := r.Auth.VerifyToken(t.Context(), token); !errors.Is(err, clerkauth.ErrUnknownKey) {
 			t.Fatal(err)
 		}
 	})
-	if n := r.refreshes(); n < 2 || n > 1+unknownBurst {
+	if n := r.Refreshes(); n < 2 || n > 1+unknownBurst {
 		t.Errorf("%d fetches, want the first and at most a burst for all of the others", n)
 	}
-	r.want(t, good, 200, "")
+	r.Want(t, good, 200, "")
 }
 
 // cancelWhileWaiting has clients go away while they wait for keys that do not
@@ -197,10 +199,10 @@ func cancelWhileWaiting(t *testing.T, client *http.Client, clients int) {
 	atFirst := runtime.NumGoroutine()
 	var asked atomic.Int64
 	release := make(chan struct{})
-	r := newRig(t, func(c *clerkauth.Config) {
+	r := testkit.NewRig(t, func(c *clerkauth.Config) {
 		next := c.Transport
 		c.SecretKey = clerkauth.Secret{}
-		c.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+		c.Transport = testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 			asked.Add(1)
 			select {
 			case <-release:
@@ -211,8 +213,8 @@ func cancelWhileWaiting(t *testing.T, client *http.Client, clients int) {
 		})
 	})
 	var waiting, entered atomic.Int64
-	guard := r.auth.Require().Func(func(w http.ResponseWriter, r *http.Request) { entered.Add(1); hello(w, r) })
-	server := newWire(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	guard := r.Auth.Require().Func(func(w http.ResponseWriter, r *http.Request) { entered.Add(1); testkit.Hello(w, r) })
+	server := testkit.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		waiting.Add(1)
 		defer waiting.Add(-1)
 		guard.ServeHTTP(w, r)
@@ -222,7 +224,7 @@ func cancelWhileWaiting(t *testing.T, client *http.Client, clients int) {
 		if err != nil {
 			return 0, err
 		}
-		bearer(token)(req)
+		testkit.Bearer(token)(req)
 		resp, err := client.Do(req)
 		if err != nil {
 			return 0, err
@@ -233,7 +235,7 @@ func cancelWhileWaiting(t *testing.T, client *http.Client, clients int) {
 	if status, err := get(t.Context(), ""); status != 401 || err != nil { // there are connections now
 		t.Fatal(status, err)
 	}
-	token := r.jane.Token(long)
+	token := r.Jane.Token(testkit.LongLived)
 	before, start := runtime.NumGoroutine(), time.Now()
 	for range clients / 50 {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // ruled are requests to a server whose rules differ by method, path and host, and
@@ -32,8 +33,8 @@ var ruled = []struct {
 
 func newRuled(t *testing.T) *site {
 	t.Helper()
-	r := newRig(t)
-	protect, err := r.auth.Protect(clerkauth.Rules{
+	r := testkit.NewRig(t)
+	protect, err := r.Auth.Protect(clerkauth.Rules{
 		"GET /open": clerkauth.Public, "DELETE /open": clerkauth.SignedIn, "POST /open": clerkauth.Role("org:owner"),
 		"/public/{rest...}": clerkauth.Public, "/admin/{rest...}": clerkauth.Role("org:admin"), "/owners/{rest...}": clerkauth.Role("org:owner"),
 		"/hosted": clerkauth.SignedIn, "public.example/hosted": clerkauth.Public, "owners.example/hosted": clerkauth.Role("org:owner"),
@@ -41,7 +42,7 @@ func newRuled(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &site{rig: r, server: newWire(t, protect(http.HandlerFunc(hello)))}
+	return &site{Rig: r, server: testkit.NewServer(t, protect(http.HandlerFunc(testkit.Hello)))}
 }
 
 // rulesHearNothingOf holds the rules' answers to requests with each of the headers,
@@ -64,13 +65,13 @@ func rulesHearNothingOf(t *testing.T, headers ...string) {
 			}
 		}
 		for _, c := range ruled {
-			for want, token := range map[*int]string{&c.stranger: "", &c.signedIn: s.jane.Token()} {
+			for want, token := range map[*int]string{&c.stranger: "", &c.signedIn: s.Jane.Token()} {
 				lines := append([]string{"Host: " + c.host}, sent...)
 				if token != "" {
 					lines = append(lines, "Authorization: Bearer "+token)
 				}
-				replies := exchange(t, s.server, request(c.line+query, lines...))
-				if len(replies) != 1 || replies[0].status != *want {
+				replies := testkit.Exchange(t, s.server, request(c.line+query, lines...))
+				if len(replies) != 1 || replies[0].Status != *want {
 					t.Errorf("%s of %s, %q, signed in %v: %v, want %d", c.line, c.host, set, token != "", replies, *want)
 				}
 			}

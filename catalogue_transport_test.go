@@ -11,6 +11,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // transportRows are about what the bytes of a request can do, so they send bytes.
@@ -71,21 +72,21 @@ var transportRows = map[int]func(*testing.T){
 // site is a server on loopback. Everything is guarded but what is below /public/,
 // and Handler stands around it all.
 type site struct {
-	*rig
+	*testkit.Rig
 	server   *httptest.Server
 	location atomic.Value // of the last answer
 }
 
 func newSite(t *testing.T, change ...func(*clerkauth.Config)) *site {
 	t.Helper()
-	s := &site{rig: newRig(t, change...)}
+	s := &site{Rig: testkit.NewRig(t, change...)}
 	mux := http.NewServeMux()
-	mux.Handle("/", s.auth.Require().Func(hello))
+	mux.Handle("/", s.Auth.Require().Func(testkit.Hello))
 	mux.HandleFunc("/public/", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "public %q", clerkauth.FromContext(r.Context()).UserID)
 	})
-	handler := s.auth.Handler(mux)
-	s.server = newWire(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	handler := s.Auth.Handler(mux)
+	s.server = testkit.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler.ServeHTTP(w, r)
 		s.location.Store(w.Header().Get("Location"))
 	}))
@@ -98,10 +99,10 @@ func request(line string, headers ...string) string {
 }
 
 // send sends a request with these header lines, TOKEN standing for a good one.
-func (s *site) send(t *testing.T, line string, headers ...string) reply {
+func (s *site) send(t *testing.T, line string, headers ...string) testkit.Reply {
 	t.Helper()
 	raw := request(line, append([]string{"Host: app.example.com"}, headers...)...)
-	replies := exchange(t, s.server, strings.ReplaceAll(raw, "TOKEN", s.jane.Token()))
+	replies := testkit.Exchange(t, s.server, strings.ReplaceAll(raw, "TOKEN", s.Jane.Token()))
 	if len(replies) != 1 {
 		t.Fatalf("%s %q: %d answers", line, headers, len(replies))
 	}
@@ -112,24 +113,15 @@ func (s *site) send(t *testing.T, line string, headers ...string) reply {
 // and seen without one elsewhere.
 func (s *site) anonymous(t *testing.T, headers ...string) {
 	t.Helper()
-	wantReply(t, s.send(t, "GET /", headers...), 401, clerkauth.ErrTokenMissing)
-	if got := s.send(t, "GET /public/", headers...); got.status != 200 || got.body != `public ""` {
+	testkit.WantReply(t, s.send(t, "GET /", headers...), 401, clerkauth.ErrTokenMissing)
+	if got := s.send(t, "GET /public/", headers...); got.Status != 200 || got.Body != `public ""` {
 		t.Errorf("%q: %v", headers, got)
 	}
 }
 
-// http2Client speaks HTTP/2 alone.
-func http2Client(t *testing.T) *http.Client {
-	t.Helper()
-	transport := &http.Transport{Protocols: new(http.Protocols)}
-	transport.Protocols.SetUnencryptedHTTP2(true)
-	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport}
-}
-
 func twoAuthorizationLines(t *testing.T) {
 	s := newSite(t)
-	good, bad, client := s.jane.Token(), s.jane.Token(clerkauthtest.SignedBy(strangeKey())), http2Client(t)
+	good, bad, client := s.Jane.Token(), s.Jane.Token(clerkauthtest.SignedBy(testkit.OtherKey())), testkit.HTTP2Client(t)
 	for _, lines := range [][]string{
 		{good}, {good, bad}, {bad, good}, {good, good}, {"", good}, {good, ""},
 	} {
@@ -147,7 +139,7 @@ func twoAuthorizationLines(t *testing.T) {
 			r.Header.Add("Authorization", "Bearer "+token)
 		}
 		for _, path := range []string{"/", "/public/"} {
-			if got := s.send(t, "GET "+path, headers...); got.status != want || want == 401 && got.reason() != "token-invalid" {
+			if got := s.send(t, "GET "+path, headers...); got.Status != want || want == 401 && got.Reason() != "token-invalid" {
 				t.Errorf("%d lines, %s: %v", len(lines), path, got)
 			}
 		}
@@ -168,7 +160,7 @@ func twoAuthorizationLines(t *testing.T) {
 func authorizationSchemes(t *testing.T) {
 	s := newSite(t)
 	for _, value := range []string{"Bearer TOKEN", "bearer TOKEN", "BEARER TOKEN", "bEaReR TOKEN", " Bearer TOKEN "} {
-		wantReply(t, s.send(t, "GET /", "Authorization: "+value), 200, "")
+		testkit.WantReply(t, s.send(t, "GET /", "Authorization: "+value), 200, "")
 	}
 	for _, value := range []string{"", "Bearer", "Bearer ", "BearerTOKEN", "Bearer:TOKEN", "Token TOKEN", "Basic dXNlcjpw", "Basic TOKEN", "TOKEN", "Negotiate", "Bear TOKEN"} {
 		s.anonymous(t, "Authorization: "+value)
@@ -176,31 +168,31 @@ func authorizationSchemes(t *testing.T) {
 	for _, value := range []string{
 		"Bearer  TOKEN", "Bearer\tTOKEN", "Bearer \tTOKEN", "Bearer TOKEN, Basic x", "Bearer TOKEN,TOKEN", "Bearer TOKEN TOKEN", "Bearer ,TOKEN", "Bearer \"TOKEN\"", "Bearer \u00a0TOKEN", "Bearer ak_x, Basic x", "Bearer ak_x ak_y", "Bearer ak_\u00e9",
 	} {
-		wantReply(t, s.send(t, "GET /", "Authorization: "+value), 401, clerkauth.ErrTokenInvalid)
-		wantReply(t, s.send(t, "GET /public/", "Authorization: "+value), 401, clerkauth.ErrTokenInvalid)
+		testkit.WantReply(t, s.send(t, "GET /", "Authorization: "+value), 401, clerkauth.ErrTokenInvalid)
+		testkit.WantReply(t, s.send(t, "GET /public/", "Authorization: "+value), 401, clerkauth.ErrTokenInvalid)
 	}
 }
 
 // foldedAuthorization: net/http joins folded lines by a space.
 func foldedAuthorization(t *testing.T) {
 	s := newSite(t)
-	token := s.jane.Token()
+	token := s.Jane.Token()
 	for _, fold := range []string{"\r\n ", "\r\n\t", "\n "} {
 		got := s.send(t, "GET /", "Authorization: Bearer "+token[:40]+fold+token[40:])
-		wantReply(t, got, 401, clerkauth.ErrTokenInvalid)
+		testkit.WantReply(t, got, 401, clerkauth.ErrTokenInvalid)
 	}
-	wantReply(t, s.send(t, "GET /", "Authorization: Bearer "+token), 200, "")
+	testkit.WantReply(t, s.send(t, "GET /", "Authorization: Bearer "+token), 200, "")
 }
 
 // spaceBeforeColon: net/http refuses it before any handler; this holds it to that.
 func spaceBeforeColon(t *testing.T) {
 	s := newSite(t)
 	for _, header := range []string{"Authorization : Bearer TOKEN", "Authorization\t: Bearer TOKEN", " Authorization: Bearer TOKEN"} {
-		if got := s.send(t, "GET /", header); got.status != 400 || got.entered {
+		if got := s.send(t, "GET /", header); got.Status != 400 || got.Entered {
 			t.Errorf("%q: %v", header, got)
 		}
 	}
-	wantReply(t, s.send(t, "GET /", "Authorization:Bearer TOKEN"), 200, "")
+	testkit.WantReply(t, s.send(t, "GET /", "Authorization:Bearer TOKEN"), 200, "")
 }
 
 func credentialsElsewhere(t *testing.T) {
@@ -212,12 +204,12 @@ func credentialsElsewhere(t *testing.T) {
 		s.anonymous(t, header)
 	}
 	for _, query := range []string{"access_token", "token", "__session", "__clerk_session", "jwt"} {
-		wantReply(t, s.send(t, "GET /?"+query+"=TOKEN"), 401, clerkauth.ErrTokenMissing)
+		testkit.WantReply(t, s.send(t, "GET /?"+query+"=TOKEN"), 401, clerkauth.ErrTokenMissing)
 	}
-	form := "access_token=" + s.jane.Token()
+	form := "access_token=" + s.Jane.Token()
 	raw := request("POST /", "Host: app.example.com", "Content-Type: application/x-www-form-urlencoded", fmt.Sprint("Content-Length: ", len(form))) + form
-	wantReply(t, exchange(t, s.server, raw)[0], 401, clerkauth.ErrTokenMissing)
-	wantReply(t, s.send(t, "GET /", "Authorization: Bearer TOKEN"), 200, "")
+	testkit.WantReply(t, testkit.Exchange(t, s.server, raw)[0], 401, clerkauth.ErrTokenMissing)
+	testkit.WantReply(t, s.send(t, "GET /", "Authorization: Bearer TOKEN"), 200, "")
 }
 
 // headersWithoutEffect sends each of these headers alone and all together, to a
@@ -232,10 +224,10 @@ func headersWithoutEffect(headers ...string) func(*testing.T) {
 		}
 		for _, set := range sets {
 			s.anonymous(t, set...)
-			wantReply(t, s.send(t, "GET /", append([]string{"Authorization: Bearer x"}, set...)...), 401, clerkauth.ErrTokenInvalid)
+			testkit.WantReply(t, s.send(t, "GET /", append([]string{"Authorization: Bearer x"}, set...)...), 401, clerkauth.ErrTokenInvalid)
 			got := s.send(t, "GET /", append([]string{"Authorization: Bearer TOKEN"}, set...)...)
-			if wantReply(t, got, 200, ""); !strings.Contains(got.body, s.jane.User.ID) {
-				t.Errorf("%q: %s", set, got.body)
+			if testkit.WantReply(t, got, 200, ""); !strings.Contains(got.Body, s.Jane.User.ID) {
+				t.Errorf("%q: %s", set, got.Body)
 			}
 		}
 		rulesHearNothingOf(t, headers...)
@@ -246,17 +238,17 @@ func headersWithoutEffect(headers ...string) func(*testing.T) {
 // redirect to the account portal, and nothing of evil in any of it.
 func (s *site) wayBack(t *testing.T, raw string) string {
 	t.Helper()
-	got := exchange(t, s.server, raw)
-	if len(got) != 1 || got[0].status != 307 {
+	got := testkit.Exchange(t, s.server, raw)
+	if len(got) != 1 || got[0].Status != 307 {
 		t.Fatalf("%q: %v", raw, got)
 	}
-	return s.checkLocation(t, raw, got[0].header.Get("Location"), got[0].body)
+	return s.checkLocation(t, raw, got[0].Header.Get("Location"), got[0].Body)
 }
 
 func (s *site) checkLocation(t *testing.T, what, location, body string) string {
 	t.Helper()
 	u, err := url.Parse(location)
-	if err != nil || u.Scheme != "https" || u.Host != strings.Replace(strings.TrimPrefix(s.srv.Issuer(), "https://"), ".clerk.", ".", 1) || u.Path != "/sign-in" ||
+	if err != nil || u.Scheme != "https" || u.Host != strings.Replace(strings.TrimPrefix(s.Server.Issuer(), "https://"), ".clerk.", ".", 1) || u.Path != "/sign-in" ||
 		strings.Contains(location+body, "evil") {
 		t.Errorf("%q: sent to %s", what, location)
 		return ""
@@ -266,17 +258,15 @@ func (s *site) checkLocation(t *testing.T, what, location, body string) string {
 
 const page = "Accept: text/html"
 
-func anyParty(c *clerkauth.Config) { c.AuthorizedParties, c.InsecureAnyParty = nil, true }
-
 // unmoved sends a page request with each of these headers, and wants to be sent
 // back to where it was, whoever may call.
 func unmoved(t *testing.T, headers ...string) {
 	t.Helper()
 	for want, s := range map[string]*site{
 		"https://app.example.com/x?y=1":  newSite(t),
-		"http://app.example.com/x?y=1":   newSite(t, anyParty),
+		"http://app.example.com/x?y=1":   newSite(t, testkit.AnyParty),
 		"https://www.example.com/x?y=1":  newSite(t, func(c *clerkauth.Config) { c.Browser.PublicOrigin = "https://www.example.com" }),
-		"https://www2.example.com/x?y=1": newSite(t, anyParty, func(c *clerkauth.Config) { c.Browser.PublicOrigin = "https://www2.example.com" }),
+		"https://www2.example.com/x?y=1": newSite(t, testkit.AnyParty, func(c *clerkauth.Config) { c.Browser.PublicOrigin = "https://www2.example.com" }),
 	} {
 		for _, header := range append(headers, "X-Other: x") {
 			if got := s.wayBack(t, request("GET /x?y=1", "Host: app.example.com", page, header)); got != want {
@@ -307,11 +297,11 @@ func forwarded(t *testing.T) {
 // nothing of it is reflected. With InsecureAnyParty the request's host is as good as any,
 // as long as it is one.
 func foreignHosts(t *testing.T) {
-	parties, anybody := newSite(t), newSite(t, anyParty)
+	parties, anybody := newSite(t), newSite(t, testkit.AnyParty)
 	public := newSite(t, func(c *clerkauth.Config) { c.Browser.PublicOrigin = "https://www.example.com" })
 	back := func(s *site, host string) string {
 		raw := request("GET /x", "Host: "+host, page)
-		if got := exchange(t, s.server, raw); len(got) == 1 && got[0].status == 400 && !strings.Contains(got[0].body, "evil") {
+		if got := testkit.Exchange(t, s.server, raw); len(got) == 1 && got[0].Status == 400 && !strings.Contains(got[0].Body, "evil") {
 			return "400"
 		}
 		return s.wayBack(t, raw)
@@ -360,7 +350,7 @@ func absoluteForm(t *testing.T) {
 		{"http://app.example.com/x", "evil.example", ""},
 	} {
 		s.location.Store("")
-		body := exchangeHTTP2(t, s.server, [][2]string{
+		body := testkit.ExchangeHTTP2(t, s.server, [][2]string{
 			{":method", "GET"}, {":scheme", "http"}, {":authority", c.authority}, {":path", c.path}, {"accept", "text/html"},
 		})
 		location, _ := s.location.Load().(string)

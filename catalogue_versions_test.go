@@ -15,6 +15,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // Rows about which claims are read, in which version, and about what reading costs.
@@ -215,7 +216,7 @@ func boundJWTs(t *testing.T) {
 	r.accepts("within another claim", r.claims("x", `{"cnf":{}}`))
 
 	kinds := []clerkauth.TokenType{clerkauth.M2MToken, clerkauth.OAuthToken, clerkauth.APIKey}
-	auth := newAuthFor(t, r.srv, func(c *clerkauth.Config) { c.Accept = kinds })
+	auth := testkit.NewAuth(t, r.srv, func(c *clerkauth.Config) { c.Accept = kinds })
 	jwt := func(kind clerkauth.TokenType, more string) string {
 		header, sub, jti := `{"alg":"RS256","kid":"$kid"}`, "mch_1", "mt_1"
 		switch kind {

@@ -18,14 +18,15 @@ import (
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
 	"github.com/clerkauth/clerkauth/event"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 func row219Methods(t *testing.T) {
 	r := newHookRow(t)
 	for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "post", "POSTS", "X"} {
-		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, hooksURL, strings.NewReader(hookBody))
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, testkit.WebhookURL, strings.NewReader(hookBody))
 		req.Method, req.Header = method, hookSigned(hookBody)
-		if w := r.serve(req); w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != http.MethodPost {
+		if w := r.Serve(req); w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != http.MethodPost {
 			t.Errorf("%s: %d %v", method, w.Code, w.Header())
 		}
 	}
@@ -45,7 +46,7 @@ func row220Replay(t *testing.T) {
 	}
 	// It is the id that counts, not the signature or the payload: Svix signs each
 	// attempt anew, and two updates of a user are two deliveries.
-	again := hookSignedBy(vectorSecret, h.Get("Svix-Id"), hookBody+" ")
+	again := hookSignedBy(testkit.VectorSecret, h.Get("Svix-Id"), hookBody+" ")
 	if got := r.deliver(again, hookBody+" "); got != http.StatusNoContent || r.handled != 1 {
 		t.Errorf("another attempt: %d, handled %d times", got, r.handled)
 	}
@@ -54,7 +55,7 @@ func row220Replay(t *testing.T) {
 
 func row221Concurrent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHooks(t)
+		h := testkit.NewWebhookRig(t)
 		var running, calls atomic.Int32
 		h.OnAny(func(context.Context, *event.Raw) error {
 			if running.Add(1) != 1 {
@@ -65,7 +66,7 @@ func row221Concurrent(t *testing.T) {
 			time.Sleep(time.Second)
 			return nil
 		})
-		attempts := h.userCreated().Send(t, hooksURL, clerkauthtest.To(h), clerkauthtest.Copies(100), clerkauthtest.Sleep(time.Sleep))
+		attempts := h.UserCreated().Send(t, testkit.WebhookURL, clerkauthtest.To(h), clerkauthtest.Copies(100), clerkauthtest.Sleep(time.Sleep))
 		for i, a := range attempts {
 			if want := map[bool]int{true: 503, false: 204}[i < 100]; a.Status != want && (i >= 100 || a.Status != 204) {
 				t.Errorf("copy %d: %d", i, a.Status)
@@ -99,7 +100,7 @@ func (c *closing) Close() error {
 
 func row222Failures(t *testing.T) {
 	for what, fail := range map[string]func() error{"an error": func() error { return errors.New("wrong") }, "a panic": func() error { panic("wrong") }} {
-		h := newHooks(t)
+		h := testkit.NewWebhookRig(t)
 		calls := 0
 		h.OnAny(func(context.Context, *event.Raw) error {
 			if calls++; calls <= 2 {
@@ -108,15 +109,15 @@ func row222Failures(t *testing.T) {
 			return nil
 		})
 		// The shared instance's clock stays where it is.
-		attempts := h.userCreated().Send(t, hooksURL, clerkauthtest.To(h), clerkauthtest.Sleep(func(time.Duration) {}))
+		attempts := h.UserCreated().Send(t, testkit.WebhookURL, clerkauthtest.To(h), clerkauthtest.Sleep(func(time.Duration) {}))
 		if len(attempts) != 3 || attempts[0].Status != 500 || attempts[1].Status != 500 || calls != 3 {
 			t.Errorf("%s: %+v, %d calls", what, attempts, calls)
 		}
 		calls = 0
-		r := hookReceived(h.userCreated().Request(hooksURL))
+		r := testkit.Received(h.UserCreated().Request(testkit.WebhookURL))
 		body := &closing{Reader: r.Body}
 		r.Body = body
-		if w := h.serve(r); w.Code != 500 || !body.closed {
+		if w := h.Serve(r); w.Code != 500 || !body.closed {
 			t.Errorf("%s: %d, the body was closed: %t", what, w.Code, body.closed)
 		}
 	}
@@ -128,7 +129,7 @@ func row223SlowHandlers(t *testing.T) {
 	t.Run("hung up", TestWebhookSenderHangsUp)
 	// On the wire, what is not answered in time is sent again and told so.
 	synctest.Test(t, func(t *testing.T) {
-		h := newHooks(t)
+		h := testkit.NewWebhookRig(t)
 		calls := 0
 		h.OnAny(func(ctx context.Context, _ *event.Raw) error {
 			calls++
@@ -137,7 +138,7 @@ func row223SlowHandlers(t *testing.T) {
 			}
 			return ctx.Err()
 		})
-		attempts := h.userCreated().Send(t, hooksURL, clerkauthtest.To(h), clerkauthtest.Sleep(time.Sleep))
+		attempts := h.UserCreated().Send(t, testkit.WebhookURL, clerkauthtest.To(h), clerkauthtest.Sleep(time.Sleep))
 		if len(attempts) != 3 || attempts[0].Status != 503 || attempts[1].Status != 503 || calls != 2 {
 			t.Errorf("%+v, %d calls", attempts, calls)
 		}
@@ -150,8 +151,8 @@ func row224Store(t *testing.T) {
 	var down atomic.Bool
 	down.Store(true)
 	memory := clerkauth.NewMemoryDeliveries(time.Now, 10)
-	h := newHooks(t, func(c *clerkauth.WebhookConfig) {
-		c.Deliveries = deliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
+	h := testkit.NewWebhookRig(t, func(c *clerkauth.WebhookConfig) {
+		c.Deliveries = testkit.DeliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
 			if down.Load() {
 				return away
 			}
@@ -163,14 +164,14 @@ func row224Store(t *testing.T) {
 		calls++
 		return nil
 	})
-	d := h.userCreated()
-	attempts := d.Send(t, hooksURL, clerkauthtest.To(h), clerkauthtest.Tries(3), clerkauthtest.Sleep(func(time.Duration) {}))
+	d := h.UserCreated()
+	attempts := d.Send(t, testkit.WebhookURL, clerkauthtest.To(h), clerkauthtest.Tries(3), clerkauthtest.Sleep(func(time.Duration) {}))
 	if attempts[2].Status != 503 || calls != 0 {
 		t.Errorf("without a store: %+v, %d calls", attempts, calls)
 	}
 	down.Store(false)
-	h.want("afterwards", d, 204)
-	h.want("once more", d, 204)
+	h.Want("afterwards", d, 204)
+	h.Want("once more", d, 204)
 	if calls != 1 {
 		t.Errorf("%d calls", calls)
 	}
@@ -179,16 +180,16 @@ func row224Store(t *testing.T) {
 func row225Rotation(t *testing.T) {
 	const newer = "whsec_dmVjdG9yc19zaWduaW5nX3NlY3JldF8zMmJ5dGVzX18="
 	both := hookSignedBy(newer, "msg_both", hookBody)
-	both["Svix-Signature"][0] += " " + hookSignedBy(vectorSecret, "msg_both", hookBody).Get("Svix-Signature")
+	both["Svix-Signature"][0] += " " + hookSignedBy(testkit.VectorSecret, "msg_both", hookBody).Get("Svix-Signature")
 	for _, c := range []struct {
 		name           string
 		secrets        []string
 		old, new, both bool
 	}{
-		{"new and old", []string{newer, vectorSecret}, true, true, true},
-		{"old and new", []string{vectorSecret, newer}, true, true, true},
+		{"new and old", []string{newer, testkit.VectorSecret}, true, true, true},
+		{"old and new", []string{testkit.VectorSecret, newer}, true, true, true},
 		{"new alone", []string{newer}, false, true, true},
-		{"old alone", []string{vectorSecret}, true, false, true},
+		{"old alone", []string{testkit.VectorSecret}, true, false, true},
 	} {
 		w := newHookRow(t, c.secrets...)
 		for what, got := range map[string]bool{
@@ -213,10 +214,10 @@ func row226Secrets(t *testing.T) {
 	for _, secret := range []string{"", " ", "whsec_", "whsec_!!", "whsec_====", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "WHSEC_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 		"whsk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whpk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_c2hvcnQ=", hookSecret(23), hookSecret(0),
 		strings.TrimSuffix(hookSecret(25), "A==") + "B==", // one that decodes to the same
-		vectorSecret + "\n", vectorSecret + " ", " " + vectorSecret, vectorSecret + "\r\n", vectorSecret[:20] + "\n" + vectorSecret[20:], vectorSecret + "=", vectorSecret[:len(vectorSecret)-1],
-		`"` + vectorSecret + `"`, vectorSecret + "," + vectorSecret, "whsec_" + vectorSecret, strings.ReplaceAll("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa+/", "+/", "-_")} {
-		for _, secrets := range [][]string{{secret}, {vectorSecret, secret}, {secret, vectorSecret}} {
-			w, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: secretsOf(secrets...)})
+		testkit.VectorSecret + "\n", testkit.VectorSecret + " ", " " + testkit.VectorSecret, testkit.VectorSecret + "\r\n", testkit.VectorSecret[:20] + "\n" + testkit.VectorSecret[20:], testkit.VectorSecret + "=", testkit.VectorSecret[:len(testkit.VectorSecret)-1],
+		`"` + testkit.VectorSecret + `"`, testkit.VectorSecret + "," + testkit.VectorSecret, "whsec_" + testkit.VectorSecret, strings.ReplaceAll("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa+/", "+/", "-_")} {
+		for _, secrets := range [][]string{{secret}, {testkit.VectorSecret, secret}, {secret, testkit.VectorSecret}} {
+			w, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: testkit.Secrets(secrets...)})
 			if err == nil || w != nil {
 				t.Errorf("%q is a secret", secret)
 			} else if len(secret) > 12 && strings.Contains(err.Error(), secret[6:12]) {
@@ -233,7 +234,7 @@ func row226Secrets(t *testing.T) {
 
 func row227NoSecret(t *testing.T) {
 	for _, secrets := range [][]string{nil, {}, {""}} {
-		w, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: secretsOf(secrets...)})
+		w, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: testkit.Secrets(secrets...)})
 		if err == nil || w != nil {
 			t.Errorf("%q: verification is off", secrets)
 		}
@@ -257,6 +258,6 @@ func row228Events(t *testing.T) {
 	} {
 		r.accepts(what, hookSigned(body), body)
 	}
-	nobody := newHooks(t)
-	nobody.want("nobody's event", nobody.srv.NewDelivery("something.new", "{}"), 204)
+	nobody := testkit.NewWebhookRig(t)
+	nobody.Want("nobody's event", nobody.Server.NewDelivery("something.new", "{}"), 204)
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/event"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // Row 229, how long comparing a signature takes, is measured in no test: the
@@ -52,7 +53,7 @@ var webhookRows = map[int]func(*testing.T){
 
 // hookRow is a Webhook at the time of the shared vector's signature.
 type hookRow struct {
-	*hookTest
+	*testkit.WebhookRig
 	handled int
 	deliver func(header http.Header, body string) int
 }
@@ -60,21 +61,21 @@ type hookRow struct {
 func newHookRow(t *testing.T, secrets ...string) *hookRow {
 	t.Helper()
 	if len(secrets) == 0 {
-		secrets = []string{vectorSecret}
+		secrets = []string{testkit.VectorSecret}
 	}
 	r := &hookRow{}
-	r.hookTest = newHooks(t, func(c *clerkauth.WebhookConfig) {
-		c.Secrets = secretsOf(secrets...)
-		c.Now = func() time.Time { return time.Unix(vectorTime, 0) }
+	r.WebhookRig = testkit.NewWebhookRig(t, func(c *clerkauth.WebhookConfig) {
+		c.Secrets = testkit.Secrets(secrets...)
+		c.Now = func() time.Time { return time.Unix(testkit.VectorTime, 0) }
 	})
 	r.OnAny(func(context.Context, *event.Raw) error {
 		r.handled++
 		return nil
 	})
 	r.deliver = func(header http.Header, body string) int {
-		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, hooksURL, strings.NewReader(body))
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, testkit.WebhookURL, strings.NewReader(body))
 		req.Header = header
-		return r.serve(req).Code
+		return r.Serve(req).Code
 	}
 	return r
 }
@@ -85,7 +86,7 @@ var hookIDs atomic.Int64
 
 // hookSigned returns the headers of a delivery that is signed for body, as it is.
 func hookSigned(body string) http.Header {
-	return hookSignedBy(vectorSecret, fmt.Sprintf("msg_%d", hookIDs.Add(1)), body)
+	return hookSignedBy(testkit.VectorSecret, fmt.Sprintf("msg_%d", hookIDs.Add(1)), body)
 }
 
 func hookSignedBy(secret, id, body string) http.Header {
@@ -93,37 +94,37 @@ func hookSignedBy(secret, id, body string) http.Header {
 	if err != nil {
 		panic(err)
 	}
-	signature, err := signer.Sign(id, time.Unix(vectorTime, 0), []byte(body))
+	signature, err := signer.Sign(id, time.Unix(testkit.VectorTime, 0), []byte(body))
 	if err != nil {
 		panic(err)
 	}
-	return http.Header{"Svix-Id": {id}, "Svix-Timestamp": {fmt.Sprint(vectorTime)}, "Svix-Signature": {signature}}
+	return http.Header{"Svix-Id": {id}, "Svix-Timestamp": {fmt.Sprint(testkit.VectorTime)}, "Svix-Signature": {signature}}
 }
 
 // refuses holds that a delivery is answered 400, and not handled.
 func (r *hookRow) refuses(what string, header http.Header, body string) {
-	r.t.Helper()
+	r.TB.Helper()
 	before := r.handled
 	if got := r.deliver(header, body); got != http.StatusBadRequest || r.handled != before {
-		r.t.Errorf("%.60s: %d, handled: %t", what, got, r.handled != before)
+		r.TB.Errorf("%.60s: %d, handled: %t", what, got, r.handled != before)
 	}
 	if header != nil {
 		var e *clerkauth.Error
 		if err := r.Verify(header, []byte(body)); err != nil && (!errors.As(err, &e) || e.Error() != "clerkauth: the delivery is not authentic (webhook-not-authentic)") {
-			r.t.Errorf("%.60s: Verify: %v", what, err)
+			r.TB.Errorf("%.60s: Verify: %v", what, err)
 		}
 	}
 }
 
 // accepts holds that a delivery is handled and acknowledged.
 func (r *hookRow) accepts(what string, header http.Header, body string) {
-	r.t.Helper()
+	r.TB.Helper()
 	before := r.handled
 	if got := r.deliver(header, body); got != http.StatusNoContent || r.handled != before+1 {
-		r.t.Errorf("%.60s: %d, handled: %t", what, got, r.handled != before)
+		r.TB.Errorf("%.60s: %d, handled: %t", what, got, r.handled != before)
 	}
 	if err := r.Verify(header, []byte(body)); err != nil {
-		r.t.Errorf("%.60s: Verify: %v", what, err)
+		r.TB.Errorf("%.60s: Verify: %v", what, err)
 	}
 }
 
@@ -155,9 +156,9 @@ func row206Tolerance(t *testing.T) {
 		0: true, 5 * time.Minute: true, -5 * time.Minute: true, 5*time.Minute + time.Second: false, -5*time.Minute - time.Second: false,
 		-5*time.Minute - time.Millisecond: false, 5*time.Minute + 999*time.Millisecond: true, 24 * time.Hour: false, -24 * time.Hour: false,
 	} {
-		h := newHooks(t, func(c *clerkauth.WebhookConfig) {
-			c.Secrets = []clerkauth.Secret{clerkauth.NewSecret(vectorSecret)}
-			c.Now = func() time.Time { return time.Unix(vectorTime, 0).Add(away) }
+		h := testkit.NewWebhookRig(t, func(c *clerkauth.WebhookConfig) {
+			c.Secrets = []clerkauth.Secret{clerkauth.NewSecret(testkit.VectorSecret)}
+			c.Now = func() time.Time { return time.Unix(testkit.VectorTime, 0).Add(away) }
 		})
 		if err := h.Verify(hookSigned(hookBody), []byte(hookBody)); (err == nil) != accepted {
 			t.Errorf("%v: %v", away, err)
@@ -171,7 +172,7 @@ func row207TimestampSpellings(t *testing.T) {
 		"9223372036854775808", "-9223372036854775808", strings.Repeat("1", 400), "", "now", "1614265330\n", "1_614_265_330", "１６１４２６５３３０", "1614265330000", "1614265330,1614265330"} {
 		r.refuses("signed as the number: "+stamp, hookWith("Svix-Timestamp", stamp), hookBody)
 		h := hookWith("Svix-Timestamp", stamp)
-		h["Svix-Signature"] = []string{fuzzSign(h.Get("Svix-Id"), stamp, hookBody)}
+		h["Svix-Signature"] = []string{testkit.Sign(h.Get("Svix-Id"), stamp, hookBody)}
 		r.refuses("signed as sent: "+stamp, h, hookBody)
 	}
 }
@@ -298,16 +299,16 @@ func row214IDs(t *testing.T) {
 	r := newHookRow(t)
 	for _, id := range []string{"msg_1.16142", ".", "msg_1.", ".msg_1", "msg 1", " msg_1", "msg_1 ", "msg_1\n", "msg_1\x00", "msg_é", "msg_１", "msg_1,msg_2", "msg_1/..", "msg_1:x", "{msg}",
 		strings.Repeat("m", 129), "msg_" + strings.Repeat("1", 10<<10)} {
-		r.refuses(id, hookSignedBy(vectorSecret, id, hookBody), hookBody)
+		r.refuses(id, hookSignedBy(testkit.VectorSecret, id, hookBody), hookBody)
 	}
 	// What a dot in an id is good for: a body of one delivery becomes another's.
 	const body, moved = hookBody, "5330." + hookBody
-	h := hookSignedBy(vectorSecret, "msg_1", body)
+	h := hookSignedBy(testkit.VectorSecret, "msg_1", body)
 	h["Svix-Id"], h["Svix-Timestamp"] = []string{"msg_1.161426"}, []string{"5330"}
 	r.refuses("a moved boundary", h, body)
 	r.refuses("a moved boundary", h, moved)
 	for _, id := range []string{"m1", "msg_2KWPBgLlAfxdpx2AI54pPJ85f4W", "evt-1", strings.Repeat("m", 128)} {
-		r.accepts(id, hookSignedBy(vectorSecret, id, hookBody), hookBody)
+		r.accepts(id, hookSignedBy(testkit.VectorSecret, id, hookBody), hookBody)
 	}
 }
 
@@ -338,9 +339,9 @@ func row216BodySizes(t *testing.T) {
 	before := r.handled
 	for what, length := range map[string]int64{"with its length": limit + 1, "chunked": -1, "with a lie": 10} {
 		body := sized(limit + 1)
-		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, hooksURL, strings.NewReader(body))
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, testkit.WebhookURL, strings.NewReader(body))
 		req.Header, req.ContentLength = hookSigned(body), length
-		if w := r.serve(req); w.Code != http.StatusRequestEntityTooLarge {
+		if w := r.Serve(req); w.Code != http.StatusRequestEntityTooLarge {
 			t.Errorf("1 MiB and a byte, %s: %d", what, w.Code)
 		}
 	}

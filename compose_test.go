@@ -1,7 +1,6 @@
 package clerkauth_test
 
 import (
-	"context"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // status sends a request with those rights through a guard.
@@ -20,20 +20,6 @@ func status(t *testing.T, guard clerkauth.Middleware, r *http.Request) int {
 	rec := httptest.NewRecorder()
 	guard.Func(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }).ServeHTTP(rec, r)
 	return rec.Code
-}
-
-func newAuth(t testing.TB, srv *clerkauthtest.Server, change ...func(*clerkauth.Config)) *clerkauth.Authenticator {
-	t.Helper()
-	c := srv.Config()
-	c.Logger = slog.New(slog.DiscardHandler)
-	for _, f := range change {
-		f(&c)
-	}
-	a, err := clerkauth.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
 }
 
 func TestAccessPrintsWhatItAsksFor(t *testing.T) {
@@ -51,7 +37,7 @@ func TestAccessPrintsWhatItAsksFor(t *testing.T) {
 		"reverified lax":                          clerkauth.ReverifiedLax,
 		"reverified first_factor within 5m0s":     clerkauth.Reverified(clerkauth.FirstFactor, 5*time.Minute),
 		"organization in path parameter slug":     clerkauth.OrganizationParam("slug"),
-		"check owner":                             clerkauth.CheckFunc("owner", holding(func(clerkauth.Auth) bool { return true })),
+		"check owner":                             clerkauth.CheckFunc("owner", testkit.Predicate(func(clerkauth.Auth) bool { return true })),
 		"role a and (plan b or plan c)":           clerkauth.AllOf(clerkauth.Role("a"), clerkauth.AnyOf(clerkauth.Plan("b"), clerkauth.Plan("c"))),
 		"(role a and plan b) or not impersonated": clerkauth.AnyOf(clerkauth.AllOf(clerkauth.Role("a"), clerkauth.Plan("b")), clerkauth.NotImpersonated),
 	} {
@@ -64,7 +50,7 @@ func TestAccessPrintsWhatItAsksFor(t *testing.T) {
 // TestImpossibleAccessPanics: what nobody could ever meet is a mistake in the
 // program, in every place that takes an Access, however deep it is.
 func TestImpossibleAccessPanics(t *testing.T) {
-	a := newAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
+	a := testkit.NewAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
 	impossible := map[string]clerkauth.Access{
 		"nil":                  nil,
 		"empty role":           clerkauth.Role(""),
@@ -81,7 +67,7 @@ func TestImpossibleAccessPanics(t *testing.T) {
 		"age zero":             clerkauth.Reverified(clerkauth.FirstFactor, 0),
 		"age negative":         clerkauth.Reverified(clerkauth.FirstFactor, -time.Minute),
 		"empty parameter":      clerkauth.OrganizationParam(""),
-		"nameless check":       clerkauth.CheckFunc("", holding(func(clerkauth.Auth) bool { return true })),
+		"nameless check":       clerkauth.CheckFunc("", testkit.Predicate(func(clerkauth.Auth) bool { return true })),
 		"check without func":   clerkauth.CheckFunc("x", nil),
 		"all of nothing":       clerkauth.AllOf(),
 		"any of nothing":       clerkauth.AnyOf(),
@@ -117,7 +103,7 @@ func TestImpossibleAccessPanics(t *testing.T) {
 // TestServeMuxPanics: on what http.ServeMux panics, and on a parameter that the
 // pattern does not have.
 func TestServeMuxPanics(t *testing.T) {
-	a := newAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
+	a := testkit.NewAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
 	own := clerkauth.OrganizationParam("slug")
 	handler := http.NotFoundHandler()
 	for name, c := range map[string]struct {
@@ -154,7 +140,7 @@ func TestServeMuxPanics(t *testing.T) {
 // TestComposedRefusals: the answer is that of the demand that matters.
 func TestComposedRefusals(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
-	a := newAuth(t, srv)
+	a := testkit.NewAuth(t, srv)
 	jane := srv.CreateUser("jane@example.com")
 	member := srv.SignIn(jane, clerkauthtest.InOrganization("acme", "org:member"), clerkauthtest.FactorAges(45, -1))
 	yes, no := clerkauth.Role("org:member"), clerkauth.Role("org:admin")
@@ -193,17 +179,17 @@ func TestComposedRefusals(t *testing.T) {
 // whole agrees with a truth table over the single answers.
 func TestAskingMoreNeverAllowsMore(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
-	a := newAuth(t, srv, func(c *clerkauth.Config) { c.Now = srv.Now })
+	a := testkit.NewAuth(t, srv, func(c *clerkauth.Config) { c.Now = srv.Now })
 	jane := srv.CreateUser("jane@example.com")
 	random := rand.New(rand.NewPCG(1, 2))
 	callers := []clerkauth.Auth{{}}
 	for range 40 {
 		var options []clerkauthtest.SessionOption
 		if random.IntN(2) == 0 {
-			options = append(options, clerkauthtest.InOrganization("acme", "org:"+pick(random, "admin", "member"), "org:a:"+pick(random, "read", "write")))
+			options = append(options, clerkauthtest.InOrganization("acme", "org:"+testkit.Pick(random, "admin", "member"), "org:a:"+testkit.Pick(random, "read", "write")))
 		}
 		if random.IntN(2) == 0 {
-			options = append(options, clerkauthtest.Plans(pick(random, "u:pro", "u:free")))
+			options = append(options, clerkauthtest.Plans(testkit.Pick(random, "u:pro", "u:free")))
 		}
 		if random.IntN(3) == 0 {
 			options = append(options, clerkauthtest.ImpersonatedBy("user_support"))
@@ -218,7 +204,7 @@ func TestAskingMoreNeverAllowsMore(t *testing.T) {
 	single := []clerkauth.Access{
 		clerkauth.SignedIn, clerkauth.NotImpersonated, clerkauth.Role("org:admin"), clerkauth.Role("member"), clerkauth.Permission("org:a:read"),
 		clerkauth.Permission("org:a:write"), clerkauth.Plan("pro"), clerkauth.Plan("user:free"), clerkauth.ReverifiedStrict, clerkauth.ReverifiedModerate,
-		clerkauth.CheckFunc("never", holding(func(clerkauth.Auth) bool { return false })),
+		clerkauth.CheckFunc("never", testkit.Predicate(func(clerkauth.Auth) bool { return false })),
 	}
 	guard := func(access clerkauth.Access, who clerkauth.Auth) bool { return who.Has(access) }
 	passes := 0
@@ -254,11 +240,9 @@ func TestAskingMoreNeverAllowsMore(t *testing.T) {
 	}
 }
 
-func pick(r *rand.Rand, words ...string) string { return words[r.IntN(len(words))] }
-
 func TestNotImpersonatedKnowsOddActors(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
-	a := newAuth(t, srv)
+	a := testkit.NewAuth(t, srv)
 	jane := srv.SignIn(srv.CreateUser("jane@example.com"))
 	for act, want := range map[any]int{nil: 204, "user_support": 403, 7: 403, true: 403} {
 		var options []clerkauthtest.TokenOption
@@ -281,7 +265,7 @@ func TestNotImpersonatedKnowsOddActors(t *testing.T) {
 // TestOrganizationParam: a role in one organization opens nothing of another.
 func TestOrganizationParam(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
-	a := newAuth(t, srv)
+	a := testkit.NewAuth(t, srv)
 	acme := srv.CreateOrganization("acme")
 	jane := srv.CreateUser("jane@example.com")
 	inAcme := srv.SignIn(jane, clerkauthtest.InOrganization("acme", "org:admin"))
@@ -309,20 +293,15 @@ func TestOrganizationParam(t *testing.T) {
 	}
 }
 
-// holding is a check that cannot fail.
-func holding(f func(clerkauth.Auth) bool) func(context.Context, clerkauth.Auth) (bool, error) {
-	return func(_ context.Context, who clerkauth.Auth) (bool, error) { return f(who), nil }
-}
-
 func TestCheckFunc(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
 	var logged strings.Builder
-	a := newAuth(t, srv, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
+	a := testkit.NewAuth(t, srv, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
 	jane := srv.CreateUser("jane@example.com")
 	session := srv.SignIn(jane)
 	asked := 0
 	check := func(result func(clerkauth.Auth) bool) clerkauth.Access {
-		return clerkauth.CheckFunc("mine", holding(func(who clerkauth.Auth) bool { asked++; return result(who) }))
+		return clerkauth.CheckFunc("mine", testkit.Predicate(func(who clerkauth.Auth) bool { asked++; return result(who) }))
 	}
 	r := httptest.NewRequest("GET", "/", nil)
 	if got := status(t, a.Require(check(func(clerkauth.Auth) bool { return true })), r); got != 401 || asked != 0 {

@@ -12,13 +12,14 @@ import (
 	"testing"
 
 	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // configure returns what New says about a good configuration with a change, and what
 // it logs.
 func configure(change func(*clerkauth.Config)) (said, logged string) {
 	var log bytes.Buffer
-	c := valid()
+	c := testkit.Config()
 	c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	change(&c)
 	if _, err := clerkauth.New(c); err != nil {
@@ -30,7 +31,7 @@ func configure(change func(*clerkauth.Config)) (said, logged string) {
 // TestConfigurationMessages holds what is said about inputs that people really have:
 // what to do about each.
 func TestConfigurationMessages(t *testing.T) {
-	publishable, secret := pk("live", "clerk.example.com$"), "sk_live_abcdefghijklmnopqrstuvwxyz"
+	publishable, secret := testkit.PublishableKey("live", "clerk.example.com$"), "sk_live_abcdefghijklmnopqrstuvwxyz"
 	setKey := func(key string) func(*clerkauth.Config) {
 		return func(c *clerkauth.Config) { c.PublishableKey = key }
 	}
@@ -97,8 +98,8 @@ func TestConfigurationMessages(t *testing.T) {
 		"the instance's for a machine": {setMachine(secret), "it is the machine's, not the instance's"},
 		"secret of a test instance":    {setSecret("sk_test_abc"), "different instances"},
 
-		"PEM in quotes":          {setPEM(`"` + strings.TrimSpace(testPEM()) + `"`), "JWTKey: it is not one PEM block and nothing else: it begins with a quotation mark"},
-		"PEM cut":                {setPEM(testPEM()[:100]), "copy it again, from BEGIN PUBLIC KEY to END PUBLIC KEY"},
+		"PEM in quotes":          {setPEM(`"` + strings.TrimSpace(testkit.PEM()) + `"`), "JWTKey: it is not one PEM block and nothing else: it begins with a quotation mark"},
+		"PEM cut":                {setPEM(testkit.PEM()[:100]), "copy it again, from BEGIN PUBLIC KEY to END PUBLIC KEY"},
 		"PEM not filled in":      {setPEM("${CLERK_JWT_KEY}"), "nothing was filled in"},
 		"publishable key as PEM": {setPEM(publishable), "set CLERK_PUBLISHABLE_KEY to it"},
 		"secret key as PEM":      {setPEM(secret), "set CLERK_SECRET_KEY to it"},
@@ -144,7 +145,7 @@ func TestConfigurationMessages(t *testing.T) {
 	for what, change := range map[string]func(*clerkauth.Config){
 		"https": setParties("https://app.example.com", "capacitor://localhost"),
 		"a test instance": func(c *clerkauth.Config) {
-			c.PublishableKey, c.SecretKey = pk("test", "a.b$"), clerkauth.NewSecret("sk_test_x")
+			c.PublishableKey, c.SecretKey = testkit.PublishableKey("test", "a.b$"), clerkauth.NewSecret("sk_test_x")
 			c.AuthorizedParties = []string{"http://localhost:3000"}
 		},
 	} {
@@ -223,7 +224,7 @@ func TestMessagesQuoteNoSecret(t *testing.T) {
 }
 
 func TestFromEnvUnderFrontEndNames(t *testing.T) {
-	one, two := pk("test", "one.example$"), pk("test", "two.example$")
+	one, two := testkit.PublishableKey("test", "one.example$"), testkit.PublishableKey("test", "two.example$")
 	const plain, next, vite, expo, public = "CLERK_PUBLISHABLE_KEY", "NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY", "VITE_CLERK_PUBLISHABLE_KEY", "EXPO_PUBLIC_CLERK_PUBLISHABLE_KEY", "PUBLIC_CLERK_PUBLISHABLE_KEY"
 	none := func(*clerkauth.Config) {}
 	issuers := func(c *clerkauth.Config) { c.Issuers = []string{"https://clerk.example.com"} }
@@ -246,8 +247,8 @@ func TestFromEnvUnderFrontEndNames(t *testing.T) {
 		"plain wins":             {map[string]string{plain: one, next: two}, none, one, "", next, []string{two}},
 		"plain wins, agreed":     {map[string]string{plain: one, next: one}, none, one, "", "", nil},
 		"plain wins, two differ": {map[string]string{plain: one, next: one, vite: two}, none, one, "", vite, nil},
-		"beside JWTKey":          {map[string]string{next: one, "CLERK_JWT_KEY": testPEM()}, none, "", "beside CLERK_JWT_KEY, " + next + " is not used", "", nil},
-		"JWTKey and issuers":     {map[string]string{next: one, "CLERK_JWT_KEY": testPEM()}, issuers, "", "", "", nil},
+		"beside JWTKey":          {map[string]string{next: one, "CLERK_JWT_KEY": testkit.PEM()}, none, "", "beside CLERK_JWT_KEY, " + next + " is not used", "", nil},
+		"JWTKey and issuers":     {map[string]string{next: one, "CLERK_JWT_KEY": testkit.PEM()}, issuers, "", "", "", nil},
 		"malformed":              {map[string]string{next: `"` + one + `"`}, none, `"` + one + `"`, "PublishableKey (" + next + "): it must look like", "", nil},
 		"replaced by hand":       {map[string]string{next: one}, func(c *clerkauth.Config) { c.PublishableKey = two }, one, "", "", nil},
 		"cleared by hand":        {map[string]string{next: one}, func(c *clerkauth.Config) { c.PublishableKey = "" }, one, "it is missing", "", nil},
@@ -290,21 +291,21 @@ func TestFromEnvUnderFrontEndNames(t *testing.T) {
 // TestFrontEndKeyAddsNoIssuer: where the issuers are named, a front end's key that
 // happens to be in the environment is not trusted beside them.
 func TestFrontEndKeyAddsNoIssuer(t *testing.T) {
-	r, other := newRig(t), newRig(t)
+	r, other := testkit.NewRig(t), testkit.NewRig(t)
 	t.Setenv("CLERK_PUBLISHABLE_KEY", "")
 	t.Setenv("CLERK_JWT_KEY", "")
-	t.Setenv("VITE_CLERK_PUBLISHABLE_KEY", other.srv.PublishableKey())
-	for _, issuers := range [][]string{nil, {r.srv.Issuer()}} {
+	t.Setenv("VITE_CLERK_PUBLISHABLE_KEY", other.Server.PublishableKey())
+	for _, issuers := range [][]string{nil, {r.Server.Issuer()}} {
 		c := clerkauth.FromEnv()
-		c.Issuers, c.JWTKey, c.AuthorizedParties = issuers, r.srv.JWTKey(), []string{r.srv.Origin()}
+		c.Issuers, c.JWTKey, c.AuthorizedParties = issuers, r.Server.JWTKey(), []string{r.Server.Origin()}
 		if issuers == nil {
-			c.JWTKey, c.FrontendURL, c.Transport = "", other.srv.URL, other.srv.Transport()
+			c.JWTKey, c.FrontendURL, c.Transport = "", other.Server.URL, other.Server.Transport()
 		}
 		auth, err := clerkauth.New(c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		who, err := auth.VerifyToken(t.Context(), other.jane.Token())
+		who, err := auth.VerifyToken(t.Context(), other.Jane.Token())
 		if (err == nil) != (issuers == nil) {
 			t.Errorf("%v: %v, %v", issuers, who, err)
 		}

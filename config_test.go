@@ -1,59 +1,29 @@
 package clerkauth_test
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
-
-// pk builds a publishable key from what is to stand in it.
-func pk(kind, content string) string {
-	return "pk_" + kind + "_" + base64.RawStdEncoding.EncodeToString([]byte(content))
-}
-
-// valid is a configuration without a mistake.
-func valid() clerkauth.Config {
-	return clerkauth.Config{
-		PublishableKey:    pk("live", "clerk.example.com$"),
-		SecretKey:         clerkauth.NewSecret("sk_live_abc"),
-		AuthorizedParties: []string{"https://app.example.com"},
-	}
-}
-
-var testPEM = sync.OnceValue(func() string {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
-	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
-	if err != nil {
-		panic(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
-})
 
 func TestNewAccepts(t *testing.T) {
 	for name, change := range map[string]func(*clerkauth.Config){
 		"both keys":     func(*clerkauth.Config) {},
 		"no secret key": func(c *clerkauth.Config) { c.SecretKey = clerkauth.Secret{} },
 		"test keys": func(c *clerkauth.Config) {
-			c.PublishableKey, c.SecretKey = pk("test", "a.b$"), clerkauth.NewSecret("sk_test_x")
+			c.PublishableKey, c.SecretKey = testkit.PublishableKey("test", "a.b$"), clerkauth.NewSecret("sk_test_x")
 		},
 		"legacy secret key":      func(c *clerkauth.Config) { c.SecretKey = clerkauth.NewSecret("live_abc") },
 		"padded publishable key": func(c *clerkauth.Config) { c.PublishableKey = "pk_live_YS5iJA=="; c.SecretKey = clerkauth.Secret{} },
-		"JWTKey alone":           func(c *clerkauth.Config) { c.SecretKey = clerkauth.Secret{}; c.JWTKey = testPEM() },
+		"JWTKey alone":           func(c *clerkauth.Config) { c.SecretKey = clerkauth.Secret{}; c.JWTKey = testkit.PEM() },
 		"issuer for publishable": func(c *clerkauth.Config) { c.PublishableKey = ""; c.Issuers = []string{"https://clerk.example.com"} },
 		"any party":              func(c *clerkauth.Config) { c.AuthorizedParties = nil; c.InsecureAnyParty = true },
 		"largest skew":           func(c *clerkauth.Config) { c.ClockSkew = 5 * time.Minute },
@@ -70,7 +40,7 @@ func TestNewAccepts(t *testing.T) {
 			c.Browser.SignInURL, c.Browser.SignUpURL = "/sign-in", "https://app.example.com/sign-up?x=1"
 		},
 	} {
-		c := valid()
+		c := testkit.Config()
 		change(&c)
 		if _, err := clerkauth.New(c); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -94,10 +64,10 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		"publishable key missing":         {publishable(""), "PublishableKey: it is missing"},
 		"secret as publishable key":       {publishable("sk_live_abc"), "PublishableKey: it is a secret key"},
-		"publishable as secret key":       {secret(pk("live", "clerk.example.com$")), "SecretKey: it is a publishable key"},
+		"publishable as secret key":       {secret(testkit.PublishableKey("live", "clerk.example.com$")), "SecretKey: it is a publishable key"},
 		"machine key as secret key":       {secret("ak_abc"), "SecretKey: it is a machine's key"},
 		"live with test":                  {secret("sk_test_abc"), "sk_test key, the publishable key is a pk_live key"},
-		"test with live":                  {publishable(pk("test", "a.b$")), "sk_live key, the publishable key is a pk_test key"},
+		"test with live":                  {publishable(testkit.PublishableKey("test", "a.b$")), "sk_live key, the publishable key is a pk_test key"},
 		"secret key of no kind":           {secret("abc"), "SecretKey: it must look like"},
 		"secret key with line break":      {secret("sk_live_a\nb"), "SecretKey: it holds a space"},
 		"publishable without prefix":      {publishable("abc"), "it must look like"},
@@ -114,9 +84,9 @@ func TestNewRefuses(t *testing.T) {
 		"publishable without dot":         {publishable("pk_live_bm9kb3Qk"), "does not hold the host"},
 		"publishable with two dollars":    {publishable("pk_live_YS5iJCQ"), "does not hold the host"},
 		"publishable with text behind":    {publishable("pk_live_YS5iJHg"), "does not hold the host"},
-		"publishable with path":           {publishable(pk("live", "evil.com/..$")), "does not hold the host"},
-		"publishable with credentials":    {publishable(pk("live", "a@evil.com$")), "does not hold the host"},
-		"publishable with header":         {publishable(pk("live", "evil.com\r\nx: y$")), "does not hold the host"},
+		"publishable with path":           {publishable(testkit.PublishableKey("live", "evil.com/..$")), "does not hold the host"},
+		"publishable with credentials":    {publishable(testkit.PublishableKey("live", "a@evil.com$")), "does not hold the host"},
+		"publishable with header":         {publishable(testkit.PublishableKey("live", "evil.com\r\nx: y$")), "does not hold the host"},
 		"no parties":                      {func(c *clerkauth.Config) { c.AuthorizedParties = nil }, "AuthorizedParties: it is missing"},
 		"empty parties":                   {func(c *clerkauth.Config) { c.AuthorizedParties = []string{} }, "AuthorizedParties: it is missing"},
 		"parties and any party":           {func(c *clerkauth.Config) { c.InsecureAnyParty = true }, "InsecureAnyParty: it contradicts"},
@@ -162,7 +132,7 @@ func TestNewRefuses(t *testing.T) {
 			*c = clerkauth.Config{Issuers: []string{"https://clerk.example.com"}, InsecureAnyParty: true}
 		}, "no way to get keys"},
 	} {
-		c := valid()
+		c := testkit.Config()
 		tc.change(&c)
 		a, err := clerkauth.New(c)
 		if err == nil || a != nil || !strings.Contains(err.Error(), tc.says) {
@@ -194,14 +164,14 @@ func TestNewNamesAllMistakesAtOnce(t *testing.T) {
 
 func TestFromEnv(t *testing.T) {
 	for name, value := range map[string]string{
-		"CLERK_PUBLISHABLE_KEY": pk("test", "a.b$"), "CLERK_SECRET_KEY": "sk_test_1", "CLERK_JWT_KEY": strings.ReplaceAll(testPEM(), "\n", `\n`),
+		"CLERK_PUBLISHABLE_KEY": testkit.PublishableKey("test", "a.b$"), "CLERK_SECRET_KEY": "sk_test_1", "CLERK_JWT_KEY": strings.ReplaceAll(testkit.PEM(), "\n", `\n`),
 		"CLERK_API_URL": "https://api.example.com", "CLERK_SIGN_IN_URL": "/in", "CLERK_SIGN_UP_URL": "/up",
 		"CLERK_AUTHORIZED_PARTIES": " https://a.example , https://b.example,",
 	} {
 		t.Setenv(name, value)
 	}
 	c := clerkauth.FromEnv()
-	if c.PublishableKey != pk("test", "a.b$") || c.SecretKey.IsZero() || c.BackendURL != "https://api.example.com" ||
+	if c.PublishableKey != testkit.PublishableKey("test", "a.b$") || c.SecretKey.IsZero() || c.BackendURL != "https://api.example.com" ||
 		c.Browser.SignInURL != "/in" || c.Browser.SignUpURL != "/up" || fmt.Sprint(c.AuthorizedParties) != "[https://a.example https://b.example]" {
 		t.Errorf("FromEnv() = %+v", c)
 	}
@@ -218,9 +188,9 @@ func TestAccountPortal(t *testing.T) {
 		"foo-bar-13.clerk.accountsstage.dev":  "https://foo-bar-13.accountsstage.dev/sign-in",
 		"clerk.clerk.example.com":             "https://accounts.clerk.example.com/sign-in",
 	} {
-		c := valid()
+		c := testkit.Config()
 		c.SecretKey = clerkauth.Secret{}
-		c.PublishableKey = pk("live", host+"$")
+		c.PublishableKey = testkit.PublishableKey("live", host+"$")
 		a, err := clerkauth.New(c)
 		if err != nil {
 			t.Fatal(err)
@@ -233,18 +203,10 @@ func TestAccountPortal(t *testing.T) {
 	}
 }
 
-// holder is somebody else's struct with our things where fmt cannot call methods.
-type holder struct {
-	config clerkauth.Config
-	secret clerkauth.Secret
-	auth   *clerkauth.Authenticator
-	value  clerkauth.Authenticator
-}
-
 // TestSecretsDoNotPrint holds what prints against the secret itself.
 func TestSecretsDoNotPrint(t *testing.T) {
 	const secret = "sk_live_do_not_print_me"
-	c := valid()
+	c := testkit.Config()
 	c.SecretKey = clerkauth.NewSecret(secret)
 	a, err := clerkauth.New(c)
 	if err != nil {
@@ -252,7 +214,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	}
 	var out strings.Builder
 	loggers := []*slog.Logger{slog.New(slog.NewTextHandler(&out, nil)), slog.New(slog.NewJSONHandler(&out, nil))}
-	h := holder{c, c.SecretKey, a, *a}
+	h := testkit.NewUnexported(c, a)
 	for _, v := range []any{c, &c, a, *a, c.SecretKey, &c.SecretKey, h, &h, []any{h}, map[string]any{"h": h}, a.ClerkConfig(), struct{ C *clerkauth.Config }{&c}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			fmt.Fprintf(&out, verb+"\n", v)

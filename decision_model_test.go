@@ -13,6 +13,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // presenter is somebody who presents a credential, and what is known of it.
@@ -144,13 +145,13 @@ var machineKinds = []clerkauth.TokenType{clerkauth.APIKey, clerkauth.M2MToken, c
 func randomWish(r *rand.Rand, depth int, inToken bool) wish {
 	switch n := r.IntN(12); {
 	case depth > 0 && n < 6:
-		w := wish{op: pick(r, "all", "any", "any")}
+		w := wish{op: testkit.Pick(r, "all", "any", "any")}
 		for range 1 + r.IntN(3) {
 			w.parts = append(w.parts, randomWish(r, depth-1, inToken))
 		}
 		return w
 	case inToken:
-		return wish{op: "scope", scope: pick(r, "a", "b")}
+		return wish{op: "scope", scope: testkit.Pick(r, "a", "b")}
 	case n < 9:
 		w := wish{op: "token", kind: machineKinds[r.IntN(3)]}
 		for range r.IntN(2) {
@@ -158,7 +159,7 @@ func randomWish(r *rand.Rand, depth int, inToken bool) wish {
 		}
 		return w
 	default:
-		return wish{op: pick(r, "public", "signed in", "role")}
+		return wish{op: testkit.Pick(r, "public", "signed in", "role")}
 	}
 }
 
@@ -166,31 +167,31 @@ func randomWish(r *rand.Rand, depth int, inToken bool) wish {
 // a request carries by then, each lets in whom it should, and what is behind it sees
 // exactly whom it decided about.
 func TestNestedGuardsAgreeWithAModel(t *testing.T) {
-	r := newMachineRig(t)
-	sessionsAlone := newAuthFor(t, r.srv)
-	joe := r.srv.SignIn(r.srv.CreateUser("joe@example.com"))
-	scoped, other := r.srv.CreateAPIKey(r.user, "a"), r.srv.CreateOAuthToken(r.user, "client_2", "a", "b")
-	revoked := r.srv.CreateAPIKey(r.user, "a")
-	r.srv.Revoke(revoked)
+	r := testkit.NewMachineRig(t)
+	sessionsAlone := testkit.NewAuth(t, r.Server)
+	joe := r.Server.SignIn(r.Server.CreateUser("joe@example.com"))
+	scoped, other := r.Server.CreateAPIKey(r.User, "a"), r.Server.CreateOAuthToken(r.User, "client_2", "a", "b")
+	revoked := r.Server.CreateAPIKey(r.User, "a")
+	r.Server.Revoke(revoked)
 	const session = clerkauth.SessionToken
 	presenters := []presenter{
 		{name: "nobody"},
 		{name: "basic", line: "Basic YTpi"},
-		{name: "admin", line: "Bearer " + r.jane.Token(long), kind: session, subject: r.jane.User.ID, admin: true},
-		{name: "user", line: "Bearer " + joe.Token(long), kind: session, subject: joe.User.ID},
-		{name: "pending", line: "Bearer " + joe.Token(long, claim("sts", "pending")), kind: session, pending: true},
-		{name: "expired", line: "Bearer " + r.jane.Token(claim("exp", 1)), kind: session, bad: true},
-		{name: "key", line: "Bearer " + r.key.Token, kind: clerkauth.APIKey, subject: r.user.ID},
-		{name: "key a", line: "Bearer " + scoped.Token, kind: clerkauth.APIKey, subject: r.user.ID, scopes: []string{"a"}},
+		{name: "admin", line: "Bearer " + r.Jane.Token(testkit.LongLived), kind: session, subject: r.Jane.User.ID, admin: true},
+		{name: "user", line: "Bearer " + joe.Token(testkit.LongLived), kind: session, subject: joe.User.ID},
+		{name: "pending", line: "Bearer " + joe.Token(testkit.LongLived, clerkauthtest.WithClaim("sts", "pending")), kind: session, pending: true},
+		{name: "expired", line: "Bearer " + r.Jane.Token(clerkauthtest.WithClaim("exp", 1)), kind: session, bad: true},
+		{name: "key", line: "Bearer " + r.APIKey.Token, kind: clerkauth.APIKey, subject: r.User.ID},
+		{name: "key a", line: "Bearer " + scoped.Token, kind: clerkauth.APIKey, subject: r.User.ID, scopes: []string{"a"}},
 		{name: "revoked key", line: "Bearer " + revoked.Token, kind: clerkauth.APIKey, bad: true},
-		{name: "m2m", line: "Bearer " + r.m2m.JWT(long), kind: clerkauth.M2MToken, subject: r.peer.ID},
-		{name: "m2m b", line: "Bearer " + r.m2m.JWT(long, claim("scopes", "b")), kind: clerkauth.M2MToken, subject: r.peer.ID, scopes: []string{"b"}},
-		{name: "oauth a b", line: "Bearer " + other.Token, kind: clerkauth.OAuthToken, subject: r.user.ID, scopes: []string{"a", "b"}},
-		{name: "forged oauth", line: "Bearer " + r.oauth.JWT(clerkauthtest.SignedBy(strangeKey())), kind: clerkauth.OAuthToken, bad: true},
+		{name: "m2m", line: "Bearer " + r.M2M.JWT(testkit.LongLived), kind: clerkauth.M2MToken, subject: r.Peer.ID},
+		{name: "m2m b", line: "Bearer " + r.M2M.JWT(testkit.LongLived, clerkauthtest.WithClaim("scopes", "b")), kind: clerkauth.M2MToken, subject: r.Peer.ID, scopes: []string{"b"}},
+		{name: "oauth a b", line: "Bearer " + other.Token, kind: clerkauth.OAuthToken, subject: r.User.ID, scopes: []string{"a", "b"}},
+		{name: "forged oauth", line: "Bearer " + r.OAuth.JWT(clerkauthtest.SignedBy(testkit.OtherKey())), kind: clerkauth.OAuthToken, bad: true},
 		{name: "opaque m2m, outage", line: "Bearer mt_0123456789", kind: clerkauth.M2MToken, away: true},
 		{name: "foreign", line: "Bearer ghp_0123456789", foreign: true},
 	}
-	r.srv.Fail(clerkauthtest.M2MVerify, 500)
+	r.Server.Fail(clerkauthtest.M2MVerify, 500)
 	random := rand.New(rand.NewPCG(5, 8)) //nolint:gosec // the same each time
 	const forHandler = "handler"
 	entered, refused, swapped := 0, map[int]int{}, 0
@@ -204,7 +205,7 @@ func TestNestedGuardsAgreeWithAModel(t *testing.T) {
 		var nest []layer
 		for range 1 + random.IntN(4) {
 			l := layer{machines: random.IntN(4) > 0}
-			auth := r.auth
+			auth := r.Auth
 			if !l.machines {
 				auth = sessionsAlone
 			}
@@ -422,8 +423,8 @@ func (n tree) expected(answers []byte) (asked string, status int) {
 // TestChecksAgreeWithAModel: of random demands with checks, the outcome is that of an
 // enumeration, and a check is asked only where the outcome depends on it.
 func TestChecksAgreeWithAModel(t *testing.T) {
-	r := newMachineRig(t)
-	member := bearer(r.jane.Token(long, claim("fva", []int{99, 99})))
+	r := testkit.NewMachineRig(t)
+	member := testkit.Bearer(r.Jane.Token(testkit.LongLived, clerkauthtest.WithClaim("fva", []int{99, 99})))
 	random := rand.New(rand.NewPCG(13, 21)) //nolint:gosec // the same each time
 	statuses, ran := map[int]int{}, 0
 	for i := range 8000 {
@@ -449,13 +450,13 @@ func TestChecksAgreeWithAModel(t *testing.T) {
 		var guard clerkauth.Middleware
 		func() {
 			defer func() { _ = recover() }()
-			guard = r.auth.Require(access)
+			guard = r.Auth.Require(access)
 		}()
 		if guard == nil {
 			continue // nobody could ever meet a part of it
 		}
 		order, status := n.expected(answers)
-		got := ask(guard, member)
+		got := testkit.Serve(guard, member)
 		if again { // which of two places one stands in for is not told
 			for c := range checks {
 				if strings.Count(asked, string(rune('a'+c))) > 1 {
@@ -468,8 +469,8 @@ func TestChecksAgreeWithAModel(t *testing.T) {
 		} else if asked != order {
 			t.Fatalf("%+v, which say %s: asked %q, want %q", n, answers, asked, order)
 		}
-		if got.status != status || got.entered != (status == 200) {
-			t.Fatalf("%+v, which say %s: %d, want %d; asked %q", n, answers, got.status, status, asked)
+		if got.Status != status || got.Entered != (status == 200) {
+			t.Fatalf("%+v, which say %s: %d, want %d; asked %q", n, answers, got.Status, status, asked)
 		}
 		statuses[status]++
 		ran += len(asked)

@@ -16,31 +16,24 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // What becomes of whole servers when keys and the Backend API misbehave, in
 // virtual time.
 
-func bubble(t *testing.T, f func(*testing.T)) { inBubble(f)(t) }
-
-// long makes a token that outlives a test.
-var long = clerkauthtest.ExpiresIn(365 * 24 * time.Hour)
-
-// identified is a guard inside of Handler, as servers have it.
-func (r *rig) identified(demands ...clerkauth.Access) clerkauth.Middleware {
-	return func(next http.Handler) http.Handler { return r.auth.Handler(r.auth.Require(demands...)(next)) }
-}
+func bubble(t *testing.T, f func(*testing.T)) { testkit.Bubble(f)(t) }
 
 func TestFirstRequestsShareOneFetch(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r := newRig(t, slowly(time.Second))
-		token := r.jane.Token()
+		r := testkit.NewRig(t, testkit.SlowKeys(time.Second))
+		token := r.Jane.Token()
 		var all sync.WaitGroup
 		for range 1000 {
-			all.Go(func() { wantReply(t, ask(r.identified(), bearer(token)), 200, "") })
+			all.Go(func() { testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(token)), 200, "") })
 		}
 		all.Wait()
-		if n := r.fetches(); n != 1 {
+		if n := r.Fetches(); n != 1 {
 			t.Errorf("%d fetches, want 1", n)
 		}
 	})
@@ -50,20 +43,20 @@ func TestFirstRequestsShareOneFetch(t *testing.T) {
 // known keys is one of those for the unknown ones, too.
 func TestUnknownKeysShareABurst(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r := newRig(t, slowly(100*time.Millisecond))
-		good := r.jane.Token()
+		r := testkit.NewRig(t, testkit.SlowKeys(100*time.Millisecond))
+		good := r.Jane.Token()
 		var all sync.WaitGroup
 		for i := range 10_000 {
 			all.Go(func() {
 				time.Sleep(time.Duration(i) * 100 * time.Microsecond)
-				wantReply(t, ask(r.identified(), bearer(withKeyID(good, fmt.Sprint("ins_", i)))), 401, clerkauth.ErrUnknownKey)
+				testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(testkit.WithKeyID(good, fmt.Sprint("ins_", i)))), 401, clerkauth.ErrUnknownKey)
 				if i%1000 == 0 {
-					wantReply(t, ask(r.identified(), bearer(good)), 200, "")
+					testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(good)), 200, "")
 				}
 			})
 		}
 		all.Wait()
-		if n := r.fetches(); n != unknownBurst {
+		if n := r.Fetches(); n != unknownBurst {
 			t.Errorf("%d fetches, want %d", n, unknownBurst)
 		}
 	})
@@ -79,40 +72,40 @@ func TestOutage(t *testing.T) {
 	for name, how := range outages {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				r := newRig(t)
-				token := r.jane.Token(long)
-				wantReply(t, ask(r.identified(), bearer(token)), 200, "")
+				r := testkit.NewRig(t)
+				token := r.Jane.Token(testkit.LongLived)
+				testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(token)), 200, "")
 				good := time.Now()
-				r.srv.Fail(clerkauthtest.JWKS, how)
+				r.Server.Fail(clerkauthtest.JWKS, how)
 				for time.Since(good) < time.Hour {
-					wantReply(t, ask(r.identified(), bearer(token)), 200, "")
+					testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(token)), 200, "")
 					time.Sleep(10 * time.Second)
 				}
-				if n := r.fetches(); n < 100 || n > 600 { // of two sources, every 15 to 30 s
+				if n := r.Fetches(); n < 100 || n > 600 { // of two sources, every 15 to 30 s
 					t.Errorf("%d fetches in an hour", n)
 				}
 				for range 10 {
-					got := wantReply(t, ask(r.identified(), bearer(token)), 503, "")
-					if seconds, err := strconv.Atoi(got.header.Get("Retry-After")); err != nil || seconds < 1 || seconds > 30 {
-						t.Errorf("Retry-After is %q", got.header.Get("Retry-After"))
+					got := testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(token)), 503, "")
+					if seconds, err := strconv.Atoi(got.Header.Get("Retry-After")); err != nil || seconds < 1 || seconds > 30 {
+						t.Errorf("Retry-After is %q", got.Header.Get("Retry-After"))
 					}
 					// Elsewhere he is signed out, and it can be seen why.
-					public := ask(func(http.Handler) http.Handler {
-						return r.auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					public := testkit.Serve(func(http.Handler) http.Handler {
+						return r.Auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 							who := clerkauth.FromContext(r.Context())
 							fmt.Fprint(w, who.SignedIn(), errors.Is(who.Err(), clerkauth.ErrUnavailable))
 						}))
-					}, bearer(token))
-					if public.status != 200 || public.body != "false true" {
+					}, testkit.Bearer(token))
+					if public.Status != 200 || public.Body != "false true" {
 						t.Errorf("public: %v", public)
 					}
-					wantReply(t, ask(r.identified()), 401, clerkauth.ErrTokenMissing)
-					wantReply(t, ask(r.identified(), bearer("x")), 401, clerkauth.ErrTokenInvalid)
+					testkit.WantReply(t, testkit.Serve(r.Identified()), 401, clerkauth.ErrTokenMissing)
+					testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer("x")), 401, clerkauth.ErrTokenInvalid)
 					time.Sleep(time.Minute)
 				}
-				r.srv.Heal(clerkauthtest.JWKS)
+				r.Server.Heal(clerkauthtest.JWKS)
 				time.Sleep(30 * time.Second)
-				wantReply(t, ask(r.identified(), bearer(token)), 200, "")
+				testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(token)), 200, "")
 			})
 		})
 	}
@@ -122,21 +115,21 @@ func TestOutage(t *testing.T) {
 func TestStartDuringAnOutage(t *testing.T) {
 	for name, how := range outages {
 		bubble(t, func(t *testing.T) {
-			r := newRig(t)
-			r.srv.Fail(clerkauthtest.JWKS, how)
+			r := testkit.NewRig(t)
+			r.Server.Fail(clerkauthtest.JWKS, how)
 			for range 100 {
-				if wantReply(t, ask(r.identified(), bearer(r.jane.Token())), 503, ""); t.Failed() {
+				if testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(r.Jane.Token())), 503, ""); t.Failed() {
 					t.Fatal(name)
 				}
 				time.Sleep(time.Second)
 			}
-			r.srv.Heal(clerkauthtest.JWKS)
+			r.Server.Heal(clerkauthtest.JWKS)
 			time.Sleep(30 * time.Second)
-			wantReply(t, ask(r.identified(), bearer(r.jane.Token())), 200, "")
+			testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(r.Jane.Token())), 200, "")
 			// One source is as good as both.
-			r.srv.Fail(clerkauthtest.BackendJWKS, how)
-			r.auth = newAuthFor(t, r.srv)
-			wantReply(t, ask(r.identified(), bearer(r.jane.Token())), 200, "")
+			r.Server.Fail(clerkauthtest.BackendJWKS, how)
+			r.Auth = testkit.NewAuth(t, r.Server)
+			testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(r.Jane.Token())), 200, "")
 		})
 	}
 }
@@ -147,24 +140,24 @@ func TestWithdrawnKeyIsRefusedInTime(t *testing.T) {
 	const ttl = 5 * time.Minute
 	for _, every := range []time.Duration{time.Second, time.Minute, 3 * time.Minute, 4 * time.Minute, 5*time.Minute - time.Second, 50 * time.Minute} {
 		bubble(t, func(t *testing.T) {
-			r := newRig(t)
-			old := r.jane.Token(long)
-			r.srv.AddKey()
-			kept := r.jane.Token(long)
-			wantReply(t, ask(r.identified(), bearer(old)), 200, "")
+			r := testkit.NewRig(t)
+			old := r.Jane.Token(testkit.LongLived)
+			r.Server.AddKey()
+			kept := r.Jane.Token(testkit.LongLived)
+			testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(old)), 200, "")
 			time.Sleep(every) // a refresh comes at any time of the withdrawal
-			r.srv.WithdrawKey(rigKeyID)
+			r.Server.WithdrawKey(testkit.KeyID)
 			withdrawn := time.Now()
 			for time.Since(withdrawn) < ttl {
-				ask(r.identified(), bearer(old))
-				wantReply(t, ask(r.identified(), bearer(kept)), 200, "")
+				testkit.Serve(r.Identified(), testkit.Bearer(old))
+				testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(kept)), 200, "")
 				time.Sleep(min(every, ttl-time.Since(withdrawn)))
 			}
 			for range 10 {
-				if wantReply(t, ask(r.identified(), bearer(old)), 401, clerkauth.ErrUnknownKey); t.Failed() {
+				if testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(old)), 401, clerkauth.ErrUnknownKey); t.Failed() {
 					t.Fatalf("used every %v, %v after it was withdrawn", every, time.Since(withdrawn))
 				}
-				wantReply(t, ask(r.identified(), bearer(kept)), 200, "")
+				testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(kept)), 200, "")
 				time.Sleep(every)
 			}
 		})
@@ -175,17 +168,17 @@ func TestWithdrawnKeyIsRefusedInTime(t *testing.T) {
 // a fetch in 30 s however many bad signatures there are.
 func TestReplacedKey(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r := newRig(t)
-		old := r.jane.Token(long)
-		wantReply(t, ask(r.identified(), bearer(old)), 200, "")
+		r := testkit.NewRig(t)
+		old := r.Jane.Token(testkit.LongLived)
+		testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(old)), 200, "")
 		time.Sleep(time.Second) // what was fetched in this moment is not asked for again
-		r.srv.ReplaceKey()
-		wantReply(t, ask(r.identified(), bearer(r.jane.Token())), 200, "")
+		r.Server.ReplaceKey()
+		testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(r.Jane.Token())), 200, "")
 		for range 1000 {
-			wantReply(t, ask(r.identified(), bearer(old)), 401, clerkauth.ErrTokenSignature)
+			testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(old)), 401, clerkauth.ErrTokenSignature)
 			time.Sleep(60 * time.Millisecond)
 		}
-		if n := r.fetches(); n > 2+2 {
+		if n := r.Fetches(); n > 2+2 {
 			t.Errorf("%d fetches in a minute", n)
 		}
 	})
@@ -196,24 +189,24 @@ func TestReplacedKey(t *testing.T) {
 // their keys came from.
 func TestTwoInstancesOfOneHost(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		one, two := newRig(t), newRig(t)
-		two.srv.SetKeySet(keySet(jwk(rigKeyID, &strangeKey().PublicKey, nil)))
-		two.auth = newAuthFor(t, one.srv, func(c *clerkauth.Config) {
-			c.SecretKey = clerkauth.NewSecret(two.srv.SecretKey())
-			c.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+		one, two := testkit.NewRig(t), testkit.NewRig(t)
+		two.Server.SetKeySet(testkit.KeySet(testkit.JWK(testkit.KeyID, &testkit.OtherKey().PublicKey, nil)))
+		two.Auth = testkit.NewAuth(t, one.Server, func(c *clerkauth.Config) {
+			c.SecretKey = clerkauth.NewSecret(two.Server.SecretKey())
+			c.Transport = testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 				r = r.Clone(r.Context())
-				r.URL.Host = strings.TrimPrefix(two.srv.URL, "https://")
-				return two.srv.Transport().RoundTrip(r)
+				r.URL.Host = strings.TrimPrefix(two.Server.URL, "https://")
+				return two.Server.Transport().RoundTrip(r)
 			})
 		})
 		for range 100 { // again and again: a cache must not be shared later either
-			ofOne, ofTwo := one.jane.Token(), one.jane.Token(clerkauthtest.SignedBy(strangeKey()))
-			wantReply(t, ask(one.identified(), bearer(ofOne)), 200, "")
-			wantReply(t, ask(two.identified(), bearer(ofTwo)), 200, "")
-			wantReply(t, ask(one.identified(), bearer(ofTwo)), 401, clerkauth.ErrTokenSignature)
-			wantReply(t, ask(two.identified(), bearer(ofOne)), 401, clerkauth.ErrTokenSignature)
+			ofOne, ofTwo := one.Jane.Token(), one.Jane.Token(clerkauthtest.SignedBy(testkit.OtherKey()))
+			testkit.WantReply(t, testkit.Serve(one.Identified(), testkit.Bearer(ofOne)), 200, "")
+			testkit.WantReply(t, testkit.Serve(two.Identified(), testkit.Bearer(ofTwo)), 200, "")
+			testkit.WantReply(t, testkit.Serve(one.Identified(), testkit.Bearer(ofTwo)), 401, clerkauth.ErrTokenSignature)
+			testkit.WantReply(t, testkit.Serve(two.Identified(), testkit.Bearer(ofOne)), 401, clerkauth.ErrTokenSignature)
 			// Nor does one guard believe what the other has found.
-			wantReply(t, ask(func(next http.Handler) http.Handler { return one.auth.Handler(two.auth.Require()(next)) }, bearer(ofOne)), 401, clerkauth.ErrTokenSignature)
+			testkit.WantReply(t, testkit.Serve(func(next http.Handler) http.Handler { return one.Auth.Handler(two.Auth.Require()(next)) }, testkit.Bearer(ofOne)), 401, clerkauth.ErrTokenSignature)
 			time.Sleep(time.Minute)
 		}
 	})
@@ -223,25 +216,25 @@ func TestTwoInstancesOfOneHost(t *testing.T) {
 func TestClockJumps(t *testing.T) {
 	for _, jump := range []time.Duration{time.Second, time.Hour, 10 * 365 * 24 * time.Hour, -time.Second, -time.Hour, -10 * 365 * 24 * time.Hour} {
 		bubble(t, func(t *testing.T) {
-			r := newRig(t)
+			r := testkit.NewRig(t)
 			// While it is wrong no keys can be had; when it is right they can.
-			r.srv.Advance(jump)
-			r.srv.Fail(clerkauthtest.JWKS, 500)
-			wantReply(t, ask(r.identified(), bearer(r.jane.Token())), 503, "")
-			r.srv.Advance(-jump)
-			r.srv.Heal(clerkauthtest.JWKS)
+			r.Server.Advance(jump)
+			r.Server.Fail(clerkauthtest.JWKS, 500)
+			testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(r.Jane.Token())), 503, "")
+			r.Server.Advance(-jump)
+			r.Server.Heal(clerkauthtest.JWKS)
 			time.Sleep(5 * time.Minute)
-			wantReply(t, ask(r.identified(), bearer(r.jane.Token())), 200, "")
+			testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(r.Jane.Token())), 200, "")
 			// With keys that are there.
-			r.srv.Advance(jump)
-			wantReply(t, ask(r.identified(), bearer(r.jane.Token())), 200, "")
-			old := r.jane.Token(long)
-			r.srv.RotateKeys()
+			r.Server.Advance(jump)
+			testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(r.Jane.Token())), 200, "")
+			old := r.Jane.Token(testkit.LongLived)
+			r.Server.RotateKeys()
 			for range 6 {
-				wantReply(t, ask(r.identified(), bearer(r.jane.Token())), 200, "")
+				testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(r.Jane.Token())), 200, "")
 				time.Sleep(time.Minute)
 			}
-			if wantReply(t, ask(r.identified(), bearer(old)), 401, clerkauth.ErrUnknownKey); t.Failed() {
+			if testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(old)), 401, clerkauth.ErrUnknownKey); t.Failed() {
 				t.Fatal(jump)
 			}
 		})
@@ -251,7 +244,7 @@ func TestClockJumps(t *testing.T) {
 // TestClientsThatCancelLeaveNothing is in real time, on loopback.
 func TestClientsThatCancelLeaveNothing(t *testing.T) {
 	t.Run("HTTP/1.1", func(t *testing.T) { cancelWhileWaiting(t, &http.Client{Transport: &http.Transport{}}, 200) })
-	t.Run("HTTP/2", func(t *testing.T) { cancelWhileWaiting(t, http2Client(t), 1000) })
+	t.Run("HTTP/2", func(t *testing.T) { cancelWhileWaiting(t, testkit.HTTP2Client(t), 1000) })
 }
 
 // TestBackendFaults: GetToken and the SDK's clients end in time, and say what it
@@ -276,14 +269,14 @@ func TestBackendFaults(t *testing.T) {
 		"422":      {422, 422, nil, 0},
 	} {
 		bubble(t, func(t *testing.T) {
-			r := newRig(t)
-			who, err := r.auth.VerifyToken(t.Context(), r.jane.Token())
+			r := testkit.NewRig(t)
+			who, err := r.Auth.VerifyToken(t.Context(), r.Jane.Token())
 			if err != nil {
 				t.Fatal(err)
 			}
-			r.srv.Fail(clerkauthtest.Users|clerkauthtest.SessionTokens, c.how)
+			r.Server.Fail(clerkauthtest.Users|clerkauthtest.SessionTokens, c.how)
 			start := time.Now()
-			token, err := r.auth.GetToken(t.Context(), who, "")
+			token, err := r.Auth.GetToken(t.Context(), who, "")
 			if took := time.Since(start); token != "" || err == nil || took != c.takes {
 				t.Errorf("%s: GetToken: %q, %v after %v", name, token, err, took)
 			}
@@ -292,15 +285,15 @@ func TestBackendFaults(t *testing.T) {
 				t.Errorf("%s: GetToken: %v", name, err)
 			}
 			start = time.Now()
-			_, err = user.NewClient(r.auth.ClerkConfig()).Get(t.Context(), r.jane.User.ID)
+			_, err = user.NewClient(r.Auth.ClerkConfig()).Get(t.Context(), r.Jane.User.ID)
 			if took := time.Since(start); err == nil || took != c.takes || c.status != 0 && (!errors.As(err, &answer) || answer.HTTPStatusCode != c.status) {
 				t.Errorf("%s: Get: %v after %v", name, err, took)
 			}
-			if n := r.srv.Requests(clerkauthtest.Users | clerkauthtest.SessionTokens); n != 2 {
+			if n := r.Server.Requests(clerkauthtest.Users | clerkauthtest.SessionTokens); n != 2 {
 				t.Errorf("%s: %d requests, want one each", name, n)
 			}
-			r.srv.Heal(clerkauthtest.Backend)
-			if token, err = r.auth.GetToken(t.Context(), who, ""); err != nil || token == "" {
+			r.Server.Heal(clerkauthtest.Backend)
+			if token, err = r.Auth.GetToken(t.Context(), who, ""); err != nil || token == "" {
 				t.Errorf("%s: healed: %v", name, err)
 			}
 		})
@@ -308,9 +301,9 @@ func TestBackendFaults(t *testing.T) {
 }
 
 func TestGetTokenWithoutMeans(t *testing.T) {
-	r := newRig(t)
-	withoutKey := newAuthFor(t, r.srv, func(c *clerkauth.Config) { c.SecretKey = clerkauth.Secret{} })
-	jane, err := withoutKey.VerifyToken(t.Context(), r.jane.Token())
+	r := testkit.NewRig(t)
+	withoutKey := testkit.NewAuth(t, r.Server, func(c *clerkauth.Config) { c.SecretKey = clerkauth.Secret{} })
+	jane, err := withoutKey.VerifyToken(t.Context(), r.Jane.Token())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,19 +314,19 @@ func TestGetTokenWithoutMeans(t *testing.T) {
 		who  clerkauth.Auth
 		is   error
 	}{
-		"signed out":      {r.auth, clerkauth.Auth{}, clerkauth.ErrUnauthenticated},
-		"no session":      {r.auth, clerkauth.Auth{UserID: "user_1"}, clerkauth.ErrUnauthenticated},
-		"a machine":       {r.auth, clerkauth.Auth{UserID: "user_1", SessionID: "sess_1", TokenType: "api_key"}, clerkauth.ErrUnauthenticated},
-		"by hand":         {r.auth, clerkauth.Auth{UserID: jane.UserID, SessionID: jane.SessionID}, clerkauth.ErrUnauthenticated},
-		"another session": {r.auth, another, clerkauth.ErrUnauthenticated},
-		"another user":    {r.auth, unnamed, clerkauth.ErrUnauthenticated},
+		"signed out":      {r.Auth, clerkauth.Auth{}, clerkauth.ErrUnauthenticated},
+		"no session":      {r.Auth, clerkauth.Auth{UserID: "user_1"}, clerkauth.ErrUnauthenticated},
+		"a machine":       {r.Auth, clerkauth.Auth{UserID: "user_1", SessionID: "sess_1", TokenType: "api_key"}, clerkauth.ErrUnauthenticated},
+		"by hand":         {r.Auth, clerkauth.Auth{UserID: jane.UserID, SessionID: jane.SessionID}, clerkauth.ErrUnauthenticated},
+		"another session": {r.Auth, another, clerkauth.ErrUnauthenticated},
+		"another user":    {r.Auth, unnamed, clerkauth.ErrUnauthenticated},
 		"no secret key":   {withoutKey, jane, clerkauth.ErrConfiguration},
 	} {
 		if token, err := c.auth.GetToken(t.Context(), c.who, ""); token != "" || !errors.Is(err, c.is) {
 			t.Errorf("%s: %q, %v", what, token, err)
 		}
 	}
-	if n := r.srv.Requests(clerkauthtest.Backend); n != 0 {
+	if n := r.Server.Requests(clerkauthtest.Backend); n != 0 {
 		t.Errorf("%d requests", n)
 	}
 }
@@ -342,25 +335,25 @@ func TestGetTokenWithoutMeans(t *testing.T) {
 // another host, over real connections.
 func TestSecretIsForOneHost(t *testing.T) {
 	var reached atomic.Int64
-	evil := newWire(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	evil := testkit.NewServer(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		var asked atomic.Int64
-		r := newRig(t)
-		backend := newWire(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			if req.Header.Get("Authorization") == "Bearer "+r.srv.SecretKey() {
+		r := testkit.NewRig(t)
+		backend := testkit.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.Header.Get("Authorization") == "Bearer "+r.Server.SecretKey() {
 				asked.Add(1)
 			}
 			http.Redirect(w, req, evil.URL+req.URL.Path, status)
 		}))
 		transport := &http.Transport{}
-		auth := newAuthFor(t, r.srv, func(c *clerkauth.Config) {
+		auth := testkit.NewAuth(t, r.Server, func(c *clerkauth.Config) {
 			c.BackendURL, c.FrontendURL, c.Transport = backend.URL, backend.URL, transport
 		})
-		jane, err := r.auth.VerifyToken(t.Context(), r.jane.Token())
+		jane, err := r.Auth.VerifyToken(t.Context(), r.Jane.Token())
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err1 := auth.VerifyToken(t.Context(), r.jane.Token())
+		_, err1 := auth.VerifyToken(t.Context(), r.Jane.Token())
 		_, err2 := auth.GetToken(t.Context(), jane, "")
 		_, err3 := user.NewClient(auth.ClerkConfig()).Get(t.Context(), "user_1")
 		_, err4 := user.NewClient(auth.ClerkConfig()).Create(t.Context(), &user.CreateParams{})

@@ -12,14 +12,15 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // FuzzRequest hands any bytes that are a request to a server. TOKEN in them stands
 // for a good token, so that it is known who may come in: who sends one
 // Authorization header with just that, and does not CONNECT.
 func FuzzRequest(f *testing.F) {
-	r := newRig(f)
-	token := r.jane.Token(long)
+	r := testkit.NewRig(f)
+	token := r.Jane.Token(testkit.LongLived)
 	for _, seed := range []string{
 		"GET / HTTP/1.1\r\nHost: app.example.com\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: app.example.com\r\nAuthorization: Bearer TOKEN\r\n\r\n",
@@ -38,16 +39,16 @@ func FuzzRequest(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	entered := false
-	enter := func(w http.ResponseWriter, r *http.Request) { entered = true; hello(w, r) }
+	enter := func(w http.ResponseWriter, r *http.Request) { entered = true; testkit.Hello(w, r) }
 	mux := http.NewServeMux()
-	mux.Handle("/", r.auth.Require().Func(enter))
-	mux.Handle("/admin/{rest...}", r.auth.Require(clerkauth.Role("admin")).Func(enter))
-	mux.Handle("PUT /put", r.auth.Require(clerkauth.Role("admin")).Func(enter))
+	mux.Handle("/", r.Auth.Require().Func(enter))
+	mux.Handle("/admin/{rest...}", r.Auth.Require(clerkauth.Role("admin")).Func(enter))
+	mux.Handle("PUT /put", r.Auth.Require(clerkauth.Role("admin")).Func(enter))
 	mux.HandleFunc("/public/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, clerkauth.FromContext(r.Context()).UserID) })
-	hidden := newAuthFor(f, r.srv, func(c *clerkauth.Config) { c.HideUnauthorized = true })
+	hidden := testkit.NewAuth(f, r.Server, func(c *clerkauth.Config) { c.HideUnauthorized = true })
 	handlers := map[string]http.Handler{
-		"guard": r.auth.Require().Func(enter), "mux": mux, "identified mux": r.auth.Handler(mux),
-		"nobody": r.auth.Require(clerkauth.Role("owner")).Func(enter), "hidden": hidden.Require().Func(enter),
+		"guard": r.Auth.Require().Func(enter), "mux": mux, "identified mux": r.Auth.Handler(mux),
+		"nobody": r.Auth.Require(clerkauth.Role("owner")).Func(enter), "hidden": hidden.Require().Func(enter),
 	}
 	statuses := []int{200, 307, 400, 401, 403, 404, 405, 503}
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -64,10 +65,10 @@ func FuzzRequest(f *testing.F) {
 			if entered && (!good || name == "nobody") || !entered && good && (name == "guard" || name == "hidden") {
 				t.Errorf("%s: reached: %v, status %d", name, entered, w.Code)
 			}
-			if !slices.Contains(statuses, w.Code) && (w.Code != moved || !strings.Contains(name, "mux")) {
+			if !slices.Contains(statuses, w.Code) && (w.Code != testkit.RedirectStatus || !strings.Contains(name, "mux")) {
 				t.Errorf("%s: status %d", name, w.Code)
 			}
-			if !good && req.Method != http.MethodConnect && strings.Contains(w.Body.String(), r.jane.User.ID) {
+			if !good && req.Method != http.MethodConnect && strings.Contains(w.Body.String(), r.Jane.User.ID) {
 				t.Errorf("%s: taken for somebody: %s", name, w.Body)
 			}
 		}
@@ -77,9 +78,9 @@ func FuzzRequest(f *testing.F) {
 // FuzzHeaders: no headers beside Authorization let anybody in who is refused
 // without them, or make somebody else of who is let in.
 func FuzzHeaders(f *testing.F) {
-	r := newRig(f)
-	good := r.jane.Token(long)
-	expired := r.jane.Token(claim("exp", r.srv.Now().Unix()-3600), clerkauthtest.WithoutClaim("iat"), clerkauthtest.WithoutClaim("nbf"))
+	r := testkit.NewRig(f)
+	good := r.Jane.Token(testkit.LongLived)
+	expired := r.Jane.Token(clerkauthtest.WithClaim("exp", r.Server.Now().Unix()-3600), clerkauthtest.WithoutClaim("iat"), clerkauthtest.WithoutClaim("nbf"))
 	for _, seed := range []string{
 		"", "Accept: text/html\nSec-Fetch-Dest: document", "Cookie: __session=TOKEN; __client_uat=1", "X-Clerk-Auth-Status: signed-in\nX-Clerk-Auth-Token: TOKEN",
 		"X-Middleware-Subrequest: middleware:middleware", "X-Forwarded-Host: evil\nX-Forwarded-Proto: https\nForwarded: host=evil", "X-Original-URL: /public\nX-Rewrite-URL: /public",
@@ -106,14 +107,14 @@ func FuzzHeaders(f *testing.F) {
 			"wrong role": {good, clerkauth.Role("owner")}, "stale": {good, clerkauth.Reverified(clerkauth.FirstFactor, 1)},
 		} {
 			for _, wrap := range []clerkauth.Middleware{
-				r.auth.Require(c.demand), func(next http.Handler) http.Handler { return r.auth.Handler(r.auth.Require(c.demand)(next)) },
+				r.Auth.Require(c.demand), func(next http.Handler) http.Handler { return r.Auth.Handler(r.Auth.Require(c.demand)(next)) },
 			} {
-				if got := ask(wrap, bearer(c.token), headers); got.entered || got.status != 401 && got.status != 403 && got.status != 307 {
+				if got := testkit.Serve(wrap, testkit.Bearer(c.token), headers); got.Entered || got.Status != 401 && got.Status != 403 && got.Status != 307 {
 					t.Errorf("%s: %v", what, got)
 				}
 			}
 		}
-		if got := ask(r.auth.Require(clerkauth.Role("admin")), bearer(good), headers); !got.entered || !strings.Contains(got.body, r.jane.User.ID) {
+		if got := testkit.Serve(r.Auth.Require(clerkauth.Role("admin")), testkit.Bearer(good), headers); !got.Entered || !strings.Contains(got.Body, r.Jane.User.ID) {
 			t.Errorf("the good: %v", got)
 		}
 	})

@@ -20,6 +20,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // captured is all that came out, answers, errors and logs, what is the same once.
@@ -59,9 +60,9 @@ func (c *captured) error(err error) {
 	}
 }
 
-func (c *captured) answer(r reply) {
-	if !r.entered {
-		fmt.Fprintf(c, "%d %v\n%s\n", r.status, r.header, r.body)
+func (c *captured) answer(r testkit.Reply) {
+	if !r.Entered {
+		fmt.Fprintf(c, "%d %v\n%s\n", r.Status, r.Header, r.Body)
 	}
 }
 
@@ -104,30 +105,30 @@ const mark = "mArK"
 // marked are the options of a token whose every value can be recognised.
 func marked() []clerkauthtest.TokenOption {
 	return []clerkauthtest.TokenOption{
-		clerkauthtest.WithKeyID(mark + "_kid"), claim("sub", "user_"+mark), claim("sid", "sess_"+mark), claim("jti", mark+"_jti"),
-		claim("o", map[string]any{"id": "org_" + mark, "slg": mark + "_slug", "rol": mark + "_role", "per": mark + "_per", "fpm": "1"}),
-		claim("fea", "o:"+mark), claim("pla", "u:"+mark), claim("act", map[string]any{"sub": "user_actor_" + mark}),
-		claim("email", mark+"@example.com"), claim("metadata", map[string]any{mark: mark}),
+		clerkauthtest.WithKeyID(mark + "_kid"), clerkauthtest.WithClaim("sub", "user_"+mark), clerkauthtest.WithClaim("sid", "sess_"+mark), clerkauthtest.WithClaim("jti", mark+"_jti"),
+		clerkauthtest.WithClaim("o", map[string]any{"id": "org_" + mark, "slg": mark + "_slug", "rol": mark + "_role", "per": mark + "_per", "fpm": "1"}),
+		clerkauthtest.WithClaim("fea", "o:"+mark), clerkauthtest.WithClaim("pla", "u:"+mark), clerkauthtest.WithClaim("act", map[string]any{"sub": "user_actor_" + mark}),
+		clerkauthtest.WithClaim("email", mark+"@example.com"), clerkauthtest.WithClaim("metadata", map[string]any{mark: mark}),
 	}
 }
 
 // leakingTokens are good and bad tokens by their names.
-func leakingTokens(r *rig) map[string]string {
-	with := func(more ...clerkauthtest.TokenOption) string { return r.jane.Token(append(marked(), more...)...) }
-	now := r.srv.Now().Unix()
+func leakingTokens(r *testkit.Rig) map[string]string {
+	with := func(more ...clerkauthtest.TokenOption) string { return r.Jane.Token(append(marked(), more...)...) }
+	now := r.Server.Now().Unix()
 	good := with()
 	first, rest, _ := strings.Cut(good, ".")
 	return map[string]string{
-		"good": good, "v1": with(clerkauthtest.Version1(), claim("org_id", mark), claim("org_role", mark), claim("org_slug", mark)),
-		"stale": with(claim("fva", []int{31337313373, 31337313373})), "none": "", "garbage": mark, "dots": mark + "." + mark + "." + mark, "space": good + " " + mark,
-		"no header": "." + rest, "header alone": first, "expired": with(claim("exp", now-100), claim("iat", now-200), claim("nbf", now-200)), "early": with(claim("nbf", now+40)),
-		"future": with(claim("iat", now+40)), "party": with(claim("azp", "https://"+mark)), "no party": with(clerkauthtest.WithoutParty()), "issuer": with(claim("iss", "https://"+mark)),
-		"no sub": with(clerkauthtest.WithoutClaim("sub")), "sub of no kind": with(claim("sub", []string{mark})), "no sid": with(clerkauthtest.WithoutClaim("sid")), "status": with(claim("sts", mark)),
-		"exp of no kind": with(claim("exp", mark)), "pending": with(claim("sts", "pending")), "key": with(clerkauthtest.WithKeyID(mark + "_other")), "no key": with(clerkauthtest.WithoutHeader("kid")),
-		"signature": with(clerkauthtest.SignedBy(strangeKey())), "algorithm": with(clerkauthtest.WithHeader("alg", mark)), "none algorithm": with(clerkauthtest.WithHeader("alg", "none")),
+		"good": good, "v1": with(clerkauthtest.Version1(), clerkauthtest.WithClaim("org_id", mark), clerkauthtest.WithClaim("org_role", mark), clerkauthtest.WithClaim("org_slug", mark)),
+		"stale": with(clerkauthtest.WithClaim("fva", []int{31337313373, 31337313373})), "none": "", "garbage": mark, "dots": mark + "." + mark + "." + mark, "space": good + " " + mark,
+		"no header": "." + rest, "header alone": first, "expired": with(clerkauthtest.WithClaim("exp", now-100), clerkauthtest.WithClaim("iat", now-200), clerkauthtest.WithClaim("nbf", now-200)), "early": with(clerkauthtest.WithClaim("nbf", now+40)),
+		"future": with(clerkauthtest.WithClaim("iat", now+40)), "party": with(clerkauthtest.WithClaim("azp", "https://"+mark)), "no party": with(clerkauthtest.WithoutParty()), "issuer": with(clerkauthtest.WithClaim("iss", "https://"+mark)),
+		"no sub": with(clerkauthtest.WithoutClaim("sub")), "sub of no kind": with(clerkauthtest.WithClaim("sub", []string{mark})), "no sid": with(clerkauthtest.WithoutClaim("sid")), "status": with(clerkauthtest.WithClaim("sts", mark)),
+		"exp of no kind": with(clerkauthtest.WithClaim("exp", mark)), "pending": with(clerkauthtest.WithClaim("sts", "pending")), "key": with(clerkauthtest.WithKeyID(mark + "_other")), "no key": with(clerkauthtest.WithoutHeader("kid")),
+		"signature": with(clerkauthtest.SignedBy(testkit.OtherKey())), "algorithm": with(clerkauthtest.WithHeader("alg", mark)), "none algorithm": with(clerkauthtest.WithHeader("alg", "none")),
 		"type": with(clerkauthtest.WithHeader("typ", mark)), "category": with(clerkauthtest.WithHeader("cat", mark)), "crit": with(clerkauthtest.WithHeader("crit", []string{mark})),
-		"template": r.jane.TemplateToken(mark, map[string]any{"sub": mark}), "machine": "ak_" + mark, "machine-to-machine": with(claim("sub", "mch_"+mark)), "duplicate": with(claim("EMAIL", mark)),
-		"payload": r.srv.SignRaw([]byte(`{"alg":"RS256","kid":"`+mark+`"}`), []byte(mark)), "header": r.srv.SignRaw([]byte(mark), []byte("{}")), "too long": with(claim("pad", strings.Repeat(mark, 5000))),
+		"template": r.Jane.TemplateToken(mark, map[string]any{"sub": mark}), "machine": "ak_" + mark, "machine-to-machine": with(clerkauthtest.WithClaim("sub", "mch_"+mark)), "duplicate": with(clerkauthtest.WithClaim("EMAIL", mark)),
+		"payload": r.Server.SignRaw([]byte(`{"alg":"RS256","kid":"`+mark+`"}`), []byte(mark)), "header": r.Server.SignRaw([]byte(mark), []byte("{}")), "too long": with(clerkauthtest.WithClaim("pad", strings.Repeat(mark, 5000))),
 	}
 }
 
@@ -135,10 +136,10 @@ func leakingTokens(r *rig) map[string]string {
 // secrets, tokens and claim values in all that came of it.
 func TestNothingLeaks(t *testing.T) {
 	out, logger := newCaptured(t)
-	r := newRig(t)
-	public := &rigKey().PublicKey
-	private := base64.RawURLEncoding.EncodeToString(rigKey().D.Bytes())
-	set := keySet(jwk(mark+"_kid", public, nil), jwk(mark+"_private", public, changes{"d": private}), jwk(mark+"_odd", public, changes{"alg": mark}), jwk("", public, nil))
+	r := testkit.NewRig(t)
+	public := &testkit.Key().PublicKey
+	private := base64.RawURLEncoding.EncodeToString(testkit.Key().D.Bytes())
+	set := testkit.KeySet(testkit.JWK(mark+"_kid", public, nil), testkit.JWK(mark+"_private", public, changes{"d": private}), testkit.JWK(mark+"_odd", public, changes{"alg": mark}), testkit.JWK("", public, nil))
 	tokens := leakingTokens(r)
 
 	for _, handled := range []bool{false, true} {
@@ -147,12 +148,12 @@ func TestNothingLeaks(t *testing.T) {
 				if hide && how != 0 {
 					continue
 				}
-				r.srv.SetKeySet(set)
-				r.srv.Heal(clerkauthtest.Backend | clerkauthtest.Frontend)
+				r.Server.SetKeySet(set)
+				r.Server.Heal(clerkauthtest.Backend | clerkauthtest.Frontend)
 				if how != 0 {
-					r.srv.Fail(clerkauthtest.Backend|clerkauthtest.Frontend, how)
+					r.Server.Fail(clerkauthtest.Backend|clerkauthtest.Frontend, how)
 				}
-				auth := newAuthFor(t, r.srv, func(c *clerkauth.Config) {
+				auth := testkit.NewAuth(t, r.Server, func(c *clerkauth.Config) {
 					c.Logger, c.HideUnauthorized = logger, hide
 					if handled {
 						c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, err *clerkauth.Error) {
@@ -166,7 +167,7 @@ func TestNothingLeaks(t *testing.T) {
 					drive(t, out, auth, token)
 				}
 				if name == "up" {
-					wantReply(t, ask(auth.Require(), bearer(tokens["good"])), 200, "") // the control: it is read at all
+					testkit.WantReply(t, testkit.Serve(auth.Require(), testkit.Bearer(tokens["good"])), 200, "") // the control: it is read at all
 				}
 			}
 		}
@@ -190,15 +191,15 @@ func drive(t *testing.T, out *captured, auth *clerkauth.Authenticator, token str
 		auth.Handler, auth.Require(), auth.Require(clerkauth.Public), auth.Require(clerkauth.Role("owner")), auth.Require(clerkauth.Permission("a:b"), clerkauth.Feature("c"), clerkauth.Plan("d")),
 		auth.Require(clerkauth.ReverifiedStrict), func(next http.Handler) http.Handler { return auth.Handler(auth.Require()(next)) },
 	} {
-		out.answer(ask(wrap, bearer(token)))
-		out.answer(ask(wrap, asPage, bearer(token)))
-		out.answer(ask(wrap, bearer(token), func(r *http.Request) { r.Header.Add("Authorization", "Bearer "+token) }))
+		out.answer(testkit.Serve(wrap, testkit.Bearer(token)))
+		out.answer(testkit.Serve(wrap, testkit.AsPage, testkit.Bearer(token)))
+		out.answer(testkit.Serve(wrap, testkit.Bearer(token), func(r *http.Request) { r.Header.Add("Authorization", "Bearer "+token) }))
 	}
 	who, err := auth.VerifyToken(t.Context(), token)
 	out.error(err)
 	state := auth.Authenticate(func() *http.Request {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		bearer(token)(r)
+		testkit.Bearer(token)(r)
 		return r
 	}())
 	out.error(state.Err())
@@ -218,55 +219,55 @@ func drive(t *testing.T, out *captured, auth *clerkauth.Authenticator, token str
 }
 
 // driveNew makes mistakes in configurations, and does without what is needed.
-func driveNew(out *captured, r *rig) {
-	private := string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(rigKey())}))
+func driveNew(out *captured, r *testkit.Rig) {
+	private := string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(testkit.Key())}))
 	for _, change := range []func(*clerkauth.Config){
-		func(c *clerkauth.Config) { c.PublishableKey = r.srv.SecretKey() },
+		func(c *clerkauth.Config) { c.PublishableKey = r.Server.SecretKey() },
 		func(c *clerkauth.Config) {
 			c.PublishableKey = "pk_live_" + strings.TrimPrefix(c.PublishableKey, "pk_test_")
 		},
-		func(c *clerkauth.Config) { c.SecretKey = clerkauth.NewSecret(r.srv.SecretKey() + "\n") },
-		func(c *clerkauth.Config) { c.SecretKey = clerkauth.NewSecret("x" + r.srv.SecretKey()) },
-		func(c *clerkauth.Config) { c.SecretKey = clerkauth.NewSecret("ak_" + r.srv.SecretKey()) },
+		func(c *clerkauth.Config) { c.SecretKey = clerkauth.NewSecret(r.Server.SecretKey() + "\n") },
+		func(c *clerkauth.Config) { c.SecretKey = clerkauth.NewSecret("x" + r.Server.SecretKey()) },
+		func(c *clerkauth.Config) { c.SecretKey = clerkauth.NewSecret("ak_" + r.Server.SecretKey()) },
 		func(c *clerkauth.Config) { c.JWTKey = private },
-		func(c *clerkauth.Config) { c.JWTKey = r.srv.SecretKey() },
-		func(c *clerkauth.Config) { c.BackendURL = "https://x:" + r.srv.SecretKey() + "@api.example" },
-		func(c *clerkauth.Config) { c.FrontendURL = "https://api.example?key=" + r.srv.SecretKey() },
-		func(c *clerkauth.Config) { c.Browser.SignInURL = "//" + r.srv.SecretKey() },
+		func(c *clerkauth.Config) { c.JWTKey = r.Server.SecretKey() },
+		func(c *clerkauth.Config) { c.BackendURL = "https://x:" + r.Server.SecretKey() + "@api.example" },
+		func(c *clerkauth.Config) { c.FrontendURL = "https://api.example?key=" + r.Server.SecretKey() },
+		func(c *clerkauth.Config) { c.Browser.SignInURL = "//" + r.Server.SecretKey() },
 	} {
-		config := r.srv.Config()
+		config := r.Server.Config()
 		change(&config)
 		_, err := clerkauth.New(config)
 		out.error(err)
 		slog.Info("x", "secret", config.SecretKey)
 	}
-	config := r.srv.Config()
+	config := r.Server.Config()
 	config.SecretKey = clerkauth.Secret{}
 	auth, err := clerkauth.New(config)
 	out.error(err)
-	r.srv.Heal(clerkauthtest.Backend | clerkauthtest.Frontend)
-	who, err := auth.VerifyToken(context.Background(), r.jane.Token(clerkauthtest.WithKeyID(mark+"_kid")))
+	r.Server.Heal(clerkauthtest.Backend | clerkauthtest.Frontend)
+	who, err := auth.VerifyToken(context.Background(), r.Jane.Token(clerkauthtest.WithKeyID(mark+"_kid")))
 	out.error(err)
 	_, err = auth.GetToken(context.Background(), who, "")
 	out.error(err)
-	_, err = r.auth.GetToken(context.Background(), who, "a template of nobody")
+	_, err = r.Auth.GetToken(context.Background(), who, "a template of nobody")
 	out.error(err)
-	r.srv.Fail(clerkauthtest.Backend, 503)
-	_, err = r.auth.GetToken(context.Background(), who, "")
+	r.Server.Fail(clerkauthtest.Backend, 503)
+	_, err = r.Auth.GetToken(context.Background(), who, "")
 	out.error(err)
-	r.srv.Heal(clerkauthtest.Backend)
+	r.Server.Heal(clerkauthtest.Backend)
 }
 
 // scan looks for what must not be there, as it is and in the forms that it is
 // often hidden in.
-func scan(t *testing.T, out *captured, r *rig, tokens map[string]string, private string) {
+func scan(t *testing.T, out *captured, r *testkit.Rig, tokens map[string]string, private string) {
 	t.Helper()
 	all := out.all.String()
 	if n := strings.Count(all, "\n"); n < 1000 || !strings.Contains(all, "level=WARN") || !strings.Contains(all, `"level":"WARN"`) {
 		t.Errorf("only %d lines were captured", n)
 	}
 	secrets := map[string]string{
-		"the mark": mark, "the secret key": r.srv.SecretKey()[len("sk_test_"):], "a private key": private[:40], "a private key in PEM": base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PrivateKey(rigKey()))[:40], "an age": "31337313373", "a user's id": r.jane.User.ID, "a session's id": r.jane.ID,
+		"the mark": mark, "the secret key": r.Server.SecretKey()[len("sk_test_"):], "a private key": private[:40], "a private key in PEM": base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PrivateKey(testkit.Key()))[:40], "an age": "31337313373", "a user's id": r.Jane.User.ID, "a session's id": r.Jane.ID,
 	}
 	forms := make(map[string]string)
 	for name, secret := range secrets {

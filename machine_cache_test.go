@@ -2,7 +2,6 @@ package clerkauth_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -17,82 +16,37 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
-
-// sharedMap is a MachineCache that forgets nothing, whatever it is told.
-type sharedMap struct {
-	mu     sync.Mutex
-	values map[string][]byte
-	kept   []time.Duration
-	err    error         // what it fails with
-	takes  time.Duration // how long it takes
-	panics bool
-	hangs  chan struct{} // it waits for that, whatever becomes of its context
-}
-
-func (m *sharedMap) Get(ctx context.Context, key string) ([]byte, error) {
-	if err := m.wait(ctx); err != nil {
-		return nil, err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.values[key], nil
-}
-
-func (m *sharedMap) Put(ctx context.Context, key string, value []byte, keep time.Duration) error {
-	if err := m.wait(ctx); err != nil {
-		return err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.values[key] = value
-	m.kept = append(m.kept, keep)
-	return nil
-}
-
-func (m *sharedMap) wait(ctx context.Context) error {
-	if m.panics {
-		panic("odd")
-	}
-	if m.hangs != nil {
-		<-m.hangs
-	}
-	select {
-	case <-time.After(m.takes):
-		return m.err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
 
 // TestSharedAnswersAreNoOlder: a revocation is seen as late as the configured TTL,
 // whoever asked Clerk, whatever the store keeps, and whatever the clocks say.
 func TestSharedAnswersAreNoOlder(t *testing.T) {
-	inBubble(func(t *testing.T) {
-		store := &sharedMap{values: map[string][]byte{}}
-		r := newMachineRig(t)
+	testkit.Bubble(func(t *testing.T) {
+		store := &testkit.MachineCache{Values: map[string][]byte{}}
+		r := testkit.NewMachineRig(t)
 		clock := time.Duration(0) // by which a replica's is ahead
 		replica := func(ttl time.Duration) *clerkauth.Authenticator {
-			return newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) {
+			return testkit.NewAuth(t, r.Server, testkit.AcceptAll, func(c *clerkauth.Config) {
 				c.Machines.Cache, c.Machines.CacheTTL = store, ttl
 				c.Now = func() time.Time { return time.Now().Add(clock) }
 			})
 		}
 		admits := func(auth *clerkauth.Authenticator, c *clerkauthtest.Credential) bool {
-			return ask(auth.Require(forAll), bearer(c.Token)).entered
+			return testkit.Serve(auth.Require(testkit.AnyCredential), testkit.Bearer(c.Token)).Entered
 		}
-		for _, credential := range []*clerkauthtest.Credential{r.key, r.m2m, r.oauth} {
-			before := r.srv.Requests(clerkauthtest.TokenVerify)
+		for _, credential := range []*clerkauthtest.Credential{r.APIKey, r.M2M, r.OAuth} {
+			before := r.Server.Requests(clerkauthtest.TokenVerify)
 			for range 2 {
 				if !admits(replica(0), credential) {
 					t.Errorf("a good %s is refused", credential.Kind)
 				}
 				synctest.Wait() // nobody waits for the store
 			}
-			if n := r.srv.Requests(clerkauthtest.TokenVerify) - before; n != 1 {
+			if n := r.Server.Requests(clerkauthtest.TokenVerify) - before; n != 1 {
 				t.Fatalf("%s: %d calls", credential.Kind, n)
 			}
-			r.srv.Revoke(credential)
+			r.Server.Revoke(credential)
 			time.Sleep(10 * time.Second)
 			if admits(replica(5*time.Second), credential) {
 				t.Error("a replica with a shorter TTL believes an older answer")
@@ -107,19 +61,19 @@ func TestSharedAnswersAreNoOlder(t *testing.T) {
 				t.Error("a revocation is not seen after 30 s")
 			}
 		}
-		for _, keep := range store.kept {
+		for _, keep := range store.Kept {
 			if keep <= 0 || keep > 30*time.Second {
 				t.Errorf("it is kept for %v", keep)
 			}
 		}
 		// What was asked in our future is of no known age.
-		key := r.srv.CreateAPIKey(r.user)
+		key := r.Server.CreateAPIKey(r.User)
 		clock = time.Hour
 		if !admits(replica(0), key) {
 			t.Fatal("a good key is refused")
 		}
 		synctest.Wait()
-		r.srv.Revoke(key)
+		r.Server.Revoke(key)
 		clock = 0
 		if admits(replica(0), key) {
 			t.Error("an answer of the future is believed")
@@ -130,23 +84,23 @@ func TestSharedAnswersAreNoOlder(t *testing.T) {
 // cachesHoldNoCredential: what is remembered is found by a digest of all of a
 // credential, so nothing of it can be read there, and none passes for another.
 func cachesHoldNoCredential(t *testing.T) {
-	store := &sharedMap{values: map[string][]byte{}}
-	r := newMachineRig(t, func(c *clerkauth.Config) { c.Machines.Cache = store })
-	guard := r.auth.Require(forAll)
-	if got := ask(guard, bearer(r.key.Token)); !got.entered {
+	store := &testkit.MachineCache{Values: map[string][]byte{}}
+	r := testkit.NewMachineRig(t, func(c *clerkauth.Config) { c.Machines.Cache = store })
+	guard := r.Auth.Require(testkit.AnyCredential)
+	if got := testkit.Serve(guard, testkit.Bearer(r.APIKey.Token)); !got.Entered {
 		t.Fatal(got)
 	}
-	key := r.key.Token
+	key := r.APIKey.Token
 	for _, other := range []string{key[:len(key)-1], key + "x", key[:len(key)-1] + "_", "ak__" + key[4:], key[:32], strings.ToUpper(key[:10]) + key[10:]} {
-		if got := ask(guard, bearer(other)); got.entered {
+		if got := testkit.Serve(guard, testkit.Bearer(other)); got.Entered {
 			t.Errorf("a credential of %d bytes passes for one of %d", len(other), len(key))
 		}
 	}
 	synctest.Wait()
-	if len(store.values) == 0 {
+	if len(store.Values) == 0 {
 		t.Fatal("nothing is kept")
 	}
-	for name, value := range store.values {
+	for name, value := range store.Values {
 		digest, err := hex.DecodeString(name)
 		if err != nil || len(digest) != sha256.Size {
 			t.Errorf("%q is no digest", name)
@@ -163,28 +117,28 @@ func cachesHoldNoCredential(t *testing.T) {
 // TestStoreThatFails: a store that is away, slow or broken costs a moment, and lets
 // nobody in or out.
 func TestStoreThatFails(t *testing.T) {
-	for name, store := range map[string]*sharedMap{
-		"away": {err: errors.New("away")}, "slow": {takes: time.Hour}, "broken": {panics: true}, "deaf": {hangs: make(chan struct{})},
+	for name, store := range map[string]*testkit.MachineCache{
+		"away": {Err: errors.New("away")}, "slow": {Takes: time.Hour}, "broken": {Panics: true}, "deaf": {Hangs: make(chan struct{})},
 	} {
-		t.Run(name, inBubble(func(t *testing.T) {
-			store.values = map[string][]byte{}
-			if store.hangs != nil {
-				store.hangs = make(chan struct{}) // of this bubble
-				defer close(store.hangs)
+		t.Run(name, testkit.Bubble(func(t *testing.T) {
+			store.Values = map[string][]byte{}
+			if store.Hangs != nil {
+				store.Hangs = make(chan struct{}) // of this bubble
+				defer close(store.Hangs)
 			}
 			var logged bytes.Buffer
-			r := newMachineRig(t, func(c *clerkauth.Config) {
+			r := testkit.NewMachineRig(t, func(c *clerkauth.Config) {
 				c.Machines.Cache, c.Logger = store, slog.New(slog.NewTextHandler(&logged, nil))
 			})
-			guard := r.auth.Require(forAll)
+			guard := r.Auth.Require(testkit.AnyCredential)
 			began := time.Now()
-			if got := ask(guard, bearer(r.key.Token)); !got.entered || time.Since(began) > time.Second {
+			if got := testkit.Serve(guard, testkit.Bearer(r.APIKey.Token)); !got.Entered || time.Since(began) > time.Second {
 				t.Errorf("%v after %v", got, time.Since(began))
 			}
-			if got := ask(guard, bearer("ak_unknown")); got.status != 401 {
+			if got := testkit.Serve(guard, testkit.Bearer("ak_unknown")); got.Status != 401 {
 				t.Error(got)
 			}
-			if n := strings.Count(logged.String(), "level=WARN"); n != 1 || strings.Contains(logged.String(), r.key.Token) {
+			if n := strings.Count(logged.String(), "level=WARN"); n != 1 || strings.Contains(logged.String(), r.APIKey.Token) {
 				t.Errorf("log is %q", logged.String())
 			}
 		}))
@@ -194,16 +148,16 @@ func TestStoreThatFails(t *testing.T) {
 // TestAnswersAreAsOldAsTheQuestion: while Clerk took its time, the key may have been
 // revoked.
 func TestAnswersAreAsOldAsTheQuestion(t *testing.T) {
-	inBubble(func(t *testing.T) {
-		network := &laggard{takes: 2 * time.Second}
-		r := newMachineRig(t, func(c *clerkauth.Config) {
+	testkit.Bubble(func(t *testing.T) {
+		network := &testkit.SlowTransport{Takes: 2 * time.Second}
+		r := testkit.NewMachineRig(t, func(c *clerkauth.Config) {
 			network.RoundTripper = c.Transport
 			c.Transport, c.Machines.CacheTTL = network, 5*time.Second
 		})
-		guard := r.auth.Require(forAll)
+		guard := r.Auth.Require(testkit.AnyCredential)
 		for i, want := range []int64{1, 1, 2} {
-			if got := ask(guard, bearer(r.key.Token)); !got.entered || network.all.Load() != want {
-				t.Errorf("%d: %v, %d calls", i, got, network.all.Load())
+			if got := testkit.Serve(guard, testkit.Bearer(r.APIKey.Token)); !got.Entered || network.All.Load() != want {
+				t.Errorf("%d: %v, %d calls", i, got, network.All.Load())
 			}
 			time.Sleep(1500 * time.Millisecond) // 3.5 s and 5 s after the question
 		}
@@ -213,37 +167,37 @@ func TestAnswersAreAsOldAsTheQuestion(t *testing.T) {
 // TestSharedAnswersComeBeforeThePlaces: a replica that has just been started lets in
 // whom others know, however many strangers ask and whatever Clerk says about it.
 func TestSharedAnswersComeBeforeThePlaces(t *testing.T) {
-	inBubble(func(t *testing.T) {
-		store := &sharedMap{values: map[string][]byte{}}
-		network := &laggard{takes: 2 * time.Second}
+	testkit.Bubble(func(t *testing.T) {
+		store := &testkit.MachineCache{Values: map[string][]byte{}}
+		network := &testkit.SlowTransport{Takes: 2 * time.Second}
 		share := func(c *clerkauth.Config) { c.Machines.Cache = store }
-		r := newMachineRig(t, share, func(c *clerkauth.Config) {
+		r := testkit.NewMachineRig(t, share, func(c *clerkauth.Config) {
 			network.RoundTripper = c.Transport
 			c.Transport = network
 		})
-		other := newAuthFor(t, r.srv, acceptAll, share)
-		if got := ask(other.Require(forAll), bearer(r.key.Token)); !got.entered {
+		other := testkit.NewAuth(t, r.Server, testkit.AcceptAll, share)
+		if got := testkit.Serve(other.Require(testkit.AnyCredential), testkit.Bearer(r.APIKey.Token)); !got.Entered {
 			t.Fatal(got)
 		}
 		synctest.Wait()
-		guard := r.auth.Require(forAll)
+		guard := r.Auth.Require(testkit.AnyCredential)
 		var wg sync.WaitGroup
 		for i := range 100 {
-			wg.Go(func() { ask(guard, bearer(fmt.Sprintf("ak_stranger%d", i))) })
+			wg.Go(func() { testkit.Serve(guard, testkit.Bearer(fmt.Sprintf("ak_stranger%d", i))) })
 		}
 		synctest.Wait()
-		if got := ask(guard, bearer(r.key.Token)); !got.entered {
+		if got := testkit.Serve(guard, testkit.Bearer(r.APIKey.Token)); !got.Entered {
 			t.Errorf("beside strangers: %v", got)
 		}
 		wg.Wait()
-		second := r.srv.CreateAPIKey(r.user)
-		if got := ask(other.Require(forAll), bearer(second.Token)); !got.entered {
+		second := r.Server.CreateAPIKey(r.User)
+		if got := testkit.Serve(other.Require(testkit.AnyCredential), testkit.Bearer(second.Token)); !got.Entered {
 			t.Fatal(got)
 		}
 		synctest.Wait()
-		r.srv.Fail(clerkauthtest.TokenVerify, 429)
-		ask(guard, bearer("ak_stranger"))
-		if got := ask(guard, bearer(second.Token)); !got.entered {
+		r.Server.Fail(clerkauthtest.TokenVerify, 429)
+		testkit.Serve(guard, testkit.Bearer("ak_stranger"))
+		if got := testkit.Serve(guard, testkit.Bearer(second.Token)); !got.Entered {
 			t.Errorf("in a pause: %v", got)
 		}
 	})(t)
@@ -251,23 +205,23 @@ func TestSharedAnswersComeBeforeThePlaces(t *testing.T) {
 
 // TestClockGoesBackWhileClerkIsAsked: an answer whose age cannot be told is given once.
 func TestClockGoesBackWhileClerkIsAsked(t *testing.T) {
-	store := &sharedMap{values: map[string][]byte{}}
+	store := &testkit.MachineCache{Values: map[string][]byte{}}
 	now := time.Now()
-	r := newMachineRig(t, func(c *clerkauth.Config) {
+	r := testkit.NewMachineRig(t, func(c *clerkauth.Config) {
 		next := c.Transport
 		c.Machines.Cache = store
 		c.Now = func() time.Time { return now }
-		c.Transport = roundTripper(func(req *http.Request) (*http.Response, error) {
+		c.Transport = testkit.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 			now = now.Add(-time.Hour)
 			return next.RoundTrip(req)
 		})
 	})
-	if got := ask(r.auth.Require(forAll), bearer(r.key.Token)); !got.entered || len(store.values) != 0 {
-		t.Errorf("%v, %d are kept", got, len(store.values))
+	if got := testkit.Serve(r.Auth.Require(testkit.AnyCredential), testkit.Bearer(r.APIKey.Token)); !got.Entered || len(store.Values) != 0 {
+		t.Errorf("%v, %d are kept", got, len(store.Values))
 	}
-	r.srv.Revoke(r.key)
+	r.Server.Revoke(r.APIKey)
 	now = now.Add(50 * time.Minute)
-	if got := ask(r.auth.Require(forAll), bearer(r.key.Token)); got.entered {
+	if got := testkit.Serve(r.Auth.Require(testkit.AnyCredential), testkit.Bearer(r.APIKey.Token)); got.Entered {
 		t.Error("50 minutes after its revocation a key is let in")
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // model is an Access and a second opinion about it: whom it lets in, worked out from
@@ -68,7 +69,7 @@ func randomLeaf(r *rand.Rand, of clerkauth.TokenType) model {
 		{clerkauth.SignedIn, func(c caller) bool { return c.kind == clerkauth.SessionToken }, nil, false},
 		{clerkauth.Role("admin"), func(c caller) bool { return c.admin }, nil, false},
 		{clerkauth.Public, func(caller) bool { return true }, nil, true},
-		{clerkauth.CheckFunc("kind", holding(func(who clerkauth.Auth) bool { return who.TokenType != "" })), func(c caller) bool {
+		{clerkauth.CheckFunc("kind", testkit.Predicate(func(who clerkauth.Auth) bool { return who.TokenType != "" })), func(c caller) bool {
 			if of != "" {
 				return c.kind == of
 			}
@@ -82,11 +83,11 @@ func randomLeaf(r *rand.Rand, of clerkauth.TokenType) model {
 // those are let in whom the words admit, what no Token names is not asked about, and
 // what is refused at registration is only what admits nobody.
 func TestAccessAgreesWithAModel(t *testing.T) {
-	r := newMachineRig(t)
-	callers := []caller{{name: "nobody"}, {name: "member", token: r.srv.SignIn(r.user).Token(clerkauthtest.ExpiresIn(time.Hour)), kind: clerkauth.SessionToken},
-		{name: "admin", token: r.jane.Token(clerkauthtest.ExpiresIn(time.Hour)), kind: clerkauth.SessionToken, admin: true}}
+	r := testkit.NewMachineRig(t)
+	callers := []caller{{name: "nobody"}, {name: "member", token: r.Server.SignIn(r.User).Token(clerkauthtest.ExpiresIn(time.Hour)), kind: clerkauth.SessionToken},
+		{name: "admin", token: r.Jane.Token(clerkauthtest.ExpiresIn(time.Hour)), kind: clerkauth.SessionToken, admin: true}}
 	for _, scopes := range [][]string{nil, {"a"}, {"a", "b"}} {
-		key, oauth, m2m := r.srv.CreateAPIKey(r.user, scopes...), r.srv.CreateOAuthToken(r.user, "client_1", scopes...), r.peer.Token()
+		key, oauth, m2m := r.Server.CreateAPIKey(r.User, scopes...), r.Server.CreateOAuthToken(r.User, "client_1", scopes...), r.Peer.Token()
 		for _, c := range []*clerkauthtest.Credential{key, oauth, m2m} {
 			of := scopes
 			jwt := c.JWT()
@@ -113,7 +114,7 @@ func TestAccessAgreesWithAModel(t *testing.T) {
 					guard = nil
 				}
 			}()
-			return r.auth.Require(m.Access)
+			return r.Auth.Require(m.Access)
 		}()
 		if guard == nil {
 			continue // at least a part of it is for nobody
@@ -122,11 +123,11 @@ func TestAccessAgreesWithAModel(t *testing.T) {
 			t.Logf("%s admits none of the callers", m)
 		}
 		possible++
-		more := r.auth.Require(clerkauth.SignedIn)
+		more := r.Auth.Require(clerkauth.SignedIn)
 		if before != nil {
 			func() {
 				defer func() { _ = recover() }()
-				more = r.auth.Require(m.Access, before)
+				more = r.Auth.Require(m.Access, before)
 			}()
 		}
 		before = m.Access
@@ -137,9 +138,9 @@ func TestAccessAgreesWithAModel(t *testing.T) {
 			if machine && !slices.Contains(m.names, c.kind) {
 				want = m.public
 			}
-			if got := ask(guard, bearer(c.token)); got.entered != want {
+			if got := testkit.Serve(guard, testkit.Bearer(c.token)); got.Entered != want {
 				t.Fatalf("%s: %s: %v, want %v", m, c.name, got, want)
-			} else if !got.entered && c.kind != clerkauth.SessionToken && ask(more, bearer(c.token)).entered {
+			} else if !got.Entered && c.kind != clerkauth.SessionToken && testkit.Serve(more, testkit.Bearer(c.token)).Entered {
 				t.Fatalf("%s refuses %s; asked for more, it lets it in", m, c.name)
 			}
 		}
@@ -157,13 +158,13 @@ func FuzzAnswer(f *testing.F) {
 		f.Add(200, seed)
 		f.Add(404, seed)
 	}
-	srv := clerkauthtest.NewServer(f, clerkauthtest.InMemory(), clerkauthtest.SigningKey(rigKeyID, rigKey()))
+	srv := clerkauthtest.NewServer(f, clerkauthtest.InMemory(), clerkauthtest.SigningKey(testkit.KeyID, testkit.Key()))
 	f.Fuzz(func(t *testing.T, status int, body string) {
 		if status < 200 || status > 599 {
 			return
 		}
 		srv.Answer(clerkauthtest.APIKeyVerify, status, "application/json", body)
-		got := ask(newAuthFor(t, srv, acceptAll).Require(clerkauth.Token(clerkauth.APIKey)), bearer("ak_fuzz"))
+		got := testkit.Serve(testkit.NewAuth(t, srv, testkit.AcceptAll).Require(clerkauth.Token(clerkauth.APIKey)), testkit.Bearer("ak_fuzz"))
 		var said struct {
 			Object, ID, Subject string
 			Revoked, Expired    *bool
@@ -174,7 +175,7 @@ func FuzzAnswer(f *testing.F) {
 		readable := json.Unmarshal([]byte(body), &said) == nil
 		ok := readable && status < 300 && said.Object == "api_key" && said.ID != "" && said.Subject != "" && is(said.Revoked, false) && is(said.Expired, false) &&
 			(said.Expiration == nil || *said.Expiration > srv.Now().UnixMilli())
-		if got.entered && !ok || got.status != 200 && got.status != 401 && got.status != 503 || body == good && status == 200 && !got.entered {
+		if got.Entered && !ok || got.Status != 200 && got.Status != 401 && got.Status != 503 || body == good && status == 200 && !got.Entered {
 			t.Errorf("%d %q: %v", status, body, got)
 		}
 	})
@@ -186,16 +187,16 @@ func FuzzAnswer(f *testing.F) {
 func BenchmarkSessionsBesideStrangers(b *testing.B) {
 	for name, strangers := range map[string]int{"alone": 0, "beside 10,000 keys a second": 10_000} {
 		b.Run(name, func(b *testing.B) {
-			r := newMachineRig(b, func(c *clerkauth.Config) {
-				c.Transport = &laggard{RoundTripper: c.Transport, takes: 50 * time.Millisecond}
+			r := testkit.NewMachineRig(b, func(c *clerkauth.Config) {
+				c.Transport = &testkit.SlowTransport{RoundTripper: c.Transport, Takes: 50 * time.Millisecond}
 			})
-			handler := r.auth.Require(forAll).Func(func(http.ResponseWriter, *http.Request) {})
+			handler := r.Auth.Require(testkit.AnyCredential).Func(func(http.ResponseWriter, *http.Request) {})
 			send := func(token string) {
 				req := httptest.NewRequest(http.MethodGet, "/", nil)
-				bearer(token)(req)
+				testkit.Bearer(token)(req)
 				handler.ServeHTTP(httptest.NewRecorder(), req)
 			}
-			session := r.jane.Token(clerkauthtest.ExpiresIn(time.Hour))
+			session := r.Jane.Token(clerkauthtest.ExpiresIn(time.Hour))
 			send(session)
 			done, stopped := make(chan struct{}), make(chan struct{})
 			go func() {

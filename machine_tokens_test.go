@@ -15,26 +15,27 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // TestMachineID: a machine-to-machine token is for the machines that its scopes
 // name.
 func TestMachineID(t *testing.T) {
-	r := newMachineRig(t)
-	forOther := r.peer.Token(r.srv.CreateMachine("other"))
-	both := r.peer.Token(r.here, r.srv.CreateMachine("third"))
-	none := r.peer.Token()
-	audience := r.m2m.JWT(clerkauthtest.WithoutClaim("scopes"))
+	r := testkit.NewMachineRig(t)
+	forOther := r.Peer.Token(r.Server.CreateMachine("other"))
+	both := r.Peer.Token(r.Here, r.Server.CreateMachine("third"))
+	none := r.Peer.Token()
+	audience := r.M2M.JWT(clerkauthtest.WithoutClaim("scopes"))
 	guarded := clerkauth.Token(clerkauth.M2MToken)
-	mine := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.Machines.ID = r.here.ID })
-	anyones := newAuthFor(t, r.srv, acceptAll)
-	machines := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.Machines.SecretKey = clerkauth.NewSecret(r.here.SecretKey) })
+	mine := testkit.NewAuth(t, r.Server, testkit.AcceptAll, func(c *clerkauth.Config) { c.Machines.ID = r.Here.ID })
+	anyones := testkit.NewAuth(t, r.Server, testkit.AcceptAll)
+	machines := testkit.NewAuth(t, r.Server, testkit.AcceptAll, func(c *clerkauth.Config) { c.Machines.SecretKey = clerkauth.NewSecret(r.Here.SecretKey) })
 	for name, c := range map[string]struct {
 		token              string
 		mine, any, machine bool
 	}{
-		"for us":                  {r.m2m.Token, true, true, true},
-		"for us, JWT":             {r.m2m.JWT(), true, true, true},
+		"for us":                  {r.M2M.Token, true, true, true},
+		"for us, JWT":             {r.M2M.JWT(), true, true, true},
 		"for us, in aud":          {audience, true, true, true},
 		"for us and another":      {both.Token, true, true, true},
 		"for us and another, JWT": {both.JWT(), true, true, true},
@@ -42,30 +43,30 @@ func TestMachineID(t *testing.T) {
 		"for another, JWT":        {forOther.JWT(), false, true, true}, // our secret key is not asked with
 		"for nobody":              {none.Token, false, true, false},
 		"for nobody, JWT":         {none.JWT(), false, true, true},
-		"almost for us":           {r.m2m.JWT(clerkauthtest.WithClaim("scopes", r.here.ID+"x")), false, true, true},
-		"in a claim that is none": {r.m2m.JWT(clerkauthtest.WithoutClaim("scopes"), clerkauthtest.WithClaim("scope", r.here.ID), clerkauthtest.WithClaim("aud", "mch_other")), false, true, true},
-		"in a list":               {r.m2m.JWT(clerkauthtest.WithClaim("scopes", []string{r.here.ID})), false, false, false},
-		"in another claim":        {r.m2m.JWT(clerkauthtest.WithClaim("scopes", ""), clerkauthtest.WithClaim("scope", r.here.ID)), false, true, true},
+		"almost for us":           {r.M2M.JWT(clerkauthtest.WithClaim("scopes", r.Here.ID+"x")), false, true, true},
+		"in a claim that is none": {r.M2M.JWT(clerkauthtest.WithoutClaim("scopes"), clerkauthtest.WithClaim("scope", r.Here.ID), clerkauthtest.WithClaim("aud", "mch_other")), false, true, true},
+		"in a list":               {r.M2M.JWT(clerkauthtest.WithClaim("scopes", []string{r.Here.ID})), false, false, false},
+		"in another claim":        {r.M2M.JWT(clerkauthtest.WithClaim("scopes", ""), clerkauthtest.WithClaim("scope", r.Here.ID)), false, true, true},
 	} {
 		for who, auth := range map[string]*clerkauth.Authenticator{"MachineID": mine, "none": anyones, "MachineSecretKey": machines} {
 			want := map[string]bool{"MachineID": c.mine, "none": c.any, "MachineSecretKey": c.machine}[who]
-			if got := ask(auth.Require(guarded), bearer(c.token)); got.entered != want || !want && got.status != 401 {
+			if got := testkit.Serve(auth.Require(guarded), testkit.Bearer(c.token)); got.Entered != want || !want && got.Status != 401 {
 				t.Errorf("%s, with %s: %v", name, who, got)
 			}
 		}
 	}
 	// The machine's secret is for machines alone.
-	if got := ask(machines.Require(forAll), bearer(r.key.Token)); !got.entered {
+	if got := testkit.Serve(machines.Require(testkit.AnyCredential), testkit.Bearer(r.APIKey.Token)); !got.Entered {
 		t.Error(got)
 	}
 }
 
 func TestMachineConfiguration(t *testing.T) {
-	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory(), clerkauthtest.SigningKey(rigKeyID, rigKey()))
+	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory(), clerkauthtest.SigningKey(testkit.KeyID, testkit.Key()))
 	for what, change := range map[string]func(*clerkauth.Config){
 		"an empty Accept":           func(c *clerkauth.Config) { c.Accept = []clerkauth.TokenType{} },
 		"an unknown kind":           func(c *clerkauth.Config) { c.Accept = []clerkauth.TokenType{"apikey"} },
-		"API keys without a secret": func(c *clerkauth.Config) { acceptAll(c); c.SecretKey = clerkauth.Secret{} },
+		"API keys without a secret": func(c *clerkauth.Config) { testkit.AcceptAll(c); c.SecretKey = clerkauth.Secret{} },
 		"a machine's id":            func(c *clerkauth.Config) { c.Machines.ID = "here" },
 		"a machine's odd id":        func(c *clerkauth.Config) { c.Machines.ID = "mch_a b" },
 		"the wrong secret":          func(c *clerkauth.Config) { c.Machines.SecretKey = c.SecretKey },
@@ -81,13 +82,13 @@ func TestMachineConfiguration(t *testing.T) {
 	}
 	// Without a secret key, JWTs are all there is.
 	user, peer := srv.CreateUser("jane@example.com"), srv.CreateMachine("peer")
-	auth := newAuthFor(t, srv, func(c *clerkauth.Config) {
+	auth := testkit.NewAuth(t, srv, func(c *clerkauth.Config) {
 		c.SecretKey, c.Accept = clerkauth.Secret{}, []clerkauth.TokenType{clerkauth.M2MToken, clerkauth.OAuthToken}
 	})
 	for token, want := range map[string]bool{
 		srv.CreateOAuthToken(user, "client_1").JWT(): true, peer.Token().JWT(): true, srv.CreateOAuthToken(user, "client_1").Token: false, peer.Token().Token: false,
 	} {
-		if got := ask(auth.Require(forAll), bearer(token)); got.entered != want || !want && got.reason() != string(clerkauth.ErrTokenType) {
+		if got := testkit.Serve(auth.Require(testkit.AnyCredential), testkit.Bearer(token)); got.Entered != want || !want && got.Reason() != string(clerkauth.ErrTokenType) {
 			t.Errorf("%.4s: %v", token, got)
 		}
 	}
@@ -97,7 +98,7 @@ func TestMachineConfiguration(t *testing.T) {
 // and verifies them, as it would at Clerk; we accept and refuse the same.
 func TestSDKMakesWhatWeAccept(t *testing.T) {
 	srv := clerkauthtest.NewServer(t)
-	auth := newAuthFor(t, srv, acceptAll, func(c *clerkauth.Config) { c.Machines.CacheTTL = clerkauth.AskEveryTime })
+	auth := testkit.NewAuth(t, srv, testkit.AcceptAll, func(c *clerkauth.Config) { c.Machines.CacheTTL = clerkauth.AskEveryTime })
 	user := srv.CreateUser("jane@example.com")
 	keys := apikey.NewClient(auth.ClerkConfig())
 	created, err := keys.Create(t.Context(), &apikey.CreateParams{
@@ -115,7 +116,7 @@ func TestSDKMakesWhatWeAccept(t *testing.T) {
 	guard := auth.Require(access).Func(func(_ http.ResponseWriter, r *http.Request) { who = clerkauth.FromContext(r.Context()) })
 	serve := func(token string) int {
 		w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
-		bearer(token)(req)
+		testkit.Bearer(token)(req)
 		guard.ServeHTTP(w, req)
 		return w.Code
 	}
@@ -149,9 +150,9 @@ func TestSDKMakesWhatWeAccept(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		calls := newAuthFor(t, srv, acceptAll, func(c *clerkauth.Config) { c.Machines.ID = here.ID })
-		got := ask(calls.Require(clerkauth.Token(clerkauth.M2MToken, clerkauth.Scope(here.ID))), bearer(token.Token))
-		if !got.entered {
+		calls := testkit.NewAuth(t, srv, testkit.AcceptAll, func(c *clerkauth.Config) { c.Machines.ID = here.ID })
+		got := testkit.Serve(calls.Require(clerkauth.Token(clerkauth.M2MToken, clerkauth.Scope(here.ID))), testkit.Bearer(token.Token))
+		if !got.Entered {
 			t.Errorf("%s: %v", format, got)
 		}
 		if format == "opaque" {
@@ -163,23 +164,23 @@ func TestSDKMakesWhatWeAccept(t *testing.T) {
 }
 
 // TestMachineJWTs: which JWT is a credential of which kind, and which is of none.
-func TestMachineJWTs(t *testing.T) { inBubble(machineJWTs)(t) }
+func TestMachineJWTs(t *testing.T) { testkit.Bubble(machineJWTs)(t) }
 
 func machineJWTs(t *testing.T) {
 	const (
 		session, template, m2m, ignore = "cl_B7d4PD111AAA", "cl_B7d4PD222AAA", "cl_B7d4PD333AAA", "cl_I7d4PD111III"
 		unknown                        = "cl_B7d4PD444AAA"
 	)
-	r := newMachineRig(t)
-	now := r.srv.Now().Unix()
-	withParty := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) {
+	r := testkit.NewMachineRig(t)
+	now := r.Server.Now().Unix()
+	withParty := testkit.NewAuth(t, r.Server, testkit.AcceptAll, func(c *clerkauth.Config) {
 		c.InsecureAnyParty, c.AuthorizedParties = false, []string{"https://app.example.com"}
 	})
 	kinds := map[string]struct {
 		credential *clerkauthtest.Credential
 		access     clerkauth.Access
 	}{
-		"API key": {r.key, clerkauth.Token(clerkauth.APIKey)}, "M2M": {r.m2m, clerkauth.Token(clerkauth.M2MToken)}, "OAuth": {r.oauth, clerkauth.Token(clerkauth.OAuthToken)},
+		"API key": {r.APIKey, clerkauth.Token(clerkauth.APIKey)}, "M2M": {r.M2M, clerkauth.Token(clerkauth.M2MToken)}, "OAuth": {r.OAuth, clerkauth.Token(clerkauth.OAuthToken)},
 	}
 	type opts = []clerkauthtest.TokenOption
 	head, with, without := clerkauthtest.WithHeader, clerkauthtest.WithClaim, clerkauthtest.WithoutClaim
@@ -223,7 +224,7 @@ func machineJWTs(t *testing.T) {
 		"another issuer":               {opts{with("iss", "https://other.example.com")}, nil, clerkauth.ErrTokenIssuer},
 		"no issuer":                    {opts{without("iss")}, nil, clerkauth.ErrTokenIssuer},
 		"a party":                      {opts{with("azp", "https://evil.example.com")}, []string{"API key", "M2M", "OAuth"}, ""},
-		"another key":                  {opts{clerkauthtest.SignedBy(strangeKey())}, nil, clerkauth.ErrTokenSignature},
+		"another key":                  {opts{clerkauthtest.SignedBy(testkit.OtherKey())}, nil, clerkauth.ErrTokenSignature},
 		"an unknown key":               {opts{clerkauthtest.WithKeyID("ins_x")}, nil, clerkauth.ErrUnknownKey},
 		"another algorithm":            {opts{head("alg", "RS512")}, nil, clerkauth.ErrTokenAlgorithm},
 		"none":                         {opts{head("alg", "none")}, nil, clerkauth.ErrTokenAlgorithm},
@@ -232,12 +233,12 @@ func machineJWTs(t *testing.T) {
 		for kind, of := range kinds {
 			token := of.credential.JWT(c.change...)
 			want := slices.Contains(c.good, kind)
-			got := ask(withParty.Require(of.access), bearer(token))
-			if got.entered != want || !want && got.status != 401 || !want && c.reason != "" && got.reason() != string(c.reason) {
+			got := testkit.Serve(withParty.Require(of.access), testkit.Bearer(token))
+			if got.Entered != want || !want && got.Status != 401 || !want && c.reason != "" && got.Reason() != string(c.reason) {
 				t.Errorf("%s, %s: %v", kind, name, got)
 			}
 			// Whatever is done to it, it is no session.
-			if got := ask(withParty.Require(), bearer(token)); got.entered || got.status != 401 {
+			if got := testkit.Serve(withParty.Require(), testkit.Bearer(token)); got.Entered || got.Status != 401 {
 				t.Errorf("%s, %s, as a session: %v", kind, name, got)
 			}
 		}
@@ -247,9 +248,9 @@ func machineJWTs(t *testing.T) {
 // TestMachineAudience: where an audience is demanded, each JWT has to name it, and
 // so has an opaque OAuth token.
 func TestMachineAudience(t *testing.T) {
-	r := newMachineRig(t)
-	auth := newAuthFor(t, r.srv, acceptAll, func(c *clerkauth.Config) { c.Audience = []string{"https://api.example.com"} })
-	guard := auth.Require(forAll)
+	r := testkit.NewMachineRig(t)
+	auth := testkit.NewAuth(t, r.Server, testkit.AcceptAll, func(c *clerkauth.Config) { c.Audience = []string{"https://api.example.com"} })
+	guard := auth.Require(testkit.AnyCredential)
 	for _, c := range []struct {
 		audience any
 		want     bool
@@ -257,26 +258,26 @@ func TestMachineAudience(t *testing.T) {
 		{"https://api.example.com", true}, {[]string{"x", "https://api.example.com"}, true}, {nil, false}, {"", false}, {[]string{}, false},
 		{"https://api.example.com/", false}, {[]string{"x"}, false}, {7, false}, {map[string]string{"0": "https://api.example.com"}, false}, {[]any{"https://api.example.com", 7}, false},
 	} {
-		for _, credential := range []*clerkauthtest.Credential{r.key, r.m2m, r.oauth} {
-			if got := ask(guard, bearer(credential.JWT(clerkauthtest.WithClaim("aud", c.audience)))); got.entered != c.want {
+		for _, credential := range []*clerkauthtest.Credential{r.APIKey, r.M2M, r.OAuth} {
+			if got := testkit.Serve(guard, testkit.Bearer(credential.JWT(clerkauthtest.WithClaim("aud", c.audience)))); got.Entered != c.want {
 				t.Errorf("%s for %v: %v", credential.Kind, c.audience, got)
 			}
 		}
-		r.srv.Answer(clerkauthtest.OAuthVerify, 200, "application/json", mustJSON(map[string]any{"object": "clerk_idp_oauth_access_token", "id": "oat_1", "subject": "user_1", "aud": c.audience, "revoked": false, "expired": false}))
-		if got := ask(guard, bearer(fmt.Sprintf("oat_%p", &c))); got.entered != c.want {
+		r.Server.Answer(clerkauthtest.OAuthVerify, 200, "application/json", testkit.JSON(map[string]any{"object": "clerk_idp_oauth_access_token", "id": "oat_1", "subject": "user_1", "aud": c.audience, "revoked": false, "expired": false}))
+		if got := testkit.Serve(guard, testkit.Bearer(fmt.Sprintf("oat_%p", &c))); got.Entered != c.want {
 			t.Errorf("opaque, for %v: %v", c.audience, got)
 		}
-		r.srv.Heal(clerkauthtest.OAuthVerify)
-		r.srv.Advance(time.Minute)
+		r.Server.Heal(clerkauthtest.OAuthVerify)
+		r.Server.Advance(time.Minute)
 	}
 	// In part is not at all.
-	if got := ask(guard, bearer(r.oauth.JWT(clerkauthtest.WithClaim("aud", []string{"", "https://api.example.com"})))); got.status != 401 {
+	if got := testkit.Serve(guard, testkit.Bearer(r.OAuth.JWT(clerkauthtest.WithClaim("aud", []string{"", "https://api.example.com"})))); got.Status != 401 {
 		t.Error(got)
 	}
-	if got := ask(guard, bearer(r.oauth.Token)); got.entered || got.status != 401 {
+	if got := testkit.Serve(guard, testkit.Bearer(r.OAuth.Token)); got.Entered || got.Status != 401 {
 		t.Errorf("for nobody: %v", got)
 	}
-	if got := ask(guard, bearer(r.key.Token)); !got.entered {
+	if got := testkit.Serve(guard, testkit.Bearer(r.APIKey.Token)); !got.Entered {
 		t.Errorf("an opaque API key has no audience: %v", got)
 	}
 }

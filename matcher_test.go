@@ -8,6 +8,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 func TestMatcherAnyGuardsAllOpens(t *testing.T) {
@@ -97,7 +98,7 @@ func TestMatcherNamesEveryMistake(t *testing.T) {
 
 // TestProtect holds the rules of the documentation.
 func TestProtect(t *testing.T) {
-	g := newPathGuard(t, clerkauth.Rules{
+	g := testkit.NewPathGuard(t, clerkauth.Rules{
 		"/{$}":                     clerkauth.Public,
 		"POST /api/webhooks/clerk": clerkauth.Public,
 		"/admin/{rest...}":         clerkauth.Role("org:owner"),
@@ -126,24 +127,24 @@ func TestProtect(t *testing.T) {
 		{"TRACE", "/things/1", 401, 403},
 		{"PUT", "/things/1", 401, 403},
 	} {
-		if got := g.raw(t, c.method, c.target, false); got != c.stranger {
+		if got := g.Raw(t, c.method, c.target, false); got != c.stranger {
 			t.Errorf("%s %s, stranger: %d, want %d", c.method, c.target, got, c.stranger)
 		}
-		if got := g.raw(t, c.method, c.target, true); got != c.signedIn {
+		if got := g.Raw(t, c.method, c.target, true); got != c.signedIn {
 			t.Errorf("%s %s, signed in: %d, want %d", c.method, c.target, got, c.signedIn)
 		}
 	}
 	// Nothing but method and target counts.
 	for _, header := range []string{"X-Original-URL: /", "X-Rewrite-URL: /", "X-Forwarded-Uri: /", "X-Forwarded-Prefix: /", "X-Forwarded-Path: /",
 		"X-HTTP-Method-Override: GET", "X-Middleware-Subrequest: middleware", "Referer: /"} {
-		if got := g.raw(t, "GET", "/admin/x?_method=POST&path=/", false, header); got != 401 {
+		if got := g.Raw(t, "GET", "/admin/x?_method=POST&path=/", false, header); got != 401 {
 			t.Errorf("%s: %d", header, got)
 		}
 	}
 }
 
 func TestProtectRefusesContradictions(t *testing.T) {
-	a := newAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
+	a := testkit.NewAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
 	for name, rules := range map[string]clerkauth.Rules{
 		"one language twice":          {"/a/{x}": clerkauth.SignedIn, "/a/:y": clerkauth.Public},
 		"neither contains the other":  {"/{a}/x": clerkauth.SignedIn, "/x/{b}": clerkauth.Public},
@@ -162,14 +163,14 @@ func TestProtectRefusesContradictions(t *testing.T) {
 	if _, err := a.Protect(clerkauth.Rules{"/a": clerkauth.SignedIn}, clerkauth.Mount("app")); err == nil {
 		t.Error("a mount that is no path was accepted")
 	}
-	own := newAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()), func(c *clerkauth.Config) { c.Browser.SignInURL = "/sign-in" })
+	own := testkit.NewAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()), func(c *clerkauth.Config) { c.Browser.SignInURL = "/sign-in" })
 	if _, err := own.Protect(clerkauth.Rules{"/{$}": clerkauth.Public}); err == nil || !strings.Contains(err.Error(), "SignInURL /sign-in") {
 		t.Errorf("a guarded sign-in page: %v", err)
 	}
 	if _, err := own.Protect(clerkauth.Rules{"/sign-in": clerkauth.Public}); err != nil {
 		t.Error(err)
 	}
-	hosted := newAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()), func(c *clerkauth.Config) {
+	hosted := testkit.NewAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()), func(c *clerkauth.Config) {
 		c.Browser.SignInURL, c.Browser.PublicOrigin = "/sign-in", "https://www.example.com"
 	})
 	for pattern, ok := range map[string]bool{"www.example.com/sign-in": true, "docs.example.com/sign-in": false} {
@@ -184,7 +185,7 @@ func TestProtectRefusesContradictions(t *testing.T) {
 
 func TestProtectIdentifies(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
-	a := newAuth(t, srv)
+	a := testkit.NewAuth(t, srv)
 	protect, err := a.Protect(clerkauth.Rules{"/{$}": clerkauth.Public})
 	if err != nil {
 		t.Fatal(err)
@@ -217,10 +218,10 @@ func BenchmarkProtect(b *testing.B) {
 	for i := range 50 {
 		pattern := "/api/v1/" + string(rune('a'+i%26)) + strings.Repeat("x", i/26) + "/{id}"
 		rules[pattern] = clerkauth.Public
-		mux.HandleFunc(pattern, noContent)
+		mux.HandleFunc(pattern, testkit.NoContent)
 	}
 	srv := clerkauthtest.NewServer(b, clerkauthtest.InMemory())
-	protect, err := newAuth(b, srv).Protect(rules)
+	protect, err := testkit.NewAuth(b, srv).Protect(rules)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -244,7 +245,7 @@ func BenchmarkProtect(b *testing.B) {
 // TestNoSignInPage: without a publishable key there is no account portal to send
 // people to.
 func TestNoSignInPage(t *testing.T) {
-	a, err := clerkauth.New(clerkauth.Config{Issuers: []string{"https://clerk.example.com"}, JWTKey: testPEM(), InsecureAnyParty: true})
+	a, err := clerkauth.New(clerkauth.Config{Issuers: []string{"https://clerk.example.com"}, JWTKey: testkit.PEM(), InsecureAnyParty: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 func noContent(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
@@ -17,7 +18,7 @@ func noContent(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.Stat
 func newMux(t *testing.T) (*clerkauth.ServeMux, *clerkauthtest.Session) {
 	t.Helper()
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
-	mux := newAuth(t, srv).NewServeMux()
+	mux := testkit.NewAuth(t, srv).NewServeMux()
 	mux.HandleFunc("GET /{$}", clerkauth.Public, noContent)
 	mux.HandleFunc("GET /public/", clerkauth.Public, noContent)
 	mux.HandleFunc("GET /dashboard/", clerkauth.SignedIn, noContent)
@@ -26,15 +27,6 @@ func newMux(t *testing.T) (*clerkauth.ServeMux, *clerkauthtest.Session) {
 	mux.Handle("/files/", clerkauth.Role("org:member"), http.NotFoundHandler())
 	return mux, srv.SignIn(srv.CreateUser("jane@example.com"), clerkauthtest.InOrganization("acme", "org:admin"))
 }
-
-// moved is the status with which http.ServeMux redirects: 307, and 301 before Go 1.26.
-var moved = func() int {
-	mux := http.NewServeMux()
-	mux.Handle("/a/", http.NotFoundHandler())
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequest("GET", "/a", nil))
-	return w.Code
-}()
 
 // TestServeMux holds every answer, for strangers and for the signed in, against
 // what http.ServeMux answers.
@@ -48,14 +40,14 @@ func TestServeMux(t *testing.T) {
 		{"HEAD", "/", 204, 204},
 		{"POST", "/", 405, 405},
 		{"GET", "/public/x", 204, 204},
-		{"GET", "/public", moved, moved}, // a redirect, and nothing is guarded there
+		{"GET", "/public", testkit.RedirectStatus, testkit.RedirectStatus}, // a redirect, and nothing is guarded there
 		{"GET", "/nothing", 404, 404},
 		{"GET", "/dashboard/x", 401, 204},
 		{"HEAD", "/dashboard/x", 401, 204},
 		// What http.ServeMux answers by itself says nothing to strangers.
-		{"GET", "/dashboard", 401, moved},
-		{"GET", "//dashboard/x", 401, moved},
-		{"GET", "/x/../dashboard/", 401, moved},
+		{"GET", "/dashboard", 401, testkit.RedirectStatus},
+		{"GET", "//dashboard/x", 401, testkit.RedirectStatus},
+		{"GET", "/x/../dashboard/", 401, testkit.RedirectStatus},
 		{"GET", "/public/%2e%2e/dashboard/", 204, 204}, // the mux has it under /public/
 		{"POST", "/dashboard/x", 401, 405},
 		{"POST", "/account", 401, 405},
@@ -92,7 +84,7 @@ func TestServeMux(t *testing.T) {
 
 func TestServeMuxKnowsCallersOnPublicRoutes(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
-	mux := newAuth(t, srv).NewServeMux()
+	mux := testkit.NewAuth(t, srv).NewServeMux()
 	var got string
 	mux.HandleFunc("GET /{$}", clerkauth.Public, func(_ http.ResponseWriter, r *http.Request) { got = clerkauth.FromContext(r.Context()).UserID })
 	jane := srv.CreateUser("jane@example.com")
@@ -131,7 +123,7 @@ GET     /{$}          public                                                  cl
 
 // TestServeMuxPanicsWhereServeMuxDoes registers bad patterns on both.
 func TestServeMuxPanicsWhereServeMuxDoes(t *testing.T) {
-	a := newAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
+	a := testkit.NewAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
 	panics := func(f func()) (did bool) {
 		defer func() { did = recover() != nil }()
 		f()

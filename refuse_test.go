@@ -14,25 +14,26 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // refusals is every kind of answer of a guard that is no entry.
-func refusals(t *testing.T, change ...func(*clerkauth.Config)) map[string]reply {
+func refusals(t *testing.T, change ...func(*clerkauth.Config)) map[string]testkit.Reply {
 	t.Helper()
-	r, down := newRig(t, change...), newRig(t, change...)
-	down.srv.Fail(clerkauthtest.JWKS, 500)
-	good := bearer(r.jane.Token())
-	return map[string]reply{
-		"no token":   ask(r.auth.Require()),
-		"bad token":  ask(r.auth.Require(), bearer("x")),
-		"wrong kind": ask(r.auth.Require(), bearer("ak_x")),
-		"pending":    ask(r.auth.Require(), bearer(r.jane.Token(claim("sts", "pending")))),
-		"expired":    ask(r.auth.Require(), bearer(r.jane.Token(claim("exp", 1)))),
-		"wrong role": ask(r.auth.Require(clerkauth.Role("owner")), good),
-		"stale":      ask(r.auth.Require(clerkauth.ReverifiedStrict), bearer(r.jane.Token(claim("fva", []int{99, 99})))),
-		"outage":     ask(down.auth.Require(), bearer(down.jane.Token())),
-		"page":       ask(r.auth.Require(), asPage),
-		"HEAD":       ask(r.auth.Require(), func(r *http.Request) { r.Method = http.MethodHead }),
+	r, down := testkit.NewRig(t, change...), testkit.NewRig(t, change...)
+	down.Server.Fail(clerkauthtest.JWKS, 500)
+	good := testkit.Bearer(r.Jane.Token())
+	return map[string]testkit.Reply{
+		"no token":   testkit.Serve(r.Auth.Require()),
+		"bad token":  testkit.Serve(r.Auth.Require(), testkit.Bearer("x")),
+		"wrong kind": testkit.Serve(r.Auth.Require(), testkit.Bearer("ak_x")),
+		"pending":    testkit.Serve(r.Auth.Require(), testkit.Bearer(r.Jane.Token(clerkauthtest.WithClaim("sts", "pending")))),
+		"expired":    testkit.Serve(r.Auth.Require(), testkit.Bearer(r.Jane.Token(clerkauthtest.WithClaim("exp", 1)))),
+		"wrong role": testkit.Serve(r.Auth.Require(clerkauth.Role("owner")), good),
+		"stale":      testkit.Serve(r.Auth.Require(clerkauth.ReverifiedStrict), testkit.Bearer(r.Jane.Token(clerkauthtest.WithClaim("fva", []int{99, 99})))),
+		"outage":     testkit.Serve(down.Auth.Require(), testkit.Bearer(down.Jane.Token())),
+		"page":       testkit.Serve(r.Auth.Require(), testkit.AsPage),
+		"HEAD":       testkit.Serve(r.Auth.Require(), func(r *http.Request) { r.Method = http.MethodHead }),
 	}
 }
 
@@ -59,7 +60,7 @@ func TestRefusalsAreProblemDetails(t *testing.T) {
 		"page":       {307, "", ""},
 	} {
 		got := all[name]
-		if got.status != c.status || got.entered || c.body != "" && strings.TrimSpace(got.body) != c.body || got.header.Get("WWW-Authenticate") != c.challenge {
+		if got.Status != c.status || got.Entered || c.body != "" && strings.TrimSpace(got.Body) != c.body || got.Header.Get("WWW-Authenticate") != c.challenge {
 			t.Errorf("%s: %v", name, got)
 		}
 		contentType := "application/problem+json"
@@ -69,7 +70,7 @@ func TestRefusalsAreProblemDetails(t *testing.T) {
 		case "page":
 			contentType = "text/html; charset=utf-8"
 		}
-		h := got.header
+		h := got.Header
 		if h.Get("Content-Type") != contentType || h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" || !slices.Equal(h["Vary"], []string{"Authorization"}) {
 			t.Errorf("%s: %v", name, h)
 		}
@@ -93,7 +94,7 @@ func TestErrorHandler(t *testing.T) {
 		}
 	})
 	for name, status := range map[string]int{"no token": 401, "bad token": 401, "wrong kind": 401, "pending": 401, "expired": 401, "wrong role": 403, "stale": 403, "outage": 503, "HEAD": 401, "page": 307} {
-		if got := all[name]; got.status != status || (status != 307) != strings.HasPrefix(got.body, "mine: ") {
+		if got := all[name]; got.Status != status || (status != 307) != strings.HasPrefix(got.Body, "mine: ") {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
@@ -114,11 +115,11 @@ func TestHideUnauthorized(t *testing.T) {
 	hide := func(c *clerkauth.Config) { c.HideUnauthorized = true }
 	statuses := map[string]int{"no token": 404, "wrong kind": 404, "pending": 404, "wrong role": 404, "HEAD": 404, "bad token": 404, "expired": 404, "stale": 403, "outage": 503, "page": 404}
 	for name, got := range refusals(t, hide) {
-		if got.status != statuses[name] || got.entered || (got.status == 401) != (got.header.Get("WWW-Authenticate") != "") {
+		if got.Status != statuses[name] || got.Entered || (got.Status == 401) != (got.Header.Get("WWW-Authenticate") != "") {
 			t.Errorf("%s: %v", name, got)
 		}
-		if got.status == 404 && got.body != "404 page not found\n" { // as ServeMux says it
-			t.Errorf("%s: %q", name, got.body)
+		if got.Status == 404 && got.Body != "404 page not found\n" { // as ServeMux says it
+			t.Errorf("%s: %q", name, got.Body)
 		}
 	}
 	for name, got := range refusals(t, hide, func(c *clerkauth.Config) {
@@ -127,7 +128,7 @@ func TestHideUnauthorized(t *testing.T) {
 			fmt.Fprint(w, err.Reason)
 		}
 	}) {
-		if got.status != statuses[name] || got.status == 404 && got.body != "404 page not found\n" {
+		if got.Status != statuses[name] || got.Status == 404 && got.Body != "404 page not found\n" {
 			t.Errorf("%s, with an ErrorHandler: %v", name, got)
 		}
 	}
@@ -136,12 +137,12 @@ func TestHideUnauthorized(t *testing.T) {
 // TestHiddenIsAsIfNotThere: whoever may not know what is there gets the same
 // answer, to the header, for what is there and for what is not.
 func TestHiddenIsAsIfNotThere(t *testing.T) {
-	r := newRig(t, func(c *clerkauth.Config) { c.HideUnauthorized = true })
+	r := testkit.NewRig(t, func(c *clerkauth.Config) { c.HideUnauthorized = true })
 	entered := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "entered") }
-	mux := r.auth.NewServeMux()
+	mux := r.Auth.NewServeMux()
 	mux.HandleFunc("GET /open", clerkauth.Public, entered)
 	mux.HandleFunc("GET /admin", clerkauth.Role("owner"), entered)
-	protect, err := r.auth.Protect(clerkauth.Rules{"/open": clerkauth.Public, "/admin": clerkauth.Role("owner"), "/{rest...}": clerkauth.Role("owner")})
+	protect, err := r.Auth.Protect(clerkauth.Rules{"/open": clerkauth.Public, "/admin": clerkauth.Role("owner"), "/{rest...}": clerkauth.Role("owner")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,10 +150,10 @@ func TestHiddenIsAsIfNotThere(t *testing.T) {
 	plain.HandleFunc("GET /open", entered)
 	plain.HandleFunc("GET /admin", entered)
 	for name, h := range map[string]http.Handler{"ServeMux": mux, "Protect": protect(plain)} {
-		for caller, token := range map[string]string{"nobody": "", "garbage": "x.y.z", "signed in": r.jane.Token()} {
+		for caller, token := range map[string]string{"nobody": "", "garbage": "x.y.z", "signed in": r.Jane.Token()} {
 			to := func(path string) *httptest.ResponseRecorder {
 				w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
-				bearer(token)(req)
+				testkit.Bearer(token)(req)
 				h.ServeHTTP(w, req)
 				return w
 			}
@@ -193,14 +194,14 @@ func TestErrorHandlerThatChoosesNoStatus(t *testing.T) {
 		}, 403, "no\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, func(config *clerkauth.Config) { config.ErrorHandler = c.handler })
-			server := httptest.NewServer(r.auth.Require(clerkauth.Role("owner"))(http.NotFoundHandler()))
+			r := testkit.NewRig(t, func(config *clerkauth.Config) { config.ErrorHandler = c.handler })
+			server := httptest.NewServer(r.Auth.Require(clerkauth.Role("owner"))(http.NotFoundHandler()))
 			defer server.Close()
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			bearer(r.jane.Token())(req)
+			testkit.Bearer(r.Jane.Token())(req)
 			resp, err := server.Client().Do(req)
 			if err != nil {
 				t.Fatal(err)
@@ -216,8 +217,8 @@ func TestErrorHandlerThatChoosesNoStatus(t *testing.T) {
 
 // TestReverificationBody is what Clerk's browser SDKs answer with a dialog.
 func TestReverificationBody(t *testing.T) {
-	r := newRig(t)
-	stale := bearer(r.jane.Token(claim("fva", []int{99999, 99999})))
+	r := testkit.NewRig(t)
+	stale := testkit.Bearer(r.Jane.Token(clerkauthtest.WithClaim("fva", []int{99999, 99999})))
 	for want, demand := range map[string]clerkauth.Access{
 		`"strict_mfa"`: clerkauth.ReverifiedStrictMFA, `"strict"`: clerkauth.ReverifiedStrict, `"moderate"`: clerkauth.ReverifiedModerate, `"lax"`: clerkauth.ReverifiedLax,
 		`{"afterMinutes":1,"level":"first_factor"}`:      clerkauth.Reverified(clerkauth.FirstFactor, time.Minute),
@@ -226,25 +227,25 @@ func TestReverificationBody(t *testing.T) {
 		`{"afterMinutes":10,"level":"second_factor"}`:    clerkauth.Reverified(clerkauth.SecondFactor, 10*time.Minute),
 		`{"afterMinutes":60000,"level":"second_factor"}`: clerkauth.Reverified(clerkauth.SecondFactor, 1000*time.Hour),
 	} {
-		got := ask(r.auth.Require(demand), stale)
+		got := testkit.Serve(r.Auth.Require(demand), stale)
 		body := `{"clerk_error":{"metadata":{"reverification":` + want + `},"reason":"reverification-error","type":"forbidden"}}`
-		if got.status != 403 || got.entered || strings.TrimSpace(got.body) != body {
+		if got.Status != 403 || got.Entered || strings.TrimSpace(got.Body) != body {
 			t.Errorf("%s: %v", demand, got)
 		}
 	}
 	// It is asked for by who would be let in after it, and by nobody else.
-	wantReply(t, ask(r.auth.Require(clerkauth.ReverifiedStrict, clerkauth.Role("owner")), stale), 403, clerkauth.ErrForbidden)
-	wantReply(t, ask(r.auth.Require(clerkauth.Role("owner"), clerkauth.ReverifiedStrict), stale), 403, clerkauth.ErrForbidden)
-	wantReply(t, ask(r.auth.Require(clerkauth.ReverifiedStrict)), 401, clerkauth.ErrTokenMissing)
+	testkit.WantReply(t, testkit.Serve(r.Auth.Require(clerkauth.ReverifiedStrict, clerkauth.Role("owner")), stale), 403, clerkauth.ErrForbidden)
+	testkit.WantReply(t, testkit.Serve(r.Auth.Require(clerkauth.Role("owner"), clerkauth.ReverifiedStrict), stale), 403, clerkauth.ErrForbidden)
+	testkit.WantReply(t, testkit.Serve(r.Auth.Require(clerkauth.ReverifiedStrict)), 401, clerkauth.ErrTokenMissing)
 	// Of two, it is the first one.
-	got := ask(r.auth.Require(clerkauth.ReverifiedLax, clerkauth.ReverifiedStrict), stale)
-	if !strings.Contains(got.body, `"lax"`) {
+	got := testkit.Serve(r.Auth.Require(clerkauth.ReverifiedLax, clerkauth.ReverifiedStrict), stale)
+	if !strings.Contains(got.Body, `"lax"`) {
 		t.Errorf("%v", got)
 	}
 }
 
 func TestRequirePanicsAtRegistration(t *testing.T) {
-	r := newRig(t)
+	r := testkit.NewRig(t)
 	for what, demands := range map[string][]clerkauth.Access{
 		"nil": {nil}, "nil among others": {clerkauth.SignedIn, nil}, "empty role": {clerkauth.Role("")}, "blank role": {clerkauth.Role("  ")}, "prefix alone": {clerkauth.Role("org:")},
 		"empty permission": {clerkauth.Permission("")}, "permission of a prefix": {clerkauth.Permission("org:org:")}, "empty feature": {clerkauth.Feature("")}, "feature of a scope": {clerkauth.Feature("user:")},
@@ -253,27 +254,27 @@ func TestRequirePanicsAtRegistration(t *testing.T) {
 		"negative age": {clerkauth.Reverified(clerkauth.FirstFactor, -time.Minute)}, "one that is bad": {clerkauth.Public, clerkauth.Role("")}, "none of any": {clerkauth.AnyOf()}, "none of all": {clerkauth.AllOf()}, "no function": {clerkauth.CheckFunc("x", nil)}, "no parameter": {clerkauth.OrganizationParam("")},
 		"less than Public": {clerkauth.Public - 1}, "more than NotImpersonated": {clerkauth.NotImpersonated + 1}, "less than strict": {clerkauth.ReverifiedStrictMFA - 1}, "more than lax": {clerkauth.ReverifiedLax + 1},
 	} {
-		mustPanic(t, what, func() { r.auth.Require(demands...) })
+		testkit.MustPanic(t, what, func() { r.Auth.Require(demands...) })
 	}
-	mustPanic(t, "no handler", func() { r.auth.Require()(nil) })
+	testkit.MustPanic(t, "no handler", func() { r.Auth.Require()(nil) })
 	for _, demands := range [][]clerkauth.Access{nil, {clerkauth.Public}, {clerkauth.Role("admin"), clerkauth.Permission("a:b"), clerkauth.Feature("user:a"), clerkauth.Plan("org:a"), clerkauth.ReverifiedLax}} {
-		r.auth.Require(demands...) // the control
+		r.Auth.Require(demands...) // the control
 	}
 }
 
 // TestVaryIsAdded to what others have set, and once.
 func TestVaryIsAdded(t *testing.T) {
-	r := newRig(t)
+	r := testkit.NewRig(t)
 	for _, before := range []string{"", "Accept", "authorization, Accept", "Accept, Authorization"} {
-		got := ask(func(next http.Handler) http.Handler {
+		got := testkit.Serve(func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 				if before != "" {
 					w.Header().Set("Vary", before)
 				}
-				r.identified()(next).ServeHTTP(w, req)
+				r.Identified()(next).ServeHTTP(w, req)
 			})
-		}, bearer(r.jane.Token()))
-		vary := strings.ToLower(strings.Join(got.header["Vary"], ", "))
+		}, testkit.Bearer(r.Jane.Token()))
+		vary := strings.ToLower(strings.Join(got.Header["Vary"], ", "))
 		if strings.Count(vary, "authorization") != 1 || !strings.HasPrefix(vary, strings.ToLower(before)) {
 			t.Errorf("after %q: %q", before, vary)
 		}
@@ -282,15 +283,15 @@ func TestVaryIsAdded(t *testing.T) {
 
 // TestAuthenticateDecidesAndWritesNothing: its answer is that of the middleware.
 func TestAuthenticateDecidesAndWritesNothing(t *testing.T) {
-	r := newRig(t)
+	r := testkit.NewRig(t)
 	for token, reason := range map[string]clerkauth.Reason{
-		r.jane.Token(): "", "": clerkauth.ErrTokenMissing, "x": clerkauth.ErrTokenInvalid, "ak_x": clerkauth.ErrTokenType, r.jane.Token(claim("exp", 1)): clerkauth.ErrTokenExpired,
-		r.jane.Token(claim("sts", "pending")): clerkauth.ErrSessionPending,
+		r.Jane.Token(): "", "": clerkauth.ErrTokenMissing, "x": clerkauth.ErrTokenInvalid, "ak_x": clerkauth.ErrTokenType, r.Jane.Token(clerkauthtest.WithClaim("exp", 1)): clerkauth.ErrTokenExpired,
+		r.Jane.Token(clerkauthtest.WithClaim("sts", "pending")): clerkauth.ErrSessionPending,
 	} {
 		req := httptest.NewRequest(http.MethodGet, "/", nil)
-		bearer(token)(req)
-		state := r.auth.Authenticate(req)
-		if who := state.Auth(); who.SignedIn() != (reason == "") || reason == "" && (state.Err() != nil || who.UserID != r.jane.User.ID) || reason != "" && !errors.Is(state.Err(), reason) {
+		testkit.Bearer(token)(req)
+		state := r.Auth.Authenticate(req)
+		if who := state.Auth(); who.SignedIn() != (reason == "") || reason == "" && (state.Err() != nil || who.UserID != r.Jane.User.ID) || reason != "" && !errors.Is(state.Err(), reason) {
 			t.Errorf("%v: %+v, %v", reason, who, state.Err())
 		}
 		if reason != "" && reason != clerkauth.ErrTokenMissing && !errors.Is(state.Auth().Err(), reason) {
@@ -299,11 +300,11 @@ func TestAuthenticateDecidesAndWritesNothing(t *testing.T) {
 		if state.Header().Get("Vary") != "Authorization" {
 			t.Errorf("%v: %v", reason, state.Header())
 		}
-		ctx, err := r.auth.Check(req)
+		ctx, err := r.Auth.Check(req)
 		if who := clerkauth.FromContext(ctx); who.SignedIn() != (reason == "") || reason != "" && !errors.Is(err, reason) || reason == "" && err != nil {
 			t.Errorf("%v: Check: %+v, %v", reason, who, err)
 		}
-		_, err = r.auth.VerifyToken(t.Context(), token)
+		_, err = r.Auth.VerifyToken(t.Context(), token)
 		if reason != "" && !errors.Is(err, reason) || reason == "" && err != nil {
 			t.Errorf("%v: VerifyToken: %v", reason, err)
 		}

@@ -10,18 +10,15 @@ import (
 	"testing"
 
 	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
-
-func acceptAll(c *clerkauth.Config) {
-	c.Accept = []clerkauth.TokenType{clerkauth.SessionToken, clerkauth.APIKey, clerkauth.M2MToken, clerkauth.OAuthToken}
-}
 
 // TestResourceMetadata: each resource is described at the path that RFC 9728
 // section 3.1 derives from its URL, and nowhere else.
 func TestResourceMetadata(t *testing.T) {
-	r := newRig(t, func(c *clerkauth.Config) { c.FrontendURL = "" })
-	issuer := r.srv.Issuer()
-	describe, err := r.auth.ResourceMetadata(
+	r := testkit.NewRig(t, func(c *clerkauth.Config) { c.FrontendURL = "" })
+	issuer := r.Server.Issuer()
+	describe, err := r.Auth.ResourceMetadata(
 		clerkauth.Resource{URL: "https://api.example.com"},
 		clerkauth.Resource{URL: "https://api.example.com/mcp", Scopes: []string{"notes:read", "notes:write"}, Name: "Notes", Documentation: "https://example.com/docs"},
 		clerkauth.Resource{URL: "https://api.example.com/mcp/v2", AuthorizationServers: []string{"https://login.example.com"}},
@@ -71,7 +68,7 @@ func TestResourceMetadata(t *testing.T) {
 }
 
 func TestResourceMistakes(t *testing.T) {
-	r := newRig(t)
+	r := testkit.NewRig(t)
 	for what, resources := range map[string][]clerkauth.Resource{
 		"none":               nil,
 		"no URL":             {{}},
@@ -90,15 +87,15 @@ func TestResourceMistakes(t *testing.T) {
 		"a server":           {{URL: "https://api.example.com/mcp", AuthorizationServers: []string{"login"}}},
 		"documentation":      {{URL: "https://api.example.com/mcp", Documentation: "javascript:alert(1)"}},
 	} {
-		if _, err := r.auth.ResourceMetadata(resources...); err == nil {
+		if _, err := r.Auth.ResourceMetadata(resources...); err == nil {
 			t.Errorf("%s: no error", what)
 		}
 	}
-	if _, err := r.auth.ResourceMetadata(clerkauth.Resource{URL: "http://127.0.0.1:8080/mcp"}); err != nil {
+	if _, err := r.Auth.ResourceMetadata(clerkauth.Resource{URL: "http://127.0.0.1:8080/mcp"}); err != nil {
 		t.Error(err) // the control
 	}
 	// All of them at once.
-	_, err := r.auth.ResourceMetadata(clerkauth.Resource{URL: "/mcp"}, clerkauth.Resource{URL: "/notes"})
+	_, err := r.Auth.ResourceMetadata(clerkauth.Resource{URL: "/mcp"}, clerkauth.Resource{URL: "/notes"})
 	if err == nil || !strings.Contains(err.Error(), `"/mcp"`) || !strings.Contains(err.Error(), `"/notes"`) {
 		t.Error(err)
 	}
@@ -107,16 +104,16 @@ func TestResourceMistakes(t *testing.T) {
 // TestChallenge: who is refused learns what is wrong and how to do better, in the
 // words of RFC 6750 section 3 and RFC 9728 section 5.1.
 func TestChallenge(t *testing.T) {
-	r := newRig(t, acceptAll)
-	describe, err := r.auth.ResourceMetadata(clerkauth.Resource{URL: "https://api.example.com/mcp"}, clerkauth.Resource{URL: "https://api.example.com/mcp/deep"})
+	r := testkit.NewRig(t, testkit.AcceptAll)
+	describe, err := r.Auth.ResourceMetadata(clerkauth.Resource{URL: "https://api.example.com/mcp"}, clerkauth.Resource{URL: "https://api.example.com/mcp/deep"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	oauth := func(claims map[string]any) string {
-		now := r.srv.Now().Unix()
-		all := map[string]any{"iss": r.srv.Issuer(), "sub": "user_1", "jti": "oat_1", "client_id": "client_1", "exp": now + 60, "iat": now, "scope": "notes:read", "aud": "https://api.example.com/mcp"}
+		now := r.Server.Now().Unix()
+		all := map[string]any{"iss": r.Server.Issuer(), "sub": "user_1", "jti": "oat_1", "client_id": "client_1", "exp": now + 60, "iat": now, "scope": "notes:read", "aud": "https://api.example.com/mcp"}
 		maps.Copy(all, claims)
-		return r.srv.Sign(map[string]any{"alg": "RS256", "kid": r.srv.KeyID(), "typ": "at+jwt"}, all)
+		return r.Server.Sign(map[string]any{"alg": "RS256", "kid": r.Server.KeyID(), "typ": "at+jwt"}, all)
 	}
 	const (
 		document = `resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/mcp"`
@@ -138,17 +135,17 @@ func TestChallenge(t *testing.T) {
 		"no scope asked":    {clerkauth.Token(clerkauth.OAuthToken), "/mcp", "", 401, "Bearer " + document},
 		"a session's route": {clerkauth.SignedIn, "/mcp", "", 401, "Bearer " + document},
 		"expired":           {write, "/mcp", oauth(map[string]any{"exp": 1}), 401, `Bearer ` + invalid + `"the token has expired; get a fresh one", scope="notes:read notes:write", ` + document},
-		"wrong kind":        {write, "/mcp", r.jane.Token(), 401, `Bearer ` + invalid + `"a token of this kind is not accepted here", scope="notes:read notes:write", ` + document},
+		"wrong kind":        {write, "/mcp", r.Jane.Token(), 401, `Bearer ` + invalid + `"a token of this kind is not accepted here", scope="notes:read notes:write", ` + document},
 		"lacks a scope":     {write, "/mcp", oauth(nil), 403, `Bearer ` + lacking + `, scope="notes:read notes:write", ` + document},
 		"either":            {clerkauth.AnyOf(clerkauth.Role("owner"), write), "/mcp", oauth(nil), 403, `Bearer ` + lacking + `, scope="notes:read notes:write", ` + document},
-		"lacks a role":      {clerkauth.AnyOf(clerkauth.Role("owner"), write), "/mcp", r.jane.Token(), 403, ""},
+		"lacks a role":      {clerkauth.AnyOf(clerkauth.Role("owner"), write), "/mcp", r.Jane.Token(), 403, ""},
 		"good":              {write, "/mcp", oauth(map[string]any{"scope": "notes:read notes:write"}), 200, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			entered := false
-			h := describe(r.auth.Handler(r.auth.Require(c.access)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { entered = true }))))
+			h := describe(r.Auth.Handler(r.Auth.Require(c.access)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { entered = true }))))
 			w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, c.path, nil)
-			bearer(c.token)(req)
+			testkit.Bearer(c.token)(req)
 			h.ServeHTTP(w, req)
 			var want []string
 			if c.want != "" {
@@ -160,8 +157,8 @@ func TestChallenge(t *testing.T) {
 		})
 	}
 	// A page that no session could open is not sent to sign in.
-	got := ask(r.auth.Require(write), asPage)
-	if got.status != 401 {
+	got := testkit.Serve(r.Auth.Require(write), testkit.AsPage)
+	if got.Status != 401 {
 		t.Error(got)
 	}
 }

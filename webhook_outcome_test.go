@@ -11,6 +11,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/event"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // Every request is observed once, with what became of it.
@@ -19,16 +20,16 @@ func TestWebhookOutcomes(t *testing.T) {
 		var seen []clerkauth.WebhookOutcome
 		var store error
 		memory := clerkauth.NewMemoryDeliveries(time.Now, 100)
-		h := newHooks(t, func(c *clerkauth.WebhookConfig) {
+		h := testkit.NewWebhookRig(t, func(c *clerkauth.WebhookConfig) {
 			c.Observe = func(_ context.Context, o clerkauth.WebhookOutcome) { seen = append(seen, o); panic("user_secret") }
-			c.Deliveries = deliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
+			c.Deliveries = testkit.DeliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
 				if store != nil {
 					return store
 				}
 				return memory.Once(ctx, id, handle)
 			})
 		})
-		d := h.userCreated()
+		d := h.UserCreated()
 		expect := func(result clerkauth.WebhookResult, status int, known bool) {
 			t.Helper()
 			want := clerkauth.WebhookOutcome{Result: result, Status: status}
@@ -42,7 +43,7 @@ func TestWebhookOutcomes(t *testing.T) {
 		}
 		send := func(result clerkauth.WebhookResult, status int) {
 			t.Helper()
-			h.want(string(result), d, status)
+			h.Want(string(result), d, status)
 			expect(result, status, true)
 		}
 		send(clerkauth.WebhookIgnored, 204)
@@ -58,7 +59,7 @@ func TestWebhookOutcomes(t *testing.T) {
 		send(clerkauth.WebhookInFlight, 503)
 		time.Sleep(time.Minute)
 		send(clerkauth.WebhookDuplicate, 204)
-		d = h.userCreated()
+		d = h.UserCreated()
 		handle = func(context.Context) error { return nil }
 		send(clerkauth.WebhookHandled, 204)
 
@@ -67,14 +68,14 @@ func TestWebhookOutcomes(t *testing.T) {
 			405: func(r *http.Request) { r.Method = http.MethodGet },
 			413: func(r *http.Request) { r.ContentLength = 2 << 20 },
 		} {
-			r := hookReceived(d.Request(hooksURL))
+			r := testkit.Received(d.Request(testkit.WebhookURL))
 			change(r)
-			if w := h.serve(r); w.Code != status {
+			if w := h.Serve(r); w.Code != status {
 				t.Errorf("%d, want %d", w.Code, status)
 			}
 			expect(clerkauth.WebhookRefused, status, false)
 		}
-		if log := h.log.String(); !strings.Contains(log, "Observe failed") || strings.Contains(log, "user_secret") {
+		if log := h.Log.String(); !strings.Contains(log, "Observe failed") || strings.Contains(log, "user_secret") {
 			t.Error(log)
 		}
 	})

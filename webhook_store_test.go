@@ -19,19 +19,13 @@ import (
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
 	"github.com/clerkauth/clerkauth/event"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
-
-// deliveriesFunc is a store of a test's own.
-type deliveriesFunc func(ctx context.Context, id string, handle func(context.Context) error) error
-
-func (f deliveriesFunc) Once(ctx context.Context, id string, handle func(context.Context) error) error {
-	return f(ctx, id, handle)
-}
 
 func TestWebhookJudgesItsStore(t *testing.T) {
 	lost := errors.New("connection lost to user_secret")
 	for name, c := range map[string]struct {
-		store         deliveriesFunc
+		store         testkit.DeliveriesFunc
 		fail          bool
 		status, calls int
 	}{
@@ -79,7 +73,7 @@ func TestWebhookJudgesItsStore(t *testing.T) {
 		"ends its goroutine": {func(context.Context, string, func(context.Context) error) error { runtime.Goexit(); return nil }, false, 500, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHooks(t, func(cfg *clerkauth.WebhookConfig) { cfg.Deliveries = c.store })
+			h := testkit.NewWebhookRig(t, func(cfg *clerkauth.WebhookConfig) { cfg.Deliveries = c.store })
 			calls := 0
 			h.OnAny(func(ctx context.Context, _ *event.Raw) error {
 				calls++
@@ -91,12 +85,12 @@ func TestWebhookJudgesItsStore(t *testing.T) {
 				}
 				return nil
 			})
-			h.want(name, h.userCreated(), c.status)
+			h.Want(name, h.UserCreated(), c.status)
 			if calls != c.calls {
 				t.Errorf("%d calls", calls)
 			}
-			if strings.Contains(h.log.String(), "user_secret") {
-				t.Error(h.log)
+			if strings.Contains(h.Log.String(), "user_secret") {
+				t.Error(h.Log)
 			}
 		})
 	}
@@ -105,8 +99,8 @@ func TestWebhookJudgesItsStore(t *testing.T) {
 type hookKey struct{}
 
 func TestWebhookHandlerSeesTheStoresContext(t *testing.T) {
-	h := newHooks(t, func(c *clerkauth.WebhookConfig) {
-		c.Deliveries = deliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
+	h := testkit.NewWebhookRig(t, func(c *clerkauth.WebhookConfig) {
+		c.Deliveries = testkit.DeliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
 			if !strings.HasPrefix(id, "msg_") {
 				t.Error(id)
 			}
@@ -119,38 +113,38 @@ func TestWebhookHandlerSeesTheStoresContext(t *testing.T) {
 		}
 		return nil
 	})
-	h.want("a delivery", h.userCreated(), 204)
+	h.Want("a delivery", h.UserCreated(), 204)
 }
 
 // Nobody's event does not bother the store, and one that is not authentic does not
 // get there.
 func TestWebhookSparesTheStore(t *testing.T) {
-	h := newHooks(t, func(c *clerkauth.WebhookConfig) {
-		c.Deliveries = deliveriesFunc(func(context.Context, string, func(context.Context) error) error {
+	h := testkit.NewWebhookRig(t, func(c *clerkauth.WebhookConfig) {
+		c.Deliveries = testkit.DeliveriesFunc(func(context.Context, string, func(context.Context) error) error {
 			t.Error("the store was asked")
 			return nil
 		})
 	})
-	h.want("nobody's event", h.userCreated(), 204)
+	h.Want("nobody's event", h.UserCreated(), 204)
 	h.OnAny(func(context.Context, *event.Raw) error { return nil })
-	d := h.userCreated()
-	r := d.Request(hooksURL)
+	d := h.UserCreated()
+	r := d.Request(testkit.WebhookURL)
 	d.Body = append(d.Body, ' ')
-	r.Body = d.Request(hooksURL).Body
-	if w := h.serve(hookReceived(r)); w.Code != 400 {
+	r.Body = d.Request(testkit.WebhookURL).Body
+	if w := h.Serve(testkit.Received(r)); w.Code != 400 {
 		t.Error(w.Code)
 	}
 }
 
 func TestWebhookRefusalsAreLoggedForTheOperator(t *testing.T) {
-	h := newHooks(t)
-	d := h.userCreated()
-	r := hookReceived(d.Request(hooksURL))
+	h := testkit.NewWebhookRig(t)
+	d := h.UserCreated()
+	r := testkit.Received(d.Request(testkit.WebhookURL))
 	r.Header.Set("Svix-Timestamp", "1614265330")
-	h.serve(r)
-	other := hookStranger().NewDelivery("user.created", "{}")
-	h.want("of another instance", other, 400)
-	log := h.log.String()
+	h.Serve(r)
+	other := testkit.OtherWebhookInstance().NewDelivery("user.created", "{}")
+	h.Want("of another instance", other, 400)
+	log := h.Log.String()
 	if !strings.Contains(log, "check the clock") || !strings.Contains(log, "check the secret") || strings.Contains(log, d.ID) || strings.Contains(log, "v1,") {
 		t.Error(log)
 	}
@@ -160,7 +154,7 @@ func TestWebhookRefusalsAreLoggedForTheOperator(t *testing.T) {
 // nobody is told that the delivery was handled before it was.
 func TestWebhookThousandCopies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHooks(t)
+		h := testkit.NewWebhookRig(t)
 		var calls, completed atomic.Int32
 		clerkauth.On(h.Webhook, event.UserCreated, func(context.Context, *event.Event[clerk.User]) error {
 			if calls.Add(1) == 1 {
@@ -179,7 +173,7 @@ func TestWebhookThousandCopies(t *testing.T) {
 			}
 			w.WriteHeader(rec.Code)
 		})
-		attempts := h.userCreated().Send(t, hooksURL, clerkauthtest.To(early), clerkauthtest.Copies(1000), clerkauthtest.Sleep(time.Sleep))
+		attempts := h.UserCreated().Send(t, testkit.WebhookURL, clerkauthtest.To(early), clerkauthtest.Copies(1000), clerkauthtest.Sleep(time.Sleep))
 		counts := map[int]int{}
 		for _, a := range attempts {
 			counts[a.Status]++
@@ -193,7 +187,7 @@ func TestWebhookThousandCopies(t *testing.T) {
 // TestWebhookOnLoopback is a server that survives what handlers do, and ends all
 // that it began.
 func TestWebhookOnLoopback(t *testing.T) {
-	h := newHooks(t)
+	h := testkit.NewWebhookRig(t)
 	var mu sync.Mutex
 	failures := 2
 	h.OnAny(func(context.Context, *event.Raw) error {
@@ -208,7 +202,7 @@ func TestWebhookOnLoopback(t *testing.T) {
 	mux.Handle("POST /webhooks/clerk", h)
 	server := httptest.NewServer(mux)
 	defer server.Close()
-	attempts := h.userCreated().Send(t, server.URL+"/webhooks/clerk", clerkauthtest.Copies(4), clerkauthtest.Sleep(func(time.Duration) {}))
+	attempts := h.UserCreated().Send(t, server.URL+"/webhooks/clerk", clerkauthtest.Copies(4), clerkauthtest.Sleep(func(time.Duration) {}))
 	if last := attempts[len(attempts)-1]; !last.Accepted() || len(attempts) < 5 {
 		t.Errorf("%+v", attempts)
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // svixQuestion is a delivery that Svix's own package signs and judges.
@@ -66,14 +68,14 @@ func askSvix(t *testing.T, questions []svixQuestion) []svixAnswer {
 // TestWebhookAgreesWithSvix has Svix's own package sign deliveries, which we accept,
 // and judge those that clerkauthtest signs, which it accepts.
 func TestWebhookAgreesWithSvix(t *testing.T) {
-	h := newHooks(t)
-	secret := h.srv.WebhookSecret()
+	h := testkit.NewWebhookRig(t)
+	secret := h.Server.WebhookSecret()
 	var questions []svixQuestion
 	for _, name := range []string{"Jane", "Žofie", "日本語", "😀", `quo\"ted`, `\u0041\n`, " ", "", strings.Repeat("x", 100_000)} {
 		for _, space := range []string{"", " ", "\n", "\r\n\t"} {
-			d := h.srv.NewDelivery("user.created", "{}")
+			d := h.Server.NewDelivery("user.created", "{}")
 			d.Body = fmt.Appendf(nil, `{%s"type":"user.created",%s"data":{"first_name":"%s"}}%s`, space, space, name, space)
-			r := d.Request(hooksURL)
+			r := d.Request(testkit.WebhookURL)
 			var stamp int64
 			if _, err := fmt.Sscan(r.Header.Get("Svix-Timestamp"), &stamp); err != nil {
 				t.Fatal(err)

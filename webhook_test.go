@@ -2,9 +2,6 @@ package clerkauth_test
 
 import (
 	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,32 +14,16 @@ import (
 	"time"
 
 	"github.com/clerkauth/clerkauth"
-)
-
-// The vector that Standard Webhooks and Svix's libraries share.
-const (
-	vectorSecret    = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-	vectorID        = "msg_p5jXN8AQM9LWM0D4loKWxJek"
-	vectorTime      = 1614265330
-	vectorBody      = `{"test": 2432232314}`
-	vectorSignature = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 func vectorHeader() http.Header {
-	return http.Header{"Svix-Id": {vectorID}, "Svix-Timestamp": {fmt.Sprint(vectorTime)}, "Svix-Signature": {vectorSignature}}
-}
-
-// secretsOf returns each text as a Secret.
-func secretsOf(texts ...string) (list []clerkauth.Secret) {
-	for _, text := range texts {
-		list = append(list, clerkauth.NewSecret(text))
-	}
-	return list
+	return http.Header{"Svix-Id": {testkit.VectorID}, "Svix-Timestamp": {fmt.Sprint(testkit.VectorTime)}, "Svix-Signature": {testkit.VectorSignature}}
 }
 
 func newWebhook(t *testing.T, at time.Time, secrets ...string) *clerkauth.Webhook {
 	t.Helper()
-	w, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: secretsOf(secrets...), Now: func() time.Time { return at }})
+	w, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: testkit.Secrets(secrets...), Now: func() time.Time { return at }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,12 +31,12 @@ func newWebhook(t *testing.T, at time.Time, secrets ...string) *clerkauth.Webhoo
 }
 
 func TestWebhookVector(t *testing.T) {
-	w := newWebhook(t, time.Unix(vectorTime, 0), vectorSecret)
-	if err := w.Verify(vectorHeader(), []byte(vectorBody)); err != nil {
+	w := newWebhook(t, time.Unix(testkit.VectorTime, 0), testkit.VectorSecret)
+	if err := w.Verify(vectorHeader(), []byte(testkit.VectorBody)); err != nil {
 		t.Fatal(err)
 	}
-	for i := range len(vectorBody) {
-		body := []byte(vectorBody)
+	for i := range len(testkit.VectorBody) {
+		body := []byte(testkit.VectorBody)
 		body[i] ^= 1
 		if w.Verify(vectorHeader(), body) == nil {
 			t.Errorf("byte %d can be changed", i)
@@ -67,7 +48,7 @@ func TestWebhookToleranceIsFiveMinutes(t *testing.T) {
 	for away, ok := range map[time.Duration]bool{0: true, 5 * time.Minute: true, -5 * time.Minute: true,
 		5*time.Minute + 999*time.Millisecond: true, -5*time.Minute - time.Millisecond: false, // a clock of whole seconds, as Clerk's
 		5*time.Minute + time.Second: false, -5*time.Minute - time.Second: false} {
-		err := newWebhook(t, time.Unix(vectorTime, 0).Add(away), vectorSecret).Verify(vectorHeader(), []byte(vectorBody))
+		err := newWebhook(t, time.Unix(testkit.VectorTime, 0).Add(away), testkit.VectorSecret).Verify(vectorHeader(), []byte(testkit.VectorBody))
 		if (err == nil) != ok {
 			t.Errorf("%v away: %v", away, err)
 		}
@@ -75,18 +56,18 @@ func TestWebhookToleranceIsFiveMinutes(t *testing.T) {
 }
 
 func TestWebhookHeadersHaveOneSpelling(t *testing.T) {
-	w := newWebhook(t, time.Unix(vectorTime, 0), vectorSecret)
+	w := newWebhook(t, time.Unix(testkit.VectorTime, 0), testkit.VectorSecret)
 	for name, values := range map[string][][]string{
-		"Svix-Id":        {nil, {""}, {" "}, {vectorID, vectorID}, {vectorID + ".1"}, {vectorID + "\n"}, {strings.Repeat("m", 200)}},
+		"Svix-Id":        {nil, {""}, {" "}, {testkit.VectorID, testkit.VectorID}, {testkit.VectorID + ".1"}, {testkit.VectorID + "\n"}, {strings.Repeat("m", 200)}},
 		"Svix-Timestamp": {nil, {""}, {"+1614265330"}, {"01614265330"}, {" 1614265330"}, {"1614265330.5"}, {"0x60"}, {"-1"}, {"9223372036854775808"}, {"1614265330", "1614265330"}},
-		"Svix-Signature": {nil, {""}, {"v1,"}, {"v1"}, {vectorSignature[3:]}, {"v2" + vectorSignature[2:]}, {"v1a" + vectorSignature[2:]}, {"V1" + vectorSignature[2:]},
-			{vectorSignature + ",junk"}, {vectorSignature[:40]}, {vectorSignature + "="}, {strings.Repeat("v1,x ", 40) + vectorSignature}, {vectorSignature, vectorSignature}},
+		"Svix-Signature": {nil, {""}, {"v1,"}, {"v1"}, {testkit.VectorSignature[3:]}, {"v2" + testkit.VectorSignature[2:]}, {"v1a" + testkit.VectorSignature[2:]}, {"V1" + testkit.VectorSignature[2:]},
+			{testkit.VectorSignature + ",junk"}, {testkit.VectorSignature[:40]}, {testkit.VectorSignature + "="}, {strings.Repeat("v1,x ", 40) + testkit.VectorSignature}, {testkit.VectorSignature, testkit.VectorSignature}},
 	} {
 		for _, v := range values {
 			h := vectorHeader()
 			h[name] = v
 			var e *clerkauth.Error
-			if err := w.Verify(h, []byte(vectorBody)); !errors.Is(err, clerkauth.ErrWebhook) || !errors.As(err, &e) || e.Status != 400 {
+			if err := w.Verify(h, []byte(testkit.VectorBody)); !errors.Is(err, clerkauth.ErrWebhook) || !errors.As(err, &e) || e.Status != 400 {
 				t.Errorf("%s %.60q: %v", name, v, err)
 			}
 		}
@@ -95,33 +76,33 @@ func TestWebhookHeadersHaveOneSpelling(t *testing.T) {
 	for name, v := range vectorHeader() {
 		other["Webhook"+strings.TrimPrefix(name, "Svix")] = v
 	}
-	if w.Verify(other, []byte(vectorBody)) == nil {
+	if w.Verify(other, []byte(testkit.VectorBody)) == nil {
 		t.Error("other header names were accepted")
 	}
 	h := vectorHeader()
-	h["Svix-Signature"] = []string{"v1,bad v2,x " + vectorSignature}
-	if err := w.Verify(h, []byte(vectorBody)); err != nil {
+	h["Svix-Signature"] = []string{"v1,bad v2,x " + testkit.VectorSignature}
+	if err := w.Verify(h, []byte(testkit.VectorBody)); err != nil {
 		t.Errorf("one good signature among others: %v", err)
 	}
 }
 
 func TestWebhookSecretsRotate(t *testing.T) {
 	const other = "whsec_dmVjdG9yc19zaWduaW5nX3NlY3JldF8zMmJ5dGVzX18="
-	at := time.Unix(vectorTime, 0)
-	for _, secrets := range [][]string{{vectorSecret, other}, {other, vectorSecret}} {
-		if err := newWebhook(t, at, secrets...).Verify(vectorHeader(), []byte(vectorBody)); err != nil {
+	at := time.Unix(testkit.VectorTime, 0)
+	for _, secrets := range [][]string{{testkit.VectorSecret, other}, {other, testkit.VectorSecret}} {
+		if err := newWebhook(t, at, secrets...).Verify(vectorHeader(), []byte(testkit.VectorBody)); err != nil {
 			t.Error(err)
 		}
 	}
-	if newWebhook(t, at, other).Verify(vectorHeader(), []byte(vectorBody)) == nil {
+	if newWebhook(t, at, other).Verify(vectorHeader(), []byte(testkit.VectorBody)) == nil {
 		t.Error("a secret that was removed still verifies")
 	}
 }
 
 func TestWebhookSecretsAreChecked(t *testing.T) {
 	for _, secrets := range [][]string{nil, {}, {""}, {"whsec_"}, {"whsec_!!"}, {"MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}, {"whsk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
-		{"whsec_c2hvcnQ="}, {vectorSecret + "\n"}, {vectorSecret + " "}, {vectorSecret, ""}} {
-		w, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: secretsOf(secrets...)})
+		{"whsec_c2hvcnQ="}, {testkit.VectorSecret + "\n"}, {testkit.VectorSecret + " "}, {testkit.VectorSecret, ""}} {
+		w, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: testkit.Secrets(secrets...)})
 		if err == nil || w != nil {
 			t.Errorf("%q was accepted", secrets)
 		} else if strings.Contains(err.Error(), "MfKQ") {
@@ -141,7 +122,7 @@ func TestWebhookWorkedExample(t *testing.T) {
 }
 
 func TestWebhookSecretsDoNotPrint(t *testing.T) {
-	c := clerkauth.WebhookConfig{Secrets: []clerkauth.Secret{clerkauth.NewSecret(vectorSecret)}}
+	c := clerkauth.WebhookConfig{Secrets: []clerkauth.Secret{clerkauth.NewSecret(testkit.VectorSecret)}}
 	text, err := json.Marshal(map[string]any{"secrets": c.Secrets})
 	if err != nil {
 		t.Fatal(err)
@@ -151,51 +132,40 @@ func TestWebhookSecretsDoNotPrint(t *testing.T) {
 		slog.New(h).Info("configured", "config", c, "secrets", c.Secrets, "pointer", &c)
 	}
 	out := fmt.Sprintf("%v %+v %#v %s %q %x %d %v %+v %s", c, c, c, c.Secrets, c.Secrets, c.Secrets, c.Secrets, &c, struct{ c clerkauth.WebhookConfig }{c}, text) + log.String()
-	if strings.Contains(out, vectorSecret[6:]) || strings.Contains(out, fmt.Sprintf("%x", vectorSecret[6:])) || !strings.Contains(out, "[redacted]") {
+	if strings.Contains(out, testkit.VectorSecret[6:]) || strings.Contains(out, fmt.Sprintf("%x", testkit.VectorSecret[6:])) || !strings.Contains(out, "[redacted]") {
 		t.Errorf("printed the secrets: %s", out)
 	}
-}
-
-// fuzzSign is the reference: an HMAC over exactly these bytes.
-func fuzzSign(id, stamp, body string) string {
-	key, err := base64.StdEncoding.DecodeString(vectorSecret[len("whsec_"):])
-	if err != nil {
-		panic(err)
-	}
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(id + "." + stamp + "." + body))
-	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
 // FuzzWebhook holds that a delivery is accepted if and only if its headers are
 // canonical and one of its signatures is the HMAC of exactly what was sent.
 func FuzzWebhook(f *testing.F) {
-	for _, id := range []string{vectorID, "m", "", "msg_1.2", "a.1614265330.b", " m", "m\n", "mé", strings.Repeat("m", 128), strings.Repeat("m", 129)} {
-		f.Add(id, "1614265330", fuzzSign(id, "1614265330", vectorBody), vectorBody)
+	for _, id := range []string{testkit.VectorID, "m", "", "msg_1.2", "a.1614265330.b", " m", "m\n", "mé", strings.Repeat("m", 128), strings.Repeat("m", 129)} {
+		f.Add(id, "1614265330", testkit.Sign(id, "1614265330", testkit.VectorBody), testkit.VectorBody)
 	}
 	for _, stamp := range []string{"", "+1614265330", "01614265330", "1614265330.5", "1e9", "0x60", " 1614265330", "1614265030", "1614265029", "1614265630", "1614265631", "-1", "0", "9223372036854775808"} {
-		f.Add(vectorID, stamp, fuzzSign(vectorID, stamp, vectorBody), vectorBody)
-		f.Add(vectorID, stamp, vectorSignature, vectorBody)
+		f.Add(testkit.VectorID, stamp, testkit.Sign(testkit.VectorID, stamp, testkit.VectorBody), testkit.VectorBody)
+		f.Add(testkit.VectorID, stamp, testkit.VectorSignature, testkit.VectorBody)
 	}
-	for _, s := range []string{"", "v1,", "v1", ",", "v1,x " + vectorSignature, vectorSignature + " v2,x", vectorSignature + ",x", vectorSignature + "=", "v1a" + vectorSignature[2:],
-		"V1" + vectorSignature[2:], vectorSignature[3:], " " + vectorSignature + " ", vectorSignature + "\t" + vectorSignature, strings.Repeat("v1,x ", 31) + vectorSignature,
-		strings.Repeat("v1,x ", 32) + vectorSignature, strings.Replace(vectorSignature, "E=", "F=", 1), strings.TrimSuffix(vectorSignature, "=")} {
-		f.Add(vectorID, "1614265330", s, vectorBody)
+	for _, s := range []string{"", "v1,", "v1", ",", "v1,x " + testkit.VectorSignature, testkit.VectorSignature + " v2,x", testkit.VectorSignature + ",x", testkit.VectorSignature + "=", "v1a" + testkit.VectorSignature[2:],
+		"V1" + testkit.VectorSignature[2:], testkit.VectorSignature[3:], " " + testkit.VectorSignature + " ", testkit.VectorSignature + "\t" + testkit.VectorSignature, strings.Repeat("v1,x ", 31) + testkit.VectorSignature,
+		strings.Repeat("v1,x ", 32) + testkit.VectorSignature, strings.Replace(testkit.VectorSignature, "E=", "F=", 1), strings.TrimSuffix(testkit.VectorSignature, "=")} {
+		f.Add(testkit.VectorID, "1614265330", s, testkit.VectorBody)
 	}
-	for _, body := range []string{"", "{}", vectorBody + "\n", "\ufeff" + vectorBody, "\xff"} {
-		f.Add(vectorID, "1614265330", fuzzSign(vectorID, "1614265330", body), body)
-		f.Add(vectorID, "1614265330", vectorSignature, body)
+	for _, body := range []string{"", "{}", testkit.VectorBody + "\n", "\ufeff" + testkit.VectorBody, "\xff"} {
+		f.Add(testkit.VectorID, "1614265330", testkit.Sign(testkit.VectorID, "1614265330", body), body)
+		f.Add(testkit.VectorID, "1614265330", testkit.VectorSignature, body)
 	}
-	w, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: []clerkauth.Secret{clerkauth.NewSecret(vectorSecret)}, Now: func() time.Time { return time.Unix(vectorTime, 0) }})
+	w, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: []clerkauth.Secret{clerkauth.NewSecret(testkit.VectorSecret)}, Now: func() time.Time { return time.Unix(testkit.VectorTime, 0) }})
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, id, stamp, signatures, body string) {
 		want := len(id) > 0 && len(id) <= 128 && strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") == ""
 		seconds, err := strconv.Atoi(stamp)
-		want = want && err == nil && strconv.Itoa(seconds) == stamp && seconds >= vectorTime-300 && seconds <= vectorTime+300
+		want = want && err == nil && strconv.Itoa(seconds) == stamp && seconds >= testkit.VectorTime-300 && seconds <= testkit.VectorTime+300
 		list := strings.Split(signatures, " ")
-		want = want && len(list) <= 32 && slices.Contains(list, fuzzSign(id, stamp, body))
+		want = want && len(list) <= 32 && slices.Contains(list, testkit.Sign(id, stamp, body))
 		h := http.Header{"Svix-Id": {id}, "Svix-Timestamp": {stamp}, "Svix-Signature": {signatures}}
 		if got := w.Verify(h, []byte(body)) == nil; got != want {
 			t.Errorf("accepted: %t, want %t", got, want)
@@ -222,7 +192,7 @@ func FuzzWebhook(f *testing.F) {
 }
 
 func TestWebhookDoesNotPrint(t *testing.T) {
-	w := newWebhook(t, time.Now(), vectorSecret)
+	w := newWebhook(t, time.Now(), testkit.VectorSecret)
 	key := "31f290f6bf06298aab4f08d43c3f082cf648a362da2da4b0"
 	out := fmt.Sprintf("%v %+v %#v %v %+v", w, w, w, *w, struct{ w clerkauth.Webhook }{*w})
 	if strings.Contains(out, key[:16]) || strings.Contains(out, "49 242 144") {

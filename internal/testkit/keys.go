@@ -1,0 +1,92 @@
+package testkit
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"maps"
+	"math/big"
+	"strings"
+	"sync"
+
+	"github.com/clerkauth/clerkauth"
+)
+
+// KeyID is the id of the key with which the instance of a Rig signs.
+const KeyID = "ins_rig"
+
+// Key is the key with which the instances of all Rigs sign, because making one takes its
+// time; OtherKey is one that none of them publishes by itself.
+var Key, OtherKey = sync.OnceValue(NewKey), sync.OnceValue(NewKey)
+
+// NewKey makes a key of 2,048 bits.
+func NewKey() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+// PEM is the public half of a key that signs nothing, as [clerkauth.Config.JWTKey] has
+// it.
+var PEM = sync.OnceValue(func() string {
+	der, err := x509.MarshalPKIXPublicKey(&NewKey().PublicKey)
+	if err != nil {
+		panic(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+})
+
+// JWK returns a key as it stands in a set, with some members changed; a nil value
+// removes one.
+func JWK(kid string, key *rsa.PublicKey, change map[string]any) map[string]any {
+	m := map[string]any{"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "n": Base64URLUint(key.N), "e": Base64URLUint(big.NewInt(int64(key.E)))}
+	maps.Copy(m, change)
+	maps.DeleteFunc(m, func(_ string, v any) bool { return v == nil })
+	return m
+}
+
+// KeySet returns a key set's body.
+func KeySet(keys ...map[string]any) []byte { return []byte(JSON(map[string]any{"keys": keys})) }
+
+// Base64URLUint returns n as a Base64urlUInt (RFC 7518 section 2).
+func Base64URLUint(n *big.Int) string { return base64.RawURLEncoding.EncodeToString(n.Bytes()) }
+
+// WithKeyID returns token under another key id, its signature as it was: for tokens that
+// are rejected before anything is verified.
+func WithKeyID(token, kid string) string {
+	_, rest, _ := strings.Cut(token, ".")
+	header := JSON(map[string]string{"alg": "RS256", "typ": "JWT", "kid": kid})
+	return base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + rest
+}
+
+// Config returns a valid configuration of an instance that does not exist.
+func Config() clerkauth.Config {
+	return clerkauth.Config{
+		PublishableKey:    PublishableKey("live", "clerk.example.com$"),
+		SecretKey:         clerkauth.NewSecret("sk_live_abc"),
+		AuthorizedParties: []string{"https://app.example.com"},
+	}
+}
+
+// PublishableKey returns a publishable key, live or test, that holds content.
+func PublishableKey(kind, content string) string {
+	return "pk_" + kind + "_" + base64.RawStdEncoding.EncodeToString([]byte(content))
+}
+
+// Unexported is a struct of another package's that has secrets in fields whose methods
+// fmt cannot call.
+type Unexported struct {
+	config clerkauth.Config
+	secret clerkauth.Secret
+	auth   *clerkauth.Authenticator
+	value  clerkauth.Authenticator
+}
+
+// NewUnexported returns its arguments, and the secret key, in an Unexported.
+func NewUnexported(config clerkauth.Config, auth *clerkauth.Authenticator) Unexported {
+	return Unexported{config, config.SecretKey, auth, *auth}
+}
