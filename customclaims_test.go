@@ -1,6 +1,7 @@
 package clerkauth_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 type (
@@ -52,6 +54,26 @@ func decodesAs[T any](t *testing.T, who clerkauth.Auth, one, other string) (err 
 	return err, reflect.DeepEqual(a, b)
 }
 
+// verified returns whom a token signs in.
+func verified(t *testing.T, r *testkit.Rig, token string) clerkauth.Auth {
+	t.Helper()
+	who, err := r.Auth.VerifyToken(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return who
+}
+
+// withMembers returns a session token with more claims, as they are written.
+func withMembers(r *testkit.Rig, members string) string {
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(r.Jane.Token(), ".")[1])
+	if err != nil {
+		panic(err)
+	}
+	header := `{"alg":"RS256","typ":"JWT","kid":"` + testkit.KeyID + `","cat":"cl_B7d4PD111AAA"}`
+	return r.Server.SignRaw([]byte(header), []byte("{"+members+","+string(payload[1:])))
+}
+
 // olderJSON reports whether encoding/json reads a name that its tags cannot have as no
 // name, as until Go 1.26. It also falls back to a dominated field of another case then.
 func olderJSON() bool {
@@ -65,7 +87,7 @@ func olderJSON() bool {
 // differ only in case are decoded where it is the same in which order they stand,
 // and refused where it is not.
 func TestClaimsAsRefusesWhatItWouldMixUp(t *testing.T) {
-	r := newTokenRow(t)
+	r := testkit.NewRig(t)
 	for _, pair := range [][2]string{
 		{`"team":"a"`, `"Team":"b"`}, {`"team":"a"`, `"TEAM":"b"`}, {`"rank":"a"`, `"Rank":"b"`}, {`"\u212aind":"a"`, `"kind":"b"`},
 		{`"deep":"a"`, `"Deep":"b"`}, {`"hidden":"a"`, `"HIDDEN":"b"`}, {`"-":"a"`, `"x":"b"`}, {`"sub ":"a"`, `"SUB":"b"`},
@@ -84,7 +106,7 @@ func TestClaimsAsRefusesWhatItWouldMixUp(t *testing.T) {
 			return s
 		}
 		one, other := text(pair[0], pair[1]), text(swap(pair[1]), swap(pair[0]))
-		who := r.static.accepts(one, claimMembers(r, pair[0]+","+pair[1]+",", ""))
+		who := verified(t, r, withMembers(r, pair[0]+","+pair[1]))
 		for name, decode := range map[string]func() (error, bool){
 			"map":            func() (error, bool) { return decodesAny[map[string]any](who) },
 			"any":            func() (error, bool) { return decodesAny[any](who) },
@@ -160,13 +182,13 @@ func TestClaimsAsRefusesWhatItWouldMixUp(t *testing.T) {
 			}
 		}
 	}
-	who := r.static.accepts("left out", claimMembers(r, `"-":{"team":"a","TEAM":"b"},`, ""))
+	who := verified(t, r, withMembers(r, `"-":{"team":"a","TEAM":"b"}`))
 	if _, err := clerkauth.ClaimsAs[struct {
 		Meta claimsEmbedded `json:"-"`
 	}](who); err != nil {
 		t.Errorf("a field that is left out: %v", err)
 	}
-	who = r.static.accepts("recursive list", r.token())
+	who = verified(t, r, r.Jane.Token())
 	if _, err := clerkauth.ClaimsAs[claimsList](who); !errors.Is(err, clerkauth.ErrTokenClaims) {
 		t.Errorf("an object does not fit a list: %v", err)
 	}
@@ -184,7 +206,7 @@ func decodesAny[T any](who clerkauth.Auth) (err error, alike bool) {
 // TestClaimsAsIsLinear counts allocations, of claims that are twice as many, as deep,
 // or both.
 func TestClaimsAsIsLinear(t *testing.T) {
-	r := newTokenRow(t)
+	r := testkit.NewRig(t)
 	wide := func(n int) string {
 		var members strings.Builder
 		for i := range n {
@@ -209,7 +231,7 @@ func TestClaimsAsIsLinear(t *testing.T) {
 			Y []ClaimsTree `json:"x2"`
 		}
 		cost := func(n int) (plain, typed float64) {
-			who := r.static.accepts(what, r.token(clerkauthtest.WithClaim("X", json.RawMessage(of(n)))))
+			who := verified(t, r, r.Jane.Token(clerkauthtest.WithClaim("X", json.RawMessage(of(n)))))
 			plain = testing.AllocsPerRun(20, func() { _, _ = clerkauth.ClaimsAs[target](who) })
 			return plain, testing.AllocsPerRun(20, func() { _, _ = clerkauth.ClaimsAs[tree](who) })
 		}

@@ -1,27 +1,22 @@
-package clerkauth_test
+package clerkauth
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/clerkauth/clerkauth"
-	"github.com/clerkauth/clerkauth/deliveriestest"
 )
 
-func TestDeliveriesInMemory(t *testing.T) {
-	var offset atomic.Int64
-	start := time.Now()
-	open := func(*testing.T) clerkauth.Deliveries {
-		return clerkauth.NewMemoryDeliveries(func() time.Time { return start.Add(time.Duration(offset.Load())) }, 100_000)
-	}
-	deliveriestest.Run(t, open, deliveriestest.Lease(10*time.Millisecond), deliveriestest.Later(func(_ *testing.T, _ clerkauth.Deliveries, d time.Duration) { offset.Add(int64(d)) }))
+// NewMemoryDeliveries makes the store of a Webhook that is given none, which
+// remembers at most max handled deliveries.
+func NewMemoryDeliveries(now func() time.Time, most int) Deliveries {
+	m := newMemoryDeliveries(now)
+	m.max = most
+	return m
 }
 
-func once(t *testing.T, d clerkauth.Deliveries, id string) error {
+func once(t *testing.T, d Deliveries, id string) error {
 	t.Helper()
 	called := false
 	err := d.Once(t.Context(), id, func(context.Context) error {
@@ -37,7 +32,7 @@ func once(t *testing.T, d clerkauth.Deliveries, id string) error {
 // TestDeliveriesInMemoryAreBounded looks at which are forgotten.
 func TestDeliveriesInMemoryAreBounded(t *testing.T) {
 	now := time.Now()
-	d := clerkauth.NewMemoryDeliveries(func() time.Time { return now }, 3)
+	d := NewMemoryDeliveries(func() time.Time { return now }, 3)
 	inFlight, release := make(chan struct{}), make(chan struct{})
 	finished := make(chan error)
 	go func() {
@@ -55,19 +50,19 @@ func TestDeliveriesInMemoryAreBounded(t *testing.T) {
 	}
 	for n := range 5 {
 		err := d.Once(t.Context(), fmt.Sprint(n), func(context.Context) error { return errors.New("only asking") })
-		if known := errors.Is(err, clerkauth.ErrHandled); known != (n >= 2) {
+		if known := errors.Is(err, ErrHandled); known != (n >= 2) {
 			t.Errorf("delivery %d of 5, of which 3 are remembered: %v", n, err)
 		}
 	}
-	if err := once(t, d, "flying"); !errors.Is(err, clerkauth.ErrInFlight) {
+	if err := once(t, d, "flying"); !errors.Is(err, ErrInFlight) {
 		t.Errorf("what is in flight was forgotten: %v", err)
 	}
 	now = now.Add(-time.Hour) // a clock that is put back
-	if err := once(t, d, "4"); !errors.Is(err, clerkauth.ErrHandled) {
+	if err := once(t, d, "4"); !errors.Is(err, ErrHandled) {
 		t.Error(err)
 	}
 	now = now.Add(38 * time.Hour)
-	if err := once(t, d, "flying"); !errors.Is(err, clerkauth.ErrInFlight) {
+	if err := once(t, d, "flying"); !errors.Is(err, ErrInFlight) {
 		t.Errorf("what is in flight was forgotten in time: %v", err)
 	}
 	if err := once(t, d, "4"); err != nil {
@@ -77,7 +72,7 @@ func TestDeliveriesInMemoryAreBounded(t *testing.T) {
 	if err := <-finished; err != nil {
 		t.Fatal(err)
 	}
-	if err := once(t, d, "flying"); !errors.Is(err, clerkauth.ErrHandled) {
+	if err := once(t, d, "flying"); !errors.Is(err, ErrHandled) {
 		t.Error(err)
 	}
 }

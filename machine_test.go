@@ -11,158 +11,15 @@ import (
 	"testing"
 	"time"
 
+	"encoding/json"
+
+	"github.com/clerk/clerk-sdk-go/v2"
+	"github.com/clerk/clerk-sdk-go/v2/apikey"
+	"github.com/clerk/clerk-sdk-go/v2/m2m_token"
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
-
-// TestKindsInEachOthersPlace: each kind of credential opens the routes that ask for
-// it and no other, whatever else the program accepts, and is verified nowhere else.
-func TestKindsInEachOthersPlace(t *testing.T) {
-	r := testkit.NewMachineRig(t)
-	credentials := map[string]string{
-		"session": r.Jane.Token(), "API key": r.APIKey.Token, "API key JWT": r.APIKey.JWT(), "M2M": r.M2M.Token, "M2M JWT": r.M2M.JWT(),
-		"OAuth": r.OAuth.Token, "OAuth JWT": r.OAuth.JWT(), "template": r.Jane.TemplateToken("x", nil), "nothing": "",
-	}
-	opens := map[string][]string{ // which credentials open a route
-		"session": {"session"}, "API key": {"API key", "API key JWT"}, "M2M": {"M2M", "M2M JWT"}, "OAuth": {"OAuth", "OAuth JWT"},
-		"any": {"session", "API key", "API key JWT", "M2M", "M2M JWT", "OAuth", "OAuth JWT"},
-	}
-	routes := map[string]clerkauth.Access{
-		"session": clerkauth.SignedIn, "API key": clerkauth.Token(clerkauth.APIKey), "M2M": clerkauth.Token(clerkauth.M2MToken),
-		"OAuth": clerkauth.Token(clerkauth.OAuthToken), "any": testkit.AnyCredential,
-	}
-	calls := map[string]clerkauthtest.Endpoint{"API key": clerkauthtest.APIKeyVerify, "M2M": clerkauthtest.M2MVerify, "OAuth": clerkauthtest.OAuthVerify}
-	for route, access := range routes {
-		for name, token := range credentials {
-			for _, identify := range []bool{false, true} {
-				auth := testkit.NewAuth(t, r.Server, testkit.AcceptAll) // nothing is remembered
-				guard := auth.Require(access)
-				if identify {
-					guard = func(h http.Handler) http.Handler { return auth.Handler(auth.Require(access)(h)) }
-				}
-				before, asked := r.Server.Requests(clerkauthtest.TokenVerify), r.Server.Requests(calls[name])
-				got := testkit.Serve(guard, testkit.Bearer(token))
-				want := slices.Contains(opens[route], name)
-				if got.Entered != want || want != (got.Status == 200) || !want && got.Status != 401 {
-					t.Errorf("%s at a route for %s (identify %v): %v", name, route, identify, got)
-				}
-				if reason := got.Reason(); !want && reason != string(clerkauth.ErrTokenType) && name != "nothing" {
-					t.Errorf("%s at a route for %s: %s", name, route, reason)
-				}
-				made := r.Server.Requests(clerkauthtest.TokenVerify) - before
-				if opaque := calls[name] != 0; opaque && want != (r.Server.Requests(calls[name])-asked == 1) || made > 1 || !want && made != 0 {
-					t.Errorf("%s at a route for %s: %d calls", name, route, made)
-				}
-			}
-		}
-	}
-}
-
-// TestWhatNobodyAsksForIsNotVerified: not on public routes, not twice, and not where
-// a credential of that kind is of no use.
-func TestWhatNobodyAsksForIsNotVerified(t *testing.T) {
-	r := testkit.NewMachineRig(t, func(c *clerkauth.Config) { c.Machines.CacheTTL = clerkauth.AskEveryTime })
-	tokens := []string{r.APIKey.Token, r.M2M.Token, r.OAuth.Token, "ak_unknown"}
-	for name, access := range map[string]clerkauth.Access{"public": clerkauth.Public, "public or admins": clerkauth.AnyOf(clerkauth.Public, clerkauth.Role("admin"))} {
-		for _, token := range tokens {
-			if got := testkit.Serve(r.Auth.Require(access), testkit.Bearer(token)); !got.Entered {
-				t.Errorf("%s: %v", name, got)
-			}
-		}
-	}
-	mux := r.Auth.NewServeMux()
-	mux.HandleFunc("/", clerkauth.Public, func(http.ResponseWriter, *http.Request) {})
-	for _, token := range tokens {
-		w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
-		testkit.Bearer(token)(req)
-		if mux.ServeHTTP(w, req); w.Code != 200 {
-			t.Error(w.Code)
-		}
-	}
-	// What a mux answers by itself asks for what the routes there ask for.
-	beside := r.Auth.NewServeMux()
-	beside.HandleFunc("GET /admin/users", clerkauth.SignedIn, func(http.ResponseWriter, *http.Request) {})
-	beside.HandleFunc("GET /reports", clerkauth.Token(clerkauth.OAuthToken), func(http.ResponseWriter, *http.Request) {})
-	for _, path := range []string{"/admin/users", "/reports", "/reports/"} {
-		w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, path, nil)
-		r.APIKey.Authorize(req)
-		if beside.ServeHTTP(w, req); w.Code != 401 {
-			t.Errorf("POST %s: %d", path, w.Code)
-		}
-	}
-	if n := r.Server.Requests(clerkauthtest.Backend); n != 0 {
-		t.Errorf("%d calls", n)
-	}
-	guard := r.Auth.Require(testkit.AnyCredential)
-	if got := testkit.Serve(func(h http.Handler) http.Handler { return guard(guard(r.Auth.Handler(guard(h)))) }, testkit.Bearer(r.APIKey.Token)); !got.Entered || r.Server.Requests(clerkauthtest.TokenVerify) != 1 {
-		t.Errorf("%v, %d calls", got, r.Server.Requests(clerkauthtest.TokenVerify))
-	}
-	// What is wrong with a session is of no interest where none is asked for.
-	r.Server.Fail(clerkauthtest.JWKS, 503)
-	for name, token := range map[string]string{"a session": r.Jane.Token(), "one that has expired": r.Jane.Token(clerkauthtest.ExpiresIn(-time.Hour)), "what is no token": "x"} {
-		if got := testkit.Serve(r.Auth.Require(clerkauth.Token(clerkauth.APIKey)), testkit.Bearer(token)); got.Status != 401 || got.Reason() != string(clerkauth.ErrTokenType) {
-			t.Errorf("%s: %v", name, got)
-		}
-	}
-}
-
-// TestAcceptIsACeiling: what Config.Accept leaves out is not verified, whatever a
-// route asks for.
-func TestAcceptIsACeiling(t *testing.T) {
-	r := testkit.NewMachineRig(t)
-	credentials := map[clerkauth.TokenType][]string{
-		clerkauth.SessionToken: {r.Jane.Token()}, clerkauth.APIKey: {r.APIKey.Token, r.APIKey.JWT()},
-		clerkauth.M2MToken: {r.M2M.Token, r.M2M.JWT()}, clerkauth.OAuthToken: {r.OAuth.Token, r.OAuth.JWT()},
-	}
-	for only := range credentials {
-		auth := testkit.NewAuth(t, r.Server, func(c *clerkauth.Config) { c.Accept = []clerkauth.TokenType{only} })
-		for kind, tokens := range credentials {
-			for _, token := range tokens {
-				before := r.Server.Requests(clerkauthtest.TokenVerify)
-				got := testkit.Serve(auth.Require(testkit.AnyCredential), testkit.Bearer(token))
-				if got.Entered != (kind == only) || kind != only && (got.Reason() != string(clerkauth.ErrTokenType) || r.Server.Requests(clerkauthtest.TokenVerify) != before) {
-					t.Errorf("%s where %s is accepted: %v", kind, only, got)
-				}
-				if got := testkit.Serve(auth.Handler, testkit.Bearer(token)); !got.Entered {
-					t.Errorf("%s, only identified: %v", kind, got)
-				}
-			}
-		}
-		_, err := auth.VerifyToken(t.Context(), r.Jane.Token())
-		if (err == nil) != (only == clerkauth.SessionToken) {
-			t.Errorf("VerifyToken where %s is accepted: %v", only, err)
-		}
-		for kind := range credentials {
-			access := clerkauth.Token(kind)
-			if kind == clerkauth.SessionToken {
-				access = clerkauth.SignedIn
-			}
-			if kind == only {
-				auth.Require(access)
-			} else {
-				testkit.MustPanic(t, fmt.Sprintf("%s where %s is accepted", kind, only), func() { auth.Require(access) })
-			}
-		}
-		// The mux needs no sessions to say that something is not there.
-		mux := auth.NewServeMux()
-		access := clerkauth.Token(only)
-		if only == clerkauth.SessionToken {
-			access = clerkauth.SignedIn
-		}
-		mux.HandleFunc("GET /things", access, func(http.ResponseWriter, *http.Request) {})
-		for token, want := range map[string]int{"": 401, credentials[only][0]: 405} {
-			w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/things", nil)
-			testkit.Bearer(token)(req)
-			if mux.ServeHTTP(w, req); w.Code != want {
-				t.Errorf("POST, where %s is accepted: %d, want %d", only, w.Code, want)
-			}
-		}
-	}
-	if nilIs := testkit.NewAuth(t, r.Server, func(c *clerkauth.Config) { c.Accept = nil }); testkit.Serve(nilIs.Require(testkit.AnyCredential), testkit.Bearer(r.APIKey.Token)).Entered || !testkit.Serve(nilIs.Require(testkit.AnyCredential), testkit.Bearer(r.Jane.Token())).Entered {
-		t.Error("nil is not sessions alone")
-	}
-}
 
 // TestMachineIdentity: what a handler sees of a machine, in both forms.
 func TestMachineIdentity(t *testing.T) {
@@ -216,100 +73,6 @@ func TestMachineIdentity(t *testing.T) {
 		}
 		if _, err := r.Auth.GetToken(t.Context(), who, ""); !errors.Is(err, clerkauth.ErrUnauthenticated) {
 			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-// TestTokenAccess: what can be asked of a machine, how it prints, and what nobody
-// could ever meet.
-func TestTokenAccess(t *testing.T) {
-	r := testkit.NewMachineRig(t)
-	write := clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:write"))
-	owns := clerkauth.CheckFunc("owner", testkit.Predicate(func(who clerkauth.Auth) bool { return who.UserID == r.User.ID }))
-	acmeKey := r.Server.CreateAPIKey(r.Server.CreateOrganization("acme"), "reports:write")
-	weak := r.Server.CreateAPIKey(r.User, "reports:writes", "Reports:Write", "reports")
-	jane := r.Jane.Token()
-	for _, c := range []struct {
-		access clerkauth.Access
-		prints string
-		admits []string
-		denies map[string]int
-	}{
-		{clerkauth.Token(clerkauth.APIKey), "api_key", []string{r.APIKey.Token, weak.Token}, map[string]int{jane: 401}},
-		{write, "api_key with scope reports:write", []string{r.APIKey.Token, acmeKey.Token}, map[string]int{weak.Token: 403, jane: 401}},
-		{
-			clerkauth.AnyOf(clerkauth.SignedIn, write), "signed in or (api_key with scope reports:write)",
-			[]string{jane, r.APIKey.Token}, map[string]int{weak.Token: 403, "": 401, r.OAuth.Token: 401},
-		},
-		{
-			clerkauth.AnyOf(clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:write")), clerkauth.Token(clerkauth.OAuthToken)), "(api_key with scope reports:write) or oauth_token",
-			[]string{r.OAuth.Token, r.APIKey.Token}, map[string]int{weak.Token: 403, jane: 401},
-		},
-		{
-			clerkauth.Token(clerkauth.APIKey, clerkauth.AnyOf(clerkauth.Scope("a"), clerkauth.Scope("reports:read"))), "api_key with (scope a or scope reports:read)",
-			[]string{r.APIKey.Token}, map[string]int{weak.Token: 403},
-		},
-		{clerkauth.Token(clerkauth.APIKey, owns), "api_key with check owner", []string{r.APIKey.Token}, map[string]int{acmeKey.Token: 403, jane: 401}},
-		{clerkauth.AnyOf(owns, write), "check owner or (api_key with scope reports:write)", []string{r.APIKey.Token, acmeKey.Token}, map[string]int{weak.Token: 403, jane: 403}},
-		{clerkauth.AnyOf(clerkauth.Public, write), "public or (api_key with scope reports:write)", []string{"", jane, r.APIKey.Token, weak.Token}, map[string]int{"ak_unknown": 401}},
-	} {
-		if c.access.String() != c.prints {
-			t.Errorf("it prints as %q, want %q", c.access, c.prints)
-		}
-		guard := r.Auth.Require(c.access)
-		for _, token := range c.admits {
-			if got := testkit.Serve(guard, testkit.Bearer(token)); !got.Entered {
-				t.Errorf("%s: %v", c.access, got)
-			}
-		}
-		for token, status := range c.denies {
-			if got := testkit.Serve(guard, testkit.Bearer(token)); got.Entered || got.Status != status {
-				t.Errorf("%s: %v, want %d", c.access, got, status)
-			}
-		}
-	}
-	// An organization's key is for that organization.
-	mux := http.NewServeMux()
-	mux.Handle("/orgs/{id}", r.Auth.Require(clerkauth.Token(clerkauth.APIKey, clerkauth.OrganizationParam("id"))).Func(func(http.ResponseWriter, *http.Request) {}))
-	for path, want := range map[string]int{"/orgs/" + acmeKey.Subject: 200, "/orgs/org_other": 403} {
-		w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
-		acmeKey.Authorize(req)
-		if mux.ServeHTTP(w, req); w.Code != want {
-			t.Errorf("%s: %d", path, w.Code)
-		}
-	}
-
-	for what, access := range map[string]clerkauth.Access{
-		"a session as a token":       clerkauth.Token(clerkauth.SessionToken),
-		"no kind":                    clerkauth.Token(""),
-		"an unknown kind":            clerkauth.Token("api-key"),
-		"a scope alone":              clerkauth.Scope("a"),
-		"an empty scope":             clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("")),
-		"two scopes in one":          clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("a b")),
-		"a nil check":                clerkauth.Token(clerkauth.APIKey, nil),
-		"a role of a machine":        clerkauth.Token(clerkauth.APIKey, clerkauth.Role("admin")),
-		"a session of a machine":     clerkauth.Token(clerkauth.APIKey, clerkauth.SignedIn),
-		"a sign-in of a machine":     clerkauth.Token(clerkauth.APIKey, clerkauth.ReverifiedStrict),
-		"two kinds at once":          clerkauth.AllOf(clerkauth.Token(clerkauth.APIKey), clerkauth.Token(clerkauth.OAuthToken)),
-		"one kind within another":    clerkauth.Token(clerkauth.APIKey, clerkauth.Token(clerkauth.OAuthToken)),
-		"a user that is a machine":   clerkauth.AllOf(clerkauth.SignedIn, clerkauth.Token(clerkauth.APIKey)),
-		"a scope of a user":          clerkauth.AllOf(clerkauth.SignedIn, clerkauth.Scope("a")),
-		"a scope beside a user":      clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.Scope("a")),
-		"an impossible part of any":  clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.AllOf(clerkauth.Role("a"), clerkauth.Token(clerkauth.APIKey))),
-		"a scope beside its token":   clerkauth.AllOf(clerkauth.Token(clerkauth.APIKey), clerkauth.Scope("a")),
-		"a scope or a token":         clerkauth.AnyOf(clerkauth.Token(clerkauth.APIKey), clerkauth.Scope("a")),
-		"a scope or public":          clerkauth.AnyOf(clerkauth.Public, clerkauth.Scope("a")),
-		"a role or a scope":          clerkauth.Token(clerkauth.APIKey, clerkauth.AnyOf(clerkauth.Role("admin"), clerkauth.Scope("a"))),
-		"a check of sessions beside": clerkauth.AllOf(clerkauth.Token(clerkauth.APIKey), owns),
-	} {
-		testkit.MustPanic(t, what, func() { r.Auth.Require(access) })
-		if _, err := r.Auth.Protect(clerkauth.Rules{"/x": access}); err == nil {
-			t.Errorf("Protect: %s: no error", what)
-		}
-		req := httptest.NewRequest(http.MethodGet, "/", nil)
-		testkit.Bearer(r.APIKey.Token)(req)
-		if _, err := r.Auth.Check(req, access); !errors.Is(err, clerkauth.ErrForbidden) {
-			t.Errorf("Check: %s: %v", what, err)
 		}
 	}
 }
@@ -396,5 +159,269 @@ func TestMachinesAndWhatIsHidden(t *testing.T) {
 	got := testkit.Serve(guard, testkit.Bearer("ak_first"), func(req *http.Request) { req.Method = http.MethodConnect })
 	if got.Status != 404 || r.Server.Requests(clerkauthtest.TokenVerify) != before {
 		t.Error(got)
+	}
+}
+
+// TestMachineID: a machine-to-machine token is for the machines that its scopes
+// name.
+func TestMachineID(t *testing.T) {
+	r := testkit.NewMachineRig(t)
+	forOther := r.Peer.Token(r.Server.CreateMachine("other"))
+	both := r.Peer.Token(r.Here, r.Server.CreateMachine("third"))
+	none := r.Peer.Token()
+	audience := r.M2M.JWT(clerkauthtest.WithoutClaim("scopes"))
+	guarded := clerkauth.Token(clerkauth.M2MToken)
+	mine := testkit.NewAuth(t, r.Server, testkit.AcceptAll, func(c *clerkauth.Config) { c.Machines.ID = r.Here.ID })
+	anyones := testkit.NewAuth(t, r.Server, testkit.AcceptAll)
+	machines := testkit.NewAuth(t, r.Server, testkit.AcceptAll, func(c *clerkauth.Config) { c.Machines.SecretKey = clerkauth.NewSecret(r.Here.SecretKey) })
+	for name, c := range map[string]struct {
+		token              string
+		mine, any, machine bool
+	}{
+		"for us":                  {r.M2M.Token, true, true, true},
+		"for us, JWT":             {r.M2M.JWT(), true, true, true},
+		"for us, in aud":          {audience, true, true, true},
+		"for us and another":      {both.Token, true, true, true},
+		"for us and another, JWT": {both.JWT(), true, true, true},
+		"for another":             {forOther.Token, false, true, false},
+		"for another, JWT":        {forOther.JWT(), false, true, true}, // our secret key is not asked with
+		"for nobody":              {none.Token, false, true, false},
+		"for nobody, JWT":         {none.JWT(), false, true, true},
+		"almost for us":           {r.M2M.JWT(clerkauthtest.WithClaim("scopes", r.Here.ID+"x")), false, true, true},
+		"in a claim that is none": {r.M2M.JWT(clerkauthtest.WithoutClaim("scopes"), clerkauthtest.WithClaim("scope", r.Here.ID), clerkauthtest.WithClaim("aud", "mch_other")), false, true, true},
+		"in a list":               {r.M2M.JWT(clerkauthtest.WithClaim("scopes", []string{r.Here.ID})), false, false, false},
+		"in another claim":        {r.M2M.JWT(clerkauthtest.WithClaim("scopes", ""), clerkauthtest.WithClaim("scope", r.Here.ID)), false, true, true},
+	} {
+		for who, auth := range map[string]*clerkauth.Authenticator{"MachineID": mine, "none": anyones, "MachineSecretKey": machines} {
+			want := map[string]bool{"MachineID": c.mine, "none": c.any, "MachineSecretKey": c.machine}[who]
+			if got := testkit.Serve(auth.Require(guarded), testkit.Bearer(c.token)); got.Entered != want || !want && got.Status != 401 {
+				t.Errorf("%s, with %s: %v", name, who, got)
+			}
+		}
+	}
+	// The machine's secret is for machines alone.
+	if got := testkit.Serve(machines.Require(testkit.AnyCredential), testkit.Bearer(r.APIKey.Token)); !got.Entered {
+		t.Error(got)
+	}
+}
+
+func TestMachineConfiguration(t *testing.T) {
+	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory(), clerkauthtest.SigningKey(testkit.KeyID, testkit.Key()))
+	for what, change := range map[string]func(*clerkauth.Config){
+		"an empty Accept":           func(c *clerkauth.Config) { c.Accept = []clerkauth.TokenType{} },
+		"an unknown kind":           func(c *clerkauth.Config) { c.Accept = []clerkauth.TokenType{"apikey"} },
+		"API keys without a secret": func(c *clerkauth.Config) { testkit.AcceptAll(c); c.SecretKey = clerkauth.Secret{} },
+		"a machine's id":            func(c *clerkauth.Config) { c.Machines.ID = "here" },
+		"a machine's odd id":        func(c *clerkauth.Config) { c.Machines.ID = "mch_a b" },
+		"the wrong secret":          func(c *clerkauth.Config) { c.Machines.SecretKey = c.SecretKey },
+		"a broken secret":           func(c *clerkauth.Config) { c.Machines.SecretKey = clerkauth.NewSecret("ak_x\n") },
+		"a negative TTL":            func(c *clerkauth.Config) { c.Machines.CacheTTL = -time.Second },
+		"a long TTL":                func(c *clerkauth.Config) { c.Machines.CacheTTL = time.Hour },
+	} {
+		config := srv.Config()
+		change(&config)
+		if _, err := clerkauth.New(config); err == nil {
+			t.Errorf("%s: no error", what)
+		}
+	}
+	// Without a secret key, JWTs are all there is.
+	user, peer := srv.CreateUser("jane@example.com"), srv.CreateMachine("peer")
+	auth := testkit.NewAuth(t, srv, func(c *clerkauth.Config) {
+		c.SecretKey, c.Accept = clerkauth.Secret{}, []clerkauth.TokenType{clerkauth.M2MToken, clerkauth.OAuthToken}
+	})
+	for token, want := range map[string]bool{
+		srv.CreateOAuthToken(user, "client_1").JWT(): true, peer.Token().JWT(): true, srv.CreateOAuthToken(user, "client_1").Token: false, peer.Token().Token: false,
+	} {
+		if got := testkit.Serve(auth.Require(testkit.AnyCredential), testkit.Bearer(token)); got.Entered != want || !want && got.Reason() != string(clerkauth.ErrTokenType) {
+			t.Errorf("%.4s: %v", token, got)
+		}
+	}
+}
+
+// TestSDKMakesWhatWeAccept: clerk-sdk-go itself creates keys at the local instance
+// and verifies them, as it would at Clerk; we accept and refuse the same.
+func TestSDKMakesWhatWeAccept(t *testing.T) {
+	srv := clerkauthtest.NewServer(t)
+	auth := testkit.NewAuth(t, srv, testkit.AcceptAll, func(c *clerkauth.Config) { c.Machines.CacheTTL = clerkauth.AskEveryTime })
+	user := srv.CreateUser("jane@example.com")
+	keys := apikey.NewClient(auth.ClerkConfig())
+	created, err := keys.Create(t.Context(), &apikey.CreateParams{
+		Name: clerk.String("reports"), Subject: clerk.String(user.ID), Scopes: []string{"reports:read"}, Claims: json.RawMessage(`{"tier":"gold"}`), SecondsUntilExpiration: clerk.Int64(3600),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	verified, err := keys.Verify(t.Context(), &apikey.VerifyParams{Secret: created.Secret})
+	if err != nil || verified.ID != created.ID || verified.Subject != user.ID {
+		t.Fatal(verified, err)
+	}
+	access := clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:read"))
+	var who clerkauth.Auth
+	guard := auth.Require(access).Func(func(_ http.ResponseWriter, r *http.Request) { who = clerkauth.FromContext(r.Context()) })
+	serve := func(token string) int {
+		w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
+		testkit.Bearer(token)(req)
+		guard.ServeHTTP(w, req)
+		return w.Code
+	}
+	if got := serve(created.Secret); got != 200 || who.TokenID != verified.ID || who.KeyName != "reports" || who.UserID != user.ID ||
+		who.ExpiresAt.UnixMilli() != *verified.Expiration || who.IssuedAt.UnixMilli() != verified.CreatedAt {
+		t.Errorf("%d %+v", got, who)
+	}
+	if _, err := keys.Update(t.Context(), created.ID, &apikey.UpdateParams{Scopes: []string{"reports"}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := serve(created.Secret); got != 403 {
+		t.Error(got)
+	}
+	if _, err := keys.Revoke(t.Context(), created.ID, &apikey.RevokeParams{RevocationReason: clerk.String("lost")}); err != nil {
+		t.Fatal(err)
+	}
+	srv.Advance(6 * time.Second)
+	if got := serve(created.Secret); got != 401 {
+		t.Error(got)
+	}
+	if _, err := keys.Verify(t.Context(), &apikey.VerifyParams{Secret: created.Secret}); err == nil {
+		t.Error("a revoked key is verified")
+	}
+
+	// A machine makes its tokens with its own secret key.
+	here, peer := srv.CreateMachine("here"), srv.CreateMachine("peer")
+	config := auth.ClerkConfig()
+	config.Key = clerk.String(peer.SecretKey)
+	for _, format := range []string{"opaque", "jwt"} {
+		token, err := m2m_token.NewClient(config).Create(t.Context(), &m2m_token.CreateParams{TokenFormat: clerk.String(format)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls := testkit.NewAuth(t, srv, testkit.AcceptAll, func(c *clerkauth.Config) { c.Machines.ID = here.ID })
+		got := testkit.Serve(calls.Require(clerkauth.Token(clerkauth.M2MToken, clerkauth.Scope(here.ID))), testkit.Bearer(token.Token))
+		if !got.Entered {
+			t.Errorf("%s: %v", format, got)
+		}
+		if format == "opaque" {
+			if verified, err := m2m_token.NewClient(auth.ClerkConfig()).Verify(t.Context(), &m2m_token.VerifyParams{Token: token.Token}); err != nil || verified.Subject != peer.ID {
+				t.Error(verified, err)
+			}
+		}
+	}
+}
+
+// TestMachineJWTs: which JWT is a credential of which kind, and which is of none.
+func TestMachineJWTs(t *testing.T) { testkit.Bubble(machineJWTs)(t) }
+
+func machineJWTs(t *testing.T) {
+	const (
+		session, template, m2m, ignore = "cl_B7d4PD111AAA", "cl_B7d4PD222AAA", "cl_B7d4PD333AAA", "cl_I7d4PD111III"
+		unknown                        = "cl_B7d4PD444AAA"
+	)
+	r := testkit.NewMachineRig(t)
+	now := r.Server.Now().Unix()
+	withParty := testkit.NewAuth(t, r.Server, testkit.AcceptAll, func(c *clerkauth.Config) {
+		c.InsecureAnyParty, c.AuthorizedParties = false, []string{"https://app.example.com"}
+	})
+	kinds := map[string]struct {
+		credential *clerkauthtest.Credential
+		access     clerkauth.Access
+	}{
+		"API key": {r.APIKey, clerkauth.Token(clerkauth.APIKey)}, "M2M": {r.M2M, clerkauth.Token(clerkauth.M2MToken)}, "OAuth": {r.OAuth, clerkauth.Token(clerkauth.OAuthToken)},
+	}
+	type opts = []clerkauthtest.TokenOption
+	head, with, without := clerkauthtest.WithHeader, clerkauthtest.WithClaim, clerkauthtest.WithoutClaim
+	for name, c := range map[string]struct {
+		change opts
+		good   []string         // kinds for which it makes no difference
+		reason clerkauth.Reason // else, for all others; "" for any
+	}{
+		"as it is":                     {nil, []string{"API key", "M2M", "OAuth"}, ""},
+		"no category":                  {opts{clerkauthtest.WithoutHeader("cat")}, []string{"API key", "M2M", "OAuth"}, ""},
+		"an M2M category":              {opts{head("cat", m2m)}, []string{"M2M"}, clerkauth.ErrTokenType},
+		"a session's category":         {opts{head("cat", session)}, nil, ""},
+		"a template's category":        {opts{head("cat", template)}, nil, ""},
+		"an unknown category":          {opts{head("cat", unknown)}, nil, ""},
+		"a category to ignore":         {opts{head("cat", ignore)}, []string{"OAuth"}, ""},
+		"a category that is no string": {opts{head("cat", 7)}, nil, ""},
+		"no type":                      {opts{clerkauthtest.WithoutHeader("typ")}, []string{"API key", "M2M"}, clerkauth.ErrTokenType},
+		"a JWT":                        {opts{head("typ", "JWT")}, []string{"API key", "M2M"}, clerkauth.ErrTokenType},
+		"an access token":              {opts{head("typ", "at+jwt")}, []string{"OAuth"}, ""},
+		"an access token in full":      {opts{head("typ", "application/at+jwt")}, []string{"OAuth"}, ""},
+		"in capitals":                  {opts{head("typ", "AT+JWT")}, nil, ""},
+		"another type":                 {opts{head("typ", "logout+jwt")}, nil, ""},
+		"a session's id":               {opts{with("sid", "sess_1")}, []string{"M2M", "OAuth"}, clerkauth.ErrTokenType},
+		"another's id":                 {opts{with("jti", "x_1")}, []string{"M2M", "OAuth"}, clerkauth.ErrTokenType},
+		"no id":                        {opts{without("jti")}, nil, ""},
+		"an odd id":                    {opts{with("jti", "ak_a b")}, nil, ""},
+		"an id that is no string":      {opts{with("jti", 7)}, nil, ""},
+		"no subject":                   {opts{without("sub")}, nil, ""},
+		"an empty subject":             {opts{with("sub", "")}, nil, ""},
+		"a user":                       {opts{with("sub", "user_1")}, []string{"API key", "OAuth"}, ""},
+		"an organization":              {opts{with("sub", "org_1")}, []string{"API key"}, ""},
+		"a machine":                    {opts{with("sub", "mch_1")}, []string{"M2M"}, ""},
+		"somebody else":                {opts{with("sub", "client_1")}, nil, ""},
+		"no expiry":                    {opts{without("exp")}, nil, clerkauth.ErrTokenClaims},
+		"it has expired":               {opts{with("exp", now-6)}, nil, clerkauth.ErrTokenExpired},
+		"within the skew":              {opts{with("exp", now-4), with("iat", now-60), without("nbf")}, []string{"API key", "M2M", "OAuth"}, ""},
+		"expires in 10000":             {opts{with("exp", 253402300800)}, nil, clerkauth.ErrTokenClaims},
+		"not yet":                      {opts{with("nbf", now+6)}, nil, clerkauth.ErrTokenEarly},
+		"of the future":                {opts{with("iat", now+6)}, nil, clerkauth.ErrTokenFuture},
+		"no issue":                     {opts{without("iat")}, []string{"API key", "M2M", "OAuth"}, ""},
+		"another issuer":               {opts{with("iss", "https://other.example.com")}, nil, clerkauth.ErrTokenIssuer},
+		"no issuer":                    {opts{without("iss")}, nil, clerkauth.ErrTokenIssuer},
+		"a party":                      {opts{with("azp", "https://evil.example.com")}, []string{"API key", "M2M", "OAuth"}, ""},
+		"another key":                  {opts{clerkauthtest.SignedBy(testkit.OtherKey())}, nil, clerkauth.ErrTokenSignature},
+		"an unknown key":               {opts{clerkauthtest.WithKeyID("ins_x")}, nil, clerkauth.ErrUnknownKey},
+		"another algorithm":            {opts{head("alg", "RS512")}, nil, clerkauth.ErrTokenAlgorithm},
+		"none":                         {opts{head("alg", "none")}, nil, clerkauth.ErrTokenAlgorithm},
+		"an extension":                 {opts{head("crit", []string{"exp"})}, nil, clerkauth.ErrTokenType},
+	} {
+		for kind, of := range kinds {
+			token := of.credential.JWT(c.change...)
+			want := slices.Contains(c.good, kind)
+			got := testkit.Serve(withParty.Require(of.access), testkit.Bearer(token))
+			if got.Entered != want || !want && got.Status != 401 || !want && c.reason != "" && got.Reason() != string(c.reason) {
+				t.Errorf("%s, %s: %v", kind, name, got)
+			}
+			// Whatever is done to it, it is no session.
+			if got := testkit.Serve(withParty.Require(), testkit.Bearer(token)); got.Entered || got.Status != 401 {
+				t.Errorf("%s, %s, as a session: %v", kind, name, got)
+			}
+		}
+	}
+}
+
+// TestMachineAudience: where an audience is demanded, each JWT has to name it, and
+// so has an opaque OAuth token.
+func TestMachineAudience(t *testing.T) {
+	r := testkit.NewMachineRig(t)
+	auth := testkit.NewAuth(t, r.Server, testkit.AcceptAll, func(c *clerkauth.Config) { c.Audience = []string{"https://api.example.com"} })
+	guard := auth.Require(testkit.AnyCredential)
+	for _, c := range []struct {
+		audience any
+		want     bool
+	}{
+		{"https://api.example.com", true}, {[]string{"x", "https://api.example.com"}, true}, {nil, false}, {"", false}, {[]string{}, false},
+		{"https://api.example.com/", false}, {[]string{"x"}, false}, {7, false}, {map[string]string{"0": "https://api.example.com"}, false}, {[]any{"https://api.example.com", 7}, false},
+	} {
+		for _, credential := range []*clerkauthtest.Credential{r.APIKey, r.M2M, r.OAuth} {
+			if got := testkit.Serve(guard, testkit.Bearer(credential.JWT(clerkauthtest.WithClaim("aud", c.audience)))); got.Entered != c.want {
+				t.Errorf("%s for %v: %v", credential.Kind, c.audience, got)
+			}
+		}
+		r.Server.Answer(clerkauthtest.OAuthVerify, 200, "application/json", testkit.JSON(map[string]any{"object": "clerk_idp_oauth_access_token", "id": "oat_1", "subject": "user_1", "aud": c.audience, "revoked": false, "expired": false}))
+		if got := testkit.Serve(guard, testkit.Bearer(fmt.Sprintf("oat_%p", &c))); got.Entered != c.want {
+			t.Errorf("opaque, for %v: %v", c.audience, got)
+		}
+		r.Server.Heal(clerkauthtest.OAuthVerify)
+		r.Server.Advance(time.Minute)
+	}
+	// In part is not at all.
+	if got := testkit.Serve(guard, testkit.Bearer(r.OAuth.JWT(clerkauthtest.WithClaim("aud", []string{"", "https://api.example.com"})))); got.Status != 401 {
+		t.Error(got)
+	}
+	if got := testkit.Serve(guard, testkit.Bearer(r.OAuth.Token)); got.Entered || got.Status != 401 {
+		t.Errorf("for nobody: %v", got)
+	}
+	if got := testkit.Serve(guard, testkit.Bearer(r.APIKey.Token)); !got.Entered {
+		t.Errorf("an opaque API key has no audience: %v", got)
 	}
 }

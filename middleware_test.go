@@ -1,18 +1,19 @@
 package clerkauth_test
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"bufio"
+	"bytes"
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
@@ -191,124 +192,107 @@ func TestPendingSessionsAreSignedOut(t *testing.T) {
 	testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(r.Jane.Token(clerkauthtest.WithClaim("sts", "ended")))), 401, clerkauth.ErrTokenClaims)
 }
 
-// TestPagesAreSentToSignIn: GET and HEAD documents of who sent no bearer token.
-func TestPagesAreSentToSignIn(t *testing.T) {
-	r := testkit.NewRig(t)
-	for what, c := range map[string]struct {
-		method, dest, accept, authorization string
-		page                                bool
-	}{
-		"document":             {"GET", "document", "", "", true},
-		"iframe":               {"GET", "iframe", "*/*", "", true},
-		"HEAD":                 {"HEAD", "document", "text/html", "", true},
-		"old browser":          {"GET", "", "text/html,application/xhtml+xml,*/*;q=0.8", "", true},
-		"html among others":    {"GET", "", "application/json, text/html;q=0.1", "", true},
-		"basic authentication": {"GET", "document", "", "Basic eDp5", true},
-		"POST":                 {"POST", "document", "text/html", "", false},
-		"PUT":                  {"PUT", "document", "text/html", "", false},
-		"OPTIONS":              {"OPTIONS", "document", "text/html", "", false},
-		"fetch":                {"GET", "empty", "text/html", "", false},
-		"image":                {"GET", "image", "text/html", "", false},
-		"script":               {"GET", "script", "*/*", "", false},
-		"curl":                 {"GET", "", "*/*", "", false},
-		"json":                 {"GET", "", "application/json", "", false},
-		"nothing":              {"GET", "", "", "", false},
-		"bad bearer":           {"GET", "document", "text/html", "Bearer x", false},
-		"machine":              {"GET", "document", "text/html", "Bearer ak_x", false},
-		"two credentials":      {"GET", "document", "text/html", "two", false},
+// FuzzRequest hands any bytes that are a request to a server. TOKEN in them stands
+// for a good token, so that it is known who may come in: who sends one
+// Authorization header with just that, and does not CONNECT.
+func FuzzRequest(f *testing.F) {
+	r := testkit.NewRig(f)
+	token := r.Jane.Token(testkit.LongLived)
+	for _, seed := range []string{
+		"GET / HTTP/1.1\r\nHost: app.example.com\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: app.example.com\r\nAuthorization: Bearer TOKEN\r\n\r\n",
+		"GET /guarded?x=1 HTTP/1.1\r\nHost: app.example.com\r\nAccept: text/html\r\nSec-Fetch-Dest: document\r\n\r\n",
+		"HEAD //evil.example/x HTTP/1.1\r\nHost: evil.example\r\nAccept: text/html\r\n\r\n",
+		"POST /public/ HTTP/1.1\r\nHost: a\r\nauthorization: bearer TOKEN\r\nContent-Length: 5\r\n\r\n12345",
+		"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer TOKEN\r\nAuthorization: Bearer TOKEN\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer  TOKEN\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer TOKEN.\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer eyJhbGciOiJub25lIn0.e30.\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ak_x\r\nCookie: __session=TOKEN\r\n\r\n",
+		"GET http://evil.example/../%2e%2e/x HTTP/1.1\r\nHost: app.example.com\r\nAccept: text/html\r\n\r\n",
+		"CONNECT //x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer TOKEN\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "CONNECT a:1 HTTP/1.1\r\n\r\n", "GET http:x HTTP/1.0\r\nAccept: text/html\r\n\r\n",
+		"foo /public/../ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n0\r\n\r\n", "GET /%2f%5c HTTP/1.1\r\nHost: a@b\r\nAccept: text/html\r\n\r\n",
 	} {
-		got := testkit.Serve(r.Auth.Require(), func(req *http.Request) {
-			req.Method, req.Host = c.method, "app.example.com"
-			for name, value := range map[string]string{"Sec-Fetch-Dest": c.dest, "Accept": c.accept, "Authorization": c.authorization} {
-				if value != "" {
-					req.Header.Set(name, value)
-				}
-			}
-			if c.authorization == "two" {
-				req.Header["Authorization"] = []string{"Basic x", "Basic y"}
-			}
-		})
-		if c.page != (got.Status == 307) || !c.page && got.Status != 401 || got.Entered || got.Header.Get("Cache-Control") != "no-store" {
-			t.Errorf("%s: %v", what, got)
-		}
-		if c.page != (got.Header.Get("Location") != "") || c.page == (got.Header.Get("WWW-Authenticate") != "") {
-			t.Errorf("%s: %v", what, got.Header)
-		}
+		f.Add([]byte(seed))
 	}
-	testkit.WantReply(t, testkit.Serve(r.Auth.Require(clerkauth.Role("owner")), testkit.AsPage, testkit.Bearer(r.Jane.Token())), 403, clerkauth.ErrForbidden)
+	entered := false
+	enter := func(w http.ResponseWriter, r *http.Request) { entered = true; testkit.Hello(w, r) }
+	mux := http.NewServeMux()
+	mux.Handle("/", r.Auth.Require().Func(enter))
+	mux.Handle("/admin/{rest...}", r.Auth.Require(clerkauth.Role("admin")).Func(enter))
+	mux.Handle("PUT /put", r.Auth.Require(clerkauth.Role("admin")).Func(enter))
+	mux.HandleFunc("/public/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, clerkauth.FromContext(r.Context()).UserID) })
+	hidden := testkit.NewAuth(f, r.Server, func(c *clerkauth.Config) { c.HideUnauthorized = true })
+	handlers := map[string]http.Handler{
+		"guard": r.Auth.Require().Func(enter), "mux": mux, "identified mux": r.Auth.Handler(mux),
+		"nobody": r.Auth.Require(clerkauth.Role("owner")).Func(enter), "hidden": hidden.Require().Func(enter),
+	}
+	statuses := []int{200, 307, 400, 401, 403, 404, 405, 503}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(bytes.ReplaceAll(raw, []byte("TOKEN"), []byte(token)))))
+		if err != nil {
+			return
+		}
+		lines := req.Header["Authorization"]
+		good := req.Method != http.MethodConnect && len(lines) == 1 && len(lines[0]) > 7 && strings.EqualFold(lines[0][:7], "Bearer ") && lines[0][7:] == token
+		for name, h := range handlers {
+			entered = false
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, req.Clone(req.Context()))
+			if entered && (!good || name == "nobody") || !entered && good && (name == "guard" || name == "hidden") {
+				t.Errorf("%s: reached: %v, status %d", name, entered, w.Code)
+			}
+			if !slices.Contains(statuses, w.Code) && (w.Code != testkit.RedirectStatus || !strings.Contains(name, "mux")) {
+				t.Errorf("%s: status %d", name, w.Code)
+			}
+			if !good && req.Method != http.MethodConnect && strings.Contains(w.Body.String(), r.Jane.User.ID) {
+				t.Errorf("%s: taken for somebody: %s", name, w.Body)
+			}
+		}
+	})
 }
 
-// TestWayBack: where pages are sent to, and back from.
-func TestWayBack(t *testing.T) {
-	set := func(signIn string) func(*clerkauth.Config) {
-		return func(c *clerkauth.Config) { c.Browser.SignInURL = signIn }
-	}
-	portal := "https://accounts.example.com/sign-in"
-	for what, c := range map[string]struct {
-		change            func(*clerkauth.Config)
-		target, host      string
-		tls               bool
-		location, wayBack string
-	}{
-		"our host":            {nil, "/a/b?c=d&e=%20f", "app.example.com", false, portal, "https://app.example.com/a/b?c=d&e=%20f"},
-		"with TLS":            {nil, "/", "app.example.com", true, portal, "https://app.example.com/"},
-		"in capitals":         {nil, "/", "App.Example.COM", false, portal, "https://app.example.com/"},
-		"another host":        {nil, "/", "evil.example", false, portal, ""},
-		"another port":        {nil, "/", "app.example.com:8443", false, portal, ""},
-		"no host":             {nil, "/", "", false, portal, ""},
-		"two slashes":         {nil, "//evil.example/x", "app.example.com", false, portal, "https://app.example.com//evil.example/x"},
-		"three slashes":       {nil, "///evil.example", "app.example.com", false, portal, "https://app.example.com///evil.example"},
-		"backslash":           {nil, "/%5cevil.example", "app.example.com", false, portal, "https://app.example.com/%5cevil.example"},
-		"escaped slash":       {nil, "/a%2Fb", "app.example.com", false, portal, "https://app.example.com/a%2Fb"},
-		"line break":          {nil, "/a%0d%0aSet-Cookie:%20x=y", "app.example.com", false, portal, "https://app.example.com/a%0d%0aSet-Cookie:%20x=y"},
-		"a query of its own":  {nil, "/?redirect_url=https://evil.example", "app.example.com", false, portal, "https://app.example.com/?redirect_url=https://evil.example"},
-		"own page":            {set("/sign-in"), "/x", "app.example.com", false, "/sign-in", "https://app.example.com/x"},
-		"own page, host":      {set("https://www.example.com/in?theme=dark&redirect_url=x"), "/x", "app.example.com", false, "https://www.example.com/in?theme=dark", "https://app.example.com/x"},
-		"own page, evil host": {set("/sign-in"), "/x", "evil.example", false, "/sign-in", ""},
-		"public origin":       {func(c *clerkauth.Config) { c.Browser.PublicOrigin = "https://public.example" }, "/x", "evil.example", false, portal, "https://public.example/x"},
-		"any party":           {testkit.AnyParty, "/x", "any.example:81", true, portal, "https://any.example:81/x"},
-		"any party, no TLS":   {testkit.AnyParty, "/x", "any.example:81", false, portal, "http://any.example:81/x"},
-		"http party": {func(c *clerkauth.Config) {
-			c.AuthorizedParties = []string{"http://localhost:3000", "capacitor://localhost"}
-		}, "/x", "localhost:3000", false, portal, "http://localhost:3000/x"},
-		"native party alone": {func(c *clerkauth.Config) { c.AuthorizedParties = []string{"capacitor://localhost"} }, "/x", "localhost", false, portal, ""},
+// FuzzHeaders: no headers beside Authorization let anybody in who is refused
+// without them, or make somebody else of who is let in.
+func FuzzHeaders(f *testing.F) {
+	r := testkit.NewRig(f)
+	good := r.Jane.Token(testkit.LongLived)
+	expired := r.Jane.Token(clerkauthtest.WithClaim("exp", r.Server.Now().Unix()-3600), clerkauthtest.WithoutClaim("iat"), clerkauthtest.WithoutClaim("nbf"))
+	for _, seed := range []string{
+		"", "Accept: text/html\nSec-Fetch-Dest: document", "Cookie: __session=TOKEN; __client_uat=1", "X-Clerk-Auth-Status: signed-in\nX-Clerk-Auth-Token: TOKEN",
+		"X-Middleware-Subrequest: middleware:middleware", "X-Forwarded-Host: evil\nX-Forwarded-Proto: https\nForwarded: host=evil", "X-Original-URL: /public\nX-Rewrite-URL: /public",
+		"Proxy-Authorization: Bearer TOKEN", "X-HTTP-Method-Override: OPTIONS", "Origin: https://app.example.com\nAccess-Control-Request-Method: GET", "Connection: Authorization, close",
+		"Authorization_: Bearer TOKEN", "X-Authorization: Bearer TOKEN", "Authorization : Bearer TOKEN", "Upgrade: websocket\nConnection: Upgrade", "Host: app.example.com", "Expect: 100-continue",
+		"Sec-WebSocket-Protocol: bearer, TOKEN", "authorization\x00: Bearer TOKEN", "Content-Type: application/x-www-form-urlencoded", ": x", "If-None-Match: *\nRange: bytes=0-1",
 	} {
-		config := testkit.Config()
-		if c.change != nil {
-			c.change(&config)
-		}
-		auth, err := clerkauth.New(config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var req *http.Request
-		got := testkit.Serve(auth.Require(), testkit.AsPage, func(r *http.Request) {
-			u, err := url.ParseRequestURI(c.target)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if r.URL, r.Host = u, c.host; c.tls {
-				r.TLS = &tls.ConnectionState{}
-			}
-			req = r
-		})
-		location, err := url.Parse(got.Header.Get("Location"))
-		if err != nil || got.Status != 307 {
-			t.Fatalf("%s: %v", what, got)
-		}
-		query := location.Query()
-		if back := query["redirect_url"]; c.wayBack == "" && back != nil && query.Get("redirect_url") != "x" || c.wayBack != "" && !slices.Equal(back, []string{c.wayBack}) {
-			t.Errorf("%s: sent back to %q, want %q", what, back, c.wayBack)
-		}
-		query.Del("redirect_url")
-		if location.RawQuery = query.Encode(); location.String() != c.location {
-			t.Errorf("%s: sent to %s, want %s", what, location, c.location)
-		}
-		if got.Header.Get("Location") != auth.SignInURL(req) {
-			t.Errorf("%s: SignInURL is %s", what, auth.SignInURL(req))
-		}
-		if up := auth.SignUpURL(req); !strings.HasPrefix(up, "https://accounts.example.com/sign-up") || (c.wayBack != "") != strings.Contains(up, "redirect_url="+url.QueryEscape(c.wayBack)) {
-			t.Errorf("%s: SignUpURL is %s", what, up)
-		}
+		f.Add(seed)
 	}
+	f.Fuzz(func(t *testing.T, text string) {
+		headers := func(req *http.Request) {
+			for line := range strings.SplitSeq(strings.ReplaceAll(text, "TOKEN", good), "\n") {
+				name, value, _ := strings.Cut(line, ":")
+				if http.CanonicalHeaderKey(name) != "Authorization" {
+					req.Header.Add(name, strings.TrimSpace(value))
+				}
+			}
+		}
+		for what, c := range map[string]struct {
+			token  string
+			demand clerkauth.Access
+		}{
+			"nobody": {"", clerkauth.SignedIn}, "garbage": {"x", clerkauth.SignedIn}, "expired": {expired, clerkauth.SignedIn}, "a machine": {"ak_x", clerkauth.SignedIn},
+			"wrong role": {good, clerkauth.Role("owner")}, "stale": {good, clerkauth.Reverified(clerkauth.FirstFactor, 1)},
+		} {
+			for _, wrap := range []clerkauth.Middleware{
+				r.Auth.Require(c.demand), func(next http.Handler) http.Handler { return r.Auth.Handler(r.Auth.Require(c.demand)(next)) },
+			} {
+				if got := testkit.Serve(wrap, testkit.Bearer(c.token), headers); got.Entered || got.Status != 401 && got.Status != 403 && got.Status != 307 {
+					t.Errorf("%s: %v", what, got)
+				}
+			}
+		}
+		if got := testkit.Serve(r.Auth.Require(clerkauth.Role("admin")), testkit.Bearer(good), headers); !got.Entered || !strings.Contains(got.Body, r.Jane.User.ID) {
+			t.Errorf("the good: %v", got)
+		}
+	})
 }

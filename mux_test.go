@@ -145,3 +145,40 @@ func TestServeMuxPanicsWhereServeMuxDoes(t *testing.T) {
 		t.Error("a nil handler was taken")
 	}
 }
+
+// TestServeMuxPanics: on what http.ServeMux panics, and on a parameter that the
+// pattern does not have.
+func TestServeMuxPanics(t *testing.T) {
+	a := testkit.NewAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
+	own := clerkauth.OrganizationParam("slug")
+	handler := http.NotFoundHandler()
+	for name, c := range map[string]struct {
+		pattern string
+		access  clerkauth.Access
+		handler http.Handler
+		panics  bool
+	}{
+		"no handler":             {"/x", clerkauth.Public, nil, true},
+		"a nil function":         {"/x", clerkauth.Public, http.HandlerFunc(nil), true},
+		"no pattern":             {"", clerkauth.Public, handler, true},
+		"half a wildcard":        {"/{x", clerkauth.Public, handler, true},
+		"the parameter":          {"GET /orgs/{slug}", own, handler, false},
+		"in a longer path":       {"/orgs/{slug}/x/{y}", own, handler, false},
+		"the rest":               {"/orgs/{slug...}", own, handler, false},
+		"misspelt":               {"GET /orgs/{slgu}", own, handler, true},
+		"a part of it":           {"/orgs/{slug2}", own, handler, true},
+		"not there":              {"/orgs/slug", own, handler, true},
+		"not there, with more":   {"/orgs", clerkauth.AllOf(clerkauth.SignedIn, clerkauth.AnyOf(own, own)), handler, true},
+		"not there, in a choice": {"/orgs", clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.AllOf(clerkauth.SignedIn, own)), handler, false},
+		"an empty choice":        {"/orgs/{slug}", clerkauth.AnyOf(), handler, true},
+	} {
+		func() {
+			defer func() {
+				if p := recover(); (p != nil) != c.panics {
+					t.Errorf("%s: panic %v", name, p)
+				}
+			}()
+			a.NewServeMux().Handle(c.pattern, c.access, c.handler)
+		}()
+	}
+}

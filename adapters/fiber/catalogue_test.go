@@ -20,8 +20,8 @@ import (
 
 // TestCatalogue holds the rows of the catalogue that are about fiber.
 func TestCatalogue(t *testing.T) {
-	t.Run("row=294", gluedWildcards)
-	t.Run("row=295", webhooksOutliveTheirRequests)
+	t.Run("row=294/wildcard_glued_to_a_prefix", gluedWildcards)
+	t.Run("row=295/reused_request_memory", webhooksOutliveTheirRequests)
 }
 
 // gluedWildcards shows what a guard at a prefix covers, /files and /files/… alone, and

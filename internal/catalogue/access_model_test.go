@@ -1,0 +1,148 @@
+package catalogue
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
+)
+
+// model is an Access and a second opinion about it: whom it lets in, worked out from
+// what it says and not from how it is checked.
+type model struct {
+	clerkauth.Access
+	admits func(caller) bool
+	names  []clerkauth.TokenType // kinds of machines that it asks for
+	public bool                  // it lets in who is nobody
+}
+
+// caller is somebody whose rights are known.
+type caller struct {
+	name   string
+	token  string
+	kind   clerkauth.TokenType // "" for nobody
+	admin  bool
+	scopes []string
+}
+
+// randomModel builds an Access of that depth at most; of is the kind of machine that
+// it is about within a Token, "" outside of one.
+func randomModel(r *rand.Rand, depth int, of clerkauth.TokenType) model {
+	if depth == 0 || r.IntN(3) == 0 {
+		return randomLeaf(r, of)
+	}
+	if of == "" && r.IntN(3) == 0 {
+		kind := []clerkauth.TokenType{clerkauth.APIKey, clerkauth.M2MToken, clerkauth.OAuthToken}[r.IntN(3)]
+		var checks []clerkauth.Access
+		var parts []model
+		for range r.IntN(3) {
+			part := randomModel(r, depth-1, kind)
+			parts = append(parts, part)
+			checks = append(checks, part.Access)
+		}
+		return model{clerkauth.Token(kind, checks...), func(c caller) bool {
+			return c.kind == kind && !slices.ContainsFunc(parts, func(m model) bool { return !m.admits(c) })
+		}, []clerkauth.TokenType{kind}, false}
+	}
+	parts := []model{randomModel(r, depth-1, of), randomModel(r, depth-1, of)}
+	accesses := []clerkauth.Access{parts[0].Access, parts[1].Access}
+	names := append(slices.Clone(parts[0].names), parts[1].names...)
+	if r.IntN(2) == 0 {
+		return model{clerkauth.AllOf(accesses...), func(c caller) bool { return parts[0].admits(c) && parts[1].admits(c) }, names, parts[0].public && parts[1].public}
+	}
+	return model{clerkauth.AnyOf(accesses...), func(c caller) bool { return parts[0].admits(c) || parts[1].admits(c) }, names, parts[0].public || parts[1].public}
+}
+
+func randomLeaf(r *rand.Rand, of clerkauth.TokenType) model {
+	scope := []string{"a", "b"}[r.IntN(2)]
+	leaves := []model{
+		{clerkauth.Scope(scope), func(c caller) bool { return of != "" && slices.Contains(c.scopes, scope) }, nil, false},
+		{clerkauth.SignedIn, func(c caller) bool { return c.kind == clerkauth.SessionToken }, nil, false},
+		{clerkauth.Role("admin"), func(c caller) bool { return c.admin }, nil, false},
+		{clerkauth.Public, func(caller) bool { return true }, nil, true},
+		{clerkauth.CheckFunc("kind", testkit.Predicate(func(who clerkauth.Auth) bool { return who.TokenType != "" })), func(c caller) bool {
+			if of != "" {
+				return c.kind == of
+			}
+			return c.kind == clerkauth.SessionToken
+		}, nil, false},
+	}
+	return leaves[r.IntN(len(leaves))]
+}
+
+// TestAccessAgreesWithAModel: however demands on users and machines are put together,
+// those are let in whom the words admit, what no Token names is not asked about, and
+// what is refused at registration is only what admits nobody.
+func TestAccessAgreesWithAModel(t *testing.T) {
+	r := testkit.NewMachineRig(t)
+	callers := []caller{{name: "nobody"}, {name: "member", token: r.Server.SignIn(r.User).Token(clerkauthtest.ExpiresIn(time.Hour)), kind: clerkauth.SessionToken},
+		{name: "admin", token: r.Jane.Token(clerkauthtest.ExpiresIn(time.Hour)), kind: clerkauth.SessionToken, admin: true}}
+	for _, scopes := range [][]string{nil, {"a"}, {"a", "b"}} {
+		key, oauth, m2m := r.Server.CreateAPIKey(r.User, scopes...), r.Server.CreateOAuthToken(r.User, "client_1", scopes...), r.Peer.Token()
+		for _, c := range []*clerkauthtest.Credential{key, oauth, m2m} {
+			of := scopes
+			jwt := c.JWT()
+			if c == m2m {
+				jwt, of = c.JWT(clerkauthtest.WithClaim("scopes", strings.Join(scopes, " "))), nil
+			}
+			callers = append(callers, caller{fmt.Sprint(c.Kind, of), c.Token, c.Kind, false, of}, caller{fmt.Sprint(c.Kind, " JWT", scopes), jwt, c.Kind, false, scopes})
+		}
+	}
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
+	possible := 0
+	var before clerkauth.Access // something else that can be asked for
+	for range 4000 {
+		m := randomModel(random, 3, "")
+		admitted := 0
+		for _, c := range callers {
+			if m.admits(c) {
+				admitted++
+			}
+		}
+		guard := func() (guard clerkauth.Middleware) {
+			defer func() {
+				if recover() != nil {
+					guard = nil
+				}
+			}()
+			return r.Auth.Require(m.Access)
+		}()
+		if guard == nil {
+			continue // at least a part of it is for nobody
+		}
+		if admitted == 0 {
+			t.Logf("%s admits none of the callers", m)
+		}
+		possible++
+		more := r.Auth.Require(clerkauth.SignedIn)
+		if before != nil {
+			func() {
+				defer func() { _ = recover() }()
+				more = r.Auth.Require(m.Access, before)
+			}()
+		}
+		before = m.Access
+		for _, c := range callers {
+			machine := c.kind != "" && c.kind != clerkauth.SessionToken
+			// A machine that the route does not name is nobody there.
+			want := m.admits(c)
+			if machine && !slices.Contains(m.names, c.kind) {
+				want = m.public
+			}
+			if got := testkit.Serve(guard, testkit.Bearer(c.token)); got.Entered != want {
+				t.Fatalf("%s: %s: %v, want %v", m, c.name, got, want)
+			} else if !got.Entered && c.kind != clerkauth.SessionToken && testkit.Serve(more, testkit.Bearer(c.token)).Entered {
+				t.Fatalf("%s refuses %s; asked for more, it lets it in", m, c.name)
+			}
+		}
+	}
+	if possible < 1000 {
+		t.Errorf("only %d were possible", possible)
+	}
+}

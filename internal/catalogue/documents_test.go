@@ -1,0 +1,40 @@
+package catalogue
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestSnippetsAreCompiled: every piece of Go in README.md stands, line by line,
+// in a file that is compiled with the tests.
+func TestSnippetsAreCompiled(t *testing.T) {
+	read := func(name string) string {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	compiled := squeeze(read("../../example_test.go")) + squeeze(read("../../examples/quickstart/server.go"))
+	snippets := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(read("../../README.md"), -1)
+	if len(snippets) == 0 {
+		t.Fatal("README.md shows no Go")
+	}
+	for _, s := range snippets {
+		if !strings.Contains(compiled, squeeze(s[1])) {
+			t.Errorf("this is in README.md and nowhere compiled:\n%s", s[1])
+		}
+	}
+}
+
+var (
+	comment = regexp.MustCompile(`(?m)(?:^|\s)\s*//.*$`) // not the slashes of a URL
+	space   = regexp.MustCompile(`\s+`)
+)
+
+// squeeze takes away what does not matter: comments and white space.
+func squeeze(s string) string {
+	return space.ReplaceAllString(comment.ReplaceAllString(s, ""), "")
+}

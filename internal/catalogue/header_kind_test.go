@@ -1,0 +1,233 @@
+package catalogue
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/clerkauthtest"
+)
+
+var _ = addRows(rows{
+	"16/no_key_id":                   headerNoKeyID,
+	"17/long_key_id":                 headerLongKeyID,
+	"18/hostile_key_id":              headerOddKeyID,
+	"19/key_id_lookalikes":           headerAlikeKeyID,
+	"20/no_typ":                      headerNoType,
+	"21/odd_typ":                     headerTypes,
+	"22/access_token_as_session":     headerAccessTokens,
+	"23/opaque_token_as_session":     headerMachineTokens,
+	"24/machine_category_as_session": headerMachineCategory,
+	"25/template_token_as_session":   headerTemplates,
+	"26/unknown_category":            headerCategories,
+	"27/machine_token_as_session":    headerMachineJWT,
+	"28/header_not_an_object":        headerNotAnObject,
+	"29/deep_or_wide_header":         headerDeepAndWide,
+})
+
+// headerNoKeyID: with JWTKey there is one key, whatever it is called.
+func headerNoKeyID(t *testing.T) {
+	r := newTokenRow(t)
+	for _, member := range []string{``, `,"kid":""`, `,"kid":null`, `,"kid":7`, `,"kid":["a"]`, `,"kid":["$kid"]`} {
+		token := r.under(`{"alg":"RS256"` + member + `}`)
+		r.cold.refuses("kid"+member, token, clerkauth.ErrUnknownKey)
+		r.warm.refuses("kid"+member, token, clerkauth.ErrUnknownKey)
+		r.static.accepts("kid"+member, token)
+	}
+	r.fetched(0)
+	r.accepts("control", r.under(`{"alg":"RS256","kid":"$kid"}`))
+}
+
+func headerLongKeyID(t *testing.T) {
+	r := newTokenRow(t)
+	for _, n := range []int{257, 3 << 10, 4 << 10, 1 << 20} {
+		why := clerkauth.ErrUnknownKey
+		token := r.token(clerkauthtest.WithKeyID(strings.Repeat("k", n)))
+		if n >= 4<<10 { // the header is too long
+			why = clerkauth.ErrTokenInvalid
+			r.static.refuses("kid", token, why)
+		} else {
+			r.static.accepts("kid", token)
+		}
+		r.cold.refuses("kid", token, why)
+		r.warm.refuses("kid", token, why)
+	}
+	r.fetched(0)
+	r.cold.refuses("a kid that may be one", r.token(clerkauthtest.WithKeyID(strings.Repeat("k", 256))), clerkauth.ErrUnknownKey)
+	r.fetched(unknownBurst - 1) // the last one is left to other kids
+	r.accepts("control", r.token())
+}
+
+// headerOddKeyID: such a kid is looked up as any other, which takes a burst of fetches
+// and no more.
+func headerOddKeyID(t *testing.T) {
+	headerUnknownKeyIDs(t, "../../../dev/null", "/proc/self/environ", "' OR 1=1--", "|id", "\r\nX: y", "%00", "\x00", "__proto__", "constructor")
+}
+
+func headerAlikeKeyID(t *testing.T) {
+	kid := tokenServer().KeyID()
+	headerUnknownKeyIDs(t, strings.ToUpper(kid), strings.ToLower(kid), kid+" ", " "+kid, kid+"\u200b", kid+"\x00", kid[:len(kid)-1])
+}
+
+func headerUnknownKeyIDs(t *testing.T, kids ...string) {
+	r := newTokenRow(t)
+	for _, kid := range kids {
+		token := r.token(clerkauthtest.WithKeyID(kid))
+		r.cold.refuses("kid "+kid, token, clerkauth.ErrUnknownKey)
+		r.warm.refuses("kid "+kid, token, clerkauth.ErrUnknownKey)
+		r.static.accepts("kid "+kid, token)
+		_, err := r.cold.auth.VerifyToken(t.Context(), token)
+		for _, said := range []string{err.Error(), r.cold.log.String(), r.warm.log.String()} {
+			if strings.Contains(said, kid) {
+				t.Errorf("%q is told: %q", kid, said)
+			}
+		}
+	}
+	r.fetched(unknownBurst)
+	r.accepts("control", r.token())
+}
+
+func headerNoType(t *testing.T) {
+	r := newTokenRow(t)
+	r.accepts("no typ", r.token(clerkauthtest.WithoutHeader("typ")))
+	r.accepts("control", r.token())
+}
+
+func headerTypes(t *testing.T) {
+	r := newTokenRow(t)
+	header := func(typ string) string { return `{"alg":"RS256","kid":"$kid","typ":` + typ + `}` }
+	for _, typ := range []string{
+		`"jwt"`, `"application/jwt"`, `"JOSE"`, `"JWT+JSON"`, `""`, `null`, `["JWT"]`, `"JWT\u0000"`, `"JWT "`, `"AT+JWT"`, `7`, `{}`,
+	} {
+		r.refuses("typ "+typ, r.under(header(typ)), clerkauth.ErrTokenInvalid)
+	}
+	r.fetched(0)
+	r.accepts("control", r.under(header(`"JWT"`)))
+}
+
+// headerAccessTokens: a machine's credential is nobody where no route asks for
+// its kind; see also the rows that follow.
+func headerAccessTokens(t *testing.T) {
+	r := newTokenRow(t)
+	for _, typ := range []string{"at+jwt", "application/at+jwt"} {
+		r.ignores(typ, r.token(clerkauthtest.WithHeader("typ", typ)), clerkauth.ErrTokenType)
+	}
+	r.fetched(0)
+	r.accepts("control", r.token())
+}
+
+// headerMachineTokens: what begins like a machine's opaque token is one, though a
+// good token stands behind the prefix.
+func headerMachineTokens(t *testing.T) {
+	r := newTokenRow(t)
+	for _, prefix := range []string{"ak_", "mt_", "oat_"} {
+		for _, rest := range []string{"", "a", "2zXn6k1QvM0pLr8TdYwB4cJhUfE", r.token(), strings.Repeat("x", 1<<20)} {
+			r.ignores(prefix+rest[:min(len(rest), 8)], prefix+rest, clerkauth.ErrTokenType)
+		}
+	}
+	for _, prefix := range []string{"AK_", "ak-", "xak_"} {
+		r.refuses(prefix, prefix+r.token(), clerkauth.ErrTokenInvalid)
+	}
+	r.fetched(0)
+	r.accepts("control", r.token())
+}
+
+func headerMachineCategory(t *testing.T) {
+	r := newTokenRow(t)
+	r.ignores("category of a machine", r.token(clerkauthtest.WithHeader("cat", "cl_B7d4PD333AAA")), clerkauth.ErrTokenType)
+	r.fetched(0)
+	r.accepts("control", r.token(clerkauthtest.WithHeader("cat", "cl_B7d4PD111AAA")))
+}
+
+// headerTemplates: a template's claims are its author's, so none of them make it
+// a session.
+func headerTemplates(t *testing.T) {
+	r := newTokenRow(t)
+	claims := map[string]any{"sid": r.session.ID, "org_id": "org_12345678", "org_role": "org:admin", "fva": []int{0, 0},
+		"handshake": []string{"__session=12345678"}}
+	r.refuses("template", r.session.TemplateToken("mine", claims), clerkauth.ErrTokenType)
+	r.refuses("category of a template", r.token(clerkauthtest.WithHeader("cat", "cl_B7d4PD222AAA")), clerkauth.ErrTokenType)
+	r.fetched(0)
+	r.accepts("control", r.token())
+}
+
+func headerCategories(t *testing.T) {
+	r := newTokenRow(t)
+	header := func(cat string) string { return `{"alg":"RS256","kid":"$kid","typ":"JWT"` + cat + `}` }
+	for _, cat := range []string{`""`, `7`, `null`, `"cl_unknown"`, `["cl_B7d4PD111AAA"]`, `"cl_b7d4pd111aaa"`, `"cl_B7d4PD111AAA "`} {
+		r.refuses("cat "+cat, r.under(header(`,"cat":`+cat)), clerkauth.ErrTokenType)
+	}
+	r.fetched(0)
+	r.accepts("no cat", r.under(header(``)))
+	r.accepts("cat that tells nothing", r.under(header(`,"cat":"cl_I7d4PD111III"`)))
+	r.accepts("control", r.under(header(`,"cat":"cl_B7d4PD111AAA"`)))
+}
+
+// headerMachineJWT: cookies are not read, so that there is nothing in one to
+// mistake for a session.
+func headerMachineJWT(t *testing.T) {
+	r := newTokenRow(t)
+	machine := r.token(clerkauthtest.WithClaim("sub", "mch_12345678"), clerkauthtest.WithoutHeader("cat"))
+	r.ignores("subject is a machine", machine, clerkauth.ErrTokenType)
+	for what, token := range map[string]string{"machine": machine, "session": r.token()} {
+		r.each(func(v tokenVerifier) {
+			req := httptest.NewRequest(http.MethodGet, "/", nil)
+			req.AddCookie(&http.Cookie{Name: "__session", Value: token})
+			state := v.auth.Authenticate(req)
+			if state.Auth() != (clerkauth.Auth{}) || !errors.Is(state.Err(), clerkauth.ErrTokenMissing) {
+				t.Errorf("%s: cookie with the token of a %s: %v, %v", v.by, what, state.Auth(), state.Err())
+			}
+			w := httptest.NewRecorder()
+			v.auth.Require().Func(func(http.ResponseWriter, *http.Request) { t.Error("the handler was reached") }).ServeHTTP(w, req)
+			if w.Code != http.StatusUnauthorized {
+				t.Errorf("%s: cookie with the token of a %s: %d", v.by, what, w.Code)
+			}
+		})
+	}
+	r.fetched(0)
+	r.accepts("control", r.token(clerkauthtest.WithClaim("sub", "user_mch_12345678"), clerkauthtest.WithoutHeader("cat")))
+}
+
+func headerNotAnObject(t *testing.T) {
+	r := newTokenRow(t)
+	good := string(r.header(""))
+	for _, header := range []string{
+		`[]`, `null`, `"x"`, `1`, ``, ` `, `{`, `[` + good + `]`, good + ` {}`, good + good, good + `garbage`, good + "\x00", "\ufeff" + good,
+		string(r.header(`,"x":"\ud800"`)), string(r.header(`,"x":"\udc00\ud800"`)), string(r.header(",\"x\":\"\xff\"")), string(r.header(",\"\xff\":1")),
+		string(r.header(`,`)), string(r.header(`,"x":01`)), string(r.header(`,'x':1`)), string(r.header(`,"x":NaN`)), string(r.header("/**/")),
+	} {
+		r.refuses(header, r.srv.SignRaw([]byte(header), r.payload()), clerkauth.ErrTokenInvalid)
+	}
+	r.fetched(0)
+	r.accepts("control", r.with(`,"x":"\ud83d\ude00"`))
+}
+
+// headerDeepAndWide: a header has at most 4 KiB and 32 members, wherever in it they
+// stand, and four of these have its own. Names that stand twice cost nothing to find.
+func headerDeepAndWide(t *testing.T) {
+	r := newTokenRow(t)
+	deep := func(n int) string { return `,"x":` + strings.Repeat("[", n) + strings.Repeat("]", n) }
+	wide := func(n int) string {
+		var members strings.Builder
+		for i := range n {
+			members.WriteString(`,"` + string(rune('a'+i%26)) + strings.Repeat("x", 1+i/26) + `":0`)
+		}
+		return members.String()
+	}
+	for what, members := range map[string]string{
+		"deep": deep(20_000), "deep in a short token": deep(5_000), "a level too deep": deep(64),
+		"wide": strings.Repeat(`,"x":0`, 100_000), "wide and unique": wide(2_000),
+		"a member too wide": wide(29), "a member too wide, within": `,"x":{` + wide(28)[1:] + `}`, "too long": `,"x":"` + strings.Repeat("x", 4<<10) + `"`,
+		"twice within": `,"x":[{"y":0},{"y":0,"\u0079":0}]`,
+	} {
+		r.refuses(what, r.with(members), clerkauth.ErrTokenInvalid)
+	}
+	r.fetched(0)
+	r.accepts("deep enough", r.with(deep(63)))
+	r.accepts("wide enough", r.with(wide(28)))
+	r.accepts("wide enough, within", r.with(`,"x":{`+wide(27)[1:]+`}`))
+	r.accepts("long enough", r.with(`,"x":"`+strings.Repeat("x", 4<<10-len(r.header(`,"x":""`)))+`"`))
+}
