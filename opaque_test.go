@@ -219,13 +219,12 @@ func BenchmarkSessionsBesideMadeUpKeys(b *testing.B) {
 				defer close(stopped)
 				tick := time.NewTicker(10 * time.Millisecond)
 				defer tick.Stop()
-				for i := 0; ; {
+				for {
 					select {
 					case <-done:
 						return
 					case <-tick.C:
 						for range made / 100 {
-							i++
 							go send(testkit.MadeUpKey())
 						}
 					}

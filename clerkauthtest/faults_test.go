@@ -17,6 +17,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 func TestKeys(t *testing.T) {
@@ -29,12 +30,12 @@ func TestKeys(t *testing.T) {
 	if added == first || srv.KeyID() != added || srv.Key() == firstKey {
 		t.Error("the added key does not sign")
 	}
-	auth := newAuth(t, srv)
+	auth := testkit.NewAuth(t, srv)
 	mustVerify(t, auth, old)
 	mustVerify(t, auth, session.Token())
 
 	srv.WithdrawKey(first)
-	auth = newAuth(t, srv)
+	auth = testkit.NewAuth(t, srv)
 	refused(t, auth, old, clerkauth.ErrUnknownKey)
 	refused(t, auth, session.Token(clerkauthtest.SignedBy(firstKey), clerkauthtest.WithKeyID(first)), clerkauth.ErrUnknownKey)
 	mustVerify(t, auth, session.Token())
@@ -44,7 +45,7 @@ func TestKeys(t *testing.T) {
 	if srv.KeyID() != added {
 		t.Error("the replaced key has another id")
 	}
-	auth = newAuth(t, srv)
+	auth = testkit.NewAuth(t, srv)
 	refused(t, auth, before, clerkauth.ErrTokenSignature)
 	mustVerify(t, auth, session.Token())
 
@@ -52,28 +53,28 @@ func TestKeys(t *testing.T) {
 	if srv.KeyID() == added {
 		t.Error("the rotated key has the old id")
 	}
-	auth = newAuth(t, srv)
+	auth = testkit.NewAuth(t, srv)
 	refused(t, auth, before, clerkauth.ErrUnknownKey)
 	mustVerify(t, auth, session.Token())
-	mustVerify(t, newAuth(t, srv, func(c *clerkauth.Config) { c.JWTKey = srv.JWTKey() }), session.Token())
+	mustVerify(t, testkit.NewAuth(t, srv, func(c *clerkauth.Config) { c.JWTKey = srv.JWTKey() }), session.Token())
 
 	srv.AddKey()
 	srv.WithdrawKey(srv.KeyID())
-	refused(t, newAuth(t, srv), session.Token(), clerkauth.ErrUnknownKey)
+	refused(t, testkit.NewAuth(t, srv), session.Token(), clerkauth.ErrUnknownKey)
 }
 
 func TestSetKeySet(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
 	token := signIn(srv).Token()
 	srv.SetKeySet([]byte(`{"keys":[]}`))
-	refused(t, newAuth(t, srv), token, clerkauth.ErrKeysUnavailable)
+	refused(t, testkit.NewAuth(t, srv), token, clerkauth.ErrKeysUnavailable)
 	for _, path := range []string{"/v1/jwks", "/.well-known/jwks.json"} {
 		if resp := call(t, srv, http.MethodGet, path, ""); resp.body != `{"keys":[]}` {
 			t.Errorf("%s: %s", path, resp.body)
 		}
 	}
 	srv.SetKeySet(nil)
-	mustVerify(t, newAuth(t, srv), token)
+	mustVerify(t, testkit.NewAuth(t, srv), token)
 }
 
 // response is an answer that has been read.
@@ -170,7 +171,7 @@ func TestEndpoints(t *testing.T) {
 func TestBackendDemandsTheSecret(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
 	session := signIn(srv)
-	refused(t, newAuth(t, srv, func(c *clerkauth.Config) {
+	refused(t, testkit.NewAuth(t, srv, func(c *clerkauth.Config) {
 		c.SecretKey = clerkauth.NewSecret("sk_test_another")
 		c.PublishableKey, c.FrontendURL, c.Issuers = "", "", []string{srv.Issuer()}
 	}), session.Token(), clerkauth.ErrSecretKeyInvalid)
@@ -203,7 +204,7 @@ func TestClerkSDK(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := clerkauthtest.NewServer(t, opts...)
-			auth := newAuth(t, srv)
+			auth := testkit.NewAuth(t, srv)
 			s := signIn(srv, clerkauthtest.InOrganization("acme", "admin"), clerkauthtest.ImpersonatedBy("user_support"))
 			ctx := t.Context()
 
@@ -231,7 +232,7 @@ func TestClerkSDK(t *testing.T) {
 				t.Fatal(err)
 			}
 			refused(t, auth, token, clerkauth.ErrTokenParty) // the Backend API names none
-			again := mustVerify(t, newAuth(t, srv, func(c *clerkauth.Config) {
+			again := mustVerify(t, testkit.NewAuth(t, srv, func(c *clerkauth.Config) {
 				c.MissingParty = clerkauth.AllowMissingFromHeader
 			}), token)
 			if again.SessionID != s.ID || again.OrgSlug != "acme" {
@@ -309,10 +310,10 @@ func testFailWithStatus(t *testing.T, srv *clerkauthtest.Server) {
 	if healthy.StatusCode != 404 {
 		t.Errorf("another endpoint: %s", healthy.Status)
 	}
-	refused(t, newAuth(t, srv), signIn(srv).Token(), clerkauth.ErrUnavailable)
+	refused(t, testkit.NewAuth(t, srv), signIn(srv).Token(), clerkauth.ErrUnavailable)
 
 	srv.Heal(clerkauthtest.FrontendJWKS)
-	mustVerify(t, newAuth(t, srv), signIn(srv).Token())
+	mustVerify(t, testkit.NewAuth(t, srv), signIn(srv).Token())
 	srv.Heal(clerkauthtest.JWKS)
 	resp := call(t, srv, "GET", "/v1/jwks", "")
 	if resp.StatusCode != 200 || resp.Header.Get("Retry-After") != "" {
@@ -352,7 +353,7 @@ func TestFailOtherwise(t *testing.T) {
 			if resp.StatusCode != 200 || json.Valid([]byte(resp.body)) {
 				t.Errorf("Garbage: %s, %s", resp.Status, resp.body)
 			}
-			refused(t, newAuth(t, srv), token, clerkauth.ErrKeysUnavailable)
+			refused(t, testkit.NewAuth(t, srv), token, clerkauth.ErrKeysUnavailable)
 
 			srv.Fail(clerkauthtest.JWKS, clerkauthtest.Cut)
 			resp = call(t, srv, "GET", "/v1/jwks", "")
@@ -360,11 +361,11 @@ func TestFailOtherwise(t *testing.T) {
 				resp.body != right[:len(right)/2] || resp.ContentLength != int64(len(right)) {
 				t.Errorf("Cut: %s, %v, %d of %d bytes", resp.Status, resp.err, len(resp.body), resp.ContentLength)
 			}
-			refused(t, newAuth(t, srv), token, clerkauth.ErrKeysUnavailable)
+			refused(t, testkit.NewAuth(t, srv), token, clerkauth.ErrKeysUnavailable)
 
 			srv.Fail(clerkauthtest.JWKS, clerkauthtest.Redirect)
 			before := srv.Requests(clerkauthtest.BackendJWKS)
-			refused(t, newAuth(t, srv), token, clerkauth.ErrKeysUnavailable)
+			refused(t, testkit.NewAuth(t, srv), token, clerkauth.ErrKeysUnavailable)
 			if n := srv.Requests(clerkauthtest.BackendJWKS); n != before+1 {
 				t.Errorf("Redirect: %d requests", n-before)
 			}
@@ -389,7 +390,7 @@ func TestHang(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
-				auth := newAuth(t, srv)
+				auth := testkit.NewAuth(t, srv)
 				token := signIn(srv).Token()
 				srv.Fail(clerkauthtest.JWKS, how)
 				start := time.Now()
@@ -415,7 +416,7 @@ func TestHang(t *testing.T) {
 				// The Frontend API alone is enough in the time that is left.
 				srv.Heal(clerkauthtest.FrontendJWKS)
 				time.Sleep(time.Minute)
-				mustVerify(t, newAuth(t, srv), signIn(srv).Token())
+				mustVerify(t, testkit.NewAuth(t, srv), signIn(srv).Token())
 			})
 		})
 	}

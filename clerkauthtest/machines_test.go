@@ -11,6 +11,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // anyToken returns a handler that lets in every kind of machine credential, and
@@ -18,7 +19,7 @@ import (
 func anyToken(t *testing.T, srv *clerkauthtest.Server, who *clerkauth.Auth) http.Handler {
 	t.Helper()
 	kinds := []clerkauth.TokenType{clerkauth.APIKey, clerkauth.M2MToken, clerkauth.OAuthToken}
-	auth := newAuth(t, srv, func(c *clerkauth.Config) {
+	auth := testkit.NewAuth(t, srv, func(c *clerkauth.Config) {
 		c.Accept = kinds
 		c.Machines.CacheTTL = clerkauth.AskEveryTime
 	})

@@ -16,21 +16,8 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
-
-// newAuth returns an Authenticator for srv; change edits its configuration.
-func newAuth(t *testing.T, srv *clerkauthtest.Server, change ...func(*clerkauth.Config)) *clerkauth.Authenticator {
-	t.Helper()
-	config := srv.Config()
-	for _, c := range change {
-		c(&config)
-	}
-	auth, err := clerkauth.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return auth
-}
 
 // mustVerify returns who token is for.
 func mustVerify(t *testing.T, auth *clerkauth.Authenticator, token string) clerkauth.Auth {
@@ -69,7 +56,7 @@ func TestConfig(t *testing.T) {
 				"JWTKey":          func(c *clerkauth.Config) { c.JWTKey = srv.JWTKey() },
 			} {
 				t.Run(name, func(t *testing.T) {
-					who := mustVerify(t, newAuth(t, srv, change), session.Token())
+					who := mustVerify(t, testkit.NewAuth(t, srv, change), session.Token())
 					if who.UserID != session.User.ID || who.SessionID != session.ID {
 						t.Errorf("it is %s in %s", who.UserID, who.SessionID)
 					}
@@ -98,8 +85,8 @@ func TestServersDiffer(t *testing.T) {
 			t.Errorf("two servers have one %s", what)
 		}
 	}
-	refused(t, newAuth(t, a), signIn(b).Token(), clerkauth.ErrTokenIssuer)
-	refused(t, newAuth(t, a), signIn(b).Token(clerkauthtest.WithClaim("iss", a.Issuer())), clerkauth.ErrUnknownKey)
+	refused(t, testkit.NewAuth(t, a), signIn(b).Token(), clerkauth.ErrTokenIssuer)
+	refused(t, testkit.NewAuth(t, a), signIn(b).Token(clerkauthtest.WithClaim("iss", a.Issuer())), clerkauth.ErrUnknownKey)
 }
 
 func TestSigningKey(t *testing.T) {
@@ -112,8 +99,8 @@ func TestSigningKey(t *testing.T) {
 	if a.KeyID() != "ins_one" || a.Key() != key {
 		t.Error("the key is another one")
 	}
-	mustVerify(t, newAuth(t, a), signIn(a).Token())
-	refused(t, newAuth(t, a), signIn(b).Token(), clerkauth.ErrTokenIssuer)
+	mustVerify(t, testkit.NewAuth(t, a), signIn(a).Token())
+	refused(t, testkit.NewAuth(t, a), signIn(b).Token(), clerkauth.ErrTokenIssuer)
 }
 
 func TestOrigin(t *testing.T) {
@@ -121,7 +108,7 @@ func TestOrigin(t *testing.T) {
 		t.Errorf("without the option it is %s", got)
 	}
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory(), clerkauthtest.Origin("https://shop.example.org"))
-	mustVerify(t, newAuth(t, srv), signIn(srv).Token())
+	mustVerify(t, testkit.NewAuth(t, srv), signIn(srv).Token())
 	if got := claimsOf(t, srv, signIn(srv).Token())["azp"]; got != "https://shop.example.org" || got != srv.Origin() {
 		t.Errorf("azp is %v", got)
 	}
@@ -129,7 +116,7 @@ func TestOrigin(t *testing.T) {
 
 func TestAdvance(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
-	auth := newAuth(t, srv)
+	auth := testkit.NewAuth(t, srv)
 	token := signIn(srv).Token()
 	mustVerify(t, auth, token)
 	srv.Advance(2 * time.Minute)
@@ -272,7 +259,7 @@ func TestInMemoryKnowsNobodyElse(t *testing.T) {
 // TestConcurrency is for the race detector.
 func TestConcurrency(t *testing.T) {
 	srv := clerkauthtest.NewServer(t)
-	auth := newAuth(t, srv, func(c *clerkauth.Config) { c.JWTKey = "" })
+	auth := testkit.NewAuth(t, srv, func(c *clerkauth.Config) { c.JWTKey = "" })
 	org := srv.CreateOrganization("acme")
 	session := signIn(srv, clerkauthtest.InOrganization("acme", "admin"))
 	var wg sync.WaitGroup

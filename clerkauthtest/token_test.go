@@ -16,6 +16,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // decoded returns the header and the claims of token.
@@ -141,7 +142,7 @@ func TestTokenWithoutOrganization(t *testing.T) {
 
 func TestSessionsAsTheyAreSeen(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
-	auth := newAuth(t, srv)
+	auth := testkit.NewAuth(t, srv)
 	session := signIn(srv,
 		clerkauthtest.InOrganization("acme", "admin", "org:invoices:create"),
 		clerkauthtest.Features("o:reports", "u:beta", "uo:search"), clerkauthtest.Plans("u:pro"),
@@ -172,8 +173,8 @@ func TestSessionsAsTheyAreSeen(t *testing.T) {
 func TestPending(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
 	token := signIn(srv, clerkauthtest.Pending()).Token()
-	refused(t, newAuth(t, srv), token, clerkauth.ErrSessionPending)
-	who := mustVerify(t, newAuth(t, srv, func(c *clerkauth.Config) { c.AllowPending = true }), token)
+	refused(t, testkit.NewAuth(t, srv), token, clerkauth.ErrSessionPending)
+	who := mustVerify(t, testkit.NewAuth(t, srv, func(c *clerkauth.Config) { c.AllowPending = true }), token)
 	if who.SessionStatus != clerkauth.SessionPending {
 		t.Errorf("status is %q", who.SessionStatus)
 	}
@@ -181,7 +182,7 @@ func TestPending(t *testing.T) {
 
 func TestFactorAges(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
-	auth := newAuth(t, srv)
+	auth := testkit.NewAuth(t, srv)
 	for _, c := range []struct {
 		opts        []clerkauthtest.SessionOption
 		then, later []any
@@ -212,7 +213,7 @@ func TestFactorAges(t *testing.T) {
 func TestTokenOptions(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
 	other := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
-	auth := newAuth(t, srv)
+	auth := testkit.NewAuth(t, srv)
 	session := signIn(srv)
 	for name, c := range map[string]struct {
 		opt    clerkauthtest.TokenOption
@@ -256,7 +257,7 @@ func TestTokenOptions(t *testing.T) {
 
 func TestSign(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
-	auth := newAuth(t, srv)
+	auth := testkit.NewAuth(t, srv)
 	header, claims := decoded(t, signIn(srv).Token())
 	mustVerify(t, auth, srv.Sign(header, claims))
 
@@ -270,7 +271,7 @@ func TestSign(t *testing.T) {
 	gotHeader, _ := decoded(t, srv.Sign(nil, nil))
 	same(t, "header", gotHeader, nil)
 
-	rawHeader, rawClaims := mustMarshal(t, header), mustMarshal(t, claims)
+	rawHeader, rawClaims := []byte(testkit.JSON(header)), []byte(testkit.JSON(claims))
 	mustVerify(t, auth, srv.SignRaw(rawHeader, rawClaims))
 	refused(t, auth, srv.SignRaw(rawHeader, []byte("not JSON")), clerkauth.ErrTokenInvalid)
 	if token := srv.SignRaw([]byte("a"), []byte{0xff}); !strings.HasPrefix(token, "YQ._w.") {
@@ -278,21 +279,12 @@ func TestSign(t *testing.T) {
 	}
 }
 
-func mustMarshal(t *testing.T, value any) []byte {
-	t.Helper()
-	data, err := json.Marshal(value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
 func TestTemplateToken(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
 	session := signIn(srv)
 	srv.CreateTemplate("hasura", map[string]any{"role": "user", "aud": "hasura"})
 	token := session.TemplateToken("hasura", map[string]any{"role": "admin"})
-	refused(t, newAuth(t, srv), token, clerkauth.ErrTokenType)
+	refused(t, testkit.NewAuth(t, srv), token, clerkauth.ErrTokenType)
 
 	header, _ := decoded(t, token)
 	if header["cat"] != "cl_B7d4PD222AAA" {
@@ -307,7 +299,7 @@ func TestTemplateToken(t *testing.T) {
 			t.Errorf("there is a %s", absent)
 		}
 	}
-	refused(t, newAuth(t, srv), session.TemplateToken("unheard-of", nil), clerkauth.ErrTokenType)
+	refused(t, testkit.NewAuth(t, srv), session.TemplateToken("unheard-of", nil), clerkauth.ErrTokenType)
 }
 
 func TestSignOut(t *testing.T) {
@@ -315,16 +307,16 @@ func TestSignOut(t *testing.T) {
 	session := signIn(srv)
 	token := session.Token()
 	session.SignOut()
-	mustVerify(t, newAuth(t, srv), token)
-	mustPanic(t, "Token", func() { session.Token() })
-	mustPanic(t, "TemplateToken", func() { session.TemplateToken("t", nil) })
+	mustVerify(t, testkit.NewAuth(t, srv), token)
+	testkit.MustPanic(t, "Token", func() { session.Token() })
+	testkit.MustPanic(t, "TemplateToken", func() { session.TemplateToken("t", nil) })
 }
 
 // TestPermissionsRoundTrip gives permissions at random and reads them back
 // through the library, which has a decoder of its own.
 func TestPermissionsRoundTrip(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
-	auth := newAuth(t, srv)
+	auth := testkit.NewAuth(t, srv)
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 50 {
 		var permissions []string
@@ -358,16 +350,6 @@ func TestMistakesPanic(t *testing.T) {
 		"no constant":                func() { srv.Fail(clerkauthtest.JWKS, -99) },
 		"template without name":      func() { signIn(srv).TemplateToken("", nil) },
 	} {
-		mustPanic(t, name, f)
+		testkit.MustPanic(t, name, f)
 	}
-}
-
-func mustPanic(t *testing.T, name string, f func()) {
-	t.Helper()
-	defer func() {
-		if recover() == nil {
-			t.Errorf("%s: no panic", name)
-		}
-	}()
-	f()
 }

@@ -16,8 +16,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about who may do what. Row 199 is about scopes, which only
-// machine credentials will have.
+// These rows are about who may do what.
 var _ = addRows(rows{
 	"189/role_spellings":           rolesAreCompared,
 	"190/permission_prefixes":      permissionsAreCompared,

@@ -14,6 +14,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
+// These rows are about whom a credential is of, and what it is for.
 var _ = addRows(rows{
 	"262/subject_of_another_kind": subjectsAreOfTheKind,
 	"265/token_naming_another_resource": func(t *testing.T) {

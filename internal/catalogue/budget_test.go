@@ -17,6 +17,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
+// These rows are about what Clerk says of credentials, and how often it is asked.
 var _ = addRows(rows{
 	"260/no_that_is_none":  testkit.Bubble(answersThatSayNo),
 	"261/yes_that_is_none": answersThatSayYes,

@@ -17,6 +17,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
+// These rows are about functions that an application gives to CheckFunc.
 var _ = addRows(rows{
 	"257/checks_run_last":              checksRunLast,
 	"257/checks_that_nobody_waits_for": checksOfCanceledRequests,

@@ -22,6 +22,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
+// These rows are about what operators configure.
 var _ = addRows(rows{
 	"254/what_ClerkConfig_returns": clerkConfigIsACopy,
 	"273/API_and_proxy_URLs":       apiAndProxyURLs,

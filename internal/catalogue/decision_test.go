@@ -18,6 +18,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
+// These rows are about whom a guard decides about, and what it gives away.
 var _ = addRows(rows{
 	"250/oracles_when_hidden":             hiddenHasNoOracle,
 	"250/what_is_not_hidden":              notHidden,

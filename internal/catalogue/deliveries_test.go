@@ -23,6 +23,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
+// These rows are about stores of deliveries.
 var _ = addRows(rows{
 	"292/store_full_while_handlers_run": row292StoreIsFull,
 	"293/claim_after_the_deadline":      row293LateClaim,

@@ -11,6 +11,8 @@ import (
 	"github.com/clerkauth/clerkauth/clerkauthtest"
 )
 
+// These rows are about the key and the kind of token that a header names, and about the
+// header's form.
 var _ = addRows(rows{
 	"16/no_key_id":                   headerNoKeyID,
 	"17/long_key_id":                 headerLongKeyID,

@@ -17,6 +17,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
+// These rows are about hosts in rules, and about patterns.
 var _ = addRows(rows{
 	"245/host_with_more_than_a_port": parts{"Protect": oddHostsAndProtect, "mux": oddHostsAndMux}.run,
 	"246/url_of_another_host":        parts{"URL": otherURLHost, "HTTP_2": otherURLHostOverHTTP2}.run,

@@ -16,6 +16,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
+// These rows are about what handlers see of a caller, and what they can change.
 var _ = addRows(rows{
 	"202/role_changed_after_issue": testkit.Bubble(changedRole),
 	"203/forged_context_values":    forgedContexts,

@@ -30,6 +30,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
+// These rows are about answers of the key endpoints.
 var _ = addRows(rows{
 	"96/huge_key_set":             hugeKeySets,
 	"97/compressed_key_set_bomb":  keySetThatIsABomb,

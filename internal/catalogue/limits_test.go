@@ -27,8 +27,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about what an attacker can use up, or get out. Rows 240 and 241
-// are measurements and things that are not there; 242 is about matching paths.
+// These rows are about what an attacker can use up, or get out.
 var _ = addRows(rows{
 	"236/secret_key_in_output":   secretStaysIn,
 	"237/megabyte_tokens":        longTokensCostNothing,

@@ -19,6 +19,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
+// These rows are about caches that machine credentials are kept in.
 var _ = addRows(rows{
 	"291/cache_that_fails": func(t *testing.T) {
 		for name, store := range map[string]func() *faultyCache{

@@ -22,6 +22,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
+// These rows are about machine credentials.
 var _ = addRows(rows{
 	"199/inexact_scopes":        scopesAreExact,
 	"230/malformed_credentials": oddCredentials,

@@ -17,8 +17,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about those who run a server: what they configure, and what they are
-// told of mistakes that look like bad callers.
+// This row is about what operators are told of mistakes that look like bad callers.
 var _ = addRows(rows{
 	"272/lasting_mistakes": func(t *testing.T) {
 		t.Run("public set in an outage", testkit.Bubble(publicSetInAnOutage))

@@ -13,6 +13,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
+// These rows are about paths, on a server with rules by path.
 var _ = addRows(rows{
 	"163/repeated_slashes":            wants(401, "//admin/users", "///admin///users", "/admin//users"),
 	"164/dot_segments":                wants(401, "/./admin/users", "/admin/./users", "/admin/users/."),

@@ -15,6 +15,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
+// These rows are about hosts, methods, bodies and what refusals say.
 var _ = addRows(rows{
 	"141/two_host_lines":                 twoHostLines,
 	"142/credential_named_in_connection": credentialNamedInConnection,

@@ -13,6 +13,7 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
+// These rows are about signatures that were not made by the key.
 var _ = addRows(rows{
 	"43/malformed_signature_bytes": compactSignatureForms,
 	"44/forged_pkcs1_padding":      compactForgedPadding,

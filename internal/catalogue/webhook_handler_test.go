@@ -25,6 +25,8 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
+// These rows are about what becomes of authentic deliveries, and of those that no handler
+// sees.
 var _ = addRows(rows{
 	"219/webhook_methods":                row219Methods,
 	"220/replayed_delivery":              row220Replay,

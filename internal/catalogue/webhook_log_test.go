@@ -15,6 +15,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
+// These rows are about what operators are told of webhooks.
 var _ = addRows(rows{
 	"272/webhook":                       row272WebhookMistakes,
 	"299/codes_of_stores_and_databases": row299Codes,
