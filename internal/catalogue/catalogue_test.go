@@ -64,7 +64,7 @@ func TestPageNamesTheRows(t *testing.T) {
 		return string(b)
 	}
 	page, notCovered, _ := strings.Cut(read("README.md"), "\n## Measured\n")
-	row := regexp.MustCompile("(?m)^\\| (\\d+) \\| (.*?) \\|")
+	row := regexp.MustCompile(`(?m)^\| (\d+) \| (.*?) \|`)
 	attack := regexp.MustCompile("`(\\w+)`(?: in `([a-z/]+)`)?")
 	onPage, elsewhere := map[string]bool{}, map[string]string{}
 	for _, r := range row.FindAllStringSubmatch(page, -1) {

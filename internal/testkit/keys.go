@@ -18,8 +18,11 @@ import (
 const KeyID = "ins_rig"
 
 // Key is the key with which the instances of all Rigs sign, because making one takes its
-// time; OtherKey is one that none of them publishes by itself.
-var Key, OtherKey = sync.OnceValue(NewKey), sync.OnceValue(NewKey)
+// time.
+var Key = sync.OnceValue(NewKey)
+
+// OtherKey is a key that no instance publishes by itself.
+var OtherKey = sync.OnceValue(NewKey)
 
 // NewKey makes a key of 2,048 bits.
 func NewKey() *rsa.PrivateKey {

@@ -28,9 +28,11 @@ const (
 	VectorSignature = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 )
 
-// WebhookInstance is the instance of Clerk, in memory, that sends to every WebhookRig;
-// OtherWebhookInstance is one whose secret they do not have.
-var WebhookInstance, OtherWebhookInstance = sync.OnceValue(newWebhookInstance), sync.OnceValue(newWebhookInstance)
+// WebhookInstance is the instance of Clerk, in memory, that sends to every WebhookRig.
+var WebhookInstance = sync.OnceValue(newWebhookInstance)
+
+// OtherWebhookInstance is an instance whose webhook secret no WebhookRig has.
+var OtherWebhookInstance = sync.OnceValue(newWebhookInstance)
 
 func newWebhookInstance() *clerkauthtest.Server {
 	srv, err := clerkauthtest.Start(clerkauthtest.InMemory())
