@@ -58,7 +58,7 @@ const clerkapi = "internal/clerkapi"
 // others are directories with programs and test helpers, which make requests to servers
 // that are not Clerk's or that stand in for Clerk's.
 var others = []string{"adapters", "clerkauthtest", "deliveriestest", "examples", "stores",
-	"internal/adaptertest", "internal/cmd", "internal/example", "internal/storetest"}
+	"internal/adaptertest", "internal/cmd", "internal/example", "internal/storetest", "internal/testkit"}
 
 // requests are the names in net/http and clerk-sdk-go that make requests or a client for
 // them.
@@ -223,6 +223,17 @@ func TestRequests(t *testing.T) {
 			}
 			return true
 		})
+	}
+}
+
+// TestTestkit: what tests share is for tests alone.
+func TestTestkit(t *testing.T) {
+	for _, f := range files(t) {
+		for _, target := range f.imports {
+			if target == module+"/internal/testkit" {
+				t.Errorf("%s imports %s", f.name, target)
+			}
+		}
 	}
 }
 
