@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -247,6 +248,19 @@ func BenchmarkSessionsBesideMadeUpKeys(b *testing.B) {
 	}
 }
 
+// TestRememberedCredentialAllocates holds how often memory is allocated for an opaque
+// credential whose verification is cached.
+func TestRememberedCredentialAllocates(t *testing.T) {
+	r := testkit.NewMachineRig(t)
+	h := r.Auth.Require(clerkauth.Token(clerkauth.APIKey)).Func(func(http.ResponseWriter, *http.Request) {})
+	req := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.APIKey.Authorize(req)
+	w := httptest.NewRecorder()
+	if n := testing.AllocsPerRun(50, func() { h.ServeHTTP(w, req) }); n > 9 && !raced() {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 // BenchmarkRememberedCredential measures what an opaque credential costs of which
 // Clerk was asked before: alone, and on several processors at once.
 func BenchmarkRememberedCredential(b *testing.B) {
@@ -302,4 +316,11 @@ func FuzzAnswer(f *testing.F) {
 			t.Errorf("%d %q: %v", status, body, got)
 		}
 	})
+}
+
+// raced reports whether the race detector is on, under which a sync.Pool loses what it
+// holds.
+func raced() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }

@@ -126,6 +126,19 @@ func TestProtectIdentifies(t *testing.T) {
 	}
 }
 
+// TestProtectAllocatesNothing: looking up rules costs no memory.
+func TestProtectAllocatesNothing(t *testing.T) {
+	protect, err := testkit.NewAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory())).Protect(clerkauth.Rules{"/a/{id}": clerkauth.Public, "/b/{rest...}": clerkauth.Role("admin")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := protect(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/a/42", nil)
+	if n := testing.AllocsPerRun(50, func() { h.ServeHTTP(w, r) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 // BenchmarkProtect puts the cost of rules beside that of a look-up in an
 // http.ServeMux with the same patterns.
 func BenchmarkProtect(b *testing.B) {

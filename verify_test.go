@@ -29,7 +29,7 @@ type benchSet struct {
 	auth   *clerkauth.Authenticator
 }
 
-func newBenchSet(b *testing.B) benchSet {
+func newBenchSet(b testing.TB) benchSet {
 	b.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -132,6 +132,34 @@ func BenchmarkUnseenToken(b *testing.B) {
 			}
 		}
 	})
+}
+
+// TestVerificationAllocates holds how often memory is allocated for a token: what
+// garbage costs above all, which anybody can send.
+func TestVerificationAllocates(t *testing.T) {
+	s := newBenchSet(t)
+	guard := s.auth.Require().Func(func(http.ResponseWriter, *http.Request) {})
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Authorization", "Bearer "+s.token)
+	w := httptest.NewRecorder()
+	for name, c := range map[string]struct {
+		token string // "" for a request with a valid one
+		most  float64
+	}{
+		"valid, VerifyToken": {s.token, 15}, "valid, Require": {"", 17},
+		"garbage": {"not-a-token", 1}, "1 MB of dots": {strings.Repeat(".", 1<<20), 1}, "alg none": {"eyJhbGciOiJub25lIn0.e30.", 2},
+	} {
+		n := testing.AllocsPerRun(50, func() {
+			if c.token == "" {
+				guard.ServeHTTP(w, r)
+			} else {
+				_, _ = s.auth.VerifyToken(t.Context(), c.token)
+			}
+		})
+		if n > c.most {
+			t.Errorf("%s: %v allocations, want at most %v", name, n, c.most)
+		}
+	}
 }
 
 // BenchmarkRefusedToken measures what a token costs that is refused before any
