@@ -45,7 +45,7 @@ func TestDecisionIsPure(t *testing.T) {
 	oauth := testMachine(OAuthToken, "user_1", []string{"a"}, []string{"https://api.example.com"})
 	invalid, elsewhere := rejected(newError(ErrTokenExpired, nil)), anonymously(newError(ErrTokenIssuer, nil))
 	away503 := anonymously(newError(ErrKeysUnavailable, nil))
-	all := kinds(everyone)
+	all := everyone
 	for name, c := range map[string]struct {
 		caller State
 		access Access
