@@ -9,15 +9,15 @@ import (
 type Outcome int
 
 const (
-	// Invalid: the credential is not valid. Cached for [Remembered].
+	// Invalid means that the credential is not valid. Cached for [Remembered].
 	Invalid Outcome = iota + 1
-	// Inconclusive: the response says nothing about the credential, nor about others.
+	// Inconclusive means that the response says nothing about the credential, nor about others.
 	// Cached for [Remembered], for that credential alone.
 	Inconclusive
-	// RateLimited: there are too many calls. There are none for unseen credentials for
+	// RateLimited means that there are too many calls. There are none for unseen credentials for
 	// RetryAfter, and half as many after it. The call is repeated while there is time.
 	RateLimited
-	// Unauthorized: the server rejects the caller itself. There are no calls for 5 s, for
+	// Unauthorized means that the server rejects the caller itself. There are no calls for 5 s, for
 	// credentials that were valid before for 1 s.
 	Unauthorized
 )

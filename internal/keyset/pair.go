@@ -203,7 +203,7 @@ func (p *pair) compare(ctx context.Context, now time.Time) error {
 	if p.verdict() == foreign {
 		return nil
 	}
-	if p.read(ctx, p.backend, now, p.pinned == nil) != nil {
+	if answered := p.read(ctx, p.backend, now, p.pinned == nil) == nil; !answered {
 		return nil
 	}
 	if p.pinned == nil {
