@@ -1,5 +1,5 @@
-// Package clerkconnect identifies the callers of Connect handlers and guards
-// their procedures, for the Connect, gRPC and gRPC-Web protocols alike.
+// Package clerkconnect authenticates calls of Connect handlers and authorizes access
+// to their procedures, for the Connect, gRPC and gRPC-Web protocols.
 //
 //	guard := clerkconnect.Require(auth, clerkconnect.Rules{
 //		shopv1connect.ShopListProcedure:   clerkauth.Public,
@@ -7,8 +7,7 @@
 //	})
 //	mux.Handle(shopv1connect.NewShopHandler(shop, guard))
 //
-// Handlers ask who is calling with clerkauth.FromContext(ctx), and so may
-// interceptors.
+// Handlers and interceptors find the caller with clerkauth.FromContext(ctx).
 package clerkconnect
 
 import (
@@ -28,47 +27,47 @@ import (
 	"github.com/clerkauth/clerkauth/internal/rpc"
 )
 
-// Rules says who may call which procedures, by their full names:
-// /service/method. Take the constants of generated code, for a rule with a
-// misspelt name is about no procedure. Procedures without a rule are for
-// [clerkauth.SignedIn].
+// Rules maps procedures, by their full names (/service/method), to requirements on
+// their callers. Procedures without a rule require [clerkauth.SignedIn]. Use the
+// constants of generated code: a rule with a misspelled name applies to no procedure.
 type Rules map[string]clerkauth.Access
 
-// Require returns an option of handlers, unary and streaming, that identifies
-// callers and refuses those who may not call a procedure, as
-// [clerkauth.Authenticator.Require] does, with the codes Unauthenticated,
-// PermissionDenied and Unavailable. A bad session token is refused for public
-// procedures, too. A stream is checked when it begins: the caller's
-// Auth.ExpiresAt tells for how long that holds.
+// Require returns an option for handlers, unary and streaming, that authenticates
+// calls and rejects those that do not satisfy the procedure's rule, with the codes
+// Unauthenticated, PermissionDenied and Unavailable. An invalid session token of the
+// instance is rejected on public procedures, too. A stream is authorized when it
+// begins, and not again when the caller's Auth.ExpiresAt passes.
 //
-// What [clerkauth.Config.HideUnauthorized] hides is Unimplemented, which is what clients
-// see of a procedure that is not there; the response itself is that of a handler, so it
-// is hidden from clients of Connect, not from who looks at HTTP. Any other refusal
-// carries an [errdetails.ErrorInfo] of the domain [ErrorDomain], and an
-// [errdetails.RetryInfo] if its code is Unavailable. Unary calls of the Connect protocol
-// get WWW-Authenticate (RFC 6750) and Retry-After as well, as callers of net/http do.
+// Refusals hidden by [clerkauth.Config.HideUnauthorized] have the code Unimplemented,
+// which clients also get for procedures that do not exist. The HTTP response differs
+// from that of such a procedure: the refusal is hidden from Connect clients only. Any
+// other refusal carries an [errdetails.ErrorInfo] with the domain [ErrorDomain], and an
+// [errdetails.RetryInfo] if its code is Unavailable. Responses to unary calls of the
+// Connect protocol also have WWW-Authenticate (RFC 6750) and Retry-After.
 //
-// It is a request gate: nothing of a message is read, and no interceptor runs,
-// before the caller is let in. It panics on a name that is none and on an Access
-// that is nil or that nobody could ever meet.
+// The option is a request gate: before the call is authorized no message is read and no
+// interceptor runs. Require panics if a name is not of the form /service/method, or if
+// an Access is nil or can never be satisfied. It copies rules.
 func Require(auth *clerkauth.Authenticator, rules Rules) connect.HandlerOption {
 	guard := rpc.NewGuard("clerkconnect", auth, rules)
 	return connect.WithRequestGate(func(ctx context.Context, spec connect.Spec, peer connect.Peer, header http.Header) (context.Context, error) {
-		ctx, err := guard.Check(ctx, spec.Procedure, header) // the name in the program, not what a client has sent
+		ctx, err := guard.Check(ctx, spec.Procedure, header) // the name in the program, not the one that a client sent
 		if err != nil {
-			// Elsewhere a refusal is no HTTP status, and these are no metadata.
+			// In streams and in other protocols refusals have no HTTP status, and the
+			// headers would become metadata.
 			return nil, refuse(err, peer.Protocol == connect.ProtocolConnect && spec.StreamType == connect.StreamTypeUnary)
 		}
 		return ctx, nil
 	})
 }
 
-// ErrorDomain is the domain of the ErrorInfo in refusals. Its reason is that of the
-// [clerkauth.Error] in upper snake case (TOKEN_EXPIRED); its metadata hold the reason as
-// it is ("reason": "token-expired").
+// ErrorDomain is the domain of the ErrorInfo in refusals. The ErrorInfo's reason is
+// that of the [clerkauth.Error] in upper snake case (TOKEN_EXPIRED); its metadata have
+// the reason unchanged ("reason": "token-expired").
 const ErrorDomain = rpc.ErrorDomain
 
-// refuse returns what a caller is told of an error.
+// refuse returns the error to send to the caller for an error of Guard.Check.
+// plainHTTP reports whether it becomes an ordinary HTTP response.
 func refuse(err error, plainHTTP bool) error {
 	refusal := rpc.RefusalOf(err)
 	switch {
@@ -80,25 +79,26 @@ func refuse(err error, plainHTTP bool) error {
 	code := cmp.Or(map[int]connect.Code{
 		401: connect.CodeUnauthenticated, 403: connect.CodePermissionDenied, 503: connect.CodeUnavailable,
 	}[refusal.Status], connect.CodeInternal)
-	told := connect.NewError(code, refusal.WithoutCause())
-	detail(told, &errdetails.ErrorInfo{Reason: refusal.Reason, Domain: ErrorDomain, Metadata: refusal.Metadata})
+	sent := connect.NewError(code, refusal.WithoutCause())
+	detail(sent, &errdetails.ErrorInfo{Reason: refusal.Reason, Domain: ErrorDomain, Metadata: refusal.Metadata})
 	if refusal.RetryDelay > 0 {
-		detail(told, &errdetails.RetryInfo{RetryDelay: durationpb.New(refusal.RetryDelay)})
+		detail(sent, &errdetails.RetryInfo{RetryDelay: durationpb.New(refusal.RetryDelay)})
 	}
 	if !plainHTTP {
-		return told
+		return sent
 	}
-	told.Meta().Set("Cache-Control", "no-store")
-	told.Meta().Set("Vary", "Authorization")
+	sent.Meta().Set("Cache-Control", "no-store")
+	sent.Meta().Set("Vary", "Authorization")
 	if challenge := refusal.Challenge(); challenge != "" {
-		told.Meta().Set("WWW-Authenticate", challenge) // RFC 9110 section 15.5.2
+		sent.Meta().Set("WWW-Authenticate", challenge) // RFC 9110 section 15.5.2
 	}
 	if refusal.RetryDelay > 0 {
-		told.Meta().Set("Retry-After", strconv.Itoa(int(math.Ceil(refusal.RetryDelay.Seconds()))))
+		sent.Meta().Set("Retry-After", strconv.Itoa(int(math.Ceil(refusal.RetryDelay.Seconds()))))
 	}
-	return told
+	return sent
 }
 
+// detail adds message to the details of err.
 func detail(err *connect.Error, message proto.Message) {
 	if detail, wrong := connect.NewErrorDetail(message); wrong == nil {
 		err.AddDetail(detail)

@@ -1,12 +1,12 @@
-// Package clerkecho identifies the callers of an echo v5 server and guards its
-// routes.
+// Package clerkecho authenticates requests to an echo v5 server and authorizes
+// access to its routes.
 //
 //	e := echo.New()
 //	e.Use(clerkecho.Identify(auth))
 //	e.GET("/dashboard", dashboard, clerkecho.Require(auth))
 //	admin := e.Group("/admin", clerkecho.Require(auth, clerkauth.Role("org:admin")))
 //
-// Handlers ask who is calling with clerkauth.FromContext(c.Request().Context()).
+// Handlers find the caller with clerkauth.FromContext(c.Request().Context()).
 package clerkecho
 
 import (
@@ -17,30 +17,30 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// Identify is [clerkauth.Authenticator.Handler]: handlers behind it know who is
-// calling, callers without a credential pass as signed out, and a bad session
-// token is refused.
+// Identify is [clerkauth.Authenticator.Handler] for echo: handlers behind it find
+// the caller with [clerkauth.FromContext]. Requests without credentials are
+// anonymous; an invalid session token of the instance is rejected with 401.
 func Identify(auth *clerkauth.Authenticator) echo.MiddlewareFunc { return adapt(auth.Handler) }
 
-// Require is [clerkauth.Authenticator.Require] for a route or a group: handlers
-// behind it are reached by callers who meet every one of the demands, by anyone
-// signed in if there are none. It works with and without [Identify] before it,
-// and panics on an Access that is nil or that nobody could ever meet.
+// Require is [clerkauth.Authenticator.Require] for a route or a group of echo's.
+// The caller must satisfy all requirements, or be a signed-in user if there are
+// none. It works with and without [Identify] before it, and panics if a
+// requirement is nil or can never be satisfied.
 //
-// The route's parameters are the path values of the request, so that
-// [clerkauth.OrganizationParam] knows them; in e.Pre there are none yet.
-func Require(auth *clerkauth.Authenticator, demands ...clerkauth.Access) echo.MiddlewareFunc {
-	return adapt(auth.Require(demands...))
+// The route's parameters become path values of the request, for
+// [clerkauth.OrganizationParam]; in e.Pre there are none yet.
+func Require(auth *clerkauth.Authenticator, requirements ...clerkauth.Access) echo.MiddlewareFunc {
+	return adapt(auth.Require(requirements...))
 }
 
-// adapt lets m decide whether the chain goes on. What m refuses it answers by
-// itself.
+// adapt returns middleware that calls the next handler if m calls its own. The
+// responses to rejected requests are m's.
 func adapt(m clerkauth.Middleware) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c *echo.Context) error {
 			r, passed := c.Request(), false
 			for _, p := range c.PathValues() {
-				r.SetPathValue(p.Name, c.Param(p.Name)) // of two with one name, the one that handlers see
+				r.SetPathValue(p.Name, c.Param(p.Name)) // of duplicate names, the value that handlers see
 			}
 			w := &writer{ResponseWriter: c.Response()}
 			m.Func(func(_ http.ResponseWriter, r *http.Request) {
@@ -59,15 +59,15 @@ func adapt(m clerkauth.Middleware) echo.MiddlewareFunc {
 	}
 }
 
-// writer is echo's. The library calls NotFound instead of writing a refusal that
-// [clerkauth.Config.HideUnauthorized] hides.
+// writer is echo's response with a NotFound method, which the library calls instead
+// of writing a refusal that [clerkauth.Config.HideUnauthorized] hides.
 type writer struct {
 	http.ResponseWriter
 	hidden bool
 }
 
-// NotFound leaves the answer to echo's error handler.
+// NotFound leaves the response to echo's error handler.
 func (w *writer) NotFound() { w.hidden = true }
 
-// Unwrap gives [http.ResponseController] what echo's can do.
+// Unwrap returns echo's response, for [http.ResponseController].
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }

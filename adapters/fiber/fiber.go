@@ -1,12 +1,14 @@
-// Package clerkfiber identifies callers of fiber v3 apps and guards their routes.
+// Package clerkfiber authenticates requests to a fiber v3 app and authorizes access
+// to its routes.
 //
 //	app.Use("*", clerkfiber.Identify(auth))
 //	app.Get("/dashboard", clerkfiber.Require(auth), dashboard)
 //	admin := app.Group("/admin", clerkfiber.Require(auth, clerkauth.Role("org:admin")))
 //
-// Handlers ask who is calling with clerkauth.FromContext(c.Context()), which is
-// good for longer than c is. Asked c itself, it says signed out. See the README
-// for why "*": fiber skips what Use has at no path for some requests.
+// Handlers find the caller with clerkauth.FromContext(c.Context()), which, unlike c,
+// may be used after the handler has returned. With c itself, FromContext returns the
+// zero Auth. Use "*" as the path of app.Use: for some requests fiber skips middleware
+// registered without a path; see the README.
 package clerkfiber
 
 import (
@@ -21,19 +23,24 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// Identify is [clerkauth.Authenticator.Handler]: callers without a credential
-// pass as signed out, and a bad session token is refused.
+// Identify is [clerkauth.Authenticator.Handler] for fiber: handlers behind it find
+// the caller with [clerkauth.FromContext]. Requests without credentials are
+// anonymous; an invalid session token of the instance is rejected with 401.
 func Identify(auth *clerkauth.Authenticator) fiber.Handler { return adapt(auth.Handler) }
 
-// Require is [clerkauth.Authenticator.Require] for a route or a group, whose
-// parameters [clerkauth.OrganizationParam] finds. It works with and without
-// [Identify] before it; asked for nothing, it demands [clerkauth.SignedIn]. It
-// panics on an Access that is nil or that nobody could ever meet.
-func Require(auth *clerkauth.Authenticator, demands ...clerkauth.Access) fiber.Handler {
-	return adapt(auth.Require(demands...))
+// Require is [clerkauth.Authenticator.Require] for a route or a group of fiber's.
+// The caller must satisfy all requirements, or be a signed-in user if there are
+// none. It works with and without [Identify] before it, and panics if a
+// requirement is nil or can never be satisfied.
+//
+// The route's parameters become path values of the request, for
+// [clerkauth.OrganizationParam].
+func Require(auth *clerkauth.Authenticator, requirements ...clerkauth.Access) fiber.Handler {
+	return adapt(auth.Require(requirements...))
 }
 
-// adapt lets m decide whether the chain goes on; what m refuses it answers.
+// adapt returns a fiber handler that calls the next one if m calls its own. The
+// responses to rejected requests are m's.
 func adapt(m clerkauth.Middleware) fiber.Handler {
 	return func(c fiber.Ctx) error {
 		r, err := newRequest(c)
@@ -54,8 +61,9 @@ func adapt(m clerkauth.Middleware) fiber.Handler {
 	}
 }
 
-// newRequest returns the request as net/http would have it, without its body, or
-// 400 where that would. It is a copy: fasthttp uses its memory for the next one.
+// newRequest returns the request as net/http would present it, without its body, or
+// fiber's error for status 400 where net/http would reject it. It is a copy, because
+// fasthttp reuses the memory of a request.
 func newRequest(c fiber.Ctx) (*http.Request, error) {
 	in, header := &c.Request().Header, http.Header{}
 	target, err := url.ParseRequestURI(string(in.RequestURI()))
@@ -64,9 +72,9 @@ func newRequest(c fiber.Ctx) (*http.Request, error) {
 	}
 	for name, value := range in.All() {
 		if strings.Contains(string(name), " ") {
-			return nil, fiber.ErrBadRequest // servers disagree on what header it is
+			return nil, fiber.ErrBadRequest // servers disagree on which header it is
 		}
-		header.Add(string(name), string(value)) // every line, whatever case its name is in
+		header.Add(string(name), string(value)) // every line, whatever the case of its name
 	}
 	header.Del("Host")
 	if manyHosts(in.RawHeaders()) || len(in.Host()) == 0 && target.Host == "" {
@@ -87,7 +95,8 @@ func newRequest(c fiber.Ctx) (*http.Request, error) {
 	return r.WithContext(c.Context()), nil
 }
 
-// manyHosts reports whether there is more than one Host line, of which fasthttp shows one.
+// manyHosts reports whether there is more than one Host line. fasthttp returns only
+// one of them.
 func manyHosts(headers []byte) bool {
 	n := 0
 	for line := range bytes.SplitSeq(headers, []byte("\n")) {
@@ -98,9 +107,9 @@ func manyHosts(headers []byte) bool {
 	return n > 1
 }
 
-// response is fasthttp's, to write a refusal into; adapt sends the header. The library
-// calls NotFound instead of writing a refusal that [clerkauth.Config.HideUnauthorized]
-// hides.
+// response is an [http.ResponseWriter] that writes to fasthttp's response. Its header
+// is written by send. The library calls NotFound instead of writing a refusal that
+// [clerkauth.Config.HideUnauthorized] hides.
 type response struct {
 	c      fiber.Ctx
 	header http.Header
@@ -111,8 +120,8 @@ func (w *response) Header() http.Header         { return w.header }
 func (w *response) WriteHeader(status int)      { w.c.Status(status) }
 func (w *response) Write(p []byte) (int, error) { return w.c.Write(p) }
 
-// send adds the header to the response: Vary and cookies to what is there, others instead
-// of it.
+// send writes the header to the response. It appends to Vary and Set-Cookie, and
+// replaces every other header.
 func (w *response) send() {
 	out := &w.c.Response().Header
 	w.c.Vary(w.header["Vary"]...)
@@ -129,5 +138,5 @@ func (w *response) send() {
 	}
 }
 
-// NotFound leaves the answer to fiber's error handler.
+// NotFound leaves the response to fiber's error handler.
 func (w *response) NotFound() { w.hidden = true }

@@ -10,12 +10,12 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// Webhook serves hooks at a route:
+// Webhook returns a handler that serves hooks:
 //
 //	app.Post("/webhooks/clerk", clerkfiber.Webhook(hooks))
 //
-// What handlers get is a copy: they may outlive the request, whose memory fasthttp uses
-// for the next one. No middleware before it may change the body.
+// Webhook handlers receive a copy of the request, because they may outlive it and
+// fasthttp reuses its memory. Middleware before Webhook must not change the body.
 func Webhook(hooks *clerkauth.Webhook) fiber.Handler {
 	return func(c fiber.Ctx) error {
 		r, err := newRequest(c)
@@ -25,7 +25,7 @@ func Webhook(hooks *clerkauth.Webhook) fiber.Handler {
 		if body := c.Request().BodyStream(); body != nil {
 			r.Body, r.ContentLength = io.NopCloser(body), int64(c.Request().Header.ContentLength())
 		} else {
-			body := c.Request().Body() // as it was signed: c.Body would decompress it
+			body := c.Request().Body() // the bytes that were signed; c.Body would decompress them
 			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		}
 		w := &response{c: c, header: http.Header{}}

@@ -1,13 +1,14 @@
-// Package clerkgin identifies the callers of a gin engine and guards its routes.
+// Package clerkgin authenticates requests to a gin engine and authorizes access
+// to its routes.
 //
 //	r := gin.New()
 //	r.Use(clerkgin.Identify(auth))
 //	r.GET("/dashboard", clerkgin.Require(auth), dashboard)
 //	admin := r.Group("/admin", clerkgin.Require(auth, clerkauth.Role("org:admin")))
 //
-// Handlers ask who is calling with clerkauth.FromContext(c.Request.Context()).
-// Ask the request's context: c itself holds it only in an engine that was made
-// with ContextWithFallback, and says signed out otherwise.
+// Handlers find the caller with clerkauth.FromContext(c.Request.Context()). With
+// c itself, FromContext finds the caller only in an engine whose
+// ContextWithFallback is set; in others it returns the zero Auth.
 package clerkgin
 
 import (
@@ -18,32 +19,32 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// Identify is [clerkauth.Authenticator.Handler]: handlers behind it know who is
-// calling, callers without a credential pass as signed out, and a bad session
-// token is refused.
+// Identify is [clerkauth.Authenticator.Handler] for gin: handlers behind it find
+// the caller with [clerkauth.FromContext]. Requests without credentials are
+// anonymous; an invalid session token of the instance is rejected with 401.
 func Identify(auth *clerkauth.Authenticator) gin.HandlerFunc { return adapt(auth.Handler) }
 
-// Require is [clerkauth.Authenticator.Require] for a route or a group: handlers
-// behind it are reached by callers who meet every one of the demands, by anyone
-// signed in if there are none. It works with and without [Identify] before it,
-// and panics on an Access that is nil or that nobody could ever meet.
+// Require is [clerkauth.Authenticator.Require] for a route or a group of gin's.
+// The caller must satisfy all requirements, or be a signed-in user if there are
+// none. It works with and without [Identify] before it, and panics if a
+// requirement is nil or can never be satisfied.
 //
-// The route's parameters are the path values of the request, so that
-// [clerkauth.OrganizationParam] knows them.
-func Require(auth *clerkauth.Authenticator, demands ...clerkauth.Access) gin.HandlerFunc {
-	return adapt(auth.Require(demands...))
+// The route's parameters become path values of the request, for
+// [clerkauth.OrganizationParam].
+func Require(auth *clerkauth.Authenticator, requirements ...clerkauth.Access) gin.HandlerFunc {
+	return adapt(auth.Require(requirements...))
 }
 
-// adapt lets m decide whether the chain goes on. What m refuses it answers by
-// itself.
+// adapt returns a gin handler that continues the chain if m calls its handler, and
+// aborts it otherwise. The responses to rejected requests are m's.
 func adapt(m clerkauth.Middleware) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		for _, p := range c.Params {
-			c.Request.SetPathValue(p.Key, c.Param(p.Key)) // of two with one name, the one that handlers see
+			c.Request.SetPathValue(p.Key, c.Param(p.Key)) // of duplicate names, the value that handlers see
 		}
 		passed := false
-		// Deferred, because after a panic that somebody recovers from gin goes
-		// on with the next handler.
+		// Deferred, because gin continues with the next handler after a panic that
+		// an earlier one recovers from.
 		defer func() {
 			if !passed {
 				c.Abort()
@@ -59,21 +60,22 @@ func adapt(m clerkauth.Middleware) gin.HandlerFunc {
 	}
 }
 
-// writer is gin's. The library calls NotFound instead of writing a refusal that
-// [clerkauth.Config.HideUnauthorized] hides.
+// writer is gin's writer with a NotFound method, which the library calls instead
+// of writing a refusal that [clerkauth.Config.HideUnauthorized] hides.
 type writer struct {
 	gin.ResponseWriter
 	hidden bool
 }
 
-// NotFound leaves the answer to the engine.
+// NotFound leaves the response to the engine.
 func (w *writer) NotFound() { w.hidden = true }
 
 const noRouteKey = "clerkauth.NoRoute"
 
-// NoRoute is for engines with a NoRoute handler of their own: what
-// [clerkauth.Config.HideUnauthorized] hides is answered by it, too. Without it, hidden
-// refusals get gin's own 404, because no middleware can find the engine's handler.
+// NoRoute returns a handler that has refusals hidden by
+// [clerkauth.Config.HideUnauthorized] answered by handler, which should be the
+// engine's own NoRoute handler: middleware cannot find it. Without NoRoute, hidden
+// refusals get gin's default 404.
 //
 //	r.NoRoute(notFound)
 //	r.Use(clerkgin.NoRoute(notFound))
@@ -81,7 +83,7 @@ func NoRoute(handler gin.HandlerFunc) gin.HandlerFunc {
 	return func(c *gin.Context) { c.Set(noRouteKey, handler) }
 }
 
-// notFound answers as the engine does where there is no route.
+// notFound responds as the engine does where there is no route.
 func notFound(c *gin.Context) {
 	c.Abort()
 	c.Status(http.StatusNotFound)

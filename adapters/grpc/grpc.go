@@ -1,5 +1,5 @@
-// Package clerkgrpc identifies the callers of a gRPC server and guards its
-// methods.
+// Package clerkgrpc authenticates calls of a gRPC server and authorizes access to
+// its methods.
 //
 //	unary, stream := clerkgrpc.Interceptors(auth, clerkgrpc.Rules{
 //		healthpb.Health_Check_FullMethodName: clerkauth.Public,
@@ -7,8 +7,8 @@
 //	})
 //	s := grpc.NewServer(grpc.UnaryInterceptor(unary), grpc.StreamInterceptor(stream))
 //
-// Handlers ask who is calling with clerkauth.FromContext(ctx), those of streams
-// with clerkauth.FromContext(stream.Context()).
+// Handlers find the caller with clerkauth.FromContext(ctx), those of streams with
+// clerkauth.FromContext(stream.Context()).
 package clerkgrpc
 
 import (
@@ -29,28 +29,31 @@ import (
 	"github.com/clerkauth/clerkauth/internal/rpc"
 )
 
-// Rules says who may call which methods, by their full names: /service/method.
-// Take the constants of generated code, for a rule with a misspelt name is about
-// no method. Methods without a rule are for [clerkauth.SignedIn].
+// Rules maps methods, by their full names (/service/method), to requirements on their
+// callers. Methods without a rule require [clerkauth.SignedIn]. Use the constants of
+// generated code: a rule with a misspelled name applies to no method.
 type Rules map[string]clerkauth.Access
 
-// Interceptors returns what identifies callers by the metadata authorization and
-// refuses those who may not call a method, as [clerkauth.Authenticator.Require]
-// does, with the codes Unauthenticated, PermissionDenied and Unavailable. A bad
-// session token is refused for public methods, too. A stream is checked when it
-// begins: the caller's Auth.ExpiresAt tells for how long that holds.
+// Interceptors returns interceptors that authenticate calls by their authorization
+// metadata and reject those that do not satisfy the method's rule, with the codes
+// Unauthenticated, PermissionDenied and Unavailable. An invalid session token of the
+// instance is rejected on public methods, too. A stream is authorized when it begins,
+// and not again when the caller's Auth.ExpiresAt passes. A server needs both
+// interceptors: each one leaves the other kind of method unguarded.
 //
-// What [clerkauth.Config.HideUnauthorized] hides is Unimplemented, as a method is that
-// the service does not have. Any other refusal carries an [errdetails.ErrorInfo] of the domain [ErrorDomain], and an
-// [errdetails.RetryInfo] if its code is Unavailable.
+// Refusals hidden by [clerkauth.Config.HideUnauthorized] have the code Unimplemented,
+// like calls of a method that the service does not have. Any other refusal carries an
+// [errdetails.ErrorInfo] with the domain [ErrorDomain], and an [errdetails.RetryInfo]
+// if its code is Unavailable.
 //
-// It returns both kinds, so that neither is forgotten, and panics on a name that
-// is none and on an Access that is nil or that nobody could ever meet.
+// Interceptors panics if a name is not of the form /service/method, or if an Access is
+// nil or can never be satisfied. It copies rules.
 func Interceptors(auth *clerkauth.Authenticator, rules Rules) (grpc.UnaryServerInterceptor, grpc.StreamServerInterceptor) {
 	guard := rpc.NewGuard("clerkgrpc", auth, rules)
 	check := func(ctx context.Context, method string) (context.Context, error) {
-		// A client writes the name; without its slash it is no other method's. No cookies:
-		// browsers, which send them unasked, speak no gRPC.
+		// The name is the client's, and some versions of grpc-go serve it without its
+		// leading slash, too. Cookies are left out: they are for browsers, which do not
+		// speak gRPC.
 		ctx, err := guard.Check(ctx, "/"+strings.TrimPrefix(method, "/"), http.Header{
 			"Authorization": metadata.ValueFromIncomingContext(ctx, "authorization"),
 		})
@@ -73,7 +76,7 @@ func Interceptors(auth *clerkauth.Authenticator, rules Rules) (grpc.UnaryServerI
 	return unary, stream
 }
 
-// identified is a stream whose caller is known.
+// identified is a stream whose context carries the caller.
 type identified struct {
 	grpc.ServerStream
 	ctx context.Context
@@ -81,29 +84,30 @@ type identified struct {
 
 func (s identified) Context() context.Context { return s.ctx }
 
-// ErrorDomain is the domain of the ErrorInfo in refusals. Its reason is that of the
-// [clerkauth.Error] in upper snake case (TOKEN_EXPIRED); its metadata hold the reason as
-// it is ("reason": "token-expired").
+// ErrorDomain is the domain of the ErrorInfo in refusals. The ErrorInfo's reason is
+// that of the [clerkauth.Error] in upper snake case (TOKEN_EXPIRED); its metadata have
+// the reason unchanged ("reason": "token-expired").
 const ErrorDomain = rpc.ErrorDomain
 
-// statusOf returns what a caller is told of an error, or nil.
+// statusOf returns the error to send to the caller for an error of Guard.Check, or
+// nil.
 func statusOf(err error, method string) error {
 	refusal := rpc.RefusalOf(err)
 	switch {
 	case refusal == nil:
 		return err
-	case refusal.Hidden: // as grpc-go answers for a method that is not there
+	case refusal.Hidden: // as grpc-go responds for an unknown method
 		service, name, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
 		return status.Errorf(codes.Unimplemented, "unknown method %v for service %v", name, service)
 	}
 	code := map[int]codes.Code{401: codes.Unauthenticated, 403: codes.PermissionDenied, 503: codes.Unavailable}[refusal.Status]
-	told := status.New(cmp.Or(code, codes.Internal), refusal.WithoutCause().Error())
+	sent := status.New(cmp.Or(code, codes.Internal), refusal.WithoutCause().Error())
 	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: refusal.Reason, Domain: ErrorDomain, Metadata: refusal.Metadata}}
 	if refusal.RetryDelay > 0 {
 		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(refusal.RetryDelay)})
 	}
-	if detailed, err := told.WithDetails(details...); err == nil {
-		told = detailed
+	if detailed, err := sent.WithDetails(details...); err == nil {
+		sent = detailed
 	}
-	return told.Err()
+	return sent.Err()
 }

@@ -1,5 +1,5 @@
-// Package rpc is what the adapters for RPC frameworks share: rules by procedure, and
-// what a caller is told of a refusal.
+// Package rpc is shared by the adapters for RPC frameworks: rules by procedure, and
+// the part of a refusal that callers may see.
 package rpc
 
 import (
@@ -18,28 +18,29 @@ import (
 // ErrorDomain is the domain of the ErrorInfo in refusals.
 const ErrorDomain = "github.com/clerkauth/clerkauth"
 
-// Guard decides who may call which procedures.
+// Guard authorizes calls of procedures by rules. It is immutable and safe for
+// concurrent use.
 type Guard struct {
 	auth  *clerkauth.Authenticator
 	rules map[string]clerkauth.Access
 }
 
-// NewGuard returns a Guard for rules, by the full names of procedures: /service/method.
-// Those without a rule are for [clerkauth.SignedIn]. It panics, naming the adapter, on a
-// name of another form and on an Access that is nil or that no caller could ever meet.
+// NewGuard returns a Guard for rules by the full names of procedures: /service/method.
+// Procedures without a rule require [clerkauth.SignedIn]. NewGuard panics, naming the
+// adapter, if a name has another form or if an Access is nil or can never be satisfied.
 func NewGuard(adapter string, auth *clerkauth.Authenticator, rules map[string]clerkauth.Access) *Guard {
 	for procedure, access := range rules {
 		if parts := strings.Split(procedure, "/"); len(parts) != 3 || parts[0] != "" || parts[1] == "" || parts[2] == "" {
-			panic(fmt.Sprintf("%s: %q is not like /service/method", adapter, procedure))
+			panic(fmt.Sprintf("%s: invalid procedure %q: the form is /service/method", adapter, procedure))
 		}
 		if err := auth.Validate(access); err != nil {
 			panic(fmt.Sprintf("%s: %q: %v", adapter, procedure, err))
 		}
 	}
-	return &Guard{auth, maps.Clone(rules)} // no rule is changed while it is in use
+	return &Guard{auth, maps.Clone(rules)} // callers may change theirs
 }
 
-// Check is [clerkauth.Authenticator.Check] for a call of procedure with these headers.
+// Check is [clerkauth.Authenticator.Check] for a call of procedure with header.
 func (g *Guard) Check(ctx context.Context, procedure string, header http.Header) (context.Context, error) {
 	access, ok := g.rules[procedure]
 	if !ok {
@@ -49,34 +50,36 @@ func (g *Guard) Check(ctx context.Context, procedure string, header http.Header)
 	return g.auth.Check(r.WithContext(ctx), access)
 }
 
-// Refusal is what a caller is told of a refusal: the reason and when to retry, and
-// nothing of the cause.
+// Refusal is a refusal as an adapter sends it: with its reason and when to retry, and
+// without its cause.
 type Refusal struct {
 	*clerkauth.Error
-	Hidden     bool              // the answer is that of a procedure that is not there
-	Reason     string            // in upper snake case, as an ErrorInfo has it
-	Metadata   map[string]string // the reason as it is
-	RetryDelay time.Duration     // where Status is 503
+	Hidden     bool              // respond as for a procedure that does not exist
+	Reason     string            // in upper snake case, for an ErrorInfo
+	Metadata   map[string]string // of the ErrorInfo: the reason unchanged
+	RetryDelay time.Duration     // at least a second if Status is 503, otherwise zero
 }
 
-// RefusalOf returns what a caller is told of an error of [Guard.Check]; nil of others.
+// RefusalOf returns the Refusal for an error of [Guard.Check], or nil if err is not a
+// [clerkauth.Error].
 func RefusalOf(err error) *Refusal {
 	var refusal *clerkauth.Error
 	if !errors.As(err, &refusal) {
 		return nil
 	}
 	reason := string(refusal.Reason)
-	told := &Refusal{
+	sent := &Refusal{
 		Error:    refusal,
 		Hidden:   refusal.Status == http.StatusNotFound,
 		Reason:   strings.ToUpper(strings.ReplaceAll(reason, "-", "_")),
 		Metadata: map[string]string{"reason": reason},
 	}
 	if refusal.Status == http.StatusServiceUnavailable {
-		told.RetryDelay = max(refusal.RetryAfter, time.Second)
+		sent.RetryDelay = max(refusal.RetryAfter, time.Second)
 	}
-	return told
+	return sent
 }
 
-// WithoutCause returns the error for a caller.
+// WithoutCause returns an error with the reason alone, whose text may be sent to the
+// caller.
 func (r *Refusal) WithoutCause() *clerkauth.Error { return &clerkauth.Error{Reason: r.Error.Reason} }
