@@ -11,34 +11,34 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// claim is the right to handle a delivery, which lasts as long as a transaction.
+// claim is the right to handle a delivery. It ends with its transaction.
 type claim struct {
 	*Deliveries
 	tx  pgx.Tx
 	id  string
-	xid string // of the transaction
-	pid int32  // of the server's process
-	// What was set when the delivery was claimed.
+	xid string // transaction id
+	pid int32  // process id of the connection's server process
+	// Settings of the connection when the delivery was claimed.
 	role, searchPath string
 }
 
 // take claims a delivery until tx ends.
 func (s *Deliveries) take(ctx context.Context, tx pgx.Tx, id string) (*claim, error) {
-	if err := s.ask(ctx, tx, id); err != nil {
+	if err := s.lockDelivery(ctx, tx, id); err != nil {
 		return nil, err
 	}
 	c := &claim{Deliveries: s, tx: tx, id: id}
 	switch err := tx.QueryRow(ctx, s.begin, id, s.endpoint).Scan(&c.xid, &c.pid, &c.role, &c.searchPath); {
-	case errors.Is(err, pgx.ErrNoRows): // handled meanwhile, by some endpoint
-		return nil, cmp.Or(s.ask(ctx, tx, id), clerkauth.ErrInFlight)
+	case errors.Is(err, pgx.ErrNoRows): // handled in the meantime, by some endpoint
+		return nil, cmp.Or(s.lockDelivery(ctx, tx, id), clerkauth.ErrInFlight)
 	case err != nil:
 		return nil, failure("claim a delivery", err)
 	}
 	return c, nil
 }
 
-// ask asks for the claim to a delivery, and returns nil if it was given.
-func (s *Deliveries) ask(ctx context.Context, tx pgx.Tx, id string) error {
+// lockDelivery takes the delivery's lock in tx. It returns nil if tx has it.
+func (s *Deliveries) lockDelivery(ctx context.Context, tx pgx.Tx, id string) error {
 	var state, lease string
 	if err := tx.QueryRow(ctx, s.claim, id, s.lock(id), s.endpoint).Scan(&state, &lease); err != nil {
 		return failure("claim a delivery", err)
@@ -54,7 +54,7 @@ func (s *Deliveries) ask(ctx context.Context, tx pgx.Tx, id string) error {
 	return nil
 }
 
-// run calls handle, and looks after the claim meanwhile.
+// run calls handle, whose context is canceled if the claim is lost.
 func (c *claim) run(ctx context.Context, handle func(context.Context) error) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -71,7 +71,7 @@ func (c *claim) run(ctx context.Context, handle func(context.Context) error) err
 	return err
 }
 
-// done remembers the delivery in the transaction of its claim, and commits.
+// done marks the delivery handled in the transaction of its claim, and commits.
 func (c *claim) done(ctx context.Context) error {
 	if _, err := c.tx.Exec(ctx, restoreSQL, c.role, c.searchPath); err != nil {
 		return failure("remember a delivery", err)

@@ -9,39 +9,39 @@ import (
 	"github.com/clerkauth/clerkauth/internal/plain"
 )
 
-// ErrClaimLost says that the transaction of a running handler ended before the
-// handler did, because the connection was lost or the handler ended it in SQL, and
-// that another process may have begun to handle the delivery. It ends the handler's
-// context, as its cause, as soon as the server says so, which it is asked every
-// thirtieth of the lease.
+// ErrClaimLost indicates that the transaction of a running handler ended before the
+// handler did, because its connection was lost or the handler ended it in SQL. Another
+// process may be handling the delivery. It is the cause of the cancellation of the
+// handler's context, which follows when the server confirms the loss; the server is
+// polled at intervals of a thirtieth of the lease.
 var ErrClaimLost error = plain.New(errors.New("postgres: the claim to the delivery was lost with its transaction"))
 
-var errLate = plain.Wrap("postgres: the answer to the claim came after its lease: look at the network, and at processes that stand still", ErrClaimLost)
+var errLate = plain.Wrap("postgres: the response to the claim came after its lease: check the network, and whether processes are suspended", ErrClaimLost)
 
-// advice is what to do about errors of the server, by SQLSTATE or its first two
-// characters, the class.
+// advice says what to do about the server's errors, by SQLSTATE or by its class, the
+// first two characters.
 var advice = map[string]string{
-	"42P01": "there is no such table: call Deliveries.CreateTable, or run what Deliveries.Schema returns",
-	"3F000": "there is no such schema: create it, then call Deliveries.CreateTable",
+	"42P01": "the table does not exist: call Deliveries.CreateTable, or run what Deliveries.Schema returns",
+	"3F000": "the schema does not exist: create it, then call Deliveries.CreateTable",
 	"42703": "the table lacks a column: call Deliveries.CreateTable, or run what Deliveries.Schema returns",
 	"42501": "the user lacks a right: grant SELECT, INSERT, UPDATE and DELETE on the table, and USAGE on its schema",
 	"42P05": "behind PgBouncer in transaction mode, set DefaultQueryExecMode to exec or simple_protocol",
 	"26000": "behind PgBouncer in transaction mode, set DefaultQueryExecMode to exec or simple_protocol",
-	"42P10": "id is not the table's primary key: make the table as Deliveries.Schema says",
+	"42P10": "id is not the table's primary key: create the table with Deliveries.Schema",
 	"25006": "this server is read-only: connect to the primary, with target_session_attrs=read-write",
-	"25P02": "the handler went on after a statement of its transaction had failed: return that error, or use a savepoint",
-	"25P03": "the handler's transaction was silent for longer than the lease",
-	"3D000": "there is no such database",
-	"23":    "a constraint refuses it: look at constraints and triggers that Deliveries.Schema does not have, and at deferred ones of the handler's tables",
-	"28":    "the server does not accept this user: look at its password and pg_hba.conf",
+	"25P02": "the handler continued after a statement of its transaction had failed: return that error, or use a savepoint",
+	"25P03": "the handler's transaction was idle for longer than the lease",
+	"3D000": "the database does not exist",
+	"23":    "a constraint is violated: check constraints and triggers that Deliveries.Schema does not have, and deferred ones of the handler's tables",
+	"28":    "the server rejects this user: check its password and pg_hba.conf",
 	"53":    "the server lacks connections, memory or disk space",
-	"57":    "the server is shutting down or ended the connection: this passes",
+	"57":    "the server is shutting down or ended the connection: this is temporary",
 	"08":    "the connection was lost",
 }
 
-// failure returns err with what was being done and what to do about it. Its text may
-// be logged, with the SQLSTATE; the text of err is left out then, which may quote
-// values. Names of constraints are none.
+// failure returns err with the operation that failed and advice. Its text may be
+// logged, with the SQLSTATE: it leaves out the text of err, which may quote values, but
+// not the names of constraints, which do not.
 func failure(doing string, err error) error {
 	text := "postgres: " + doing
 	var refused *pgconn.PgError

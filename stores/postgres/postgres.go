@@ -1,6 +1,6 @@
-// Package postgres remembers in PostgreSQL which webhook deliveries were handled,
-// in the transaction in which handlers do their work: both are committed, or
-// neither is, so that every delivery takes effect exactly once.
+// Package postgres stores in PostgreSQL which webhook deliveries were handled. It
+// does so in the transaction in which handlers do their work: both are committed or
+// neither is, so every delivery takes effect exactly once.
 //
 //	store, err := postgres.NewDeliveries(pool, postgres.Options{})
 //	…
@@ -13,15 +13,15 @@
 //		return err
 //	})
 //
-// What a handler does elsewhere, such as sending mail, happens again when its
-// process dies, or the commit fails, after it did that.
+// Effects of a handler outside of the transaction, such as sending mail, are repeated
+// if the process dies or the commit fails after them.
 //
-// A delivery waits for a connection of the pool while all are taken, for as long as
-// its sender does. Handlers that ignore the end of their context keep theirs.
+// A handler holds a connection of the pool until it returns. While all connections are
+// in use, further deliveries wait for one until their context ends.
 //
 // Behind PgBouncer in transaction mode, set the pool's DefaultQueryExecMode to
-// pgx.QueryExecModeExec or QueryExecModeSimpleProtocol: with the default, prepared
-// statements of one server are looked for at another (SQLSTATE 42P05 or 26000).
+// pgx.QueryExecModeExec or QueryExecModeSimpleProtocol: with the default, a statement
+// prepared on one server connection is executed on another (SQLSTATE 42P05 or 26000).
 package postgres
 
 import (
@@ -46,39 +46,39 @@ const (
 	defaultLease = time.Minute
 	minLease     = time.Second
 	maxLease     = 24 * time.Hour
-	// defaultRemember covers what somebody sends again by hand after an endpoint
-	// was away for days. Svix itself stops after 28 hours.
+	// defaultRemember covers deliveries that are replayed by hand after an endpoint was
+	// down for days. Svix itself retries for 28 hours.
 	defaultRemember = 7 * 24 * time.Hour
 	minRemember     = 36 * time.Hour
-	// settleTime is how long committing or rolling back may take.
+	// settleTime bounds committing or rolling back.
 	settleTime = 10 * time.Second
 )
 
-// Options says how a Deliveries works. The zero value is fine for one endpoint.
+// Options configures a Deliveries. The zero value is valid, for one endpoint.
 type Options struct {
-	// Table is where handled deliveries are remembered, perhaps with its schema:
-	// "hooks.deliveries". Svix gives a message the same id at every endpoint that
-	// it is sent to, so two endpoints that share a database need two tables: with one,
-	// the second is refused with clerkauth.ErrOtherEndpoint. All processes of one must
-	// write its table in one way, with its schema or without. Defaults to
-	// "clerkauth_deliveries".
+	// Table is the table of handled deliveries, optionally qualified with its schema:
+	// "hooks.deliveries". Svix gives a message the same id at every endpoint that it is
+	// sent to, so endpoints that share a database need a table each: with the same one,
+	// the second endpoint's deliveries fail with clerkauth.ErrOtherEndpoint. All
+	// processes of an endpoint must spell Table the same way, with the schema or
+	// without. Defaults to "clerkauth_deliveries".
 	Table string
 
-	// Lease is how long a handler may run. Its context ends then. A tenth later the
-	// server ends a transaction that is silent, so that others may handle the
-	// delivery. That matters when a machine is gone: of a process that died the
-	// server knows at once. Zero means a minute; less than a second or more than a day
-	// is an error.
+	// Lease is how long a handler may run before its context ends. The server ends a
+	// transaction that is idle for longer than the lease and a tenth, so that another
+	// process can handle the delivery. That matters if a machine or its network fails:
+	// the server notices the end of a process at once. Defaults to a minute; the minimum
+	// is a second, the maximum a day.
 	Lease time.Duration
 
-	// Remember is how long it is known that a delivery was handled. Older rows are
-	// deleted as new ones come. Zero means 7 days; less than 36 hours is an error,
-	// since Svix sends for 28.
+	// Remember is how long a handled delivery is remembered. New deliveries delete
+	// older rows. Defaults to 7 days; the minimum is 36 hours, since Svix retries for
+	// 28.
 	Remember time.Duration
 }
 
-// Deliveries is a [clerkauth.EndpointDeliveries] in PostgreSQL. It is safe for concurrent
-// use.
+// Deliveries is a [clerkauth.EndpointDeliveries] in PostgreSQL. Make it with
+// [NewDeliveries]. It is safe for concurrent use.
 type Deliveries struct {
 	pool                           *pgxpool.Pool
 	schema, claim, begin, remember string // SQL
@@ -98,9 +98,10 @@ type flights struct {
 
 var tableName = regexp.MustCompile(`\A(?:[a-z_][a-z0-9_]{0,49}\.)?[a-z_][a-z0-9_]{0,49}\z`)
 
-// NewDeliveries returns a Deliveries that works through pool, which remains the caller's to close.
-// A handler holds one of its connections for as long as it runs; give handlers that
-// use the pool beside [Tx] another one, or they may wait for each other.
+// NewDeliveries returns a Deliveries that uses pool, or every error in o joined in
+// one. It does not close pool. A handler holds a connection of pool until it returns:
+// handlers that need a connection besides [Tx] should take it from another pool, or
+// they may deadlock.
 func NewDeliveries(pool *pgxpool.Pool, o Options) (*Deliveries, error) {
 	if o.Table == "" {
 		o.Table = defaultTable
@@ -113,19 +114,19 @@ func NewDeliveries(pool *pgxpool.Pool, o Options) (*Deliveries, error) {
 	}
 	var wrong []error
 	if pool == nil {
-		wrong = append(wrong, errors.New("there is no pool"))
+		wrong = append(wrong, errors.New("the pool is nil"))
 	}
 	if !tableName.MatchString(o.Table) {
-		wrong = append(wrong, fmt.Errorf("table %q must be a name in lower case, perhaps with its schema", o.Table))
+		wrong = append(wrong, fmt.Errorf("invalid table %q: use a lower-case name, optionally with its schema", o.Table))
 	}
 	if o.Lease < minLease {
-		wrong = append(wrong, fmt.Errorf("a lease of %v is shorter than %v", o.Lease, minLease))
+		wrong = append(wrong, fmt.Errorf("invalid lease %v: the minimum is %v", o.Lease, minLease))
 	}
 	if o.Lease > maxLease {
-		wrong = append(wrong, fmt.Errorf("a lease of %v is longer than %v", o.Lease, maxLease))
+		wrong = append(wrong, fmt.Errorf("invalid lease %v: the maximum is %v", o.Lease, maxLease))
 	}
 	if o.Remember < minRemember {
-		wrong = append(wrong, fmt.Errorf("to remember for %v is shorter than %v", o.Remember, minRemember))
+		wrong = append(wrong, fmt.Errorf("invalid time to remember %v: the minimum is %v", o.Remember, minRemember))
 	}
 	if err := errors.Join(wrong...); err != nil {
 		return nil, fmt.Errorf("postgres: options: %w", err)
@@ -156,18 +157,19 @@ ALTER TABLE %[1]s ADD COLUMN IF NOT EXISTS endpoint text NOT NULL DEFAULT '';
 CREATE INDEX IF NOT EXISTS %[2]s ON %[1]s (handled_at);
 `
 
-// Schema returns the SQL that makes the store's table. It may be run again.
+// Schema returns the SQL that creates the store's table, or adds to an older one what
+// it lacks. It may be run any number of times.
 func (s *Deliveries) Schema() string { return s.schema }
 
-// CreateTable makes the store's table if there is none. Any number of processes may
-// call it at the same time.
+// CreateTable creates the store's table if it does not exist, and adds columns that an
+// older one lacks. Any number of processes may call it at the same time.
 func (s *Deliveries) CreateTable(ctx context.Context) error {
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		// Two at a time would fail, in spite of IF NOT EXISTS.
+		// In spite of IF NOT EXISTS, one of two concurrent calls could fail.
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", s.lock("")); err != nil {
 			return err
 		}
-		// Whoever may use a table need not have the right to make one.
+		// A user may have rights on the table but not the right to create one.
 		var there bool
 		if err := tx.QueryRow(ctx, completeSQL, s.table).Scan(&there); err != nil || there {
 			return err
@@ -181,14 +183,14 @@ func (s *Deliveries) CreateTable(ctx context.Context) error {
 	return nil
 }
 
-// completeSQL asks whether the table is there, with all its columns.
+// completeSQL returns whether the table exists with all its columns.
 const completeSQL = `SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = 'endpoint' AND NOT attisdropped)`
 
-// claimSQL tells whether the delivery is ours to handle. What claims it is a lock
-// that ends with the transaction, however that ends. Whoever asks for it does not
-// wait, as he would for another's uncommitted row. The server ends a transaction
-// that is silent for longer than the lease and a tenth of it, the time that a handler
-// has to notice that its context ended before another begins.
+// claimSQL claims the delivery if it was not handled and is not in flight. The claim is
+// an advisory lock, which ends with the transaction, however that ends. Unlike on the
+// uncommitted row of another transaction, a claim never waits on it. The server ends a
+// transaction that is idle for longer than the lease and a tenth: the tenth is the time
+// that a handler has to notice that its context ended before another begins.
 const claimSQL = `SELECT CASE
 	WHEN EXISTS (SELECT FROM %[1]s WHERE id = $1 AND handled_at > '-infinity' AND (endpoint = '' OR $3 = ''
 		OR string_to_array(endpoint, ' ') && string_to_array($3, ' '))) THEN 'handled'
@@ -196,12 +198,12 @@ const claimSQL = `SELECT CASE
 	WHEN pg_try_advisory_xact_lock($2) THEN 'claimed'
 	ELSE 'in flight' END, set_config('idle_in_transaction_session_timeout', '%[2]d', true)`
 
-// beginSQL writes a row that says that the delivery is not handled yet: whoever has
-// no right to remember it finds out before its handler does anything, and a handler
-// that commits by itself has handled nothing. No row comes back if the delivery was
-// handled between claimSQL's look at the table and its lock. It also forgets a few
-// that are too old: more than one, so that they become fewer, and none that somebody
-// else is forgetting.
+// beginSQL writes a row for a delivery that is not handled yet. So a user without the
+// right to write it fails before the handler does anything, and a handler that commits
+// by itself does not mark the delivery handled. It returns no row if the delivery was
+// handled between the moments when claimSQL read the table and when it locked. It also
+// deletes a few expired rows: more than one, so that their number decreases, and none
+// that another transaction is deleting.
 const beginSQL = `WITH forgotten AS (
 	DELETE FROM %[1]s WHERE id IN (
 		SELECT id FROM %[1]s WHERE handled_at < now() - interval '%[2]d seconds' AND id <> $1
@@ -210,11 +212,11 @@ INSERT INTO %[1]s AS row (id, handled_at, endpoint) VALUES ($1, '-infinity', $2)
 ON CONFLICT (id) DO UPDATE SET handled_at = '-infinity', endpoint = $2 WHERE row.handled_at = '-infinity'
 RETURNING txid_current()::text, pg_backend_pid(), current_setting('role'), current_setting('search_path')`
 
-// restoreSQL takes back what a handler may have set for its work, or for good: the
-// store's table is the one that it had before, for the connection's next user, too.
+// restoreSQL resets the role and the search path, which a handler may have changed, so
+// that the store and the connection's next user find the same table as before.
 const restoreSQL = `SELECT set_config('role', $1, false), set_config('search_path', $2, false)`
 
-// rememberSQL remembers the delivery, if this is the transaction that claimed it.
+// rememberSQL marks the delivery handled, if this is the transaction that claimed it.
 const rememberSQL = `UPDATE %[1]s SET handled_at = now() WHERE id = $1 AND txid_current()::text = $2`
 
 // ForEndpoint implements [clerkauth.EndpointDeliveries].
@@ -224,36 +226,37 @@ func (s *Deliveries) ForEndpoint(fingerprints []string) clerkauth.Deliveries {
 	return &own
 }
 
-// Once implements [clerkauth.Deliveries]. The context of handle carries the
-// transaction, at READ COMMITTED, that [Tx] returns. It is committed when handle
-// returns nil and rolled back otherwise. When the transaction is lost with its
-// connection, the server lets others handle the delivery at once, so handle's context
-// ends soon after, with [ErrClaimLost]; nothing that was written in it takes effect.
+// Once implements [clerkauth.Deliveries]. The context of handle carries a transaction
+// at READ COMMITTED, which [Tx] returns. It is committed if handle returns nil and
+// rolled back otherwise. If its connection is lost, other processes can claim the
+// delivery at once: handle's context is canceled soon after, with the cause
+// [ErrClaimLost], and nothing written in the transaction takes effect.
 func (s *Deliveries) Once(ctx context.Context, id string, handle func(context.Context) error) error {
 	if s.runs(id) {
-		return clerkauth.ErrInFlight // without waiting for a connection
+		return clerkauth.ErrInFlight // without acquiring a connection
 	}
 	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
 	if err != nil {
 		return failure("claim a delivery", err)
 	}
 	defer func() { _ = settle(ctx, tx.Rollback) }() // after a commit there is nothing to roll back
-	// The lease counts from before the claim, so that it is over here first.
+	// The lease begins before the claim does, so that it ends here before it ends at the
+	// server.
 	limited, cancel := context.WithTimeout(ctx, s.lease)
 	defer cancel()
 	c, err := s.take(ctx, tx, id)
 	if err != nil {
 		return err
 	}
-	// The answer may have come, or this process gone on, after the lease.
+	// The response may have arrived, or this process resumed, after the lease.
 	if ctx.Err() != nil {
 		return failure("claim a delivery", context.Cause(ctx))
 	}
 	if over, _ := limited.Deadline(); !time.Now().Before(over) {
 		return errLate
 	}
-	// A handler whose connection is lost goes on without the lock, so this process
-	// keeps a claim of its own.
+	// A handler whose connection was lost may still run, without the lock. This set
+	// keeps the process from running a second one.
 	if !s.start(id) {
 		return clerkauth.ErrInFlight
 	}
@@ -264,15 +267,16 @@ func (s *Deliveries) Once(ctx context.Context, id string, handle func(context.Co
 	return settle(ctx, c.done)
 }
 
-// settle brings a transaction to its end, even if ctx has come to its own.
+// settle calls end with a context that outlives ctx by settleTime, so that a transaction
+// is ended even if ctx is done.
 func settle(ctx context.Context, end func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	return end(ctx)
 }
 
-// lock returns the key of the advisory lock for id. Two ids with one key would
-// delay each other, no more.
+// lock returns the key of the advisory lock for id. If two ids have the same key, one
+// is in flight while the other is.
 func (s *Deliveries) lock(id string) int64 {
 	sum := sha256.Sum256([]byte(s.lockSpace + "\x00" + id))
 	return int64(binary.BigEndian.Uint64(sum[:])) //nolint:gosec // any 64 bits do

@@ -9,14 +9,14 @@ import (
 
 type txKey struct{}
 
-// Tx returns the transaction of the delivery that is being handled, in which its
-// handler does its work, or nil if ctx is not that of a handler which a [Deliveries]
-// called. The store commits it when the handler returns nil: its Commit is an
-// error, and after its Rollback the delivery counts as failed. Begin makes a
-// savepoint, as pgx.BeginFunc does with it; its Conn knows nothing of all that, and
-// a handler that ends the transaction there, or in SQL, has failed with
-// [ErrClaimLost]. Do not use it when the handler has returned, nor in two goroutines
-// at a time.
+// Tx returns the transaction in which a handler does its work, or nil if ctx is not the
+// context of a handler called by a [Deliveries]. The store commits it when the handler
+// returns nil. Its Commit returns an error, and after its Rollback the delivery fails.
+// Begin, and so pgx.BeginFunc, makes a savepoint. If the handler ends the transaction
+// in another way, through Conn or in SQL, the delivery fails with [ErrClaimLost].
+//
+// The transaction must not be used after the handler has returned, and is not safe for
+// concurrent use.
 func Tx(ctx context.Context) pgx.Tx {
 	if tx, ok := ctx.Value(txKey{}).(*handlerTx); ok {
 		return tx
@@ -25,12 +25,12 @@ func Tx(ctx context.Context) pgx.Tx {
 }
 
 var (
-	errCommit     = errors.New("postgres: the store commits the transaction of a delivery, when its handler returns nil")
-	errRolledBack = errors.New("postgres: the handler rolled the transaction of its delivery back")
+	errCommit     = errors.New("postgres: the transaction of a delivery is committed by the store, when the handler returns nil")
+	errRolledBack = errors.New("postgres: the handler rolled back the transaction of its delivery")
 )
 
-// handlerTx is a transaction that its handler cannot end, because the claim to the
-// delivery ends with it.
+// handlerTx is a transaction that the handler cannot end, because the claim to the
+// delivery would end with it.
 type handlerTx struct {
 	pgx.Tx
 	rolledBack bool

@@ -9,10 +9,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// watcher finds out which claims were lost, for all handlers of a store in one
-// goroutine with one connection. It has both while a handler runs, the connection
-// only if one runs for longer than an interval. The connection is not one of the
-// pool's: those may all be taken, or as dead as the claim's.
+// watcher detects lost claims, for all handlers of a store in one goroutine and with
+// one connection. The goroutine exists while handlers run, the connection from the
+// first poll on. The connection is not one of the pool's, which may all be in use, or
+// lost like the claim's.
 type watcher struct {
 	pool  *pgxpool.Pool
 	lease time.Duration
@@ -23,7 +23,7 @@ type watcher struct {
 	ended  chan struct{}      // closed when the last goroutine has ended
 }
 
-// watched is a claim: the server's process that holds a lock.
+// watched is a claim: a lock, and the process of the server that must hold it.
 type watched struct {
 	pid  int32
 	lock int64
@@ -36,8 +36,8 @@ func newWatcher(pool *pgxpool.Pool, lease time.Duration) *watcher {
 	return &watcher{pool: pool, lease: lease, claims: make(map[*watched]struct{}), ended: ended}
 }
 
-// watch has lost called when the claim is lost, until the function that it returns
-// is called.
+// watch calls lost when the claim is lost, perhaps more than once, until end is called.
+// A poll that is in progress then may still call it.
 func (w *watcher) watch(pid int32, lock int64, lost func()) (end func()) {
 	c := &watched{pid, lock, lost}
 	w.mu.Lock()
@@ -56,7 +56,7 @@ func (w *watcher) watch(pid int32, lock int64, lost func()) (end func()) {
 	return func() { w.forget(c) }
 }
 
-// forget ends the goroutine with the last claim, and waits for that.
+// forget removes c. With the last claim it ends the goroutine, and waits for it.
 func (w *watcher) forget(c *watched) {
 	w.mu.Lock()
 	delete(w.claims, c)
@@ -71,8 +71,8 @@ func (w *watcher) forget(c *watched) {
 	<-ended
 }
 
-// run asks about all claims, every thirtieth of the lease. While nobody can tell, the
-// lease is what bounds handlers.
+// run polls all claims at intervals of a thirtieth of the lease. While the server cannot
+// be reached, handlers are bounded by the lease.
 func (w *watcher) run(ctx context.Context) {
 	tick := time.NewTicker(w.lease / 30)
 	defer tick.Stop()
@@ -95,13 +95,13 @@ func (w *watcher) run(ctx context.Context) {
 		if conn == nil {
 			conn = w.connect(ctx)
 		}
-		if conn != nil && w.ask(ctx, conn) != nil {
+		if conn != nil && w.poll(ctx, conn) != nil {
 			hangUp()
 		}
 	}
 }
 
-// connect returns a connection, or nil.
+// connect returns a connection, or nil if that fails.
 func (w *watcher) connect(ctx context.Context) *pgx.Conn {
 	ctx, cancel := context.WithTimeout(ctx, w.lease/10)
 	defer cancel()
@@ -116,14 +116,14 @@ func (w *watcher) connect(ctx context.Context) *pgx.Conn {
 	return conn
 }
 
-// lostSQL returns which of the server's processes do not hold their lock, by their
-// places in the arrays. A database's locks are its own.
+// lostSQL returns the places, in the arrays, of processes that do not hold their lock.
+// Advisory locks are per database.
 const lostSQL = `SELECT coalesce(array_agg(claim.place), '{}') FROM unnest($1::int[], $2::bigint[]) WITH ORDINALITY AS claim (pid, lock, place)
 WHERE NOT EXISTS (SELECT FROM pg_locks held WHERE held.locktype = 'advisory' AND held.granted AND held.pid = claim.pid
 	AND held.objsubid = 1 AND (held.classid::bigint << 32) | held.objid::bigint = claim.lock)`
 
-// ask asks the server about the claims of now.
-func (w *watcher) ask(ctx context.Context, conn *pgx.Conn) error {
+// poll asks the server which of the current claims are lost.
+func (w *watcher) poll(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, w.lease/10)
 	defer cancel()
 	w.mu.Lock()

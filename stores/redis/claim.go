@@ -14,24 +14,24 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// claim is the right to handle a delivery. Its key holds its token while it is
-// held, and "done" when the delivery was handled; either is followed by the
-// fingerprints of the endpoint.
+// claim is the right to handle a delivery. The value of its key is the claim's token
+// while the delivery is in flight and "done" when it was handled, followed by the
+// endpoint's fingerprints.
 type claim struct {
 	*Deliveries
 	key, token string
-	until      time.Time // when the handler has to stop, unless the lease is renewed
+	until      time.Time // when the handler's context ends, unless the lease is renewed
 }
 
 const done = "done"
 
-// value returns what the key holds: word and the endpoint.
+// value returns a value for the key: word, followed by the endpoint's fingerprints.
 func (c *claim) value(word string) string {
 	return strings.Join(append([]string{word}, c.endpoint...), " ")
 }
 
-// judge returns what a key that is not this claim's says of the delivery.
-func (c *claim) judge(held string) error {
+// stateOf returns the error for a key whose value is held, not this claim's.
+func (c *claim) stateOf(held string) error {
 	fields := strings.Fields(held)
 	if len(fields) > 1 && len(c.endpoint) > 0 && !slices.ContainsFunc(fields[1:], func(f string) bool { return slices.Contains(c.endpoint, f) }) {
 		return clerkauth.ErrOtherEndpoint
@@ -42,10 +42,10 @@ func (c *claim) judge(held string) error {
 	return clerkauth.ErrInFlight
 }
 
-// takeScript makes the claim or renews it. That a claim of ours which Redis forgot
-// is made again lets a handler survive the loss, and makes it safe that the client
-// repeats a command whose answer it missed. A claim that is there is renewed when the
-// memory is full, too: that needs none.
+// takeScript makes or renews the claim. It also makes a claim again that Redis lost, so
+// the handler can continue. It is idempotent, so the client may retry a command whose
+// response was lost. Renewing an existing claim needs no memory, so it works when the
+// memory is full.
 var takeScript = goredis.NewScript(`
 local held = redis.call('GET', KEYS[1])
 if held and held ~= ARGV[1] then return held end
@@ -64,28 +64,28 @@ func (c *claim) take(ctx context.Context) error {
 	case err != nil:
 		return failure("claim a delivery", err)
 	case held != value:
-		return c.judge(held)
+		return c.stateOf(held)
 	}
-	// A tenth of the lease is left for the handler to notice that its context ended
-	// before another begins.
+	// The last tenth of the lease is the time that a handler has to notice that its
+	// context ended before another handler begins.
 	c.until = began.Add(c.lease - c.lease/10)
 	return nil
 }
 
-// run calls handle, and renews the claim meanwhile.
+// run calls handle and renews the claim while it runs.
 func (c *claim) run(ctx context.Context, handle func(context.Context) error) error {
 	settle := context.WithoutCancel(ctx)
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	over := time.AfterFunc(time.Until(c.until), func() { end(ErrLeaseLost) })
 	defer over.Stop()
-	// The answer may have come, or this process gone on, after the lease.
+	// The response may have arrived, or this process resumed, after the lease.
 	if !time.Now().Before(c.until) {
 		return errLate
 	}
 	var renewing sync.WaitGroup
 	stop := make(chan struct{})
-	// A renewal that came after the release would be a claim that nobody holds.
+	// A renewal after the release would make an abandoned claim.
 	defer renewing.Wait()
 	defer close(stop)
 	renewing.Go(func() { c.renew(settle, stop, over, end) })
@@ -97,8 +97,8 @@ func (c *claim) run(ctx context.Context, handle func(context.Context) error) err
 	return err
 }
 
-// renew renews the claim until stop is closed, and calls end when it is lost. When
-// nobody can tell any more, over ends the handler's context.
+// renew renews the claim until stop is closed, and calls end when it is lost. If
+// renewals fail, over ends the handler's context before the lease does.
 func (c *claim) renew(ctx context.Context, stop <-chan struct{}, over *time.Timer, end context.CancelCauseFunc) {
 	tick := time.NewTicker(c.lease / 3)
 	defer tick.Stop()
@@ -115,13 +115,13 @@ func (c *claim) renew(ctx context.Context, stop <-chan struct{}, over *time.Time
 			end(ErrLeaseLost)
 			return
 		}
-		// Otherwise Redis is away, and may be back before the lease is over.
+		// After other errors Redis may become available before the lease ends.
 	}
 }
 
-// doneScript remembers that the delivery was handled, unless somebody else is
-// handling it. Redis refuses commands that need memory when it has none left, but lets
-// a script go on that has written before: what DEL gives back is what SET needs.
+// doneScript marks the delivery handled, unless another claim exists. When its memory
+// is full, Redis rejects a command that needs memory, but not in a script that has
+// already written: so DEL comes first, and frees what SET needs.
 var doneScript = goredis.NewScript(`
 local held = redis.call('GET', KEYS[1])
 if held and held ~= ARGV[1] then return held end
@@ -129,16 +129,16 @@ redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return ARGV[2]`)
 
-// done makes the claim good. While Redis is away or refuses it tries again, because
-// what was handled and is not remembered is handled again.
+// done marks the delivery handled. It retries while Redis is unavailable or rejects the
+// write, because the delivery would be handled again otherwise.
 func (c *claim) done(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, max(rememberTime, time.Until(c.until)))
 	defer cancel()
 	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		held, err := doneScript.Run(ctx, c.client, []string{c.key}, c.value(c.token), c.value(done), c.remember.Milliseconds()).Text()
 		switch {
-		case err == nil && errors.Is(c.judge(held), clerkauth.ErrHandled):
-			return nil // by whomever it was remembered
+		case err == nil && errors.Is(c.stateOf(held), clerkauth.ErrHandled):
+			return nil // marked by this claim or by another
 		case err == nil:
 			return ErrLeaseLost
 		case errors.Is(err, goredis.ErrClosed):
@@ -156,7 +156,7 @@ var releaseScript = goredis.NewScript(`
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0`)
 
-// release gives the claim back. Where that fails it runs out by itself.
+// release deletes the claim. If that fails, the claim expires with its lease.
 func (c *claim) release(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, releaseTime)
 	defer cancel()

@@ -11,27 +11,27 @@ import (
 
 const defaultMachinePrefix = "clerkauth:machine:"
 
-// MachineOptions says how a MachineCache works. The zero value is fine.
+// MachineOptions configures a MachineCache. The zero value is valid.
 type MachineOptions struct {
-	// Prefix begins every key. Empty means "clerkauth:machine:". Programs with
-	// different secret keys may share one.
+	// Prefix begins every key. Programs with different secret keys may share one.
+	// Defaults to "clerkauth:machine:".
 	Prefix string
 }
 
-// MachineCache is a [clerkauth.MachineCache] in Redis: what one process was told
-// about an opaque machine credential, the others need not ask. Redis sees digests
-// of credentials, never one of them, and who can write to it cannot make up an
-// identity. It may forget anything at any time: an eviction policy such as
-// allkeys-lru is fine.
+// MachineCache is a [clerkauth.MachineCache] in Redis: it shares Clerk's verifications
+// of opaque machine credentials between processes. Redis stores digests of credentials,
+// never a credential, and writing to Redis is not enough to forge an identity. Redis
+// may lose entries at any time, so an eviction policy such as allkeys-lru is suitable.
+// Make a MachineCache with [NewMachineCache]. It is safe for concurrent use.
 type MachineCache struct {
 	client goredis.UniversalClient
 	prefix string
 }
 
-// NewMachineCache returns a MachineCache that works through client, which remains
-// the caller's to close. Set ContextTimeoutEnabled in its options: without it,
-// go-redis waits for a server that hangs for longer than anybody waits for the
-// answer.
+// NewMachineCache returns a MachineCache that uses client, and an error if client is
+// nil. It does not close client. Set ContextTimeoutEnabled in the client's options:
+// without it, go-redis waits for an unresponsive server for longer than the library
+// waits for Get and Put.
 func NewMachineCache(client goredis.UniversalClient, o MachineOptions) (*MachineCache, error) {
 	if client == nil {
 		return nil, fmt.Errorf("redis: options: %w", errNoClient)
@@ -42,24 +42,23 @@ func NewMachineCache(client goredis.UniversalClient, o MachineOptions) (*Machine
 	return &MachineCache{client, o.Prefix}, nil
 }
 
-var errNoClient = errors.New("there is no client")
+var errNoClient = errors.New("the client is nil")
 
-// maxValue is how long a value is that a MachineCache is given, at most.
+// maxValue is the maximum length of a value, as documented at clerkauth.MachineCache.
 const maxValue = 64 << 10
 
-// Get implements [clerkauth.MachineCache]. It reads no more of a value than one of
-// ours may have.
+// Get implements [clerkauth.MachineCache]. It reads at most 64 KiB of a value.
 func (c *MachineCache) Get(ctx context.Context, key string) ([]byte, error) {
 	value, err := c.client.GetRange(ctx, c.prefix+key, 0, maxValue-1).Bytes()
 	if err != nil || len(value) == 0 {
-		return nil, err // Redis has no range of what it does not have
+		return nil, err // Redis returns an empty range for a key that does not exist
 	}
 	return value, nil
 }
 
 // Put implements [clerkauth.MachineCache].
 func (c *MachineCache) Put(ctx context.Context, key string, value []byte, keep time.Duration) error {
-	// Redis takes 0 for ever, and a millisecond is the least it keeps.
+	// An expiry of 0 would keep the value forever, and a millisecond is the shortest.
 	if keep < time.Millisecond {
 		return nil
 	}

@@ -1,27 +1,26 @@
-// Package redis is for programs that run as more than one process: [Deliveries]
-// remembers in Redis which webhook deliveries were handled, and [MachineCache] what
-// Clerk said about machine credentials.
+// Package redis shares state between the processes of a program through Redis:
+// [Deliveries] stores which webhook deliveries were handled, and [MachineCache] caches
+// Clerk's verifications of machine credentials.
 //
 //	store, err := redis.NewDeliveries(client, redis.Options{})
 //	…
 //	hooks, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: secrets, Deliveries: store})
 //
-// A delivery is handled by one process at a time, and once, unless the process
-// dies between its handler's end and the moment when Redis knows of it: write
-// handlers that bear a second run, or use package postgres, which knows no such
-// moment.
+// A delivery is handled by one process at a time, and once, unless the process dies
+// after its handler has returned and before Redis has stored that. Handlers must
+// therefore be idempotent. Package postgres has no such window.
 //
-// What Redis forgets is handled again if it comes again: set maxmemory-policy to
-// noeviction and turn the append-only file on. A crash of Redis forgets up to two
-// seconds nevertheless, unless appendfsync is set to always, and a failover to a
-// replica may forget the last moments in any case.
+// A delivery whose key Redis loses is handled again if Svix redelivers it: set
+// maxmemory-policy to noeviction and turn on the append-only file. Even so, a crash of
+// Redis loses up to two seconds of writes unless appendfsync is always, and a failover
+// to a replica may lose the last ones in any case.
 //
-// While Redis takes no new keys, because its memory is full, it cannot save to disk
-// or the connection leads to a replica, deliveries are answered with 503 before any
-// handler is called. A handler that runs when the memory becomes full is remembered
-// nevertheless. What Redis refuses for other reasons is tried again until it is
-// remembered, somebody else claims the delivery, or 10 minutes have passed: only
-// then, or if the process ends before, a delivery may be handled a second time.
+// While Redis accepts no new keys, because its memory is full, it cannot save to disk
+// or the connection leads to a replica, deliveries get 503 before any handler is called.
+// If the memory becomes full while a handler runs, the delivery is remembered
+// nevertheless. Writes that Redis rejects for other reasons are retried until they
+// succeed, another process claims the delivery, or 10 minutes have passed. Only after
+// that, or if the process ends before, may the delivery be handled a second time.
 package redis
 
 import (
@@ -42,37 +41,37 @@ const (
 	defaultPrefix = "clerkauth:delivery:"
 	defaultLease  = time.Minute
 	minLease      = time.Second
-	// defaultRemember covers what somebody sends again by hand after an endpoint
-	// was away for days. Svix itself stops after 28 hours.
+	// defaultRemember covers deliveries that are replayed by hand after an endpoint was
+	// down for days. Svix itself retries for 28 hours.
 	defaultRemember = 7 * 24 * time.Hour
 	minRemember     = 36 * time.Hour
-	// releaseTime is how long releasing a claim may take.
+	// releaseTime bounds releasing a claim.
 	releaseTime = 5 * time.Second
-	// rememberTime is for how long remembering is tried. While Redis takes no writes,
-	// nobody else can claim the delivery either.
+	// rememberTime is how long remembering is retried. While Redis accepts no writes, no
+	// other process can claim the delivery either.
 	rememberTime = 10 * time.Minute
 )
 
-// Options says how a Deliveries works. The zero value is fine for one endpoint.
+// Options configures a Deliveries. The zero value is valid, for one endpoint.
 type Options struct {
-	// Prefix begins every key. Svix gives a message the same id at every
-	// endpoint that it is sent to, so two endpoints that share a Redis need two
-	// prefixes: with one, the second is refused with clerkauth.ErrOtherEndpoint.
+	// Prefix begins every key. Svix gives a message the same id at every endpoint that
+	// it is sent to, so endpoints that share a Redis need a prefix each: with the same
+	// one, the second endpoint's deliveries fail with clerkauth.ErrOtherEndpoint.
 	// Defaults to "clerkauth:delivery:".
 	Prefix string
 
-	// Lease is how long a claim that nobody holds any more keeps the delivery from
-	// being handled: that of a process that died, or that Redis made while the
-	// connection broke. That of a running handler is renewed. Zero means a minute;
-	// less than a second is an error.
+	// Lease is how long an abandoned claim blocks a delivery: one of a process that
+	// died, or one whose confirmation a broken connection lost. Claims of running
+	// handlers are renewed. Defaults to a minute; the minimum is a second.
 	Lease time.Duration
 
-	// Remember is how long it is known that a delivery was handled. Zero means 7
-	// days; less than 36 hours is an error, since Svix sends for 28.
+	// Remember is how long a handled delivery is remembered. Defaults to 7 days; the
+	// minimum is 36 hours, since Svix retries for 28.
 	Remember time.Duration
 }
 
-// Deliveries is a [clerkauth.EndpointDeliveries] in Redis. It is safe for concurrent use.
+// Deliveries is a [clerkauth.EndpointDeliveries] in Redis. Make it with
+// [NewDeliveries]. It is safe for concurrent use.
 type Deliveries struct {
 	client          goredis.UniversalClient
 	prefix          string
@@ -93,7 +92,7 @@ func (f *flights) has(id string) bool {
 	return f.ids[id]
 }
 
-// start reports whether id was not running.
+// start adds id and reports whether it was absent.
 func (f *flights) start(id string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -110,9 +109,10 @@ func (f *flights) end(id string) {
 	delete(f.ids, id)
 }
 
-// NewDeliveries returns a Deliveries that works through client, which remains the caller's to
-// close, after the last delivery. Do not give it a Ring: that looks in another
-// place when a server is away, and finds nothing there.
+// NewDeliveries returns a Deliveries that uses client, or every error in o joined in
+// one. It does not close client, which must stay open until the last delivery has been
+// handled. Client must not be a Ring: when a server is down, a Ring uses another one,
+// which does not have the keys.
 func NewDeliveries(client goredis.UniversalClient, o Options) (*Deliveries, error) {
 	s := &Deliveries{client: client, prefix: o.Prefix, lease: o.Lease, remember: o.Remember, running: &flights{ids: make(map[string]bool)}}
 	if s.prefix == "" {
@@ -129,10 +129,10 @@ func NewDeliveries(client goredis.UniversalClient, o Options) (*Deliveries, erro
 		wrong = append(wrong, errNoClient)
 	}
 	if s.lease < minLease {
-		wrong = append(wrong, fmt.Errorf("a lease of %v is shorter than %v", s.lease, minLease))
+		wrong = append(wrong, fmt.Errorf("invalid lease %v: the minimum is %v", s.lease, minLease))
 	}
 	if s.remember < minRemember {
-		wrong = append(wrong, fmt.Errorf("to remember for %v is shorter than %v", s.remember, minRemember))
+		wrong = append(wrong, fmt.Errorf("invalid time to remember %v: the minimum is %v", s.remember, minRemember))
 	}
 	if err := errors.Join(wrong...); err != nil {
 		return nil, fmt.Errorf("redis: options: %w", err)
@@ -149,7 +149,8 @@ func (s *Deliveries) ForEndpoint(fingerprints []string) clerkauth.Deliveries {
 
 // Once implements [clerkauth.Deliveries].
 func (s *Deliveries) Once(ctx context.Context, id string, handle func(context.Context) error) error {
-	// While a claim is being made good its key may be gone: this process still knows.
+	// The key of a delivery that is being remembered may have expired. This process does
+	// not handle such a delivery again.
 	if s.running.has(id) {
 		return clerkauth.ErrInFlight
 	}
@@ -157,7 +158,7 @@ func (s *Deliveries) Once(ctx context.Context, id string, handle func(context.Co
 	if err := c.take(ctx); err != nil {
 		return err
 	}
-	// Whatever becomes of ctx, the claim is kept, and released or made good.
+	// The claim is renewed, and released or fulfilled, even if ctx is done.
 	settle := context.WithoutCancel(ctx)
 	if !s.running.start(id) {
 		c.release(settle)
