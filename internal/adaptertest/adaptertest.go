@@ -1,5 +1,5 @@
-// Package adaptertest holds the adapters of frameworks that speak HTTP to one set
-// of rules. It is here once so that no adapter can be tested for less than another.
+// Package adaptertest tests the adapters of HTTP frameworks by one set of rules, so
+// that all of them meet the same requirements.
 package adaptertest
 
 import (
@@ -19,13 +19,14 @@ import (
 	"github.com/clerkauth/clerkauth/clerkauthtest"
 )
 
-// Framework is what an adapter has to show of itself.
+// Framework is the adapter to test.
 type Framework struct {
-	// Serve starts an app in the framework, until the test ends, and returns
-	// its address: http://host:port.
+	// Serve serves an app with the framework until the test ends, and returns its
+	// address: http://host:port.
 	Serve func(t *testing.T, a App) string
-	// Require calls the adapter's. What that returns is the framework's own.
-	Require func(auth *clerkauth.Authenticator, demands ...clerkauth.Access)
+	// Require calls the adapter's Require and drops its result, whose type depends on
+	// the framework.
+	Require func(auth *clerkauth.Authenticator, requirements ...clerkauth.Access)
 }
 
 // Run runs every rule as a subtest.
@@ -46,33 +47,32 @@ func Run(t *testing.T, f Framework) {
 	}
 }
 
-// App says what Serve puts together: these routes, each of whose handlers answers
-// with what Witness says, after a middleware that recovers from panics.
+// App describes what Serve serves: these routes, behind a middleware that recovers
+// from panics. Each handler responds with the result of Witness.Say.
 //
 //	GET /               public
-//	GET /dashboard      signed in; behind the guard stands a middleware that writes X-Later
+//	GET /dashboard      signed in; a middleware behind the guard writes X-Later
 //	DELETE /orgs/{slug} role org:admin in the organization of that slug
 //	POST /invoices      Invoices
-//	GET /forged         signed in; before the guard somebody puts Forged in the context
+//	GET /forged         signed in; a middleware before the guard applies Forged
 //	GET /panic          signed in; the handler panics
-//	GET /admin/users    in a group for the role org:admin, as are the next
-//	GET /admin/{rest}   anything below
-//	GET /orgs/{slug}/x  in a group for the organization of that slug
+//	GET /admin/users    in a group that requires the role org:admin
+//	GET /admin/{rest}   in the same group; any other path below /admin
+//	GET /orgs/{slug}/x  in a group that requires the organization of that slug
 type App struct {
 	Auth     *clerkauth.Authenticator
 	Witness  *Witness
-	Identify bool // Identify stands before all routes
-	CORS     bool // and before that the framework's own CORS middleware, for Origin
+	Identify bool // put the adapter's Identify before all routes
+	CORS     bool // put the framework's CORS middleware, for Origin, before that
 }
 
-// Invoices is who may write invoices: users with a permission, and API keys with a
-// scope.
+// Invoices requires a user with a permission, or an API key with a scope.
 var Invoices = clerkauth.AnyOf(clerkauth.Permission("org:invoices:create"), clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("invoices:create")))
 
-// Origin is the one whose pages an App with CORS lets read answers.
+// Origin is the origin that an App with CORS allows.
 const Origin = "https://app.example.com"
 
-// NewApp returns an app with Identify, and the instance whose users it serves.
+// NewApp returns an app with Identify, and the Clerk instance that it uses.
 func NewApp(t *testing.T) (App, *clerkauthtest.Server) {
 	t.Helper()
 	srv := clerkauthtest.NewServer(t)
@@ -81,7 +81,7 @@ func NewApp(t *testing.T) (App, *clerkauthtest.Server) {
 	return App{Auth: NewAuth(t, config), Witness: &Witness{}, Identify: true}, srv
 }
 
-// NewAuth is [clerkauth.New] for configurations that are right.
+// NewAuth is [clerkauth.New] for valid configurations: an error fails the test.
 func NewAuth(t *testing.T, config clerkauth.Config) *clerkauth.Authenticator {
 	t.Helper()
 	auth, err := clerkauth.New(config)
@@ -91,24 +91,24 @@ func NewAuth(t *testing.T, config clerkauth.Config) *clerkauth.Authenticator {
 	return auth
 }
 
-// Forged is what somebody who is not the library says about the caller.
+// Forged returns a context with an identity that the library did not verify.
 func Forged(ctx context.Context) context.Context {
 	return clerkauth.NewContext(ctx, clerkauth.Auth{UserID: "user_forged", OrgID: "org_1", OrgRole: "org:admin"})
 }
 
-// Witness is in every handler, and keeps what it saw there.
+// Witness records the calls of handlers. It is safe for concurrent use.
 type Witness struct {
 	mu   sync.Mutex
 	seen []Sight
 }
 
-// Sight is a call of a handler: its context, and who was calling then.
+// Sight is a call of a handler: its context, and the caller at that time.
 type Sight struct {
 	Ctx  context.Context
 	User string
 }
 
-// Say notes that a handler was reached and returns what it answers.
+// Say records the call of a handler and returns its response.
 func (w *Witness) Say(ctx context.Context, slug string) string {
 	who := clerkauth.FromContext(ctx)
 	w.mu.Lock()
@@ -117,7 +117,7 @@ func (w *Witness) Say(ctx context.Context, slug string) string {
 	return fmt.Sprintf("%s user=%s org=%s slug=%s err=%v", who.TokenType, who.UserID, who.OrgSlug, slug, who.Err())
 }
 
-// Take returns what was seen since it was asked last.
+// Take returns the calls since the last Take.
 func (w *Witness) Take() []Sight {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -126,14 +126,14 @@ func (w *Witness) Take() []Sight {
 	return seen
 }
 
-// Bearer returns the header line with a token of s.
+// Bearer returns a header line with a token of s.
 func Bearer(s *clerkauthtest.Session, opts ...clerkauthtest.TokenOption) string {
 	return "Authorization: Bearer " + s.Token(opts...)
 }
 
-// Send makes a request on a connection of its own, with the header lines and the
-// target as they are given: http.Client would mend them. The answer's body has
-// been read.
+// Send makes a request on a connection of its own and returns the response and its
+// body. Header lines and target are sent unchanged, whereas http.Client would correct
+// them.
 func Send(t *testing.T, base, method, target string, header []string, body string) (*http.Response, string) {
 	t.Helper()
 	address := strings.TrimPrefix(base, "http://")

@@ -11,9 +11,8 @@ import (
 	"github.com/clerkauth/clerkauth/clerkauthtest"
 )
 
-// hiddenIsTheFrameworksNotFound compares what is refused, where that is hidden, with the
-// framework's own answer for a path where nothing is: the whole response to the same
-// request.
+// hiddenIsTheFrameworksNotFound compares hidden refusals with the framework's response
+// for an unknown path: the whole response to the same request.
 func hiddenIsTheFrameworksNotFound(t *testing.T, f Framework) {
 	for _, identify := range []bool{true, false} {
 		t.Run(fmt.Sprintf("identify=%v", identify), func(t *testing.T) {
@@ -22,8 +21,8 @@ func hiddenIsTheFrameworksNotFound(t *testing.T, f Framework) {
 			config.Accept = []clerkauth.TokenType{clerkauth.SessionToken, clerkauth.APIKey}
 			config.HideUnauthorized = true
 			config.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err *clerkauth.Error) {
-				if !identify { // elsewhere a bad token is refused before any route is known
-					t.Errorf("%s %s: the ErrorHandler is called", r.Method, r.URL)
+				if !identify { // Identify rejects invalid tokens before the route is known
+					t.Errorf("%s %s: the ErrorHandler was called", r.Method, r.URL)
 				}
 				w.WriteHeader(err.Status)
 			}
@@ -35,11 +34,11 @@ func hiddenIsTheFrameworksNotFound(t *testing.T, f Framework) {
 					continue
 				}
 				for _, accept := range []string{"", "Accept: text/html", "Accept: application/json", "Sec-Fetch-Dest: document"} {
-					asked := r
+					sent := r
 					if accept != "" {
-						asked.header = append(slices.Clone(r.header), accept)
+						sent.header = append(slices.Clone(r.header), accept)
 					}
-					there, body := send(t, base, asked)
+					there, body := send(t, base, sent)
 					reached := len(a.Witness.Take()) > 0
 					if r.status == http.StatusOK {
 						if !reached {
@@ -47,8 +46,8 @@ func hiddenIsTheFrameworksNotFound(t *testing.T, f Framework) {
 						}
 						continue
 					}
-					asked.path = "/nowhere"
-					nowhere, nothing := send(t, base, asked)
+					sent.path = "/nowhere"
+					nowhere, nothing := send(t, base, sent)
 					for _, header := range []http.Header{there.Header, nowhere.Header} {
 						header.Del("Date")
 					}
@@ -62,7 +61,7 @@ func hiddenIsTheFrameworksNotFound(t *testing.T, f Framework) {
 				}
 			}
 			if hidden < 30 {
-				t.Errorf("%d refusals were hidden: this shows little", hidden)
+				t.Errorf("%d refusals were hidden: too few for this test", hidden)
 			}
 		})
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/clerkauth/clerkauth/clerkauthtest"
 )
 
-// serveNetHTTP is Framework.Serve for net/http and the library alone: what every
-// adapter is compared with.
+// serveNetHTTP is Framework.Serve for net/http without an adapter, with which adapters
+// are compared.
 func serveNetHTTP(t *testing.T, a App) string {
 	mux, auth := http.NewServeMux(), a.Auth
 	answer := func(w http.ResponseWriter, r *http.Request) {
@@ -44,7 +44,7 @@ func serveNetHTTP(t *testing.T, a App) string {
 	return server.URL
 }
 
-// request is one to be made of both; header lines are as on the wire.
+// request is a request to make; header lines are as on the wire.
 type request struct {
 	rule   string
 	method string
@@ -53,7 +53,7 @@ type request struct {
 	status int
 }
 
-// requests are the ones that tell one rule from another.
+// requests returns the requests that likeNetHTTP and hiddenIsTheFrameworksNotFound make.
 func requests(srv *clerkauthtest.Server) []request {
 	jane, john := srv.CreateUser("jane@example.com"), srv.CreateUser("john@example.com")
 	admin := srv.SignIn(jane, clerkauthtest.InOrganization("acme", "org:admin", "org:invoices:create"))
@@ -65,64 +65,63 @@ func requests(srv *clerkauthtest.Server) []request {
 	const bad, key, basic = "Authorization: Bearer e30.e.e30", "Authorization: Bearer ak_1", "Authorization: Basic YTpi"
 	const page, other = "Accept: text/html", "Authorization: Bearer cron-secret"
 	return []request{
-		{"anybody reaches what is public", "GET", "/", nil, 200},
-		{"who is signed in is known there", "GET", "/", []string{good}, 200},
-		{"another scheme is no credential", "GET", "/", []string{basic}, 200},
-		{"a bad token is refused even there", "GET", "/", []string{bad}, 401},
-		{"a credential of somebody else's is not", "GET", "/", []string{other}, 200},
-		{"but two tokens are", "GET", "/", []string{good, plain}, 401},
-		{"nobody reaches what is for users", "GET", "/dashboard", nil, 401},
-		{"a person is sent to sign in", "GET", "/dashboard", []string{page}, 307},
-		{"but not away from an API", "POST", "/invoices", []string{page}, 401},
-		{"users reach it", "GET", "/dashboard", []string{good}, 200},
-		{"in any case of the header's name", "GET", "/dashboard", []string{"aUTHORIZATION" + strings.TrimPrefix(good, "Authorization")}, 200},
-		{"credentials of somebody else's do not", "GET", "/dashboard", []string{other}, 401},
-		{"nor bad tokens", "GET", "/dashboard", []string{bad}, 401},
-		{"nor expired ones", "GET", "/dashboard", []string{expired}, 401},
-		{"nor of machines", "GET", "/dashboard", []string{key}, 401},
-		{"nor two tokens", "GET", "/dashboard", []string{good, plain}, 401},
-		{"nor one twice", "GET", "/dashboard", []string{good, good}, 401},
-		{"nor a good one after a bad one", "GET", "/dashboard", []string{bad, good}, 401},
-		{"nor a good one before another scheme", "GET", "/dashboard", []string{good, basic}, 401},
-		{"nor one beside a name in another case", "GET", "/dashboard", []string{good, "authorization: x"}, 401},
-		{"an identity that others made is not believed", "GET", "/forged", nil, 401},
-		{"and hidden by the real one", "GET", "/forged", []string{plain}, 200},
-		{"admins may", "DELETE", "/orgs/acme", []string{good}, 200},
-		{"by id, too", "DELETE", "/orgs/" + acme, []string{good}, 200},
-		{"in another organization they may not", "DELETE", "/orgs/other", []string{good}, 403},
-		{"members may not", "DELETE", "/orgs/acme", []string{plain}, 403},
-		{"nobody may", "DELETE", "/orgs/acme", nil, 401},
-		{"a permission lets in", "POST", "/invoices", []string{good}, 200},
-		{"its lack does not", "POST", "/invoices", []string{plain}, 403},
-		{"an API key lets in", "POST", "/invoices", []string{machine("invoices:create")}, 200},
-		{"without its scope it does not", "POST", "/invoices", []string{machine("invoices:read")}, 403},
-		{"nor does one that Clerk does not know", "POST", "/invoices", []string{key}, 401},
-		{"a group is for admins", "GET", "/admin/users", []string{good}, 200},
-		{"not for members", "GET", "/admin/users", []string{plain}, 403},
-		{"not for nobody", "GET", "/admin/users", nil, 401},
-		{"nor is anything below", "GET", "/admin/a/b", nil, 401},
-		{"a group knows the path's organization", "GET", "/orgs/acme/x", []string{plain}, 200},
-		{"and another", "GET", "/orgs/other/x", []string{good}, 403},
+		{"public, no credential", "GET", "/", nil, 200},
+		{"public, signed in", "GET", "/", []string{good}, 200},
+		{"public, another scheme", "GET", "/", []string{basic}, 200},
+		{"public, invalid token", "GET", "/", []string{bad}, 401},
+		{"public, credential of another issuer", "GET", "/", []string{other}, 200},
+		{"public, two tokens", "GET", "/", []string{good, plain}, 401},
+		{"signed in required, no credential", "GET", "/dashboard", nil, 401},
+		{"signed in required, page in a browser", "GET", "/dashboard", []string{page}, 307},
+		{"POST is not a page", "POST", "/invoices", []string{page}, 401},
+		{"signed in required, signed in", "GET", "/dashboard", []string{good}, 200},
+		{"header name in another case", "GET", "/dashboard", []string{"aUTHORIZATION" + strings.TrimPrefix(good, "Authorization")}, 200},
+		{"signed in required, credential of another issuer", "GET", "/dashboard", []string{other}, 401},
+		{"signed in required, invalid token", "GET", "/dashboard", []string{bad}, 401},
+		{"signed in required, expired token", "GET", "/dashboard", []string{expired}, 401},
+		{"signed in required, API key", "GET", "/dashboard", []string{key}, 401},
+		{"two tokens", "GET", "/dashboard", []string{good, plain}, 401},
+		{"the same token twice", "GET", "/dashboard", []string{good, good}, 401},
+		{"invalid token before a valid one", "GET", "/dashboard", []string{bad, good}, 401},
+		{"valid token before another scheme", "GET", "/dashboard", []string{good, basic}, 401},
+		{"valid token beside a header name in another case", "GET", "/dashboard", []string{good, "authorization: x"}, 401},
+		{"identity of NewContext, no credential", "GET", "/forged", nil, 401},
+		{"identity of NewContext, replaced by the verified one", "GET", "/forged", []string{plain}, 200},
+		{"role and organization", "DELETE", "/orgs/acme", []string{good}, 200},
+		{"role and organization by id", "DELETE", "/orgs/" + acme, []string{good}, 200},
+		{"role in another organization", "DELETE", "/orgs/other", []string{good}, 403},
+		{"role missing", "DELETE", "/orgs/acme", []string{plain}, 403},
+		{"role required, no credential", "DELETE", "/orgs/acme", nil, 401},
+		{"permission", "POST", "/invoices", []string{good}, 200},
+		{"permission missing", "POST", "/invoices", []string{plain}, 403},
+		{"API key", "POST", "/invoices", []string{machine("invoices:create")}, 200},
+		{"API key, scope missing", "POST", "/invoices", []string{machine("invoices:read")}, 403},
+		{"API key that Clerk does not know", "POST", "/invoices", []string{key}, 401},
+		{"group, role", "GET", "/admin/users", []string{good}, 200},
+		{"group, role missing", "GET", "/admin/users", []string{plain}, 403},
+		{"group, no credential", "GET", "/admin/users", nil, 401},
+		{"group, wildcard, no credential", "GET", "/admin/a/b", nil, 401},
+		{"group, organization of the path", "GET", "/orgs/acme/x", []string{plain}, 200},
+		{"group, another organization", "GET", "/orgs/other/x", []string{good}, 403},
 	}
 }
 
-// send makes r of the server at base.
+// send sends r to the server at base.
 func send(t *testing.T, base string, r request) (*http.Response, string) {
 	t.Helper()
 	return Send(t, base, r.method, r.path, r.header, "")
 }
 
-// likeNetHTTP makes every request of a server in the framework and of one in
-// net/http, which must not differ: not in who reaches a handler, nor in what is
-// answered to those who do not.
+// likeNetHTTP sends every request to a server in the framework and to one in net/http.
+// They must not differ in which requests reach a handler, nor in their responses.
 func likeNetHTTP(t *testing.T, f Framework) {
 	configs := map[string]func(*clerkauthtest.Server, *clerkauth.Config){
 		"plain":        func(*clerkauthtest.Server, *clerkauth.Config) {},
 		"sign-in page": func(_ *clerkauthtest.Server, c *clerkauth.Config) { c.Browser.SignInURL = "/sign-in" },
-		"keys are away": func(srv *clerkauthtest.Server, c *clerkauth.Config) {
+		"keys unavailable": func(srv *clerkauthtest.Server, c *clerkauth.Config) {
 			srv.Fail(clerkauthtest.JWKS, 503)
 			now := srv.Now()
-			c.Now = func() time.Time { return now } // Retry-After is the same for both
+			c.Now = func() time.Time { return now } // for the same Retry-After
 		},
 		"own answers":    func(_ *clerkauthtest.Server, c *clerkauth.Config) { c.ErrorHandler = ownAnswer },
 		"silent answers": func(_ *clerkauthtest.Server, c *clerkauth.Config) { c.ErrorHandler = silence },
@@ -138,7 +137,7 @@ func likeNetHTTP(t *testing.T, f Framework) {
 				ours, theirs := f.Serve(t, a), serveNetHTTP(t, a)
 				for _, r := range requests(srv) {
 					if !identify && r.path == "/" {
-						continue // nothing of ours is there
+						continue // public, and without Identify not the library's
 					}
 					want, wantBody := send(t, theirs, r)
 					wantSeen := a.Witness.Take()
@@ -162,8 +161,8 @@ func likeNetHTTP(t *testing.T, f Framework) {
 	}
 }
 
-// ownAnswer is an ErrorHandler that writes what the library would not, and tells
-// what request it was given.
+// ownAnswer is an ErrorHandler whose response differs from the library's and describes
+// the request that it received.
 func ownAnswer(w http.ResponseWriter, r *http.Request, err *clerkauth.Error) {
 	w.Header().Add("X-Own", "1")
 	w.Header().Add("X-Own", "2")
@@ -173,17 +172,18 @@ func ownAnswer(w http.ResponseWriter, r *http.Request, err *clerkauth.Error) {
 	fmt.Fprint(w, ".")
 }
 
-// silence is an ErrorHandler that writes nothing at all.
+// silence is an ErrorHandler that writes nothing.
 func silence(http.ResponseWriter, *http.Request, *clerkauth.Error) {}
 
-// comparable returns what has to be the same in two answers: all headers of a
-// refusal, and ours in others. Lines of one name are joined.
+// comparable returns the headers that must be the same in both responses: those that the
+// library sets, and all others but for Content-Type where a handler responded. Lines of
+// one name are joined, and the server's address ours is replaced by theirs.
 func comparable(resp *http.Response, theirs, ours string) map[string]string {
 	header := make(map[string]string)
 	for name, lines := range resp.Header {
 		switch name {
 		case "Date", "Content-Length", "Server":
-			continue // they have no say in whether
+			continue // set by the server, not by handlers
 		case "Content-Type":
 			if resp.StatusCode == http.StatusOK {
 				continue

@@ -15,7 +15,7 @@ import (
 func impossibleAccessPanicsAtRegistration(t *testing.T, f Framework) {
 	a, _ := NewApp(t)
 	f.Require(a.Auth, clerkauth.SignedIn) // does not panic
-	for name, demands := range map[string][]clerkauth.Access{
+	for name, requirements := range map[string][]clerkauth.Access{
 		"nil":              {nil},
 		"nil among others": {clerkauth.SignedIn, nil},
 		"empty role":       {clerkauth.Role("")},
@@ -27,14 +27,13 @@ func impossibleAccessPanicsAtRegistration(t *testing.T, f Framework) {
 					t.Error("it did not panic")
 				}
 			}()
-			f.Require(a.Auth, demands...)
+			f.Require(a.Auth, requirements...)
 		})
 	}
 }
 
-// pathsAreNotCompared asks for what is guarded in ways in which programs
-// disagree. Whatever the framework's router makes of them, the guard stands
-// behind it.
+// pathsAreNotCompared requests guarded routes by paths that programs read differently.
+// However the framework's router reads them, the guard runs after it.
 func pathsAreNotCompared(t *testing.T, f Framework) {
 	a, srv := NewApp(t)
 	base := f.Serve(t, a)
@@ -65,7 +64,7 @@ func pathsAreNotCompared(t *testing.T, f Framework) {
 		}
 	}
 	if reached < 15 {
-		t.Errorf("with a token, %d reached a handler: this shows little", reached)
+		t.Errorf("%d requests with a token reached a handler: too few for this test", reached)
 	}
 }
 
@@ -76,13 +75,13 @@ func corsLetsPreflightsAloneThrough(t *testing.T, f Framework) {
 	session := srv.SignIn(srv.CreateUser("jane@example.com"), clerkauthtest.InOrganization("acme", "org:admin"))
 	const origin, asks = "Origin: " + Origin, "Access-Control-Request-Method: "
 	for _, r := range []request{
-		{"a preflight is answered", "OPTIONS", "/dashboard", []string{origin, asks + "GET", "Access-Control-Request-Headers: authorization"}, 204},
-		{"of a group, too", "OPTIONS", "/admin/users", []string{origin, asks + "GET"}, 204},
-		{"and for other methods", "OPTIONS", "/orgs/acme", []string{origin, asks + "DELETE"}, 204},
-		{"what it asks for is guarded", "GET", "/dashboard", []string{origin}, 401},
-		{"what looks like a preflight is", "GET", "/dashboard", []string{origin, asks + "GET"}, 401},
-		{"for pages, too", "GET", "/dashboard", []string{origin, "Accept: text/html"}, 307},
-		{"users pass", "GET", "/dashboard", []string{origin, Bearer(session)}, 200},
+		{"preflight", "OPTIONS", "/dashboard", []string{origin, asks + "GET", "Access-Control-Request-Headers: authorization"}, 204},
+		{"preflight for a group", "OPTIONS", "/admin/users", []string{origin, asks + "GET"}, 204},
+		{"preflight for another method", "OPTIONS", "/orgs/acme", []string{origin, asks + "DELETE"}, 204},
+		{"no credential", "GET", "/dashboard", []string{origin}, 401},
+		{"no credential, GET with the headers of a preflight", "GET", "/dashboard", []string{origin, asks + "GET"}, 401},
+		{"no credential, page in a browser", "GET", "/dashboard", []string{origin, "Accept: text/html"}, 307},
+		{"signed in", "GET", "/dashboard", []string{origin, Bearer(session)}, 200},
 	} {
 		resp, _ := send(t, base, r)
 		if seen := len(a.Witness.Take()); resp.StatusCode != r.status || (seen > 0) != (r.status == 200) {
@@ -103,9 +102,9 @@ func panicsAreTheFrameworks(t *testing.T, f Framework) {
 	base := f.Serve(t, a)
 	token := Bearer(srv.SignIn(srv.CreateUser("jane@example.com")))
 	for _, r := range []request{
-		{"who may not come in meets no panic", "GET", "/panic", nil, 401},
-		{"a panic behind the guard is recovered from", "GET", "/panic", []string{token}, 500},
-		{"and the server goes on", "GET", "/dashboard", []string{token}, 200},
+		{"refused before the handler panics", "GET", "/panic", nil, 401},
+		{"panic behind the guard", "GET", "/panic", []string{token}, 500},
+		{"request after a panic", "GET", "/dashboard", []string{token}, 200},
 	} {
 		if resp, _ := send(t, base, r); resp.StatusCode != r.status {
 			t.Errorf("%s: status %d", r.rule, resp.StatusCode)
@@ -113,8 +112,8 @@ func panicsAreTheFrameworks(t *testing.T, f Framework) {
 	}
 }
 
-// callersAreNotMixedUp has many callers at once, on connections that all of
-// them use, and looks again at what handlers saw after they have returned.
+// callersAreNotMixedUp sends requests of many callers at the same time, over shared
+// connections, and checks the contexts of handlers again after they have returned.
 func callersAreNotMixedUp(t *testing.T, f Framework) {
 	a, srv := NewApp(t)
 	base := f.Serve(t, a)
@@ -143,7 +142,7 @@ func callersAreNotMixedUp(t *testing.T, f Framework) {
 				body, err := io.ReadAll(resp.Body)
 				resp.Body.Close()
 				if want := fmt.Sprintf("session_token user=%s org=%s slug=%s err=<nil>", user.ID, slug, slug); err != nil || string(body) != want {
-					t.Errorf("%s answered %q, %v instead of %q", slug, body, err, want)
+					t.Errorf("%s: body %q, %v instead of %q", slug, body, err, want)
 				}
 			}
 		})
@@ -151,17 +150,17 @@ func callersAreNotMixedUp(t *testing.T, f Framework) {
 	group.Wait()
 	seen := a.Witness.Take()
 	if len(seen) != callers*times {
-		t.Errorf("handlers were reached %d times", len(seen))
+		t.Errorf("%d calls of handlers", len(seen))
 	}
 	count := make(map[string]int)
 	for _, s := range seen {
 		who := clerkauth.FromContext(s.Ctx)
 		count[who.UserID]++
 		if who.UserID != s.User || who.SessionID == "" || !strings.HasPrefix(who.OrgSlug, "org-") {
-			t.Errorf("afterwards %s is %s in %q", s.User, who.UserID, who.OrgSlug)
+			t.Errorf("after the handler returned, %s is %s in %q", s.User, who.UserID, who.OrgSlug)
 		}
 	}
 	if len(count) != callers {
-		t.Errorf("%d callers were seen: %v", len(count), count)
+		t.Errorf("%d callers: %v", len(count), count)
 	}
 }

@@ -1,6 +1,6 @@
-// Package example is what the example programs have in common: each serves on
-// loopback with a Clerk instance of its own and prints requests to try, or makes
-// those requests itself.
+// Package example is shared by the example programs. Each of them serves on loopback,
+// with a local Clerk instance, and prints requests to try, or makes those requests
+// itself.
 package example
 
 import (
@@ -23,17 +23,17 @@ import (
 
 // Program is an example program.
 type Program struct {
-	// Configure changes the configuration for the local instance. It may be nil.
+	// Configure changes the configuration for the local instance, unless it is nil.
 	Configure func(*clerkauth.Config)
-	// Handler returns what is served, unless Serve is set.
+	// Handler returns the handler to serve. It is not used if Serve is set.
 	Handler func(*clerkauth.Authenticator) http.Handler
-	// Serve serves with something else than net/http until stop is called.
+	// Serve serves without net/http until stop is called. Nil means to serve Handler.
 	Serve func(*clerkauth.Authenticator, net.Listener) (stop func() error)
-	// Requests are those to try.
+	// Requests returns the requests to try.
 	Requests func(*clerkauthtest.Server) []Request
 }
 
-// Request is one thing to try, and the status that answers it.
+// Request is a request to try, and the status of its response.
 type Request struct {
 	Shows, Method, Path, Token string
 	Body                       string // JSON
@@ -42,8 +42,8 @@ type Request struct {
 
 // Main runs p as a command.
 func Main(p Program) {
-	check := flag.Bool("check", false, "make the requests that are printed otherwise, and compare the answers")
-	addr := flag.String("addr", "127.0.0.1:8080", "where to listen; with -check any free port is taken")
+	check := flag.Bool("check", false, "make the requests instead of printing them, and compare the responses")
+	addr := flag.String("addr", "127.0.0.1:8080", "the address to listen on; -check uses any free port")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := p.Run(ctx, *check, *addr, os.Stdout)
@@ -54,7 +54,8 @@ func Main(p Program) {
 	}
 }
 
-// Run serves until ctx ends, or checks and returns.
+// Run serves until ctx ends, or, if check is true, makes the requests and returns an
+// error if a response is not the expected one.
 func (p Program) Run(ctx context.Context, check bool, addr string, out io.Writer) (err error) {
 	if check {
 		addr = "127.0.0.1:0"
@@ -111,37 +112,37 @@ func (p Program) serveHTTP(auth *clerkauth.Authenticator, listener net.Listener)
 	}
 }
 
-// Tokens returns tokens of an admin and of a member of the organization acme, for
-// long enough to be typed.
+// Tokens returns tokens of an admin and of a member of the organization acme. They are
+// valid for 12 hours, long enough to copy them.
 func Tokens(clerk *clerkauthtest.Server) (admin, member string) {
 	token := func(email, role string, permissions ...string) string {
 		session := clerk.SignIn(clerk.CreateUser(email), clerkauthtest.InOrganization("acme", role, permissions...))
-		return session.Token(clerkauthtest.ExpiresIn(12 * time.Hour)) // Clerk's live for a minute
+		return session.Token(clerkauthtest.ExpiresIn(12 * time.Hour)) // Clerk's are valid for a minute
 	}
 	return token("jane@example.com", "org:admin", "org:invoices:create"), token("john@example.com", "org:member")
 }
 
-// Routes shows who may do what on the routes that every router's example has.
+// Routes returns requests to the routes that the example of every router has.
 func Routes(clerk *clerkauthtest.Server) []Request {
 	admin, member := Tokens(clerk)
 	return []Request{
-		{"anybody may see the home page", "GET", "/", "", "", 200},
-		{"the dashboard wants a session", "GET", "/dashboard", "", "", 401},
-		{"so do the guarded routes", "DELETE", "/orgs/acme", "", "", 401},
-		{"a credential of another kind is refused", "GET", "/dashboard", "cron-secret", "", 401},
-		{"and is nobody's where anybody may come", "GET", "/", "cron-secret", "", 200},
+		{"the home page is public", "GET", "/", "", "", 200},
+		{"the dashboard requires a session", "GET", "/dashboard", "", "", 401},
+		{"so do the other routes", "DELETE", "/orgs/acme", "", "", 401},
+		{"a credential of another kind is rejected", "GET", "/dashboard", "cron-secret", "", 401},
+		{"but is anonymous on a public route", "GET", "/", "cron-secret", "", 200},
 		{"jane is signed in", "GET", "/dashboard", admin, "", 200},
-		{"and known on the home page", "GET", "/", admin, "", 200},
-		{"she is an admin", "DELETE", "/orgs/acme", admin, "", 200},
-		{"of acme alone", "DELETE", "/orgs/other", admin, "", 403},
-		{"and may create invoices", "POST", "/invoices", admin, "", 200},
+		{"also on the home page", "GET", "/", admin, "", 200},
+		{"she is an admin of acme", "DELETE", "/orgs/acme", admin, "", 200},
+		{"but not of another organization", "DELETE", "/orgs/other", admin, "", 403},
+		{"she may create invoices", "POST", "/invoices", admin, "", 200},
 		{"john is signed in", "GET", "/dashboard", member, "", 200},
-		{"but no admin", "DELETE", "/orgs/acme", member, "", 403},
-		{"without that permission", "POST", "/invoices", member, "", 403},
+		{"but is not an admin", "DELETE", "/orgs/acme", member, "", 403},
+		{"and may not create invoices", "POST", "/invoices", member, "", 403},
 	}
 }
 
-// curl returns r as a line to paste into a shell.
+// curl returns r as a command for a shell.
 func (r Request) curl(base string) string {
 	line := "curl -i -X " + r.Method
 	if r.Body != "" {
@@ -153,7 +154,8 @@ func (r Request) curl(base string) string {
 	return line + " " + base + r.Path
 }
 
-// Check makes the requests and prints a table of what was expected and seen.
+// Check makes the requests, prints a table of their expected and actual statuses, and
+// returns an error if one differs.
 func Check(ctx context.Context, out io.Writer, base string, requests []Request) error {
 	client := &http.Client{Timeout: 10 * time.Second, Transport: new(http.Transport)}
 	defer client.CloseIdleConnections()
@@ -174,12 +176,12 @@ func Check(ctx context.Context, out io.Writer, base string, requests []Request) 
 	}
 	fmt.Fprintf(out, "%d passed, %d failed\n", len(requests)-failed, failed)
 	if failed > 0 {
-		return errors.New("an answer was not as expected")
+		return errors.New("a response was not as expected")
 	}
 	return nil
 }
 
-// send makes the request and returns the status of the answer.
+// send makes the request and returns the status of the response.
 func (r Request) send(ctx context.Context, client *http.Client, base string) (int, error) {
 	req, err := http.NewRequestWithContext(ctx, r.Method, base+r.Path, strings.NewReader(r.Body))
 	if err != nil {

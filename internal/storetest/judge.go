@@ -5,18 +5,18 @@ import (
 	"strings"
 )
 
-// verdict is what a journal says about the deliveries in it.
+// verdict is the result of checking a journal.
 type verdict struct {
 	wrong  []string
 	acked  map[string]bool
 	starts int // of handlers
-	cut    int // handlers in the middle of which their process was killed
-	again  int // deliveries whose handler ended, and was run again because its process was killed then
-	alive  int // the same, with a process that lives on
+	cut    int // handlers whose process was killed while they ran
+	again  int // handlers that had ended and were run again, their process having been killed
+	alive  int // handlers that had ended and were run again, their process not having been killed
 }
 
-// judge reads a journal: no delivery may be handled by two at a time, acknowledged
-// before it was handled, or handled after it was acknowledged.
+// judge checks a journal: no delivery may be handled by two workers at a time,
+// acknowledged before it was handled, or handled after it was acknowledged.
 func judge(text string) verdict {
 	type state struct {
 		running, ended string // the worker whose handler runs, or ended

@@ -20,13 +20,13 @@ import (
 	"github.com/clerkauth/clerkauth/clerkauthtest"
 )
 
-// Full tells whether the tests that take minutes are wanted.
+// Full reports whether tests that take minutes are to run.
 func Full() bool { return os.Getenv("CLERKAUTH_FULL") != "" }
 
-// patience is how long a test may take.
+// patience bounds a test.
 const patience = 5 * time.Minute
 
-// Copies has copies of one delivery come to two processes at the same time.
+// Copies sends copies of one delivery to two processes at the same time.
 func Copies(t *testing.T, address string, copies int) {
 	r := newRig(t, address, 0)
 	id := "msg_" + rand.Text()
@@ -36,7 +36,7 @@ func Copies(t *testing.T, address string, copies int) {
 	}
 	for _, w := range workers {
 		if word := w.line(); word != "ready" {
-			t.Fatalf("a worker says %q", word)
+			t.Fatalf("a worker wrote %q", word)
 		}
 	}
 	for _, w := range workers {
@@ -58,14 +58,14 @@ func Copies(t *testing.T, address string, copies int) {
 	if sum.Handled != 1 || sum.Before != copies-1 || sum.Failed != fails || v.again+v.alive+v.cut != 0 {
 		t.Errorf("%+v of %d copies; %d handlers, of which %d ran after one that ended", sum, copies, v.starts, v.again+v.alive)
 	}
-	t.Logf("%d copies: handled %d, told so %d, told to come again %d times, handler failed %d times",
+	t.Logf("%d copies: handled %d, duplicate %d, in flight %d times, handler failed %d times",
 		copies, sum.Handled, sum.Before, sum.InFlight, sum.Failed)
 }
 
 // Kill sends deliveries, two copies of each at a time and one after them, to two
-// processes that are killed at random, until there were at least so many deliveries
-// and kills. It returns the ids, and how many handlers ran a second time after they
-// had ended, because their process was killed before the store knew.
+// processes that are killed at random, until there were at least that many deliveries
+// and kills. It returns the ids, and how many handlers ran a second time after they had
+// ended, because their process was killed before the store was updated.
 func Kill(t *testing.T, address string, lease time.Duration, deliveries, kills int) (ids []string, again int) {
 	r := newRig(t, address, lease)
 	r.serveTwice()
@@ -91,7 +91,7 @@ func Kill(t *testing.T, address string, lease time.Duration, deliveries, kills i
 	r.endAll()
 	v := r.judge()
 	if v.alive != 0 {
-		t.Errorf("%d handlers that ended were run again, although their process lived on", v.alive)
+		t.Errorf("%d handlers that had ended were run again, although their process was not killed", v.alive)
 	}
 	t.Logf("%d deliveries, %d kills: %d handlers ran, %d were cut short, %d ran again after their end; answers: %s",
 		len(ids), killed.Load(), v.starts, v.cut, v.again, r.answers())
@@ -101,7 +101,7 @@ func Kill(t *testing.T, address string, lease time.Duration, deliveries, kills i
 	return ids, v.again
 }
 
-// Outage sends deliveries, as Kill does, while the server crashes and comes back. It
+// Outage sends deliveries, as Kill does, while the server crashes and restarts. It
 // returns the ids, and how many handlers ran again after they had ended.
 func Outage(t *testing.T, server *Server, address string, lease time.Duration, deliveries, outages int) (ids []string, again int) {
 	r := newRig(t, address, lease)
@@ -115,7 +115,7 @@ func Outage(t *testing.T, server *Server, address string, lease time.Duration, d
 			server.Crash()
 			before := r.count(http.StatusServiceUnavailable)
 			for r.count(http.StatusServiceUnavailable) == before && r.ctx.Err() == nil {
-				time.Sleep(10 * time.Millisecond) // until a delivery has come meanwhile
+				time.Sleep(10 * time.Millisecond) // until a delivery has been refused
 			}
 			if err := server.Start(); err != nil {
 				r.Error(err)
@@ -132,11 +132,11 @@ func Outage(t *testing.T, server *Server, address string, lease time.Duration, d
 	return ids, v.alive
 }
 
-// rig is a sender of deliveries with the processes that it sends them to.
+// rig is a sender of deliveries, with the worker processes that receive them.
 type rig struct {
 	*testing.T
 	ctx     context.Context
-	job     job // what is the same for every worker
+	job     job // the part that is the same for every worker
 	journal *journal
 	clerk   *clerkauthtest.Server
 	client  *http.Client
@@ -175,7 +175,7 @@ func (r *rig) serveTwice() {
 	}
 }
 
-// load sends deliveries to the workers while more wants it.
+// load sends deliveries to the workers while more returns true.
 func (r *rig) load(more func(sent int) bool) []string {
 	r.Helper()
 	const atATime = 8
@@ -193,7 +193,7 @@ func (r *rig) load(more func(sent int) bool) []string {
 				copies.Go(func() { r.deliver(d) })
 			}
 			copies.Wait()
-			r.deliver(d) // and long after it
+			r.deliver(d) // a copy after it was acknowledged
 		})
 	}
 	senders.Wait()
@@ -203,8 +203,8 @@ func (r *rig) load(more func(sent int) bool) []string {
 	return ids
 }
 
-// deliver sends a copy of a delivery until it is acknowledged, as Svix does, with
-// less patience.
+// deliver sends a copy of a delivery until it is acknowledged, as Svix does, at shorter
+// intervals.
 func (r *rig) deliver(d *clerkauthtest.Delivery) {
 	for r.ctx.Err() == nil {
 		worker := r.workers[number(len(r.workers))].Load()
@@ -218,7 +218,7 @@ func (r *rig) deliver(d *clerkauthtest.Delivery) {
 			return
 		case 0, http.StatusServiceUnavailable, http.StatusInternalServerError:
 		default:
-			r.Errorf("a delivery is answered %d", status)
+			r.Errorf("a delivery got status %d", status)
 			return
 		}
 		select {
@@ -231,7 +231,7 @@ func (r *rig) deliver(d *clerkauthtest.Delivery) {
 // send returns the status of the answer, or 0 if there is none.
 func (r *rig) send(url string, d *clerkauthtest.Delivery) int {
 	if url == "" {
-		return 0 // the worker did not begin
+		return 0 // the worker did not start
 	}
 	resp, err := r.client.Do(d.Request(url).WithContext(r.ctx))
 	if err != nil {
@@ -254,7 +254,7 @@ func (r *rig) answers() string {
 	return fmt.Sprint(r.seen)
 }
 
-// judge judges the journal.
+// judge reads the journal and reports what is wrong in it.
 func (r *rig) judge() verdict {
 	r.Helper()
 	text, err := os.ReadFile(r.job.Journal)
@@ -272,7 +272,7 @@ func (r *rig) judge() verdict {
 	return v
 }
 
-// process is a worker.
+// process is a worker process.
 type process struct {
 	rig  *rig
 	cmd  *exec.Cmd
@@ -313,11 +313,11 @@ func (r *rig) serve() *process {
 	return p
 }
 
-// line returns what the worker says next.
+// line returns the next line of the worker's output.
 func (p *process) line() string {
 	text, err := p.out.ReadString('\n')
 	if err != nil {
-		p.rig.Errorf("worker %s says nothing: %v", p.name, err)
+		p.rig.Errorf("worker %s: no output: %v", p.name, err)
 		return ""
 	}
 	return text[:len(text)-1]
@@ -344,6 +344,6 @@ func (r *rig) endAll() {
 	}
 }
 
-func number(below int) int { return mathrand.IntN(below) } //nolint:gosec // it is no secret
+func number(below int) int { return mathrand.IntN(below) } //nolint:gosec // not a secret
 
-func atMost(d time.Duration) time.Duration { return mathrand.N(d) } //nolint:gosec // it is no secret
+func atMost(d time.Duration) time.Duration { return mathrand.N(d) } //nolint:gosec // not a secret

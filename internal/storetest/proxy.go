@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// Proxy stands between a client and a server, on sockets, and can hold back what the
-// server answers.
+// Proxy forwards connections between a client and a server, on sockets, and can delay
+// the server's responses.
 type Proxy struct {
 	listener net.Listener
 	target   string
@@ -21,7 +21,7 @@ type Proxy struct {
 	all   sync.WaitGroup
 }
 
-// NewProxy listens on the socket at path for the one at target.
+// NewProxy listens on the socket at path and forwards to the one at target.
 func NewProxy(path, target string) (*Proxy, error) {
 	_ = os.Remove(path)
 	listener, err := net.Listen("unix", path)
@@ -81,7 +81,7 @@ func (p *Proxy) copy(to, from net.Conn, answers bool) {
 // Accepted returns how many connections there were.
 func (p *Proxy) Accepted() int { return int(p.accepted.Load()) }
 
-// Hold has answers wait until resume is called.
+// Hold delays responses until resume is called.
 func (p *Proxy) Hold() (resume func()) {
 	p.set(true)
 	return func() { p.set(false) }
@@ -94,7 +94,7 @@ func (p *Proxy) set(held bool) {
 	p.free.Broadcast()
 }
 
-// Cut ends all connections.
+// Cut closes all connections.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -104,7 +104,7 @@ func (p *Proxy) Cut() {
 	p.conns = nil
 }
 
-// Close ends the proxy.
+// Close stops the proxy, and waits for its goroutines.
 func (p *Proxy) Close() {
 	_ = p.listener.Close()
 	p.set(false)

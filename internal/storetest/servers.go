@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// Server is a program that runs in a directory of its own, and that can be ended
-// and started again.
+// Server is a server program that runs in a directory of its own and can be crashed
+// and restarted.
 type Server struct {
 	Dir string // short enough for the path of a socket
 
@@ -27,11 +27,11 @@ type Server struct {
 	output     *output
 }
 
-// startTime is how long a server may take until it answers.
+// startTime bounds how long a server takes to accept connections.
 const startTime = 30 * time.Second
 
-// NewRedis starts Redis on a socket in a directory of its own. It writes down what
-// it is told before it answers.
+// NewRedis starts Redis on a socket in a directory of its own. It writes to disk before
+// it responds.
 func NewRedis(ready func(ctx context.Context, socket string) error) (*Server, error) {
 	program, err := exec.LookPath("redis-server")
 	if err != nil {
@@ -53,8 +53,8 @@ func NewRedis(ready func(ctx context.Context, socket string) error) (*Server, er
 // Socket returns where Redis listens.
 func (s *Server) Socket() string { return filepath.Join(s.Dir, "socket") }
 
-// NewPostgres makes a PostgreSQL cluster in a directory of its own and starts it, on
-// a socket in that directory, for a superuser named postgres whom it trusts.
+// NewPostgres creates a PostgreSQL cluster in a directory of its own and starts it, on
+// a socket in that directory, with a superuser named postgres that needs no password.
 func NewPostgres(ready func(ctx context.Context, address string) error) (*Server, error) {
 	bin, err := postgresBin()
 	if err != nil {
@@ -78,7 +78,7 @@ func NewPostgres(ready func(ctx context.Context, address string) error) (*Server
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	// SIGQUIT is PostgreSQL's crash: it ends without finishing anything.
+	// On SIGQUIT PostgreSQL exits without a shutdown, as in a crash.
 	s := &Server{Dir: dir, stopSignal: syscall.SIGQUIT}
 	s.start = func() *exec.Cmd {
 		cmd := command(as, filepath.Join(bin, "postgres"), "-D", data, "-k", dir,
@@ -104,18 +104,18 @@ func postgresBin() (string, error) {
 	return "", errors.New("postgresql is not installed: run stores/setup.sh, or apt-get install postgresql")
 }
 
-// giveAway gives dir to somebody without privileges, and returns his name.
+// giveAway makes an unprivileged user the owner of dir, and returns the user's name.
 func giveAway(dir string) (string, error) {
 	for _, name := range []string{"postgres", "nobody"} {
-		who, err := user.Lookup(name)
+		owner, err := user.Lookup(name)
 		if err != nil {
 			continue
 		}
-		uid, err := strconv.Atoi(who.Uid)
+		uid, err := strconv.Atoi(owner.Uid)
 		if err != nil {
 			return "", err
 		}
-		gid, err := strconv.Atoi(who.Gid)
+		gid, err := strconv.Atoi(owner.Gid)
 		if err != nil {
 			return "", err
 		}
@@ -124,8 +124,8 @@ func giveAway(dir string) (string, error) {
 	return "", errors.New("postgresql cannot be run by root, and there is no user postgres or nobody")
 }
 
-// command returns a command that is run as that user, if not "", and that ends with
-// this process where there is setpriv, on Linux.
+// command returns a command to run as the user named as, or the current user if as is
+// "". Where setpriv is installed, on Linux, it is killed when this process ends.
 func command(as, name string, args ...string) *exec.Cmd {
 	full := append([]string{name}, args...)
 	if setpriv, err := exec.LookPath("setpriv"); err == nil {
@@ -146,7 +146,7 @@ func (s *Server) begin() error {
 	return nil
 }
 
-// Start starts the server, and returns when it answers.
+// Start starts the server, and returns when it accepts connections.
 func (s *Server) Start() error {
 	s.running, s.output = s.start(), &output{}
 	s.running.Stdout, s.running.Stderr = s.output, s.output
@@ -163,13 +163,13 @@ func (s *Server) Start() error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s does not answer: %w\n%s", s.running.Path, err, s.output)
+			return fmt.Errorf("%s does not respond: %w\n%s", s.running.Path, err, s.output)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
 
-// Crash ends the server as a crash would.
+// Crash ends the server without a shutdown.
 func (s *Server) Crash() {
 	if s.running != nil {
 		_ = s.running.Process.Signal(s.stopSignal)
@@ -178,11 +178,11 @@ func (s *Server) Crash() {
 	}
 }
 
-// Suspend stops the server's process without ending it: it accepts and answers
-// nothing, until Resume.
+// Suspend stops the server's process without ending it: it does not respond until
+// Resume.
 func (s *Server) Suspend() { s.signal(syscall.SIGSTOP) }
 
-// Resume lets a suspended server go on.
+// Resume continues a suspended server.
 func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
 
 func (s *Server) signal(signal os.Signal) {
@@ -197,7 +197,7 @@ func (s *Server) Close() {
 	_ = os.RemoveAll(s.Dir)
 }
 
-// output is the end of what a server says.
+// output holds the last part of a server's output.
 type output struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -218,15 +218,15 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
-// NewPgBouncer starts PgBouncer in transaction mode before the PostgreSQL that server
-// is, on a socket in that one's directory. It returns nil if it is not installed.
+// NewPgBouncer starts PgBouncer in transaction mode in front of server, a PostgreSQL,
+// on a socket in that server's directory. It returns nil if PgBouncer is not installed.
 func NewPgBouncer(server *Server, ready func(ctx context.Context, address string) error) (*Server, error) {
 	program, missing := exec.LookPath("pgbouncer")
 	if missing != nil {
-		program, missing = exec.LookPath("/usr/sbin/pgbouncer") // which is not in everybody's path
+		program, missing = exec.LookPath("/usr/sbin/pgbouncer") // often not in PATH
 	}
 	if missing != nil {
-		return nil, nil //nolint:nilerr // the caller does without
+		return nil, nil //nolint:nilerr // documented
 	}
 	dir := filepath.Join(server.Dir, "b")
 	if err := os.MkdirAll(dir, 0o700); err != nil {

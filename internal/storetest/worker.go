@@ -1,6 +1,5 @@
 // Package storetest tests stores of webhook deliveries with real servers, several
-// processes, and crashes of both. Worker processes are the test binary itself,
-// started again.
+// processes, and crashes of both. Worker processes run the test binary itself.
 package storetest
 
 import (
@@ -25,17 +24,17 @@ import (
 	"github.com/clerkauth/clerkauth/event"
 )
 
-// Store is what a worker process handles deliveries with.
+// Store is the store that a worker process uses.
 type Store struct {
 	Deliveries clerkauth.Deliveries
-	Work       func(ctx context.Context, id string) error // part of every handler, if not nil
+	Work       func(ctx context.Context, id string) error // called by every handler, unless nil
 	Close      func()
 }
 
-// Open opens the store at address. A lease of zero is the store's own.
+// Open opens the store at address. A lease of zero means the store's default.
 type Open func(ctx context.Context, address string, lease time.Duration) (Store, error)
 
-// job is what a worker process is told to do.
+// job is the task of a worker process.
 type job struct {
 	Task    string // "copies" or "serve"
 	Name    string // of the worker
@@ -47,10 +46,10 @@ type job struct {
 	Copies  int
 }
 
-// jobVariable makes a process a worker.
+// jobVariable is the environment variable that holds a worker's job.
 const jobVariable = "CLERKAUTH_STORETEST_JOB"
 
-// Main runs the tests, or is a worker process, and returns the exit status.
+// Main runs the tests, or the job of a worker process, and returns the exit status.
 func Main(m *testing.M, open Open) int {
 	text := os.Getenv(jobVariable)
 	if text == "" {
@@ -94,7 +93,8 @@ type worker struct {
 	journal *journal
 }
 
-// handle is the handler of a delivery: it takes a while, and writes down that it ran.
+// handle is the handler of a delivery: it takes up to upTo, sometimes fails, and records
+// that in the journal.
 func (w worker) handle(ctx context.Context, id string, upTo time.Duration) error {
 	w.journal.write("start", id, w.Name)
 	if w.store.Work != nil {
@@ -103,23 +103,23 @@ func (w worker) handle(ctx context.Context, id string, upTo time.Duration) error
 			return err
 		}
 	}
-	time.Sleep(atMost(upTo)) // the work, in the middle of which processes are killed
+	time.Sleep(atMost(upTo)) // the work, during which processes are killed
 	if number(20) == 0 {
 		w.journal.write("fail", id, w.Name)
-		return errors.New("the handler fails now and then")
+		return errors.New("the handler fails at random")
 	}
 	w.journal.write("end", id, w.Name)
 	return nil
 }
 
-// counts are how often a copy was answered in which way.
+// counts are the results of copies.
 type counts struct{ Handled, Before, InFlight, Failed int }
 
-// copies has all copies of one delivery come at the same time, and again until they
-// are acknowledged.
+// copies handles all copies of one delivery at the same time, and each of them again
+// until it is acknowledged.
 func (w worker) copies(ctx context.Context) error {
 	fmt.Println("ready")
-	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil { // the word to go
+	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil { // the signal to start
 		return err
 	}
 	var all sync.WaitGroup
@@ -148,7 +148,7 @@ func (w worker) copies(ctx context.Context) error {
 				if acknowledged {
 					w.journal.write("ack", w.ID, w.Name)
 				} else {
-					time.Sleep(atMost(50 * time.Millisecond)) // until the sender tries again
+					time.Sleep(atMost(50 * time.Millisecond)) // until the redelivery
 				}
 			}
 		})
@@ -157,12 +157,12 @@ func (w worker) copies(ctx context.Context) error {
 	return json.NewEncoder(os.Stdout).Encode(sum)
 }
 
-// serve is a server of webhooks, until its standard input ends.
+// serve serves webhooks until its standard input ends.
 func (w worker) serve(ctx context.Context) error {
 	hooks, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{
 		Secrets:    []clerkauth.Secret{clerkauth.NewSecret(w.Signing)},
 		Deliveries: w.store.Deliveries,
-		Logger:     slog.New(slog.DiscardHandler), // failures are what is tested
+		Logger:     slog.New(slog.DiscardHandler), // failures are part of the test
 	})
 	if err != nil {
 		return err
@@ -188,7 +188,7 @@ func (w worker) serve(ctx context.Context) error {
 	return nil
 }
 
-// journal is a file to which every process appends what happens, a line each.
+// journal is a file to which every process appends events, one per line.
 type journal struct{ *os.File }
 
 func openJournal(name string) (*journal, error) {
@@ -198,6 +198,6 @@ func openJournal(name string) (*journal, error) {
 
 func (j *journal) write(what, id, worker string) {
 	if _, err := j.WriteString(strings.Join([]string{what, id, worker}, " ") + "\n"); err != nil {
-		panic(err) // the test would judge by half a journal
+		panic(err) // an incomplete journal would invalidate the test
 	}
 }

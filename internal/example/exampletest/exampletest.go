@@ -11,8 +11,8 @@ import (
 	"github.com/clerkauth/clerkauth/internal/example"
 )
 
-// Run tests that p serves, and answers as it says that it does, to that many
-// requests.
+// Run tests that p serves, and that it has that many requests and responds to them as
+// documented.
 func Run(t *testing.T, p example.Program, requests int) {
 	t.Helper()
 	t.Run("checks", func(t *testing.T) {
@@ -31,7 +31,7 @@ func Run(t *testing.T, p example.Program, requests int) {
 	t.Run("serves", func(t *testing.T) { serves(t, p, requests) })
 }
 
-// serves waits for the last line that is printed, and stops the server.
+// serves waits for the last line of output, and stops the server.
 func serves(t *testing.T, p example.Program, requests int) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -55,6 +55,6 @@ func serves(t *testing.T, p example.Program, requests int) {
 		t.Error(err)
 	}
 	if n := strings.Count(text.String(), "\ncurl -i -X "); n != requests {
-		t.Errorf("%d lines were printed\n%s", n, text.String())
+		t.Errorf("%d requests printed\n%s", n, text.String())
 	}
 }
