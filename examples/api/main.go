@@ -1,9 +1,8 @@
-// Command api is a JSON API that takes users' sessions and API keys side by side,
-// each API key at its own rate. It has a Clerk instance of its own. The part to copy
-// is server.go.
+// Command api is a JSON API that accepts sessions and API keys, with a rate limit for
+// each API key and a local Clerk instance. The part to copy is server.go.
 //
 //	go run .          serve, and print curl lines with live tokens and keys
-//	go run . -check   make those requests, compare, and exit 0 or 1
+//	go run . -check   make those requests, compare the responses, and exit 0 or 1
 package main
 
 import (
@@ -22,10 +21,10 @@ func configure(c *clerkauth.Config) {
 	c.Accept = []clerkauth.TokenType{clerkauth.SessionToken, clerkauth.APIKey}
 }
 
-// newRequests returns what shows who may do what.
+// newRequests returns the requests to try.
 func newRequests(clerk *clerkauthtest.Server) []example.Request {
 	jane := clerk.CreateUser("jane@example.com")
-	session := clerk.SignIn(jane).Token(clerkauthtest.ExpiresIn(12 * time.Hour)) // Clerk's live for a minute
+	session := clerk.SignIn(jane).Token(clerkauthtest.ExpiresIn(12 * time.Hour)) // Clerk's are valid for a minute
 	key := clerk.CreateAPIKey(jane, "reports:read", "reports:write").Token
 	reader := clerk.CreateAPIKey(jane, "reports:read").Token
 	busy := clerk.CreateAPIKey(clerk.CreateOrganization("acme"), "reports:read").Token
@@ -34,22 +33,22 @@ func newRequests(clerk *clerkauthtest.Server) []example.Request {
 	oauth := clerk.CreateOAuthToken(jane, "client_1", "reports:read").Token
 	report := `{"title":"sales"}`
 	return []example.Request{
-		{Shows: "reports want somebody", Method: "GET", Path: "/reports", Want: 401},
-		{Shows: "jane writes one", Method: "POST", Path: "/reports", Token: session, Body: report, Want: 201},
-		{Shows: "her program writes another", Method: "POST", Path: "/reports", Token: key, Body: report, Want: 201},
+		{Shows: "reports require a credential", Method: "GET", Path: "/reports", Want: 401},
+		{Shows: "jane writes a report", Method: "POST", Path: "/reports", Token: session, Body: report, Want: 201},
+		{Shows: "her program writes another with an API key", Method: "POST", Path: "/reports", Token: key, Body: report, Want: 201},
 		{Shows: "and lists both", Method: "GET", Path: "/reports", Token: key, Want: 200},
-		{Shows: "a key to read reads", Method: "GET", Path: "/reports", Token: reader, Want: 200},
-		{Shows: "and does not write", Method: "POST", Path: "/reports", Token: reader, Body: report, Want: 403},
-		{Shows: "a key that was lost is refused", Method: "GET", Path: "/reports", Token: lost.Token, Want: 401},
-		{Shows: "so is one that was made up", Method: "GET", Path: "/reports", Token: "ak_made_up", Want: 401},
-		{Shows: "and an OAuth token, which nobody asked for", Method: "GET", Path: "/reports", Token: oauth, Want: 401},
-		{Shows: "a key is no user", Method: "GET", Path: "/me", Token: key, Want: 401},
-		{Shows: "jane is", Method: "GET", Path: "/me", Token: session, Want: 200},
-		{Shows: "acme's key asks once", Method: "GET", Path: "/reports", Token: busy, Want: 200},
-		{Shows: "and once more", Method: "GET", Path: "/reports", Token: busy, Want: 200},
-		{Shows: "and once more", Method: "GET", Path: "/reports", Token: busy, Want: 200},
-		{Shows: "that was too often", Method: "GET", Path: "/reports", Token: busy, Want: 429},
-		{Shows: "which is no concern of other keys", Method: "GET", Path: "/reports", Token: reader, Want: 200},
-		{Shows: "or of users", Method: "GET", Path: "/reports", Token: session, Want: 200},
+		{Shows: "a key with the scope reports:read reads", Method: "GET", Path: "/reports", Token: reader, Want: 200},
+		{Shows: "but does not write", Method: "POST", Path: "/reports", Token: reader, Body: report, Want: 403},
+		{Shows: "a revoked key is rejected", Method: "GET", Path: "/reports", Token: lost.Token, Want: 401},
+		{Shows: "so is a key that Clerk does not know", Method: "GET", Path: "/reports", Token: "ak_made_up", Want: 401},
+		{Shows: "and an OAuth token, which the API does not accept", Method: "GET", Path: "/reports", Token: oauth, Want: 401},
+		{Shows: "an API key is not a user", Method: "GET", Path: "/me", Token: key, Want: 401},
+		{Shows: "jane is a user", Method: "GET", Path: "/me", Token: session, Want: 200},
+		{Shows: "acme's key makes a request", Method: "GET", Path: "/reports", Token: busy, Want: 200},
+		{Shows: "and another", Method: "GET", Path: "/reports", Token: busy, Want: 200},
+		{Shows: "and another", Method: "GET", Path: "/reports", Token: busy, Want: 200},
+		{Shows: "and one too many", Method: "GET", Path: "/reports", Token: busy, Want: 429},
+		{Shows: "other keys have limits of their own", Method: "GET", Path: "/reports", Token: reader, Want: 200},
+		{Shows: "users have none", Method: "GET", Path: "/reports", Token: session, Want: 200},
 	}
 }

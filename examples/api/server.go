@@ -12,13 +12,12 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// handler returns the API, for whose keys three requests at once are enough, and one
-// a second after that.
+// handler returns the API with a limit, for each key, of three requests at once and one
+// more per second.
 func handler(auth *clerkauth.Authenticator) http.Handler { return newServer(auth, rate.Limit(1), 3) }
 
-// newServer returns the API. Users come with their session, their programs with an
-// API key, and both see the same reports: those of the user or organization that the
-// credential is for.
+// newServer returns the API. Users present their session, programs an API key, and both
+// see the reports of the user or organization that the credential is for.
 func newServer(auth *clerkauth.Authenticator, perSecond rate.Limit, burst int) http.Handler {
 	r := &reports{of: make(map[string][]report)}
 	l := &limits{perSecond: perSecond, burst: burst, keys: make(map[string]*limit)}
@@ -34,7 +33,7 @@ func newServer(auth *clerkauth.Authenticator, perSecond rate.Limit, burst int) h
 
 type report struct {
 	Title string    `json:"title"`
-	By    string    `json:"by"` // the user, or the key by its id
+	By    string    `json:"by"` // the id of the user or of the key
 	At    time.Time `json:"at"`
 }
 
@@ -48,38 +47,38 @@ func (r *reports) list(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
 	list := slices.Clone(r.of[who.Subject])
 	r.mu.Unlock()
-	answer(w, http.StatusOK, map[string]any{"reports": append([]report{}, list...)})
+	writeJSON(w, http.StatusOK, map[string]any{"reports": append([]report{}, list...)})
 }
 
 func (r *reports) create(w http.ResponseWriter, req *http.Request) {
 	who := clerkauth.FromContext(req.Context())
-	var asked report
-	if err := json.NewDecoder(http.MaxBytesReader(w, req.Body, 64<<10)).Decode(&asked); err != nil || asked.Title == "" {
-		answer(w, http.StatusBadRequest, map[string]string{"error": "send a report with a title"})
+	var in report
+	if err := json.NewDecoder(http.MaxBytesReader(w, req.Body, 64<<10)).Decode(&in); err != nil || in.Title == "" {
+		writeJSON(w, http.StatusBadRequest, map[string]string{"error": "send a report with a title"})
 		return
 	}
-	made := report{Title: asked.Title, By: who.UserID, At: time.Now().UTC()}
+	made := report{Title: in.Title, By: who.UserID, At: time.Now().UTC()}
 	if who.TokenType == clerkauth.APIKey {
 		made.By = who.TokenID
 	}
 	r.mu.Lock()
 	r.of[who.Subject] = append(r.of[who.Subject], made)
 	r.mu.Unlock()
-	answer(w, http.StatusCreated, made)
+	writeJSON(w, http.StatusCreated, made)
 }
 
 func me(w http.ResponseWriter, r *http.Request) {
-	answer(w, http.StatusOK, map[string]string{"user": clerkauth.FromContext(r.Context()).UserID})
+	writeJSON(w, http.StatusOK, map[string]string{"user": clerkauth.FromContext(r.Context()).UserID})
 }
 
-func answer(w http.ResponseWriter, status int, body any) {
+func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body)
 }
 
-// limits are how often each API key may ask. A key is told by its id, which stays
-// the same for its life and is no secret. In many replicas, each has its own limits.
+// limits holds the rate limit of each API key, by the key's id, which never changes and
+// is not a secret. Every replica of the server has limits of its own.
 type limits struct {
 	perSecond rate.Limit
 	burst     int
@@ -94,21 +93,22 @@ type limit struct {
 	used time.Time
 }
 
-// each limits the API keys that come to next. Users are not limited.
+// each returns a handler that limits the requests with an API key that next receives.
+// Users are not limited.
 func (l *limits) each(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who := clerkauth.FromContext(r.Context())
 		if who.TokenType == clerkauth.APIKey && !l.of(who.TokenID, time.Now()).Allow() {
 			w.Header().Set("Retry-After", "1")
-			answer(w, http.StatusTooManyRequests, map[string]string{"error": "this key asks too often"})
+			writeJSON(w, http.StatusTooManyRequests, map[string]string{"error": "too many requests with this key"})
 			return
 		}
 		next(w, r)
 	})
 }
 
-// of returns the limit of a key. Those that nobody used for a minute have all of
-// their burst again, so they need not be remembered.
+// of returns the limit of a key. It deletes limits that were not used for a minute:
+// these have their full burst again.
 func (l *limits) of(key string, now time.Time) *limit {
 	l.mu.Lock()
 	defer l.mu.Unlock()

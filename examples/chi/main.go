@@ -1,8 +1,8 @@
 // Command chi is a small API on the router go-chi/chi, with public and guarded
-// routes and a Clerk instance of its own. The part to copy is server.go.
+// routes and a local Clerk instance. The part to copy is server.go.
 //
 //	go run .          serve, and print curl lines with live tokens
-//	go run . -check   make those requests, compare, and exit 0 or 1
+//	go run . -check   make those requests, compare the responses, and exit 0 or 1
 package main
 
 import "github.com/clerkauth/clerkauth/internal/example"

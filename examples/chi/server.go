@@ -9,8 +9,8 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// newServer returns the API. chi takes the library's middlewares as they are:
-// Handler for all routes, Require for one (With) or for a group (Use).
+// newServer returns the API. The library's middleware works with chi unchanged:
+// Handler for all routes, Require for one route (With) or for a group (Use).
 func newServer(auth *clerkauth.Authenticator) http.Handler {
 	r := chi.NewRouter()
 	r.Use(auth.Handler)
@@ -38,7 +38,7 @@ func dashboard(w http.ResponseWriter, r *http.Request) {
 }
 
 func deleteOrg(w http.ResponseWriter, r *http.Request) {
-	fmt.Fprintln(w, "deleted", clerkauth.FromContext(r.Context()).OrgSlug) // which is the one in the path
+	fmt.Fprintln(w, "deleted", clerkauth.FromContext(r.Context()).OrgSlug) // the organization in the path
 }
 
 func createInvoice(w http.ResponseWriter, r *http.Request) {

@@ -13,7 +13,7 @@ import (
 	clerkconnect "github.com/clerkauth/clerkauth/adapters/connect"
 )
 
-// Names of procedures. Generated code has constants for them.
+// The names of the procedures. Generated code has constants for them.
 const (
 	homeProcedure          = "/shop.v1.Shop/Home"
 	dashboardProcedure     = "/shop.v1.Shop/Dashboard"
@@ -21,7 +21,7 @@ const (
 	createInvoiceProcedure = "/shop.v1.Shop/CreateInvoice"
 )
 
-// newServer returns the API. A procedure without a rule is for who is signed in.
+// newServer returns the API. A procedure without a rule requires a signed-in user.
 func newServer(auth *clerkauth.Authenticator) http.Handler {
 	guard := clerkconnect.Require(auth, clerkconnect.Rules{
 		homeProcedure:          clerkauth.Public,
@@ -48,8 +48,8 @@ func dashboard(ctx context.Context, _ *emptypb.Empty) (*wrapperspb.StringValue, 
 	return wrapperspb.String(who.UserID + " is " + who.OrgRole + " in " + who.OrgSlug), nil
 }
 
-// deleteOrg compares the message with the organization whose admin the caller is:
-// which one a message names, only its handler knows.
+// deleteOrg compares the organization in the message with the active one, of which the
+// caller is an admin. Rules do not see messages.
 func deleteOrg(ctx context.Context, slug *wrapperspb.StringValue) (*emptypb.Empty, error) {
 	if slug.Value != clerkauth.FromContext(ctx).OrgSlug {
 		return nil, connect.NewError(connect.CodePermissionDenied, errors.New("that is not your active organization"))

@@ -1,8 +1,8 @@
 // Command fiber is a small API on the framework fiber (v3), with public and guarded
-// routes and a Clerk instance of its own. The part to copy is server.go.
+// routes and a local Clerk instance. The part to copy is server.go.
 //
 //	go run .          serve, and print curl lines with live tokens
-//	go run . -check   make those requests, compare, and exit 0 or 1
+//	go run . -check   make those requests, compare the responses, and exit 0 or 1
 package main
 
 import (
@@ -29,7 +29,7 @@ func serve(auth *clerkauth.Authenticator, listener net.Listener) (stop func() er
 	}()
 	return func() error {
 		err := app.ShutdownWithTimeout(5 * time.Second)
-		if closed := listener.Close(); !errors.Is(closed, net.ErrClosed) { // where it did not serve yet
+		if closed := listener.Close(); !errors.Is(closed, net.ErrClosed) { // if it was not serving yet
 			err = errors.Join(err, closed)
 		}
 		<-served

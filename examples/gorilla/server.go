@@ -9,8 +9,8 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// newServer returns the API. gorilla takes the library's middlewares as they are
-// around a handler, and converted to its own type for a subrouter.
+// newServer returns the API. The library's middleware works with gorilla unchanged
+// around a handler, and converted to mux.MiddlewareFunc for a subrouter.
 func newServer(auth *clerkauth.Authenticator) http.Handler {
 	r := mux.NewRouter()
 	r.Use(pathValues)
@@ -23,8 +23,8 @@ func newServer(auth *clerkauth.Authenticator) http.Handler {
 	return auth.Handler(r)
 }
 
-// pathValues makes gorilla's variables the request's path values, where
-// OrganizationParam finds them.
+// pathValues sets gorilla's route variables as path values of the request, where
+// OrganizationParam reads them.
 func pathValues(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for name, value := range mux.Vars(r) {
@@ -48,7 +48,7 @@ func dashboard(w http.ResponseWriter, r *http.Request) {
 }
 
 func deleteOrg(w http.ResponseWriter, r *http.Request) {
-	fmt.Fprintln(w, "deleted", clerkauth.FromContext(r.Context()).OrgSlug) // which is the one in the path
+	fmt.Fprintln(w, "deleted", clerkauth.FromContext(r.Context()).OrgSlug) // the organization in the path
 }
 
 func createInvoice(w http.ResponseWriter, r *http.Request) {

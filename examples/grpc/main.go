@@ -1,8 +1,8 @@
-// Command grpc is a small gRPC service, with public and guarded methods and a
-// Clerk instance of its own. The part to copy is server.go.
+// Command grpc is a small gRPC service, with public and guarded methods and a local
+// Clerk instance. The part to copy is server.go.
 //
-//	go run .          serve, and print lines that call it with live tokens
-//	go run . -check   make those calls, compare, and exit 0 or 1
+//	go run .          serve, and print commands that call it with live tokens
+//	go run . -check   make those calls, compare the responses, and exit 0 or 1
 package main
 
 import (
@@ -29,10 +29,10 @@ import (
 )
 
 func main() {
-	check := flag.Bool("check", false, "make the calls that are printed otherwise, and compare the answers")
-	addr := flag.String("addr", "127.0.0.1:8080", "where to listen, or what to call; with -check any free port is taken")
+	check := flag.Bool("check", false, "make the calls instead of printing them, and compare the responses")
+	addr := flag.String("addr", "127.0.0.1:8080", "the address to listen on, or to call; -check uses any free port")
 	var c call
-	flag.StringVar(&c.method, "call", "", "call this method of a running server, and print the answer")
+	flag.StringVar(&c.method, "call", "", "call this method of a running server, and print the response")
 	flag.StringVar(&c.message, "message", "", "with -call, the message")
 	flag.StringVar(&c.token, "token", "", "with -call, the token")
 	flag.Parse()
@@ -52,7 +52,8 @@ func main() {
 	}
 }
 
-// run serves until ctx ends, or checks and returns.
+// run serves until ctx ends, or, if check is true, makes the calls and returns an error
+// if a response is not the expected one.
 func run(ctx context.Context, check bool, addr string, out io.Writer) error {
 	if check {
 		addr = "127.0.0.1:0"
@@ -96,38 +97,39 @@ func run(ctx context.Context, check bool, addr string, out io.Writer) error {
 	return nil
 }
 
-// call is one thing to try, and the code that answers it.
+// call is a call to try, and the code of its response.
 type call struct {
 	shows, method, message, token string
 	want                          codes.Code
 }
 
-// newCalls returns what shows who may do what.
+// newCalls returns the calls to try.
 func newCalls(clerk *clerkauthtest.Server) []call {
 	token := func(email, role string, permissions ...string) string {
 		session := clerk.SignIn(clerk.CreateUser(email), clerkauthtest.InOrganization("acme", role, permissions...))
-		return session.Token(clerkauthtest.ExpiresIn(12 * time.Hour)) // Clerk's live for a minute; nobody types that fast
+		return session.Token(clerkauthtest.ExpiresIn(12 * time.Hour)) // Clerk's are valid for a minute
 	}
 	admin := token("jane@example.com", "org:admin", "org:invoices:create")
 	member := token("john@example.com", "org:member")
 	return []call{
-		{"anybody may see the home page", homeMethod, "", "", codes.OK},
-		{"the dashboard wants a session", dashboardMethod, "", "", codes.Unauthenticated},
-		{"so do the guarded methods", deleteOrgMethod, "acme", "", codes.Unauthenticated},
-		{"a credential of another kind is refused", dashboardMethod, "", "cron-secret", codes.Unauthenticated},
-		{"and is nobody's where anybody may come", homeMethod, "", "cron-secret", codes.OK},
+		{"the home page is public", homeMethod, "", "", codes.OK},
+		{"the dashboard requires a session", dashboardMethod, "", "", codes.Unauthenticated},
+		{"so do the other methods", deleteOrgMethod, "acme", "", codes.Unauthenticated},
+		{"a credential of another kind is rejected", dashboardMethod, "", "cron-secret", codes.Unauthenticated},
+		{"but is anonymous on a public method", homeMethod, "", "cron-secret", codes.OK},
 		{"jane is signed in", dashboardMethod, "", admin, codes.OK},
-		{"and known on the home page", homeMethod, "", admin, codes.OK},
-		{"she is an admin", deleteOrgMethod, "acme", admin, codes.OK},
-		{"of acme alone", deleteOrgMethod, "other", admin, codes.PermissionDenied},
-		{"and may create invoices", createInvoiceMethod, "", admin, codes.OK},
+		{"also on the home page", homeMethod, "", admin, codes.OK},
+		{"she is an admin of acme", deleteOrgMethod, "acme", admin, codes.OK},
+		{"but not of another organization", deleteOrgMethod, "other", admin, codes.PermissionDenied},
+		{"she may create invoices", createInvoiceMethod, "", admin, codes.OK},
 		{"john is signed in", dashboardMethod, "", member, codes.OK},
-		{"but no admin", deleteOrgMethod, "acme", member, codes.PermissionDenied},
-		{"without that permission", createInvoiceMethod, "", member, codes.PermissionDenied},
+		{"but is not an admin", deleteOrgMethod, "acme", member, codes.PermissionDenied},
+		{"and may not create invoices", createInvoiceMethod, "", member, codes.PermissionDenied},
 	}
 }
 
-// checkAll makes the calls and prints a table of what was expected and seen.
+// checkAll makes the calls, prints a table of their expected and actual codes, and
+// returns an error if one differs.
 func checkAll(ctx context.Context, out io.Writer, addr string, calls []call) error {
 	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "CALL\tEXPECTED\tSEEN\t\tSHOWS")
@@ -146,12 +148,12 @@ func checkAll(ctx context.Context, out io.Writer, addr string, calls []call) err
 	}
 	fmt.Fprintf(out, "%d passed, %d failed\n", len(calls)-failed, failed)
 	if failed > 0 {
-		return errors.New("an answer was not as expected")
+		return errors.New("a response was not as expected")
 	}
 	return nil
 }
 
-// send makes the call and returns the answer.
+// send makes the call and returns the text of the response.
 func (c call) send(ctx context.Context, addr string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

@@ -12,7 +12,7 @@ import (
 	clerkgrpc "github.com/clerkauth/clerkauth/adapters/grpc"
 )
 
-// Names of methods. Generated code has constants for them.
+// The names of the methods. Generated code has constants for them.
 const (
 	homeMethod          = "/shop.v1.Shop/Home"
 	dashboardMethod     = "/shop.v1.Shop/Dashboard"
@@ -20,7 +20,7 @@ const (
 	createInvoiceMethod = "/shop.v1.Shop/CreateInvoice"
 )
 
-// newServer returns the API. A method without a rule is for who is signed in.
+// newServer returns the API. A method without a rule requires a signed-in user.
 func newServer(auth *clerkauth.Authenticator) *grpc.Server {
 	unary, stream := clerkgrpc.Interceptors(auth, clerkgrpc.Rules{
 		homeMethod:          clerkauth.Public,
@@ -28,7 +28,7 @@ func newServer(auth *clerkauth.Authenticator) *grpc.Server {
 		createInvoiceMethod: clerkauth.Permission("org:invoices:create"),
 	})
 	server := grpc.NewServer(grpc.UnaryInterceptor(unary), grpc.StreamInterceptor(stream))
-	// What generated code registers.
+	// Generated code has a function for this.
 	server.RegisterService(&grpc.ServiceDesc{ServiceName: "shop.v1.Shop", HandlerType: (*any)(nil), Methods: []grpc.MethodDesc{
 		{MethodName: "Home", Handler: method(homeMethod, home)},
 		{MethodName: "Dashboard", Handler: method(dashboardMethod, dashboard)},
@@ -38,7 +38,7 @@ func newServer(auth *clerkauth.Authenticator) *grpc.Server {
 	return server
 }
 
-// Every method takes a text and returns one.
+// text is the message that every method takes and returns.
 type text = wrapperspb.StringValue
 
 func home(ctx context.Context, _ *text) (*text, error) {
@@ -53,8 +53,8 @@ func dashboard(ctx context.Context, _ *text) (*text, error) {
 	return wrapperspb.String(who.UserID + " is " + who.OrgRole + " in " + who.OrgSlug), nil
 }
 
-// deleteOrg compares the message with the organization whose admin the caller is:
-// which one a message names, only its handler knows.
+// deleteOrg compares the organization in the message with the active one, of which the
+// caller is an admin. Rules do not see messages.
 func deleteOrg(ctx context.Context, slug *text) (*text, error) {
 	if slug.Value != clerkauth.FromContext(ctx).OrgSlug {
 		return nil, status.Error(codes.PermissionDenied, "that is not your active organization")
@@ -66,7 +66,7 @@ func createInvoice(ctx context.Context, _ *text) (*text, error) {
 	return wrapperspb.String("an invoice of " + clerkauth.FromContext(ctx).OrgSlug), nil
 }
 
-// method is what generated code has for a method.
+// method returns a handler like the ones in generated code.
 func method(name string, h func(context.Context, *text) (*text, error)) grpc.MethodHandler {
 	return func(_ any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
 		in := new(text)

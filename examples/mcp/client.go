@@ -11,9 +11,9 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/oauthex"
 )
 
-// connect connects a client of the MCP SDK that knows nothing but the server's URL:
-// it is refused, reads where to get a token, registers itself, sends the user to the
-// authorization server, and comes back with a token.
+// connect connects a client of the MCP SDK that knows only the server's URL: it is
+// rejected, reads where to get a token, registers itself, sends the user to the
+// authorization server, and connects again with a token.
 func connect(ctx context.Context, base string) (*mcp.ClientSession, error) {
 	const callback = "http://127.0.0.1:9/callback" // where a client would listen
 	oauth, err := auth.NewAuthorizationCodeHandler(&auth.AuthorizationCodeHandlerConfig{
@@ -31,8 +31,8 @@ func connect(ctx context.Context, base string) (*mcp.ClientSession, error) {
 	return client.Connect(ctx, &mcp.StreamableClientTransport{Endpoint: base + "/mcp", OAuthHandler: oauth, DisableStandaloneSSE: true}, nil)
 }
 
-// browse is the user's browser: it opens the page of the authorization server, where
-// the local instance consents at once, and is sent back with a code.
+// browse is the user's browser: it opens the page of the authorization server. The local
+// instance consents at once and redirects back with a code.
 func browse(ctx context.Context, args *auth.AuthorizationArgs) (*auth.AuthorizationResult, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, args.URL, nil)
 	if err != nil {

@@ -1,9 +1,9 @@
-// Command mcp is a server of the Model Context Protocol whose tools need a scope,
-// protected as an OAuth resource server (RFC 9728), with a Clerk instance of its own
-// as the authorization server. The part to copy is server.go.
+// Command mcp is a server of the Model Context Protocol whose tools require scopes. It
+// is protected as an OAuth resource server (RFC 9728), with a local Clerk instance as
+// the authorization server. The part to copy is server.go.
 //
-//	go run .          serve, for any MCP client that is given the printed URL
-//	go run . -check   let a client find its way in, use the tools, and exit 0 or 1
+//	go run .          serve, for any MCP client, at the printed URL
+//	go run . -check   let a client obtain tokens and use the tools, and exit 0 or 1
 //
 // With CLERK_PUBLISHABLE_KEY and CLERK_SECRET_KEY set it uses your own instance.
 package main
@@ -28,8 +28,8 @@ import (
 )
 
 func main() {
-	check := flag.Bool("check", false, "let a client use the tools, and compare what it sees")
-	addr := flag.String("addr", "127.0.0.1:8080", "where to listen; with -check any free port is taken")
+	check := flag.Bool("check", false, "let a client use the tools, and compare the responses")
+	addr := flag.String("addr", "127.0.0.1:8080", "the address to listen on; -check uses any free port")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, *check, *addr, os.Stdout)
@@ -40,7 +40,8 @@ func main() {
 	}
 }
 
-// run serves until ctx ends, or checks and returns.
+// run serves until ctx ends, or, if check is true, uses the tools and returns an error if
+// a response is not the expected one.
 func run(ctx context.Context, check bool, addr string, out io.Writer) error {
 	if check {
 		addr = "127.0.0.1:0"
@@ -78,14 +79,14 @@ func run(ctx context.Context, check bool, addr string, out io.Writer) error {
 	if check {
 		return checkAll(ctx, out, base, clerk)
 	}
-	fmt.Fprintf(out, "an MCP server is at %s/mcp\n\n# a client is told where to go from here: 401\ncurl -i -X POST %s/mcp\n", base, base)
+	fmt.Fprintf(out, "an MCP server is at %s/mcp\n\n# the challenge says where the metadata is: 401\ncurl -i -X POST %s/mcp\n", base, base)
 	fmt.Fprintf(out, "curl %s/.well-known/oauth-protected-resource/mcp\n\npress Ctrl-C to stop\n", base)
 	<-ctx.Done()
 	return nil
 }
 
 // configure returns the configuration for your instance, or for a local one, in which
-// jane grants everything that she is asked for.
+// jane grants every scope that a client requests.
 func configure(base string, check bool) (clerkauth.Config, *clerkauthtest.Server, error) {
 	config := clerkauth.FromEnv()
 	var clerk *clerkauthtest.Server
@@ -96,8 +97,8 @@ func configure(base string, check bool) (clerkauth.Config, *clerkauthtest.Server
 		}
 		clerk.Consent(clerk.CreateUser("jane@example.com"))
 		config = clerk.Config()
-		// Tokens for other servers are not for us. At your own instance, see that its
-		// tokens name their audience before you demand it.
+		// Reject tokens for other servers. With your own instance, check that its tokens
+		// have an audience before you require one.
 		config.Audience = []string{base + "/mcp"}
 	}
 	config.Accept = []clerkauth.TokenType{clerkauth.OAuthToken}
@@ -105,7 +106,7 @@ func configure(base string, check bool) (clerkauth.Config, *clerkauthtest.Server
 	return config, clerk, nil
 }
 
-// checkAll uses the tools as clients with different grants, and prints what they see.
+// checkAll uses the tools as clients with different grants, and prints the responses.
 func checkAll(ctx context.Context, out io.Writer, base string, clerk *clerkauthtest.Server) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -122,7 +123,7 @@ func checkAll(ctx context.Context, out io.Writer, base string, clerk *clerkautht
 	jane, john := clerk.CreateUser("jane@example.com"), clerk.CreateUser("john@example.com")
 	clerk.Consent(nil)
 	_, err := connect(ctx, base)
-	expect("who grants nothing gets nowhere", fmt.Sprint(err), "access_denied")
+	expect("a user who denies access gives no token", fmt.Sprint(err), "access_denied")
 
 	clerk.Consent(jane)
 	for _, form := range []string{"opaque", "JWT"} {
@@ -143,7 +144,7 @@ func checkAll(ctx context.Context, out io.Writer, base string, clerk *clerkautht
 	if err != nil {
 		return err
 	}
-	expect("john grants to read alone, and sees none of hers", use(ctx, session, "list_notes", nil), `{"notes":[]}`)
+	expect("john grants reading only, and sees none of her notes", use(ctx, session, "list_notes", nil), `{"notes":[]}`)
 	expect("so his client may not write", use(ctx, session, "add_note", map[string]any{"text": "x"}), "needs the scope notes:write")
 	_ = session.Close()
 
@@ -151,16 +152,16 @@ func checkAll(ctx context.Context, out io.Writer, base string, clerk *clerkautht
 	if session, err = connect(ctx, base); err != nil {
 		return err
 	}
-	expect("nor may one read that was granted nothing of it", use(ctx, session, "list_notes", nil), "needs the scope notes:read")
+	expect("a client without the scope may not read", use(ctx, session, "list_notes", nil), "needs the scope notes:read")
 	_ = session.Close()
 	fmt.Fprintf(out, "%d failed\n", failed)
 	if failed > 0 {
-		return errors.New("something was not as expected")
+		return errors.New("a response was not as expected")
 	}
 	return nil
 }
 
-// use calls a tool and returns what it says.
+// use calls a tool and returns the text of its result, or of the error.
 func use(ctx context.Context, session *mcp.ClientSession, tool string, params map[string]any) string {
 	result, err := session.CallTool(ctx, &mcp.CallToolParams{Name: tool, Arguments: params})
 	if err != nil {

@@ -14,14 +14,14 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// Scopes that a client may ask a user for.
+// The scopes that a client may request from a user.
 const (
 	scopeRead  = "notes:read"
 	scopeWrite = "notes:write"
 )
 
-// newServer returns an MCP server at base + "/mcp", whose tools keep notes for the
-// user who has granted an OAuth client access to them.
+// newServer returns an MCP server at base + "/mcp", whose tools keep notes for the user
+// who granted access to the OAuth client.
 func newServer(clerk *clerkauth.Authenticator, base string) (http.Handler, error) {
 	n := &notes{of: make(map[string][]string)}
 	tools := mcp.NewServer(&mcp.Implementation{Name: "notes", Version: "1.0.0"}, nil)
@@ -29,23 +29,23 @@ func newServer(clerk *clerkauth.Authenticator, base string) (http.Handler, error
 	mcp.AddTool(tools, &mcp.Tool{Name: "add_note", Description: "Adds a note."}, n.add)
 	handler := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return tools }, nil)
 
-	// Who knows nothing but the server's URL finds out where to get a token.
+	// A client that knows only the server's URL learns where to get a token.
 	describe, err := clerk.ResourceMetadata(clerkauth.Resource{
 		URL: base + "/mcp", Scopes: []string{scopeRead, scopeWrite}, Name: "Notes",
 	})
 	if err != nil {
 		return nil, err
 	}
-	// The scopes are asked for by the tools, one by one. A client that is refused here
-	// asks the user for all of them, and gets what the user grants.
+	// Each tool requires its own scope, so the guard requires none. A client that it
+	// rejects requests all scopes, and gets those that the user grants.
 	mux := clerk.NewServeMux()
-	mux.Handle("/mcp", clerkauth.Token(clerkauth.OAuthToken), tellTools(handler))
+	mux.Handle("/mcp", clerkauth.Token(clerkauth.OAuthToken), withTokenInfo(handler))
 	return describe(mux), nil
 }
 
-// tellTools hands on who is calling in the MCP SDK's own way, so that tools find it
-// with each request, and no user can go on with another one's session.
-func tellTools(next http.Handler) http.Handler {
+// withTokenInfo passes the caller to the MCP SDK, so that tools find it with each
+// request, and the SDK rejects the use of a session by another user.
+func withTokenInfo(next http.Handler) http.Handler {
 	return auth.RequireBearerToken(func(ctx context.Context, _ string, _ *http.Request) (*auth.TokenInfo, error) {
 		who := clerkauth.FromContext(ctx) // verified by the guard
 		if who.TokenType != clerkauth.OAuthToken {
@@ -53,7 +53,7 @@ func tellTools(next http.Handler) http.Handler {
 		}
 		expires := who.ExpiresAt
 		if expires.IsZero() {
-			expires = time.Now().Add(time.Hour) // asked about again with the next request
+			expires = time.Now().Add(time.Hour) // verified again with the next request
 		}
 		return &auth.TokenInfo{UserID: who.UserID, Scopes: who.Scopes(), Expiration: expires}, nil
 	}, nil)(next)
@@ -94,12 +94,12 @@ func (n *notes) add(_ context.Context, req *mcp.CallToolRequest, params addParam
 	return nil, listResult{slices.Clone(n.of[user])}, nil
 }
 
-// caller returns the user for whom a tool is called, if the client was granted that
-// scope.
+// caller returns the id of the user for whom a tool is called, or an error if the client
+// was not granted scope.
 func caller(req *mcp.CallToolRequest, scope string) (string, error) {
 	extra := req.GetExtra()
 	if extra == nil || extra.TokenInfo == nil || extra.TokenInfo.UserID == "" {
-		return "", errors.New("nobody is calling")
+		return "", errors.New("the caller is unknown")
 	}
 	if !slices.Contains(extra.TokenInfo.Scopes, scope) {
 		return "", errors.New("this tool needs the scope " + scope)

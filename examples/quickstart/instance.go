@@ -10,13 +10,13 @@ import (
 	"github.com/clerkauth/clerkauth/clerkauthtest"
 )
 
-// tokenLife is how long the printed tokens are good for. Clerk's own live for a
-// minute and are renewed by its frontend SDKs; nobody types that fast.
+// tokenLife is how long the printed tokens are valid. Clerk's own are valid for a minute
+// and renewed by its frontend SDKs.
 const tokenLife = 12 * time.Hour
 
-// instance returns the configuration of the Clerk instance to use, and the
-// requests that show what the server does: your own instance if the environment
-// names one, else a local one.
+// instance returns the configuration of the Clerk instance to use, the requests to try,
+// and a function that closes the instance. It is your own instance if the environment
+// has one of its keys, otherwise a local one.
 func instance(base string) (clerkauth.Config, []request, func(), error) {
 	for _, name := range []string{"CLERK_PUBLISHABLE_KEY", "CLERK_SECRET_KEY", "CLERK_JWT_KEY"} {
 		if os.Getenv(name) != "" {
@@ -41,7 +41,7 @@ func instance(base string) (clerkauth.Config, []request, func(), error) {
 	}), clerk.Close, nil
 }
 
-// issued makes a token that was minted then, and lived for a minute.
+// issued returns options for a token that was issued at then and valid for a minute.
 func issued(then time.Time) []clerkauthtest.TokenOption {
 	return []clerkauthtest.TokenOption{
 		clerkauthtest.WithClaim("iat", then.Unix()),
@@ -53,7 +53,7 @@ func issued(then time.Time) []clerkauthtest.TokenOption {
 // signInPath is where the local instance sends browsers to sign in.
 const signInPath = "/sign-in"
 
-// signInPage stands in for Clerk's, which a local instance has none of.
+// signInPage replaces Clerk's sign-in page, which a local instance does not have.
 func signInPage(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	fmt.Fprintln(w, `<!doctype html><title>Sign in</title><p>You are not signed in, so the server sent you here.
@@ -61,37 +61,37 @@ func signInPage(w http.ResponseWriter, _ *http.Request) {
 paste one of the curl lines that the quickstart printed.`)
 }
 
-// tokens are of the local instance.
+// tokens are session tokens of the local instance.
 type tokens struct {
 	admin, member    string
 	expired, foreign string
 }
 
-// withoutTokens are the requests that need none.
+// withoutTokens returns the requests that need no session token.
 func withoutTokens() []request {
 	return []request{
-		{"anybody may see the home page", "GET", "/", "", 200},
-		{"the dashboard wants a session", "GET", "/dashboard", "", 401},
-		{"so do the guarded routes", "DELETE", "/orgs/acme", "", 401},
-		{"a credential of another kind is refused", "GET", "/dashboard", "cron-secret", 401},
-		{"and is nobody's where anybody may come", "GET", "/", "cron-secret", 200},
+		{"the home page is public", "GET", "/", "", 200},
+		{"the dashboard requires a session", "GET", "/dashboard", "", 401},
+		{"so do the other routes", "DELETE", "/orgs/acme", "", 401},
+		{"a credential of another kind is rejected", "GET", "/dashboard", "cron-secret", 401},
+		{"but is anonymous on a public route", "GET", "/", "cron-secret", 200},
 	}
 }
 
-// withTokens are all of them.
+// withTokens returns all requests.
 func withTokens(t tokens) []request {
 	return append(withoutTokens(),
 		request{"jane is signed in", "GET", "/dashboard", t.admin, 200},
-		request{"and known on the home page", "GET", "/", t.admin, 200},
-		request{"she is an admin", "DELETE", "/orgs/acme", t.admin, 200},
-		request{"of acme alone", "DELETE", "/orgs/other", t.admin, 403},
-		request{"and may create invoices", "POST", "/invoices", t.admin, 200},
-		request{"her sign-in is fresh", "POST", "/email", t.admin, 200},
+		request{"also on the home page", "GET", "/", t.admin, 200},
+		request{"she is an admin of acme", "DELETE", "/orgs/acme", t.admin, 200},
+		request{"but not of another organization", "DELETE", "/orgs/other", t.admin, 403},
+		request{"she may create invoices", "POST", "/invoices", t.admin, 200},
+		request{"she signed in recently", "POST", "/email", t.admin, 200},
 		request{"john is signed in", "GET", "/dashboard", t.member, 200},
-		request{"but no admin", "DELETE", "/orgs/acme", t.member, 403},
-		request{"without that permission", "POST", "/invoices", t.member, 403},
+		request{"but is not an admin", "DELETE", "/orgs/acme", t.member, 403},
+		request{"may not create invoices", "POST", "/invoices", t.member, 403},
 		request{"and signed in 45 minutes ago", "POST", "/email", t.member, 403},
-		request{"an expired token is refused", "GET", "/dashboard", t.expired, 401},
-		request{"and one for another site", "GET", "/dashboard", t.foreign, 401},
+		request{"an expired token is rejected", "GET", "/dashboard", t.expired, 401},
+		request{"so is a token for another site", "GET", "/dashboard", t.foreign, 401},
 	)
 }

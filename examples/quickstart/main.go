@@ -1,12 +1,10 @@
-// Command quickstart is a server with public and guarded routes. Without Clerk
-// keys in the environment it brings a local Clerk instance along, so that there
-// is something to try at once:
+// Command quickstart is a server with public and guarded routes. Without Clerk keys in
+// the environment it starts a local Clerk instance:
 //
 //	go run ./examples/quickstart          serve, and print curl lines with live tokens
-//	go run ./examples/quickstart -check   make those requests, compare, and exit 0 or 1
+//	go run ./examples/quickstart -check   make those requests, compare the responses, and exit 0 or 1
 //
-// With CLERK_PUBLISHABLE_KEY (and CLERK_AUTHORIZED_PARTIES) set it serves your
-// own instance's users instead.
+// With CLERK_PUBLISHABLE_KEY and CLERK_AUTHORIZED_PARTIES set it uses your own instance.
 package main
 
 import (
@@ -35,12 +33,13 @@ func main() {
 	}
 }
 
-// run serves until ctx ends, or checks and returns.
+// run serves until ctx ends, or, with -check, makes the requests and returns an error if
+// a response is not the expected one.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
 	flags.SetOutput(out)
-	check := flags.Bool("check", false, "make the requests that are printed otherwise, and compare the answers")
-	addr := flags.String("addr", "127.0.0.1:8080", "where to listen; with -check any free port is taken")
+	check := flags.Bool("check", false, "make the requests instead of printing them, and compare the responses")
+	addr := flags.String("addr", "127.0.0.1:8080", "the address to listen on; -check uses any free port")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil

@@ -123,13 +123,13 @@ func Example_printAll() {
 	// Output:
 	// serving on http://127.0.0.1:8080
 	//
-	// # anybody may see the home page: 200
+	// # the home page is public: 200
 	// curl -i http://127.0.0.1:8080/
 	//
-	// # the dashboard wants a session: 401
+	// # the dashboard requires a session: 401
 	// curl -i http://127.0.0.1:8080/dashboard
 	//
-	// # signed in: run `await Clerk.session.getToken()` in the console of a page of yours, and within a minute
+	// # signed in: run `await Clerk.session.getToken()` in the console of one of your pages; the token is valid for a minute
 	// curl -i -H 'Authorization: Bearer <token>' http://127.0.0.1:8080/dashboard
 	//
 	// press Ctrl-C to stop

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// request is one thing to try, and the status that answers it.
+// request is a request to try, and the status of its response.
 type request struct {
 	shows  string
 	method string
@@ -19,7 +19,7 @@ type request struct {
 	want   int
 }
 
-// printAll prints the requests as lines to paste into a shell.
+// printAll prints the requests as commands for a shell.
 func printAll(out io.Writer, base string, requests []request) {
 	fmt.Fprintf(out, "serving on %s\n", base)
 	tokens := false
@@ -35,16 +35,17 @@ func printAll(out io.Writer, base string, requests []request) {
 		fmt.Fprintf(out, " %s%s\n", base, r.path)
 	}
 	if !tokens {
-		fmt.Fprintf(out, "\n# signed in: run `await Clerk.session.getToken()` in the console of a page of yours, and within a minute\n"+
+		fmt.Fprintf(out, "\n# signed in: run `await Clerk.session.getToken()` in the console of one of your pages; the token is valid for a minute\n"+
 			"curl -i -H 'Authorization: Bearer <token>' %s/dashboard\n", base)
 	}
 	fmt.Fprintln(out, "\npress Ctrl-C to stop")
 }
 
-// errCheck says that an answer was another than expected.
-var errCheck = errors.New("an answer was not as expected")
+// errCheck indicates that a response was not the expected one.
+var errCheck = errors.New("a response was not as expected")
 
-// checkAll makes the requests and prints a table of what was expected and seen.
+// checkAll makes the requests, prints a table of their expected and actual statuses, and
+// returns errCheck if one differs.
 func checkAll(ctx context.Context, out io.Writer, base string, requests []request) error {
 	client := &http.Client{Timeout: 10 * time.Second}
 	defer client.CloseIdleConnections()

@@ -9,22 +9,22 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// newServer is the part to copy into your own program: routes, and who may call
-// them.
+// newServer returns the server. It is the part to copy into your own program: routes,
+// and their requirements.
 func newServer(auth *clerkauth.Authenticator) http.Handler {
 	mux := http.NewServeMux()
 
-	// Anybody, and who is signed in is known.
+	// Public. If the caller is signed in, home knows it.
 	mux.HandleFunc("GET /{$}", home)
 
-	// Anybody who is signed in.
+	// Any signed-in user.
 	mux.Handle("GET /dashboard", auth.Require().Func(whoami))
 
 	// A role, or a permission, in the active organization.
 	mux.Handle("DELETE /orgs/{slug}", auth.Require(clerkauth.Role("org:admin")).Func(deleteOrg))
 	mux.Handle("POST /invoices", auth.Require(clerkauth.Permission("org:invoices:create")).Func(createInvoice))
 
-	// A sign-in that is not older than ten minutes.
+	// A second factor verified in the last ten minutes, or the first of a user without.
 	mux.Handle("POST /email", auth.Require(clerkauth.ReverifiedStrict).Func(whoami))
 
 	return auth.Handler(mux)
@@ -49,7 +49,7 @@ func whoami(w http.ResponseWriter, r *http.Request) {
 
 func deleteOrg(w http.ResponseWriter, r *http.Request) {
 	who := clerkauth.FromContext(r.Context())
-	// The role is that of the active organization, so it says nothing of others.
+	// The role is in the active organization, and says nothing about others.
 	if slug := r.PathValue("slug"); slug != who.OrgSlug {
 		http.Error(w, "that is not your active organization", http.StatusForbidden)
 		return
@@ -64,6 +64,6 @@ func createInvoice(w http.ResponseWriter, r *http.Request) {
 
 func writeJSON(w http.ResponseWriter, body any) {
 	w.Header().Set("Content-Type", "application/json")
-	// The connection may be gone; there is nobody left to tell.
+	// An error means that the connection is closed.
 	_ = json.NewEncoder(w).Encode(body)
 }

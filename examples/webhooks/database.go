@@ -12,16 +12,17 @@ import (
 	"github.com/clerkauth/clerkauth/stores/postgres"
 )
 
-// database is what both databases have in common.
+// database is implemented by both databases.
 type database interface {
 	exec(ctx context.Context, sql string, args ...any) error
 	query(ctx context.Context, row func(scan func(...any) error) error, sql string, args ...any) error
-	// deliveries remembers what was handled; nil: in memory.
+	// deliveries returns the store of handled deliveries, or nil for one in memory.
 	deliveries() clerkauth.Deliveries
 	close()
 }
 
-// open opens PostgreSQL at url, or SQLite in that file, or in memory.
+// open opens PostgreSQL at url, or, if url is "", SQLite in file, or in memory if that
+// is "", too.
 func open(ctx context.Context, url, file string) (database, error) {
 	var db database
 	var err error
@@ -61,8 +62,8 @@ func openPostgres(ctx context.Context, url string) (*postgresDB, error) {
 	return &postgresDB{pool, store}, nil
 }
 
-// exec works in the transaction of the delivery that is being handled: what is
-// written is committed together with the delivery's id.
+// exec executes sql in the transaction of the delivery that is being handled, if there is
+// one, so that it is committed together with the delivery's id.
 func (p *postgresDB) exec(ctx context.Context, sql string, args ...any) error {
 	if tx := postgres.Tx(ctx); tx != nil {
 		_, err := tx.Exec(ctx, sql, args...)
@@ -104,7 +105,7 @@ func openSQLite(file string) (*sqliteDB, error) {
 	return &sqliteDB{db}, nil
 }
 
-// exec takes SQL with PostgreSQL's $1 for SQLite's ?1.
+// exec accepts PostgreSQL's placeholders ($1) in place of SQLite's (?1).
 func (s *sqliteDB) exec(ctx context.Context, sql string, args ...any) error {
 	_, err := s.db.ExecContext(ctx, strings.ReplaceAll(sql, "$", "?"), args...)
 	return err
@@ -115,7 +116,7 @@ func (s *sqliteDB) query(ctx context.Context, row func(func(...any) error) error
 	if err != nil {
 		return err
 	}
-	defer func() { _ = rows.Close() }() // Err tells what went wrong
+	defer func() { _ = rows.Close() }() // Err returns the error
 	for rows.Next() {
 		if err := row(rows.Scan); err != nil {
 			return err
@@ -124,8 +125,8 @@ func (s *sqliteDB) query(ctx context.Context, row func(func(...any) error) error
 	return rows.Err()
 }
 
-// deliveries are remembered in memory. What comes again after a restart does no
-// harm: it is not newer than what the table says.
+// deliveries returns nil: deliveries are remembered in memory. One that is handled again
+// after a restart changes nothing, because it is not newer than its row.
 func (s *sqliteDB) deliveries() clerkauth.Deliveries { return nil }
 
 func (s *sqliteDB) close() { _ = s.db.Close() }

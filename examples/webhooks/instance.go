@@ -19,7 +19,7 @@ import (
 	"github.com/clerkauth/clerkauth/clerkauthtest"
 )
 
-// instance is the Clerk instance whose events come: your own, or a local one.
+// instance is the Clerk instance that sends the events: your own, or a local one.
 type instance struct {
 	config   clerkauth.Config
 	webhook  clerkauth.WebhookConfig
@@ -30,8 +30,8 @@ type instance struct {
 }
 
 func newInstance(base string, alwaysLocal bool) (*instance, error) {
-	// Without keep-alives no connection is left over, for which the server would
-	// wait when it is shut down.
+	// Without keep-alives there are no idle connections for the server to wait for when
+	// it shuts down.
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 15 * time.Second}
 	in := &instance{base: base, hooksURL: base + "/webhooks/clerk", client: client}
 	if secret := os.Getenv("CLERK_WEBHOOK_SIGNING_SECRET"); secret != "" && !alwaysLocal {
@@ -53,7 +53,7 @@ func (in *instance) close() {
 	}
 }
 
-// person is a user of the local instance at some time.
+// person returns a user of the local instance as of updated.
 func person(id, first string, updated time.Time) clerk.User {
 	email := "idn_" + id
 	return clerk.User{
@@ -64,8 +64,8 @@ func person(id, first string, updated time.Time) clerk.User {
 	}
 }
 
-// deliver sends a copy of d until it is accepted or refused, and returns the status
-// of the last answer.
+// deliver sends a copy of d until it is accepted or rejected, and returns the status of
+// the last response.
 func (in *instance) deliver(ctx context.Context, d *clerkauthtest.Delivery) int {
 	for ctx.Err() == nil {
 		status := in.status(d.Request(in.hooksURL).WithContext(ctx))
@@ -74,13 +74,13 @@ func (in *instance) deliver(ctx context.Context, d *clerkauthtest.Delivery) int 
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(100 * time.Millisecond): // Svix is more patient
+		case <-time.After(100 * time.Millisecond): // Svix waits for longer
 		}
 	}
 	return 0
 }
 
-// status makes a request and returns the status of the answer, 0 without one.
+// status makes a request and returns the status of the response, or 0 if there is none.
 func (in *instance) status(r *http.Request) int {
 	resp, err := in.client.Do(r)
 	if err != nil {
@@ -91,7 +91,7 @@ func (in *instance) status(r *http.Request) int {
 	return resp.StatusCode
 }
 
-// play sends an event a second, until ctx ends.
+// play sends an event per second until ctx ends.
 func (in *instance) play(ctx context.Context, out io.Writer) {
 	if in.local == nil {
 		return
@@ -116,7 +116,7 @@ func (in *instance) play(ctx context.Context, out io.Writer) {
 			eventType, payload = "user.updated", person(ids[n%len(ids)], names[(n+n/3)%len(names)], now)
 		}
 		d := in.local.NewDelivery(eventType, payload)
-		for range 1 + n%2 { // every other one twice
+		for range 1 + n%2 { // every second event twice
 			fmt.Fprintf(out, "%s %s answered %d\n", eventType, d.ID, in.deliver(ctx, d))
 		}
 		select {
@@ -127,14 +127,15 @@ func (in *instance) play(ctx context.Context, out io.Writer) {
 	}
 }
 
-// step is something that happens, and what is to be seen of it.
+// step is an event, and its expected result.
 type step struct {
 	shows string
-	want  string // the status, and who is listed then
+	want  string // the status, and the names that are listed afterwards
 	do    func() int
 }
 
-// steps are what Clerk and Svix do to an endpoint, with users whose ids end with mark.
+// steps returns deliveries as an endpoint may receive them, for users whose ids end with
+// mark.
 func (in *instance) steps(ctx context.Context, mark string) []step {
 	now := in.local.Now()
 	at := func(second int) time.Time { return now.Add(time.Duration(second) * time.Second) }
@@ -161,29 +162,29 @@ func (in *instance) steps(ctx context.Context, mark string) []step {
 	return []step{
 		{"a user signs up", "204 Jane", send("user.created", person(jane, "Jane", at(0)))},
 		{"she changes her name", "204 Jane Doe", second},
-		{"the delivery comes again", "204 Jane Doe", second},
-		{"an older change comes late", "204 Jane Doe", send("user.updated", person(jane, "Janet", at(10)))},
-		{"fifty copies come at once", "204 J. Doe", func() int { return atOnce(50, third) }},
-		{"a change comes before the user", "204 J. Doe, John B", send("user.updated", person(john, "John B", at(10)))},
-		{"and the user after it", "204 J. Doe, John B", send("user.created", person(john, "John", at(0)))},
+		{"the delivery is repeated", "204 Jane Doe", second},
+		{"an older change arrives late", "204 Jane Doe", send("user.updated", person(jane, "Janet", at(10)))},
+		{"fifty copies arrive at once", "204 J. Doe", func() int { return atOnce(50, third) }},
+		{"a change arrives before its user", "204 J. Doe, John B", send("user.updated", person(john, "John B", at(10)))},
+		{"the user arrives after it", "204 J. Doe, John B", send("user.created", person(john, "John", at(0)))},
 		{"a forged delivery", "400 J. Doe, John B", func() int {
 			r := forged.Request(in.hooksURL).WithContext(ctx)
 			r.Header.Set("Svix-Signature", "v1,"+strings.Repeat("A", 43)+"=")
 			return in.status(r)
 		}},
 		{"a user is deleted", "204 J. Doe", send("user.deleted", deleted(john))},
-		{"a change of his comes late", "204 J. Doe", send("user.updated", person(john, "John C", at(99)))},
-		{"one is deleted before she comes", "204 J. Doe", send("user.deleted", deleted(joan))},
-		{"and comes", "204 J. Doe", send("user.created", person(joan, "Joan", at(0)))},
-		{"a session reaches its account", "200 J. Doe", account},
-		{"it is revoked", "204 J. Doe", func() int { return in.deliver(ctx, in.local.NewDelivery("session.revoked", session)) }},
-		{"its token is good no more", "403 J. Doe", account},
-		{"the table is left as it was", "204 ", send("user.deleted", deleted(jane))},
+		{"a change of that user arrives late", "204 J. Doe", send("user.updated", person(john, "John C", at(99)))},
+		{"a deletion arrives before its user", "204 J. Doe", send("user.deleted", deleted(joan))},
+		{"the user arrives after it", "204 J. Doe", send("user.created", person(joan, "Joan", at(0)))},
+		{"a session reaches /account", "200 J. Doe", account},
+		{"the session is revoked", "204 J. Doe", func() int { return in.deliver(ctx, in.local.NewDelivery("session.revoked", session)) }},
+		{"its token is rejected", "403 J. Doe", account},
+		{"the last user is deleted", "204 ", send("user.deleted", deleted(jane))},
 	}
 }
 
-// atOnce does something that many times at the same time, and returns what all of
-// it returned, or 0 if that differs.
+// atOnce calls do that many times at the same time, and returns their common result, or
+// 0 if the results differ.
 func atOnce(times int, do func() int) int {
 	results := make([]int, times)
 	var all sync.WaitGroup
@@ -199,10 +200,11 @@ func atOnce(times int, do func() int) int {
 	return results[0]
 }
 
-// errCheck says that something was another than expected.
-var errCheck = errors.New("something was not as expected")
+// errCheck indicates that a result was not the expected one.
+var errCheck = errors.New("a result was not as expected")
 
-// check makes the steps and prints a table of what was expected and seen.
+// check performs the steps, prints a table of expected and actual results, and returns
+// errCheck if one differs.
 func (in *instance) check(ctx context.Context, out io.Writer, u users) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -233,8 +235,8 @@ func (in *instance) check(ctx context.Context, out io.Writer, u users) error {
 	return nil
 }
 
-// listed returns the names of the users with that mark in their ids: there may be
-// others, from before.
+// listed returns the names of the users whose ids end with mark. The table may have
+// other users.
 func listed(ctx context.Context, u users, mark string) (string, error) {
 	all, err := u.list(ctx)
 	var names []string

@@ -1,10 +1,10 @@
-// Command webhooks keeps a table of users in step with Clerk, and lists them. It
-// bears deliveries that come twice, at the same time, late and in a wrong order.
+// Command webhooks synchronizes a table of users with Clerk, and lists them. It handles
+// deliveries that arrive twice, at the same time, late and out of order.
 //
 //	go run .          serve, while a local Clerk instance sends events
-//	go run . -check   have it send awkward ones, compare what is listed, and exit 0 or 1
+//	go run . -check   send such deliveries, compare the list, and exit 0 or 1
 //
-// The table is in PostgreSQL if DATABASE_URL is set, else in an embedded SQLite: in
+// The table is in PostgreSQL if DATABASE_URL is set, otherwise in an embedded SQLite: in
 // the file named by -sqlite, or in memory. With CLERK_WEBHOOK_SIGNING_SECRET,
 // CLERK_PUBLISHABLE_KEY and CLERK_AUTHORIZED_PARTIES set it receives your own
 // instance's events, at /webhooks/clerk.
@@ -36,13 +36,14 @@ func main() {
 	}
 }
 
-// run serves until ctx ends, or checks and returns.
+// run serves until ctx ends, or, with -check, performs the steps and returns an error if
+// a result is not the expected one.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("webhooks", flag.ContinueOnError)
 	flags.SetOutput(out)
-	check := flags.Bool("check", false, "have a local instance send awkward deliveries, and compare what is listed")
-	addr := flags.String("addr", "127.0.0.1:8080", "where to listen; with -check any free port is taken")
-	file := flags.String("sqlite", "", "the file of the SQLite database; in memory without")
+	check := flags.Bool("check", false, "have a local instance send repeated, late and forged deliveries, and compare the list")
+	addr := flags.String("addr", "127.0.0.1:8080", "the address to listen on; -check uses any free port")
+	file := flags.String("sqlite", "", "the file of the SQLite database; in memory if empty")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
@@ -88,7 +89,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if *check {
 		return in.check(ctx, out, u)
 	}
-	fmt.Fprintf(out, "users are listed on %s/, deliveries taken on %s\npress Ctrl-C to stop\n", base, in.hooksURL)
+	fmt.Fprintf(out, "users are listed on %s/, deliveries received on %s\npress Ctrl-C to stop\n", base, in.hooksURL)
 	played := make(chan struct{})
 	ctx, stop := context.WithCancel(ctx)
 	defer func() { stop(); <-played }()

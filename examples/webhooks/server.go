@@ -9,13 +9,14 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// newServer is the part to copy into your own program, with users.go.
+// newServer returns the server. It is the part to copy into your own program, with
+// users.go.
 func newServer(auth *clerkauth.Authenticator, hooks *clerkauth.Webhook, u users) http.Handler {
 	u.subscribe(hooks)
 	mux := http.NewServeMux()
 	mux.Handle("POST /webhooks/clerk", hooks)
-	mux.HandleFunc("GET /{$}", u.page) // guard such a page in your own program, as /account is
-	mux.Handle("GET /account", auth.Require(clerkauth.CheckFunc("a session that was not ended", u.sessionLives)).Func(account))
+	mux.HandleFunc("GET /{$}", u.page) // in your own program, guard such a page, as /account is
+	mux.Handle("GET /account", auth.Require(clerkauth.CheckFunc("session not ended", u.sessionLives)).Func(account))
 	return mux
 }
 
@@ -33,11 +34,11 @@ func (u users) page(w http.ResponseWriter, r *http.Request) {
 	all, err := u.list(r.Context())
 	if err != nil {
 		slog.ErrorContext(r.Context(), "users cannot be listed", "error", err)
-		http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
+		http.Error(w, "the database is unavailable", http.StatusServiceUnavailable)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_ = page.Execute(w, all) // the connection may be gone
+	_ = page.Execute(w, all) // an error means that the connection is closed
 }
 
 func account(w http.ResponseWriter, r *http.Request) {

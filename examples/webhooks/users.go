@@ -10,10 +10,10 @@ import (
 	"github.com/clerkauth/clerkauth/event"
 )
 
-// users keeps a table of the instance's users in step with Clerk. Deliveries may
-// come late and overtake each other, so a row says as of when it is true, and
-// nothing older overwrites it. A user who was deleted leaves a row without a name
-// behind, since what comes after it must not bring him back.
+// users synchronizes a table of the instance's users with Clerk. Deliveries may arrive
+// late and out of order, so every row has the time of its data, and older data do not
+// overwrite it. The row of a deleted user remains, without a name, so that a later
+// delivery does not create the user again.
 type users struct{ db database }
 
 const usersSQL = `
@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS ended_sessions (
 	ended_at bigint NOT NULL -- in seconds
 );`
 
-// subscribe says which events are of interest.
+// subscribe registers the handlers of events.
 func (u users) subscribe(hooks *clerkauth.Webhook) {
 	clerkauth.On(hooks, event.UserCreated, u.put)
 	clerkauth.On(hooks, event.UserUpdated, u.put)
@@ -89,8 +89,8 @@ func (u users) list(ctx context.Context) ([]user, error) {
 	return all, err
 }
 
-// rememberEnded is how long ended sessions are remembered: longer than any token of
-// them, which live for a minute.
+// rememberEnded is how long ended sessions are remembered: longer than their tokens are
+// valid, which is a minute.
 const rememberEnded = time.Hour
 
 func (u users) endSession(ctx context.Context, e *event.Event[event.Session]) error {
@@ -101,9 +101,10 @@ func (u users) endSession(ctx context.Context, e *event.Event[event.Session]) er
 	return u.db.exec(ctx, "INSERT INTO ended_sessions (id, ended_at) VALUES ($1, $2) ON CONFLICT DO NOTHING", e.Data.ID, now.Unix())
 }
 
-// sessionLives is for clerkauth.CheckFunc: it refuses sessions that were ended,
-// although their tokens are good for a minute more. The database knows, because a
-// delivery reaches one process alone. While it does not answer, callers get 503.
+// sessionLives is for clerkauth.CheckFunc. It reports whether the session has not ended:
+// tokens of ended sessions are valid for up to a minute more. Ended sessions are in the
+// database because a delivery reaches only one process. While the database is
+// unavailable, callers get 503.
 func (u users) sessionLives(ctx context.Context, who clerkauth.Auth) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
