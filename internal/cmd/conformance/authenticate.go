@@ -20,30 +20,30 @@ type authCase struct {
 	Request struct {
 		Method  string              `json:"method"`
 		URL     string              `json:"url"`
-		Href    string              `json:"href"` // the URL as a browser puts it on the wire, if it differs
+		Href    string              `json:"href"` // the URL as a browser sends it, if that differs
 		Headers map[string][]string `json:"headers"`
 	} `json:"request"`
 	BAPI  []bapiAnswer `json:"bapi"`
 	Scope string       `json:"scope"` // cases of one scope share a client, in their order
 }
 
-// Outcomes of an answer.
+// The outcomes of a decision.
 const (
 	outcomeIn       = "in"
 	outcomeRedirect = "redirect"
 	outcomeRefuse   = "refuse"
 )
 
-// Reasons that are the runner's own: New refused, net/http refused, or the
-// library panicked, which no rule excuses.
+// The runner's own reasons: New rejects the configuration, net/http rejects the request,
+// or the library panics, which no rule excuses.
 const (
 	reasonConfiguration = "configuration"
 	reasonRequest       = "bad-request"
 	reasonPanic         = "panic"
 )
 
-// answer is our decision about a request, with the field names that the SDK's
-// auth object has.
+// answer is our decision about a request, with the field names of the SDK's auth
+// object.
 type answer struct {
 	File      string         `json:"file"`
 	ID        string         `json:"id"`
@@ -69,7 +69,7 @@ func (s nullable) MarshalJSON() ([]byte, error) {
 	return json.Marshal(string(s))
 }
 
-// client is what cases of one scope share.
+// client is shared by the cases of one scope.
 type client struct {
 	product
 	auth   *clerkauth.Authenticator
@@ -109,9 +109,9 @@ func openAuthenticate(p product, f corpusFile) func(json.RawMessage) (decision, 
 	}
 }
 
-// clientFor returns our client for a case, and what the SDK's has cached. The
-// SDK keeps keys per scope; of ours, those with different options are different
-// Authenticators, and one that must not cache is made anew.
+// clientFor returns our client for a case, and the SDK's key cache. The SDK caches keys
+// per scope. Ours has an Authenticator for each set of options in a scope, and a new one
+// for each case that must not use cached keys.
 func clientFor(p product, clients map[string]*client, caches map[string]*sdkKeys, c *authCase) (*client, *sdkKeys) {
 	if c.Scope == "" {
 		return newClient(p, c.Options), &sdkKeys{}
@@ -131,8 +131,8 @@ func clientFor(p product, clients map[string]*client, caches map[string]*sdkKeys
 	return clients[key], cache
 }
 
-// answer decides about a case. What the token is called in a refusal is the SDK's
-// way to name it: ours names none.
+// answer decides a case. The token type in a refusal is the one that the SDK gives:
+// ours gives none.
 func (cl *client) answer(of *reading) *answer {
 	c := of.authCase
 	if cl.config != nil {
@@ -170,9 +170,8 @@ func (cl *client) answer(of *reading) *answer {
 	return in
 }
 
-// settle waits until every goroutine that the library has started is gone: keys
-// that are refreshed ahead of their time are fetched behind the request's back,
-// and the next case must find them.
+// settle waits until the library's goroutines have ended: keys are refreshed ahead of
+// time in the background, and the next case must see the result.
 func settle(before int) {
 	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(deadline); {
 		time.Sleep(20 * time.Microsecond)

@@ -9,7 +9,7 @@ import (
 	"slices"
 )
 
-// class is what a comparison comes to.
+// class is the result of a comparison.
 type class int
 
 const (
@@ -28,13 +28,13 @@ func (c class) String() string {
 // verdict is the outcome of one comparison.
 type verdict struct {
 	class  class
-	rule   string // the rule that was named, whether it was needed or not
-	grants bool   // the SDK grants what is asked for
-	asWell bool   // and so do we
-	detail string // what differs, where nothing excuses it
+	rule   string // the rule that was named, whether needed or not
+	grants bool   // the SDK grants the request
+	asWell bool   // we grant it as well
+	detail string // the difference, where no rule excuses it
 }
 
-// expected is what the SDK answered.
+// expected is the SDK's decision.
 type expected struct {
 	Throws  json.RawMessage     `json:"throws"`
 	Status  string              `json:"status"`
@@ -44,8 +44,8 @@ type expected struct {
 	Auth    map[string]any      `json:"auth"`
 }
 
-// outcome puts the SDK's states into ours. A pending session is signed in for
-// the SDK, but its auth object is nobody's.
+// outcome maps the SDK's states to ours. For the SDK a pending session is signed in, but
+// its auth object is a signed-out one.
 func (e *expected) outcome() string {
 	switch {
 	case e.Throws != nil:
@@ -70,14 +70,14 @@ func (a *answer) compare(expect json.RawMessage) (verdict, error) {
 	return v, nil
 }
 
-// judge compares our answer with the SDK's.
+// judge compares our decision with the SDK's.
 func (a *answer) judge(sdk *expected) verdict {
 	theirs := sdk.outcome()
 	v := verdict{class: agree, rule: a.Rule, detail: fmt.Sprintf("sdk %s %s, ours %s %s", theirs, sdk.Reason, a.Outcome, a.Reason)}
 	rank := func(of string) int { return slices.Index([]string{outcomeRefuse, outcomeRedirect, outcomeIn}, of) }
 	switch {
 	case theirs == outcomeIn && a.Outcome == outcomeRefuse && sdk.Auth["throws"] != nil:
-		// Nobody gets anything from either.
+		// Neither grants anything.
 	case rank(a.Outcome) > rank(theirs) && (sdk.Throws == nil || a.Outcome != outcomeRedirect):
 		v.class = a.excused(effectMore, laxer)
 	case a.Outcome != theirs:
@@ -90,15 +90,14 @@ func (a *answer) judge(sdk *expected) verdict {
 			v.class = a.excused(effectLess, unexplained)
 		}
 	case sdk.Throws != nil:
-		// It gives no reason.
+		// The SDK gives no reason.
 	case sdk.Reason != "" && sdk.Reason != string(a.Reason) || !sameType(sdk.Type, a.TokenType):
 		v.class = a.excused(effectReason, unexplained)
 	}
 	return v
 }
 
-// excused returns the class of a difference: the one given, unless the rule that
-// was named excuses it.
+// excused returns the class of a difference: otherwise, unless the named rule excuses it.
 func (a *answer) excused(e effect, otherwise class) class {
 	switch {
 	case a.excuses&e == 0:
@@ -110,14 +109,14 @@ func (a *answer) excused(e effect, otherwise class) class {
 	}
 }
 
-// judgeIdentity compares two answers that let somebody in.
+// judgeIdentity compares two decisions that let the caller in.
 func (a *answer) judgeIdentity(sdk *expected) (class, string) {
 	ours := plain(a.Auth)
 	if a.excuses&effectMore != 0 && empty(sdk.Auth["id"]) && empty(sdk.Auth["userId"]) {
-		return stricter, "" // it lets in, and does not know whom
+		return stricter, "" // the SDK lets the caller in without an identity
 	}
 	if sdk.Auth["throws"] != nil {
-		// The SDK has no answer; it has to be as if nothing had been granted.
+		// The SDK has no auth object. Ours must grant nothing.
 		for _, name := range rights {
 			if name != "sessionClaims" && !empty(ours[name]) {
 				return laxer, "ours has more: " + name
@@ -161,8 +160,8 @@ func sameType(theirs any, ours nullable) bool {
 	return theirs == nil && ours == "" || theirs == string(ours)
 }
 
-// rights are the fields of an auth object of which less is stricter. Claims are
-// among them, because applications decide by them as well.
+// rights are the fields of an auth object of which less is stricter. They include
+// claims, because applications authorize by them, too.
 var rights = []string{"orgId", "orgRole", "orgSlug", "orgPermissions", "scopes", "sessionClaims", "claims", "clientId"}
 
 // lessOf returns the effect of a rule that excuses less of a right.
@@ -179,7 +178,7 @@ func lessOf(right string) effect {
 	}
 }
 
-// plain turns our answer into what it is as JSON.
+// plain returns m as decoded from its JSON.
 func plain(m map[string]any) map[string]any {
 	text, err := json.Marshal(m)
 	if err != nil {
@@ -190,7 +189,7 @@ func plain(m map[string]any) map[string]any {
 	return out
 }
 
-// empty tells whether a value is nothing: absent, null and empty are one.
+// empty reports whether v is absent, null or empty.
 func empty(v any) bool {
 	if l, ok := v.([]any); ok {
 		return len(l) == 0
@@ -198,7 +197,7 @@ func empty(v any) bool {
 	return !truthy(v)
 }
 
-// within tells whether a right of ours is no more than theirs.
+// within reports whether a right of ours is no more than theirs.
 func within(ours, theirs any) bool {
 	if empty(ours) {
 		return true

@@ -20,8 +20,8 @@ type corpusFile struct {
 	Cases []json.RawMessage `json:"cases"`
 }
 
-// caseHead is what cases of every file have in common. Only comparing may look
-// at Expect.
+// caseHead is the part that cases of every file have. Only the comparison may read
+// Expect.
 type caseHead struct {
 	ID     string          `json:"id"`
 	Group  string          `json:"group"`
@@ -46,7 +46,7 @@ func readCorpus(dir string) ([]corpusFile, error) {
 		files = append(files, f)
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("%s holds none of the files that can be replayed", dir)
+		return nil, fmt.Errorf("%s has none of the files that can be replayed", dir)
 	}
 	return files, nil
 }

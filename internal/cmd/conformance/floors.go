@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// floor is how much of a part of the corpus has to be alike, whatever rules explain the
-// rest: a library that refuses everything is stricter, and no good.
+// floor is the share of a part of the corpus that must agree, whatever rules explain the
+// rest: a library that rejects everything is stricter, but useless.
 type floor struct {
 	file, part string
-	groups     []string // prefixes; none: all that no other floor of the file is about
-	alike      float64  // the least share of cases that agree, or refuse the same
-	granted    float64  // of what the SDK grants, the least share that we grant as well
+	groups     []string // prefixes; nil: all that no other floor of the file covers
+	alike      float64  // the minimum share of cases that agree or are the same refusal
+	granted    float64  // the minimum share, of cases that the SDK grants, that we grant as well
 }
 
-// floors are a few percent below what the corpus under testdata comes to, because other
-// samples of the same groups are replayed as well.
+// floors are a few percent below the shares of the corpus under testdata, because other
+// samples of the same groups are replayed, too.
 var floors = []floor{
 	{"authenticate.json", "sessions", []string{"header.", "config", "claims."}, 0.75, 0.65},
 	{"authenticate.json", "machine kinds", []string{"machine.accepts"}, 0.8, 0.7},
@@ -28,10 +28,10 @@ var floors = []floor{
 	{"webhook.json", "all", nil, 0.75, 0.5},
 }
 
-// leastCases is how many cases of a part there have to be before shares say something.
+// leastCases is the number of cases below which the shares of a part mean nothing.
 const leastCases = 10
 
-// floorKey names the floor that a group is under.
+// floorKey returns the key of the floor that covers a group.
 func floorKey(file, group string) string {
 	for _, f := range floors {
 		if f.file != file {
@@ -49,10 +49,10 @@ func floorKey(file, group string) string {
 	return file
 }
 
-// granted counts what the SDK grants, and how much of it we grant as well.
+// granted counts the cases that the SDK grants, and those of them that we grant as well.
 type granted struct{ theirs, ours int }
 
-// holdToFloors adds a line for each part of which too little is alike.
+// holdToFloors adds a line for each part that does not reach its floor.
 func (r *report) holdToFloors() {
 	for _, f := range floors {
 		key := f.file + " " + f.part

@@ -17,7 +17,7 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// hasCase asks whether somebody with these claims has something.
+// hasCase is a call of has() for a session with these claims.
 type hasCase struct {
 	ID      string                     `json:"id"`
 	Claims  json.RawMessage            `json:"claims"`
@@ -25,7 +25,7 @@ type hasCase struct {
 	Pending *bool                      `json:"treatPendingAsSignedOut"`
 }
 
-// hasDecision is our answer to a hasCase.
+// hasDecision is our decision for a hasCase.
 type hasDecision struct {
 	File  string `json:"file"`
 	ID    string `json:"id"`
@@ -35,15 +35,14 @@ type hasDecision struct {
 	now   int64
 }
 
-// openHas returns the judge of has.json. Each case's claims are put into a
-// session token, which a key pair of our own signs: what Has answers from is
-// what has been verified.
+// openHas returns the function that decides the cases of has.json. It signs a session
+// token with each case's claims, because Has needs a verified identity.
 func openHas(p product, f corpusFile) func(json.RawMessage) (decision, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return func(json.RawMessage) (decision, error) { return nil, err }
 	}
-	known := map[string]clerkauth.Auth{} // many cases ask about one session
+	known := map[string]clerkauth.Auth{} // many cases have the same session
 	return func(raw json.RawMessage) (decision, error) {
 		var c hasCase
 		if err := json.Unmarshal(raw, &c); err != nil {
@@ -59,13 +58,13 @@ func openHas(p product, f corpusFile) func(json.RawMessage) (decision, error) {
 			}
 			known[session] = who
 		}
-		demands, ok := demandsOf(c.Params)
-		return hasDecision{f.Name, c.ID, ok && p.has(who, demands), &c, f.Meta.Now}, nil
+		requirements, ok := requirementsOf(c.Params)
+		return hasDecision{f.Name, c.ID, ok && p.has(who, requirements), &c, f.Meta.Now}, nil
 	}
 }
 
-// signIn returns the identity in a token with these claims: nobody's, if the
-// token is not accepted.
+// signIn returns the identity in a token with these claims, or the zero Auth if the
+// token is rejected.
 func signIn(p product, key *rsa.PrivateKey, claims json.RawMessage, allowPending bool, now int64) (clerkauth.Auth, error) {
 	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
 	if err != nil {
@@ -103,36 +102,36 @@ func sign(key *rsa.PrivateKey, header, payload []byte) (string, error) {
 	return signed + "." + enc.EncodeToString(signature), err
 }
 
-// demandsOf translates the parameters of the SDK's has(). A parameter of a wrong
+// requirementsOf translates the parameters of the SDK's has(). A parameter of a wrong
 // type cannot be written in Go; it counts as not met.
-func demandsOf(params map[string]json.RawMessage) ([]clerkauth.Access, bool) {
+func requirementsOf(params map[string]json.RawMessage) ([]clerkauth.Access, bool) {
 	named := map[string]func(string) clerkauth.Access{
 		"role":       clerkauth.Role,
 		"permission": clerkauth.Permission,
 		"feature":    clerkauth.Feature,
 		"plan":       clerkauth.Plan,
 	}
-	var demands []clerkauth.Access
+	var requirements []clerkauth.Access
 	for name, value := range params {
 		if name == "reverification" {
 			d, ok := reverification(value)
 			if !ok {
 				return nil, false
 			}
-			demands = append(demands, d)
+			requirements = append(requirements, d)
 			continue
 		}
-		demand, known := named[name]
+		requirement, known := named[name]
 		if !known {
-			continue // has() does not look at it either
+			continue // has() ignores it, too
 		}
 		var s *string
 		if json.Unmarshal(value, &s) != nil || s == nil {
 			return nil, false
 		}
-		demands = append(demands, demand(*s))
+		requirements = append(requirements, requirement(*s))
 	}
-	return demands, true
+	return requirements, true
 }
 
 func reverification(value json.RawMessage) (clerkauth.Access, bool) {
@@ -161,7 +160,7 @@ func reverification(value json.RawMessage) (clerkauth.Access, bool) {
 	return clerkauth.Reverified(asked.Level, age), true
 }
 
-// compare judges an answer of has(): throwing is a way to say no.
+// compare compares the decision with the SDK's: if has() throws, it denies.
 func (d hasDecision) compare(expect json.RawMessage) (verdict, error) {
 	allow := string(expect) == "true"
 	v := verdict{grants: allow, asWell: allow && d.Allow}

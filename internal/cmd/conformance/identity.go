@@ -8,8 +8,8 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// fieldsOf are those that the SDK's auth object of each kind has beside tokenType
-// and isAuthenticated, and which are null in nobody's.
+// fieldsOf are the fields, by kind, that the SDK's auth object has besides tokenType and
+// isAuthenticated. They are null if the caller is not authenticated.
 var fieldsOf = map[clerkauth.TokenType][]string{
 	clerkauth.SessionToken: {
 		"userId", "sessionId", "orgId", "orgRole", "orgSlug", "orgPermissions", "factorVerificationAge", "actor", "sessionClaims",
@@ -19,8 +19,8 @@ var fieldsOf = map[clerkauth.TokenType][]string{
 	clerkauth.OAuthToken: {"id", "subject", "scopes", "userId", "clientId"},
 }
 
-// signedOut is the SDK's auth object of nobody, where a token of that type was
-// asked for.
+// signedOut is the SDK's auth object for an unauthenticated caller, where a token of that
+// type is required.
 func signedOut(of clerkauth.TokenType, status string) map[string]any {
 	a := map[string]any{"tokenType": nullable(of), "isAuthenticated": false}
 	for _, name := range fieldsOf[of] {
@@ -32,14 +32,14 @@ func signedOut(of clerkauth.TokenType, status string) map[string]any {
 	return a
 }
 
-// machine is our identity of a machine in the shape of the SDK's auth object.
+// machine returns our identity of a machine as the SDK's auth object.
 func machine(who clerkauth.Auth, r *reading) map[string]any {
 	scopes := any(append([]string{}, who.Scopes()...))
 	all := map[string]any{
 		"id": who.TokenID, "subject": who.Subject, "name": who.KeyName, "clientId": who.ClientID,
 		"machineId": nullable(who.MachineID), "userId": nullable(who.UserID), "orgId": nullable(who.OrgID),
 	}
-	// Claims that ClaimsAs will not hand out stay unseen.
+	// Claims that ClaimsAs rejects are left out.
 	payload, err := clerkauth.ClaimsAs[json.RawMessage](who)
 	switch {
 	case err != nil:
@@ -48,7 +48,7 @@ func machine(who clerkauth.Auth, r *reading) map[string]any {
 	default:
 		var claims map[string]json.RawMessage
 		_ = json.Unmarshal(payload, &claims)
-		// The SDK hands out these claims as they are, be they a list or a text.
+		// The SDK returns these claims unchanged, whether a list or a string.
 		if text, ok := r.p[sdkScopes(who.TokenType, claims)].(string); ok && slices.Equal(strings.Split(text, " "), who.Scopes()) {
 			scopes = text
 		}
@@ -67,8 +67,8 @@ func machine(who clerkauth.Auth, r *reading) map[string]any {
 	return a
 }
 
-// sdkScopes names the claim that the SDK takes for the scopes of a JWT without
-// splitting it, if it is there.
+// sdkScopes returns the name of the claim that the SDK returns as the scopes of a JWT,
+// unsplit, if it is present.
 func sdkScopes(of clerkauth.TokenType, claims map[string]json.RawMessage) string {
 	if of == clerkauth.OAuthToken {
 		return "scp"
@@ -79,8 +79,8 @@ func sdkScopes(of clerkauth.TokenType, claims map[string]json.RawMessage) string
 	return "aud"
 }
 
-// signedIn is our identity in the shape of the SDK's auth object. A field is
-// absent there where the token lacks the claim, so it is absent here as well.
+// signedIn returns our identity of a user as the SDK's auth object. A field is absent if
+// the token lacks its claim, as in the SDK's.
 func signedIn(who clerkauth.Auth) map[string]any {
 	a := map[string]any{
 		"tokenType":             who.TokenType,
@@ -90,7 +90,7 @@ func signedIn(who clerkauth.Auth) map[string]any {
 		"sessionStatus":         nullable(who.SessionStatus),
 		"factorVerificationAge": nil,
 	}
-	// Claims that ClaimsAs will not hand out stay unseen.
+	// Claims that ClaimsAs rejects are left out.
 	payload, _ := clerkauth.ClaimsAs[json.RawMessage](who)
 	var claims map[string]any
 	if json.Unmarshal(payload, &claims) == nil {
@@ -106,7 +106,7 @@ func signedIn(who clerkauth.Auth) map[string]any {
 		if ours != "" {
 			a[name] = ours
 		} else if present && !truthy(claim) {
-			a[name] = claim // the token's own way to say that there is none
+			a[name] = claim // the token's own empty value
 		}
 	}
 	if claims["v"] == 2.0 {
@@ -135,7 +135,7 @@ func signedIn(who clerkauth.Auth) map[string]any {
 	return a
 }
 
-// truthy is JavaScript's idea of it, for JSON values.
+// truthy reports whether a JSON value is truthy in JavaScript.
 func truthy(v any) bool {
 	switch v := v.(type) {
 	case nil:

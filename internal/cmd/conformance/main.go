@@ -1,27 +1,25 @@
 // Command conformance replays recorded decisions of Clerk's own JavaScript SDK
 // and compares them with ours.
 //
-//	go run ./internal/cmd/conformance testdata/corpus             counts; exits 1 if a case is laxer or unexplained, or too few are alike
-//	go run ./internal/cmd/conformance -decisions testdata/corpus  our answer to each case, one line of JSON
+//	go run ./internal/cmd/conformance testdata/corpus             counts; exits 1 if a case is laxer or unexplained, or a floor is not reached
+//	go run ./internal/cmd/conformance -decisions testdata/corpus  our decision for each case, one line of JSON
 //	go run ./internal/cmd/conformance -only header,has testdata/corpus
 //
-// A case gives the options of the SDK's authenticateRequest, a request, the
-// clock and the answers of the Backend API. Our answer to it is one of three:
-// "in" (an identity), "redirect", or "refuse", which includes a configuration
-// that New refuses. Compared with the SDK's, it is
+// A case has the options of the SDK's authenticateRequest, a request, the clock and the
+// responses of the Backend API. Our decision is one of three: "in" (an identity),
+// "redirect", or "refuse", which includes a configuration that New rejects. Compared
+// with the SDK's, it is
 //
-//   - the same: agree;
-//   - a refusal as well, with another reason by a named rule: same refusal,
-//     counted with agree;
-//   - less than the SDK gives, by a named rule: stricter;
-//   - more than the SDK gives: laxer, which nothing excuses but the few rules
-//     that say so;
-//   - anything else: unexplained.
+//   - agree: the same;
+//   - same refusal: a refusal as well, for another reason, by a named rule;
+//   - stricter: less than the SDK grants, by a named rule;
+//   - laxer: more than the SDK grants, which only a few rules excuse;
+//   - unexplained: anything else.
 //
-// Our answers are made from the inputs of a case alone, and so are the names of
-// rules: what a rule excuses follows from the case, by the runner's own reading of it,
-// and never from what the library says. Only comparing reads what the SDK answered.
-// However well everything is explained, each file has a floor: see floors.
+// Decisions and the names of rules depend only on the inputs of a case. A rule is
+// derived from the runner's own reading of the case, never from the library's decision.
+// Only the comparison reads the SDK's decision. Each file has a floor of cases that must
+// agree, however well the others are explained: see floors.
 package main
 
 import (
@@ -34,10 +32,10 @@ import (
 	"strings"
 )
 
-// judge answers the cases of one file.
+// judge decides the cases of one file.
 type judge struct {
 	file string
-	// open returns the function that has a product answer the cases of such a file, in
+	// open returns the function that lets a product decide the cases of such a file, in
 	// their order.
 	open func(product, corpusFile) func(json.RawMessage) (decision, error)
 }
@@ -49,14 +47,13 @@ var judges = []judge{
 	{"webhook.json", openWebhook},
 }
 
-// decision is our answer to one case; as JSON it is the line that -decisions
-// prints.
+// decision is our decision for one case. As JSON it is the line that -decisions prints.
 type decision interface {
 	compare(expect json.RawMessage) (verdict, error)
 }
 
 func main() {
-	decisions := flag.Bool("decisions", false, "print our answers instead of comparing them")
+	decisions := flag.Bool("decisions", false, "print our decisions instead of comparing them")
 	only := flag.String("only", "", "compare only groups with one of these prefixes, separated by commas")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: conformance [-decisions] [-only prefixes] dir")
@@ -83,7 +80,7 @@ func main() {
 	}
 }
 
-// each has p answer every case of every file that has a judge.
+// each lets p decide every case of every file that has a judge, and calls visit.
 func each(p product, files []corpusFile, visit func(file string, head caseHead, d decision) error) error {
 	for _, j := range judges {
 		for _, f := range files {
@@ -119,8 +116,8 @@ func printDecisions(w io.Writer, dir string) error {
 	return each(library, files, func(_ string, _ caseHead, d decision) error { return out.Encode(d) })
 }
 
-// printComparison prints the counts and tells whether nothing is laxer or unexplained,
-// and as much alike as has to be. Of a part of the groups the latter is not asked.
+// printComparison prints the counts and reports whether nothing is laxer or unexplained
+// and every floor is reached. Floors are not checked if only some groups are compared.
 func printComparison(w io.Writer, dir string, only []string) (bool, error) {
 	files, err := readCorpus(dir)
 	if err != nil {
@@ -144,7 +141,7 @@ func compareAll(p product, files []corpusFile, only []string) (*report, error) {
 			return nil
 		}
 		if head.Expect == nil {
-			return errors.New("there is no expect to compare with")
+			return errors.New("the case has no expect")
 		}
 		v, err := d.compare(head.Expect)
 		if err != nil {

@@ -15,11 +15,11 @@ import (
 // matcherCase is a case of createRouteMatcher.
 type matcherCase struct {
 	Patterns []json.RawMessage `json:"patterns"` // strings, or regular expressions as objects
-	Pathname string            `json:"pathname"` // as a browser puts it on the wire
-	RawPath  *string           `json:"rawPath"`  // given to the matcher as it is
+	Pathname string            `json:"pathname"` // as a browser sends it
+	RawPath  *string           `json:"rawPath"`  // passed to the matcher unchanged
 }
 
-// matched is our answer to such a case.
+// matched is our decision for such a case.
 type matched struct {
 	File    string `json:"file"`
 	ID      string `json:"id"`
@@ -27,19 +27,19 @@ type matched struct {
 	All     bool   `json:"all"`
 	Refused bool   `json:"refused"`
 
-	rule   string // why we may answer otherwise than the SDK
-	opens  string // why All may hold where the SDK sees no match
-	oneWay bool   // the path can be read in one way: All is Any
+	rule   string // the rule by which we may differ from the SDK
+	opens  string // the rule by which All may hold where the SDK finds no match
+	oneWay bool   // the path has one reading: All must equal Any
 }
 
-// The rules by which our answers differ. Each names a property of the input.
+// The rules by which our decisions differ. Each names a property of the input.
 const (
-	ruleNoExpressions = "no-regular-expressions" // a regular expression has no reading of its own: write patterns
-	ruleGrammar       = "pattern-grammar"        // what is no pattern, or an ambiguous one, is an error at construction
+	ruleNoExpressions = "no-regular-expressions" // regular expressions are not patterns
+	ruleGrammar       = "pattern-grammar"        // an invalid or ambiguous pattern is an error of the constructor
 	ruleEmptyMatcher  = "empty-matcher"          // a guard that matches nothing guards nothing
-	ruleStrictTarget  = "strict-target"          // net/http refuses the target, or it is no text
-	ruleAnyReading    = "any-reading"            // an odd path is matched in every way that it can be read, and always if it cannot
-	ruleWholeTarget   = "whole-target"           // of a target the path is matched, and a wildcard takes line separators as well
+	ruleStrictTarget  = "strict-target"          // net/http rejects the target, or it is not UTF-8
+	ruleAnyReading    = "any-reading"            // a path is matched in each of its readings, and always matches if it has none
+	ruleWholeTarget   = "whole-target"           // only the path of a target is matched, and wildcards match line separators, too
 )
 
 func openMatcher(p product, f corpusFile) func(json.RawMessage) (decision, error) {
@@ -108,14 +108,14 @@ func decoded(target string) string {
 	}
 }
 
-// unreadable tells whether a target names no path: it is *, too long, or has control
-// characters.
+// unreadable reports whether a target has no path to read: it is *, too long, or has
+// control characters.
 func unreadable(target string) bool {
 	return target == "*" || len(target) > 1<<10 || strings.ContainsFunc(decoded(target), unicode.IsControl)
 }
 
-// near tells whether the words that a pattern begins with stand in a target, however
-// they are written there.
+// near reports whether a target contains the words that a pattern begins with, however
+// they are encoded.
 func near(pattern, target string) bool {
 	literal, _, _ := strings.Cut(strings.ToLower(pattern), "(")
 	literal, _, _ = strings.Cut(literal, ":")
@@ -124,15 +124,15 @@ func near(pattern, target string) bool {
 		func(word string) bool { return !strings.Contains(target, word) })
 }
 
-// plainPath holds the characters of paths that can be read in one way.
+// plainPath contains the characters of paths that have one reading.
 const plainPath = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_/"
 
-// usualPattern is a pattern that there is no reason to refuse: names and parameters,
-// one a segment, and a wildcard at the end.
+// usualPattern matches patterns that there is no reason to reject: names and parameters,
+// one per segment, and a wildcard at the end.
 var usualPattern = regexp.MustCompile(`\A(/([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|:[A-Za-z_]+))*(/?\(\.\*\)|/:[A-Za-z_]+[?*+])?\z`)
 
-// unusual tells whether a pattern is one for whose form we may refuse it: it is another
-// than those, says nothing, or names two parameters alike.
+// unusual reports whether we may reject a pattern for its form: it does not match
+// usualPattern, is empty, or has two parameters of one name.
 func unusual(pattern string) bool {
 	names := parameter.FindAllString(pattern, -1)
 	slices.Sort(names)
@@ -141,10 +141,10 @@ func unusual(pattern string) bool {
 
 var parameter = regexp.MustCompile(`:[A-Za-z_]+`)
 
-// compare judges whether the path is matched: a refusal is stricter than either
-// answer, and a match, which guards, stricter than none. Of All, which opens, the SDK
-// knows nothing: it may hold only where the SDK sees a match, and Any holds, and has
-// to where the path can be read in one way.
+// compare compares whether the path matches: a refusal is stricter than either result,
+// and a match, which guards, is stricter than none. The SDK has no equivalent of All,
+// which opens: it may hold only if Any holds and the SDK finds a match, and must hold
+// like Any if the path has one reading.
 func (d *matched) compare(expect json.RawMessage) (verdict, error) {
 	var theirs any
 	if err := json.Unmarshal(expect, &theirs); err != nil {
@@ -158,11 +158,11 @@ func (d *matched) compare(expect json.RawMessage) (verdict, error) {
 	case d.All && !sdk && d.opens == "":
 		v.class, v.detail = laxer, "All holds: sdk "+string(expect)
 	case d.oneWay && !d.Refused && d.All != d.Any:
-		v.class, v.detail = unexplained, "All does not hold for a path that can be read in one way"
+		v.class, v.detail = unexplained, "All does not hold for a path with one reading"
 	case d.Refused != known && (d.Refused || d.Any == sdk):
 		return verdict{class: agree, grants: v.grants, asWell: v.asWell}, nil
 	case !known || !d.Refused && !d.Any:
-		v.class = laxer // it throws and we go on, or it guards and we do not
+		v.class = laxer // the SDK throws or guards, and we do not
 	case d.rule == "":
 		v.class = unexplained
 	default:

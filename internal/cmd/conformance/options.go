@@ -12,15 +12,14 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// unsayable is an option of the SDK that Config has no way to say, so that there
-// is no configuration for the case.
+// unsayable is the error for an option of the SDK that Config cannot express. Such a case
+// has no configuration.
 type unsayable struct{ option string }
 
 func (u unsayable) Error() string { return u.option + " cannot be configured" }
 
-// optionTable says what each option of the SDK's authenticateRequest is in our
-// Config. What is not in it is unsayable, so that nothing is let in because a
-// restriction was overlooked.
+// optionTable maps the options of the SDK's authenticateRequest to our Config. Options
+// that are not in it are unsayable, so that no restriction is overlooked.
 var optionTable = map[string]func(*clerkauth.Config, any) error{
 	"publishableKey": func(c *clerkauth.Config, v any) error { return readText(v, &c.PublishableKey) },
 	"jwtKey":         func(c *clerkauth.Config, v any) error { return readText(v, &c.JWTKey) },
@@ -50,23 +49,23 @@ var optionTable = map[string]func(*clerkauth.Config, any) error{
 	"acceptsToken":      acceptsToken,
 	"apiVersion":        nothingBut("v1"),
 
-	// Browser flows are not there yet.
+	// Browser flows are not supported yet.
 	"isSatellite":             nothingBut(false),
 	"domain":                  nothingBut(""),
 	"proxyUrl":                nothingBut(""),
 	"organizationSyncOptions": noPatterns,
-	"satelliteAutoSync":       ignored, // it means nothing but on a satellite
+	"satelliteAutoSync":       ignored, // it has no effect except on a satellite
 
-	"skipJwksCache": ignored, // an Authenticator of its own for each request does it
+	"skipJwksCache": ignored, // see clientFor
 }
 
-// configure translates options.
+// configure returns our configuration for options of the SDK.
 func configure(options map[string]any) (clerkauth.Config, error) {
 	var c clerkauth.Config
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		value := options[name]
 		if value == nil || pointless(options, name) {
-			continue // as good as absent
+			continue // the same as absent
 		}
 		set, ok := optionTable[name]
 		if !ok || set(&c, value) != nil {
@@ -74,17 +73,17 @@ func configure(options map[string]any) (clerkauth.Config, error) {
 		}
 	}
 	c.InsecureAnyParty = len(c.AuthorizedParties) == 0
-	// The SDK's issuers are all there are; ours are more than the publishable
-	// key's. Who does not want that one leaves the key out.
+	// The SDK accepts only the issuers of the option; we also accept the publishable
+	// key's. To exclude that one, the key is left out.
 	if own, ok := keyIssuer(c.PublishableKey); ok && len(c.Issuers) > 0 && !slices.Contains(c.Issuers, own) {
 		c.PublishableKey = ""
 	}
 	return c, nil
 }
 
-// pointless tells whether an option means nothing beside others: the version of the
-// Backend API is in the path of keys alone, and nobody is sent to another domain
-// for a machine-to-machine token.
+// pointless reports whether an option has no effect beside others: the version of the
+// Backend API is only in the path of keys, and machine-to-machine tokens involve no
+// redirect to another domain.
 func pointless(options map[string]any, name string) bool {
 	switch name {
 	case "apiVersion":
@@ -98,13 +97,13 @@ func pointless(options map[string]any, name string) bool {
 func readText(v any, into *string) error {
 	s, ok := v.(string)
 	if !ok {
-		return fmt.Errorf("%T is no string", v)
+		return fmt.Errorf("%T is not a string", v)
 	}
 	*into = s
 	return nil
 }
 
-// readList reads a list of strings, or one string, which is the nearest to a list.
+// readList reads a list of strings, or one string as a list.
 func readList(v any, into *[]string) error {
 	switch v := v.(type) {
 	case string:
@@ -122,13 +121,13 @@ func readList(v any, into *[]string) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("%T is no list", v)
+	return fmt.Errorf("%T is not a list", v)
 }
 
 func clockSkew(c *clerkauth.Config, v any) error {
 	ms, ok := v.(float64)
 	if !ok {
-		return fmt.Errorf("%T is no number", v)
+		return fmt.Errorf("%T is not a number", v)
 	}
 	c.ClockSkew = time.Duration(max(min(ms*float64(time.Millisecond), math.MaxInt64/2), math.MinInt64/2))
 	if c.ClockSkew == 0 {
@@ -137,10 +136,10 @@ func clockSkew(c *clerkauth.Config, v any) error {
 	return nil
 }
 
-// allKinds are the kinds of credentials that there are.
+// allKinds are all kinds of credentials.
 var allKinds = append([]clerkauth.TokenType{clerkauth.SessionToken}, machineKinds...)
 
-// acceptsToken leaves out what is no kind; if there is nothing else, it is
+// acceptsToken ignores values that are not kinds. Without any kind, the option is
 // unsayable.
 func acceptsToken(c *clerkauth.Config, v any) error {
 	if c.Accept = acceptedKinds(v); len(c.Accept) == 0 {
@@ -149,8 +148,7 @@ func acceptsToken(c *clerkauth.Config, v any) error {
 	return nil
 }
 
-// acceptedKinds returns the kinds that a value of the option names: the one that
-// it is, those that are in it, or any.
+// acceptedKinds returns the kinds in a value of the option: a kind, a list, or "any".
 func acceptedKinds(v any) []clerkauth.TokenType {
 	if v == "any" {
 		return allKinds
@@ -176,7 +174,7 @@ func (c *authCase) accepted() []clerkauth.TokenType {
 	return acceptedKinds(c.Options["acceptsToken"])
 }
 
-// nothingBut is for an option that we have in one way alone.
+// nothingBut is for an option of which we support only one value.
 func nothingBut(want any) func(*clerkauth.Config, any) error {
 	return func(_ *clerkauth.Config, v any) error {
 		if v != want {
@@ -188,7 +186,7 @@ func nothingBut(want any) func(*clerkauth.Config, any) error {
 
 func noPatterns(_ *clerkauth.Config, v any) error {
 	if patterns, ok := v.(map[string]any); !ok || len(patterns) > 0 {
-		return errors.New("there are patterns")
+		return errors.New("patterns are not supported")
 	}
 	return nil
 }

@@ -12,32 +12,31 @@ import (
 	"github.com/clerkauth/clerkauth/event"
 )
 
-// product is what is judged: the library, or, in tests of the judges, one that has
-// been broken.
+// product is the library under test, or, in tests of the judges, a broken one.
 type product struct {
-	// newAuth makes an Authenticator.
+	// newAuth returns an Authenticator.
 	newAuth func(clerkauth.Config) (*clerkauth.Authenticator, error)
-	// authenticate tells who sent a request to a route for these kinds of credentials.
+	// authenticate returns the caller of a route that accepts these kinds of credentials.
 	authenticate func(*clerkauth.Authenticator, *http.Request, []clerkauth.TokenType) (clerkauth.Auth, error)
-	// verify tells whose a session token is.
+	// verify returns the identity in a session token.
 	verify func(*clerkauth.Authenticator, string) (clerkauth.Auth, error)
-	// has tells whether a caller meets all demands.
+	// has reports whether a caller satisfies all requirements.
 	has func(clerkauth.Auth, []clerkauth.Access) bool
-	// newMatcher makes the two answers of a Matcher.
+	// newMatcher returns the two methods of a Matcher.
 	newMatcher func(patterns []string) (anyOf, allOf func(*http.Request) bool, err error)
-	// deliver gives a delivery to a Webhook. It returns the type of the event that was
-	// handled, "" if none was, and an error if there is no such Webhook.
+	// deliver sends a delivery to a Webhook. It returns the type of the handled event, ""
+	// if there is none, and an error if the configuration is invalid.
 	deliver func(clerkauth.WebhookConfig, *http.Request) (accepted bool, kind string, err error)
 }
 
-// library is clerkauth as it is.
+// library is clerkauth itself.
 var library = product{
 	newAuth:      clerkauth.New,
 	authenticate: authenticate,
 	verify: func(auth *clerkauth.Authenticator, token string) (clerkauth.Auth, error) {
 		return auth.VerifyToken(context.Background(), token)
 	},
-	has: func(who clerkauth.Auth, demands []clerkauth.Access) bool { return who.Has(demands...) },
+	has: func(who clerkauth.Auth, requirements []clerkauth.Access) bool { return who.Has(requirements...) },
 	newMatcher: func(patterns []string) (anyOf, allOf func(*http.Request) bool, err error) {
 		m, err := clerkauth.NewMatcher(patterns...)
 		if err != nil {
@@ -48,9 +47,9 @@ var library = product{
 	deliver: deliver,
 }
 
-// authenticate asks the library who sent r: of sessions that is all, of machines
-// whether a route for these kinds lets them in. A panic in it is an answer, not the
-// end of the run.
+// authenticate returns the caller of r: with Authenticate if only sessions are accepted,
+// otherwise with Check, as on a route for these kinds. A panic becomes an error, so that
+// the run continues.
 func authenticate(auth *clerkauth.Authenticator, r *http.Request, kinds []clerkauth.TokenType) (who clerkauth.Auth, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -61,14 +60,14 @@ func authenticate(auth *clerkauth.Authenticator, r *http.Request, kinds []clerka
 		state := auth.Authenticate(r)
 		return state.Auth(), state.Err()
 	}
-	demands := make([]clerkauth.Access, len(kinds))
+	requirements := make([]clerkauth.Access, len(kinds))
 	for i, kind := range kinds {
-		demands[i] = clerkauth.Token(kind)
+		requirements[i] = clerkauth.Token(kind)
 		if kind == clerkauth.SessionToken {
-			demands[i] = clerkauth.SignedIn
+			requirements[i] = clerkauth.SignedIn
 		}
 	}
-	ctx, err := auth.Check(r, clerkauth.AnyOf(demands...))
+	ctx, err := auth.Check(r, clerkauth.AnyOf(requirements...))
 	return clerkauth.FromContext(ctx), err
 }
 
@@ -80,7 +79,7 @@ func deliver(config clerkauth.WebhookConfig, r *http.Request) (accepted bool, ki
 	}
 	hooks.OnAny(func(_ context.Context, e *event.Raw) error {
 		if kind != "" {
-			return errors.New("it was handled already")
+			return errors.New("the event was handled already")
 		}
 		kind = e.Type
 		return nil

@@ -19,14 +19,14 @@ func (t tally) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// report is what a comparison of a folder comes to.
+// report is the result of comparing a folder.
 type report struct {
 	files, groups map[string]*tally
-	rules         map[string]*tally // by rule, what it explained
+	rules         map[string]*tally // by rule
 	parts         map[string]*tally // by floor
 	grants        map[string]granted
 	needless      []string // cases for which a rule was named although we agree
-	bad           []string // lines about what is laxer or unexplained
+	bad           []string // lines about laxer and unexplained cases, and missed floors
 }
 
 func newReport() *report {

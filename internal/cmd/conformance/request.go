@@ -14,10 +14,10 @@ import (
 	"sync"
 )
 
-var errBadRequest = errors.New("net/http answers 400")
+var errBadRequest = errors.New("net/http responds with 400")
 
-// httpRequest returns a case's request as net/http's server hands it to a
-// handler, and an error where that server answers 400 by itself.
+// httpRequest returns a case's request as net/http's server passes it to a handler, or an
+// error where that server responds with 400 itself.
 func httpRequest(c *authCase) (*http.Request, error) {
 	href := c.Request.Href
 	if href == "" {
@@ -41,7 +41,7 @@ func httpRequest(c *authCase) (*http.Request, error) {
 		for _, value := range c.Request.Headers[name] {
 			line := latin1(name + ": " + value)
 			if bytes.ContainsFunc(line, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-				return nil, errBadRequest // ReadRequest alone would let some of these through
+				return nil, errBadRequest // ReadRequest accepts some of these
 			}
 			raw.Write(append(line, "\r\n"...))
 		}
@@ -58,8 +58,7 @@ func httpRequest(c *authCase) (*http.Request, error) {
 	return r, nil
 }
 
-// latin1 returns the bytes that a header value stands for: one for each
-// character.
+// latin1 returns the bytes of a header value: one for each character.
 func latin1(s string) []byte {
 	b := make([]byte, 0, len(s))
 	for _, r := range s {
@@ -72,23 +71,22 @@ func latin1(s string) []byte {
 	return b
 }
 
-// backendOrigin is where the Backend API is, for cases.
+// backendOrigin is the origin of the Backend API in cases.
 const backendOrigin = "https://bapi.test"
 
-// bapiAnswer is what the Backend API answers to one request.
+// bapiAnswer is the Backend API's response to one request.
 type bapiAnswer struct {
 	Method      string          `json:"method"`
 	Path        string          `json:"path"`
-	Status      int             `json:"status"` // 0: it closes the connection
+	Status      int             `json:"status"` // 0: the connection is closed
 	ContentType string          `json:"contentType"`
 	Body        json.RawMessage `json:"body"`
 }
 
-// body returns the bytes that are sent: a string as it is, another value as
-// JSON.
+// body returns the bytes to send: a string unchanged, another value as JSON.
 func (a bapiAnswer) body() []byte {
 	if a.Status == http.StatusNoContent {
-		return nil // there is no room for one
+		return nil // it has no body
 	}
 	var s string
 	if json.Unmarshal(a.Body, &s) == nil && string(a.Body) != "null" {
@@ -97,14 +95,14 @@ func (a bapiAnswer) body() []byte {
 	return a.Body
 }
 
-// notFound is the answer to what a case does not mention.
+// notFound is the response to requests that a case does not list.
 var notFound = bapiAnswer{
 	Status:      http.StatusNotFound,
 	ContentType: "application/json",
 	Body:        json.RawMessage(`{"errors":[{"code":"resource_not_found","message":"not found"}]}`),
 }
 
-// find returns the answer to a request.
+// find returns the response to a request.
 func find(answers []bapiAnswer, method, path string) bapiAnswer {
 	for _, a := range answers {
 		if a.Method == method && a.Path == path {
@@ -114,17 +112,17 @@ func find(answers []bapiAnswer, method, path string) bapiAnswer {
 	return notFound
 }
 
-// fakeBAPI is a transport that plays a case's answers, and reaches nobody else.
+// fakeBAPI is a transport that returns a case's responses, without a network.
 type fakeBAPI struct {
 	mu      sync.Mutex
 	answers []bapiAnswer
 	public  bool // the Frontend API can be reached
 }
 
-// play sets the answers to a case. About an opaque credential the SDK asks for no keys,
-// so that such cases mention none that matter; we may compare those of both APIs before we
-// believe the Backend API, and find one and the same set. Without a secret key there is no case in
-// which the SDK has keys, so that we have none either.
+// play sets the responses for a case. For opaque credentials the SDK requests no keys, so
+// such cases list none; we compare the keys of both APIs before we trust the Backend API,
+// and get the same set from both. In cases without a secret key the SDK has no keys, so
+// we get none either.
 func (f *fakeBAPI) play(answers []bapiAnswer, r *reading) {
 	if r.flow == flowOpaque {
 		answers = slices.Concat([]bapiAnswer{{
@@ -136,13 +134,13 @@ func (f *fakeBAPI) play(answers []bapiAnswer, r *reading) {
 	f.answers, f.public = answers, r.text("secretKey") != ""
 }
 
-// Where keys are published: by the Backend API, and by the Frontend API.
+// The paths of the key sets of the Backend API and of the Frontend API.
 const (
 	jwksPath       = "/v1/jwks"
 	publicJWKSPath = "/.well-known/jwks.json"
 )
 
-// RoundTrip answers a request to the Backend API, or for the keys of the Frontend API,
+// RoundTrip responds to a request to the Backend API, or for the keys of the Frontend API,
 // which are the same.
 func (f *fakeBAPI) RoundTrip(r *http.Request) (*http.Response, error) {
 	path := r.URL.Path
@@ -150,7 +148,7 @@ func (f *fakeBAPI) RoundTrip(r *http.Request) (*http.Response, error) {
 	defer f.mu.Unlock()
 	if r.URL.Scheme+"://"+r.URL.Host != backendOrigin {
 		if !f.public || path != publicJWKSPath {
-			return nil, errors.New("there is no such host")
+			return nil, errors.New("no such host")
 		}
 		path = jwksPath
 	}

@@ -8,15 +8,15 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// badClaim makes a rule of a property for which we refuse a payload, whose signature
-// is good, with that reason, and the SDK does not.
+// badClaim returns the answers function for a property for which we reject a correctly
+// signed payload with reason, and the SDK does not.
 func badClaim(reason clerkauth.Reason, property func(*reading) bool) func(*reading) []clerkauth.Reason {
 	return when(func(r *reading) bool {
 		return r.signed() && (r.flow == flowSession || r.flow == flowJWT) && r.sdkJudges() != reason && property(r)
 	}, reason)
 }
 
-// isID tells whether a claim is an id of visible ASCII.
+// isID reports whether a claim is an id of visible ASCII.
 func isID(claim any) bool {
 	s, ok := claim.(string)
 	return ok && s != "" && len(s) <= 256 && !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' })
@@ -27,7 +27,7 @@ func noSubject(r *reading) bool {
 	return isText && !isID(r.p["sub"])
 }
 
-// noAudience holds where aud is nothing, or not what RFC 7519 says it is.
+// noAudience reports whether aud is empty, or not of the form of RFC 7519.
 func noAudience(r *reading) bool {
 	if len(r.list("audience")) == 0 {
 		return false
@@ -37,8 +37,8 @@ func noAudience(r *reading) bool {
 		slices.ContainsFunc(list, notText)
 }
 
-// foreignIssuer holds for an issuer that the SDK does not look at: it needs to be
-// told one, and looks at that of sessions alone.
+// foreignIssuer reports whether the issuer is not the instance's and the SDK does not
+// check it: that checks only configured issuers, and only of sessions.
 func foreignIssuer(r *reading) bool {
 	iss, _ := r.p["iss"].(string)
 	own, _ := keyIssuer(r.text("publishableKey"))
@@ -48,9 +48,8 @@ func foreignIssuer(r *reading) bool {
 	return iss != own
 }
 
-// foreignBearer holds for a session token that names an issuer which is none of ours:
-// whatever else is wrong with it, we say that first. One that is signed as ours are is
-// for issuer-enforced.
+// foreignBearer reports whether a session token names another issuer, which we check
+// before anything else. Tokens signed by the instance's keys are for issuer-enforced.
 func foreignBearer(r *reading) bool {
 	iss, isText := r.p["iss"].(string)
 	own, _ := keyIssuer(r.text("publishableKey"))
@@ -106,8 +105,8 @@ func unknownVersion(r *reading) bool {
 	return slices.ContainsFunc(orgClaims, func(name string) bool { return r.p[name] != nil })
 }
 
-// oddOrganization holds where claims would give an organization, or something in
-// one, and its id or they themselves are not of the type that they should be.
+// oddOrganization reports whether claims would grant an organization, or rights in one,
+// but they or the organization's id have a wrong type.
 func oddOrganization(r *reading) bool {
 	if r.sdkThrows() {
 		return false
@@ -128,7 +127,7 @@ func oddOrganization(r *reading) bool {
 		isPermissions := name == "org_permissions"
 		switch {
 		case !truthy(claim) || isPermissions && isList && len(list) == 0:
-			// It gives nothing.
+			// It grants nothing.
 		case !isID(claims[names[0]]):
 			return true
 		case isPermissions && (!isList || slices.ContainsFunc(list, notText)), !isPermissions && notText(claim):
@@ -143,8 +142,8 @@ func notText(v any) bool {
 	return !isText
 }
 
-// undecodable holds for claims that ClaimsAs does not hand out: names in them
-// differ only in case, or a number is beyond float64.
+// undecodable reports whether ClaimsAs rejects the claims: names in them differ only in
+// case, or a number exceeds float64.
 func undecodable(r *reading) bool {
 	claims := r.payload
 	if r.flow == flowOpaque {

@@ -11,7 +11,8 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// refusedAtStart holds for mistakes that New finds and the SDK does not look for.
+// refusedAtStart reports whether the options have an error that New reports and the SDK
+// does not.
 func refusedAtStart(r *reading) bool {
 	key, secret, kind := r.text("publishableKey"), r.text("secretKey"), "test_"
 	if strings.HasPrefix(key, "pk_live_") {
@@ -32,19 +33,20 @@ func refusedAtStart(r *reading) bool {
 		slices.Contains(r.list("audience"), "") || slices.ContainsFunc(r.list("issuer"), notURL)
 }
 
-// hostPattern is an issuer whose host is a plain name.
+// hostPattern matches an issuer whose host is a plain name.
 var hostPattern = regexp.MustCompile(`(?i)\Ahttps://` + label + `(\.` + label + `)+(:[0-9]{1,5})?\z`)
 
-// unsaidOption holds where the option table has no way to say an option.
+// unsaidOption reports whether Config cannot express an option.
 func unsaidOption(r *reading) bool { return r.unsaid != "" }
 
-// partOfParty holds where the option is a text, in which the SDK finds azp.
+// partOfParty reports whether the option is a string that may contain azp and does not
+// equal it: the SDK searches in it.
 func partOfParty(r *reading) bool {
 	parties, isText := r.Options["authorizedParties"].(string)
 	return isText && r.p["azp"] != parties
 }
 
-// origin is one as a browser writes it.
+// origin matches an origin as a browser writes it.
 var origin = regexp.MustCompile(`\A([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|` + label + `(?:\.` + label + `)*)(:[0-9]+)?\z`)
 
 const label = `[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?`
@@ -61,7 +63,7 @@ func skewOutOfRange(r *reading) bool {
 	return ok && (ms < 0 || ms > 5*60*1000)
 }
 
-// keyUnreadable holds where the text is not one PEM block of an RSA public key.
+// keyUnreadable reports whether JWTKey is not one PEM block of an RSA public key.
 func keyUnreadable(r *reading) bool {
 	text := r.text("jwtKey")
 	if text == "" {
@@ -73,9 +75,8 @@ func keyUnreadable(r *reading) bool {
 	return block == nil || len(rest) > 0 || !ok || key.N.BitLen() < 2048 || key.N.BitLen() > 8192
 }
 
-// keyReadableByUs returns what we answer where JWTKey is one that the SDK cannot read:
-// that one takes what stands between two constants for the modulus, and finds no
-// signature good.
+// keyReadableByUs returns our decisions where the SDK misreads JWTKey: it takes the text
+// between two constants for the modulus, and rejects every signature.
 func keyReadableByUs(r *reading) []clerkauth.Reason {
 	text := r.text("jwtKey")
 	if text == "" || !r.signed() {
@@ -92,7 +93,7 @@ func keyReadableByUs(r *reading) []clerkauth.Reason {
 	return r.due()
 }
 
-// withoutSecret holds where a secret key is all that the SDK misses.
+// withoutSecret reports whether the SDK throws only because a secret key is missing.
 func withoutSecret(r *reading) bool {
 	if r.text("secretKey") != "" || !r.rejects() {
 		return false
@@ -106,12 +107,12 @@ func badRequest(r *reading) bool {
 	return err != nil
 }
 
-// presented tells whether the SDK finds a token that it decodes; with any other
-// it goes to the cookies, or refuses as we do.
+// presented reports whether the SDK finds a token that it decodes. Otherwise it reads
+// cookies, or refuses as we do.
 func (r *reading) presented() bool { return r.decodes || r.opaque() }
 
-// invalid returns what we call a malformed token. Where only machines are let in, we
-// do not tell that from a token of another kind.
+// invalid returns our reasons for a malformed token. Where only machines are accepted, it
+// may also be a token of another kind.
 func (r *reading) invalid() []clerkauth.Reason {
 	if slices.Contains(r.accepted(), clerkauth.SessionToken) {
 		return []clerkauth.Reason{clerkauth.ErrTokenInvalid}
@@ -119,14 +120,14 @@ func (r *reading) invalid() []clerkauth.Reason {
 	return []clerkauth.Reason{clerkauth.ErrTokenInvalid, clerkauth.ErrTokenType}
 }
 
-// whenInvalid is when for a property for which we call the token malformed.
+// whenInvalid is when for a property that makes a token malformed.
 func whenInvalid(property func(*reading) bool) func(*reading) []clerkauth.Reason {
 	return func(r *reading) []clerkauth.Reason { return when(property, r.invalid()...)(r) }
 }
 
 func twoLines(r *reading) bool { return len(r.lines) > 1 && (r.token == "" || r.presented()) }
 
-// bearer splits a single line that has a scheme which we take for Bearer.
+// bearer splits a single line whose scheme is Bearer in any case.
 func (r *reading) bearer() (scheme, rest string) {
 	if len(r.lines) != 1 {
 		return "", ""
@@ -138,8 +139,8 @@ func (r *reading) bearer() (scheme, rest string) {
 	return "", ""
 }
 
-// bearerCase returns what we answer where the SDK does not know the scheme: what is
-// due to the token behind it.
+// bearerCase returns our decisions where the SDK does not recognize the scheme: those for
+// the token behind it.
 func bearerCase(r *reading) []clerkauth.Reason {
 	scheme, rest := r.bearer()
 	if scheme == "" || scheme == "Bearer" || r.token != "" {

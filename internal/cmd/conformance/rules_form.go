@@ -13,8 +13,7 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// malformed makes a rule of a property for which we call a token malformed that
-// the SDK reads.
+// malformed is whenInvalid for tokens that the SDK decodes.
 func malformed(property func(*reading) bool) func(*reading) []clerkauth.Reason {
 	return whenInvalid(func(r *reading) bool { return r.decodes && property(r) })
 }
@@ -25,7 +24,7 @@ func oversized(r *reading) bool { return len(r.token) > 16<<10 }
 
 func notObjects(r *reading) bool { return r.h == nil || r.p == nil }
 
-// texts returns header and payload as they were signed.
+// texts returns the decoded bytes of header and payload.
 func (r *reading) texts() [2][]byte {
 	var texts [2][]byte
 	for i, part := range strings.SplitN(r.token, ".", 3)[:2] {
@@ -39,7 +38,7 @@ func either(r *reading, property func([]byte) bool) bool {
 	return property(texts[0]) || property(texts[1])
 }
 
-// badText finds what the SDK replaces or drops.
+// badText reports whether a text has something that the SDK replaces or drops.
 func badText(r *reading) bool {
 	return either(r, badJSON)
 }
@@ -48,7 +47,7 @@ func badJSON(text []byte) bool {
 	return !utf8.Valid(text) || bytes.HasPrefix(text, []byte("\ufeff")) || loneSurrogate(text)
 }
 
-// loneSurrogate looks for an escaped half of a character without its other half.
+// loneSurrogate reports whether text has an escaped surrogate without its other half.
 func loneSurrogate(text []byte) bool {
 	half := func(i int) rune {
 		if i+6 > len(text) || text[i] != '\\' || text[i+1] != 'u' {
@@ -66,7 +65,7 @@ func loneSurrogate(text []byte) bool {
 		}
 		first := half(i)
 		if first == 0 {
-			i++ // what is escaped is not the start of another escape
+			i++ // the escaped character does not begin another escape
 			continue
 		}
 		if utf16.DecodeRune(first, half(i+6)) == utf8.RuneError {
@@ -81,7 +80,7 @@ func duplicateNames(r *reading) bool { return either(r, hasDuplicates) }
 
 func hasDuplicates(text []byte) bool {
 	d := json.NewDecoder(bytes.NewReader(text))
-	var open []map[string]bool // names in each object that is open, nil for an array
+	var open []map[string]bool // the names in each open object, nil for an array
 	wantName := false
 	for {
 		t, err := d.Token()
@@ -138,7 +137,7 @@ func hasMember(names ...string) func(*reading) bool {
 
 func unsigned(r *reading) bool { return strings.HasSuffix(r.token, ".") && r.h["alg"] == "RS256" }
 
-// formBeforeKeys returns how we refuse a token for its form, while the SDK has
+// formBeforeKeys returns our reasons to reject a token for its form where the SDK has
 // already failed to find its key.
 func formBeforeKeys(r *reading) (answers []clerkauth.Reason) {
 	if r.keys == keysNotAsked || r.keys == keyFound {

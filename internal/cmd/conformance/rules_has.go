@@ -7,34 +7,34 @@ import (
 	"strings"
 )
 
-// hasClaims are those that has() answers from, as the runner reads them.
+// hasClaims are the claims that has() reads, as the runner reads them.
 type hasClaims map[string]any
 
-// rule names the property for which we say no and the SDK may not, "" if there is
-// none.
+// rule returns the name of the property for which we deny and the SDK may not, or "" if
+// there is none.
 func (d hasDecision) rule() string {
 	var claims hasClaims
 	decoder := json.NewDecoder(bytes.NewReader(d.asked.Claims))
-	_ = decoder.Decode(&claims) // what does not fit stays empty
+	_ = decoder.Decode(&claims) // what does not decode stays empty
 	version, versioned := claims["v"]
 	status, hasStatus := claims["sts"]
 	switch {
 	case d.asked.ages(claims, d.now):
-		return "fva-ageing" // the ages are those of the moment the token was minted
+		return "fva-ageing" // the ages are those of the time when the token was issued
 	case d.asked.names(unmeetable):
-		return "whole-names" // a slug is compared as a whole, and nobody has what has no name
+		return "whole-names" // a slug is compared exactly, and an empty name is never met
 	case hasStatus && status != "active" && status != "pending":
 		return "unknown-status"
 	case versioned && version != 1.0 && version != 2.0 && len(d.asked.Params) > 0:
 		return "known-version"
 	case version == 2.0 && d.asked.names(claims.organizationAlone):
-		return "organization-needed" // nothing of an organization that is not named
+		return "organization-needed" // rights of an organization need its id
 	default:
 		return ""
 	}
 }
 
-// names tells whether one of the things that are asked for by name is such.
+// names reports whether such returns true for one of the parameters that have a name.
 func (c *hasCase) names(such func(param, name string) bool) bool {
 	for _, param := range []string{"role", "permission", "feature", "plan"} {
 		var name *string
@@ -45,7 +45,7 @@ func (c *hasCase) names(such func(param, name string) bool) bool {
 	return false
 }
 
-// unmeetable tells whether a name is none, or not one that can be had.
+// unmeetable reports whether a name is empty or can never be met.
 func unmeetable(param, name string) bool {
 	if param == "feature" || param == "plan" {
 		_, slug, scoped := strings.Cut(name, ":")
@@ -54,8 +54,8 @@ func unmeetable(param, name string) bool {
 	return strings.Trim(strings.ReplaceAll(name, "org:", ""), " ") == ""
 }
 
-// organizationAlone tells whether a feature or plan is one of the organization's, whose
-// id cannot be read, and not the user's as well.
+// organizationAlone reports whether a feature or plan is the organization's, whose id is
+// not valid, and not also the user's.
 func (c hasClaims) organizationAlone(param, name string) bool {
 	o, _ := c["o"].(map[string]any)
 	claim := map[string]string{"feature": "fea", "plan": "pla"}[param]
@@ -78,8 +78,8 @@ func (c hasClaims) organizationAlone(param, name string) bool {
 	return owned("o") && (scoped || !owned("u"))
 }
 
-// ages tells whether a factor was verified lately enough when the token was minted, and
-// no longer is.
+// ages reports whether a factor was verified recently enough when the token was issued,
+// but no longer is.
 func (c *hasCase) ages(claims hasClaims, now int64) bool {
 	issued, ok := claims["iat"].(float64)
 	list, _ := claims["fva"].([]any)

@@ -10,32 +10,33 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// noInstance holds where nothing that can be read says whose tokens are accepted.
+// noInstance reports whether the options name no instance: the publishable key is invalid,
+// or there are neither a key nor issuers.
 func noInstance(r *reading) bool {
 	_, ok := keyIssuer(r.text("publishableKey"))
 	return !ok && (r.text("publishableKey") != "" || len(r.list("issuer")) == 0)
 }
 
-// missingToken holds where cookies would not do, so that a token is missing.
+// missingToken reports whether there is no token and cookies are not accepted.
 func missingToken(r *reading) bool {
 	return r.token == "" && (r.flow == flowMissing || r.flow == flowMismatch)
 }
 
-// opaqueForm is what opaque credentials look like.
+// opaqueForm matches opaque credentials.
 var opaqueForm = regexp.MustCompile(`\A(ak|mt|oat)_[A-Za-z0-9_-]{1,512}\z`)
 
 func oddOpaque(r *reading) bool {
 	return r.opaque() && !opaqueForm.MatchString(r.token)
 }
 
-// otherKind holds for JWTs that we take for a machine's and the SDK does not.
+// otherKind reports whether we take the JWT for a machine's and the SDK does not.
 func otherKind(r *reading) bool {
 	sub, _ := r.p["sub"].(string)
 	machine := r.h["cat"] == "cl_B7d4PD333AAA" || strings.HasPrefix(sub, "mch_") || accessTokenType(r.h["typ"])
 	return r.decodes && r.kind == "" && machine
 }
 
-// apiKeyJWT holds for a session, to the SDK, with the id of an API key.
+// apiKeyJWT reports whether the SDK takes a JWT with the id of an API key for a session.
 func apiKeyJWT(r *reading) bool {
 	jti, _ := r.p["jti"].(string)
 	_, hasCat := r.h["cat"]
@@ -43,23 +44,22 @@ func apiKeyJWT(r *reading) bool {
 	return r.flow == flowSession && strings.HasPrefix(jti, "ak_") && !hasCat && !hasSID
 }
 
-// categorised holds for an OAuth token whose category is Clerk's of something else; the
-// SDK goes on to check its signature.
+// categorised reports whether an OAuth token has the category of another kind, which the
+// SDK ignores.
 func categorised(r *reading) bool {
 	cat, ok := r.h["cat"]
 	return r.flow == flowJWT && r.kind == clerkauth.OAuthToken && ok && cat != "cl_I7d4PD111III"
 }
 
-// claimOfMachine makes a rule of a property for which we refuse the claims of a
-// machine's JWT, and the SDK does not.
+// claimOfMachine is badClaim for properties of machines' JWTs.
 func claimOfMachine(property func(*reading) bool) func(*reading) []clerkauth.Reason {
 	return badClaim(clerkauth.ErrTokenClaims, func(r *reading) bool { return r.flow == flowJWT && property(r) })
 }
 
 func noTokenID(r *reading) bool { return !isID(r.p["jti"]) }
 
-// oddScopes holds where the claim that we take scopes from, which is the first of
-// two that is there, is neither a text nor a list of texts.
+// oddScopes reports whether the scopes, which are in the first of two claims that is
+// present, are neither a string nor a list of strings.
 func oddScopes(r *reading) bool {
 	first, second := "scopes", "aud"
 	if r.kind == clerkauth.OAuthToken {
@@ -73,7 +73,7 @@ func oddScopes(r *reading) bool {
 	return ok && (notText(claim) && !isList || slices.ContainsFunc(list, notText))
 }
 
-// foreignSubject holds for a subject that cannot be whom such a credential is of.
+// foreignSubject reports whether the subject has the wrong prefix for its kind.
 func foreignSubject(r *reading) bool {
 	subject := r.p["sub"]
 	switch {
@@ -86,7 +86,7 @@ func foreignSubject(r *reading) bool {
 	return !ownedBy(r.kind, s)
 }
 
-// owners are what the ids begin with that credentials of a kind may be for.
+// owners are the prefixes of the subjects of each kind of credential.
 var owners = map[clerkauth.TokenType][]string{
 	clerkauth.APIKey: {"user_", "org_"}, clerkauth.M2MToken: {"mch_"}, clerkauth.OAuthToken: {"user_"},
 }
@@ -97,8 +97,8 @@ func ownedBy(kind clerkauth.TokenType, subject string) bool {
 	})
 }
 
-// preciseReason returns what is wrong with a JWT of a machine of which the SDK says no
-// more than that it is not good.
+// preciseReason returns our reasons to reject a machine's JWT for which the SDK has a
+// single reason.
 func preciseReason(r *reading) (answers []clerkauth.Reason) {
 	if r.flow != flowJWT {
 		return nil
@@ -121,8 +121,8 @@ func preciseReason(r *reading) (answers []clerkauth.Reason) {
 	return answers
 }
 
-// saidObject is what the Backend API says about the credential, empty if that is
-// no JSON object.
+// saidObject returns the Backend API's response about the credential, or nil if it is not
+// a JSON object.
 func (r *reading) saidObject() map[string]any {
 	var object map[string]any
 	if json.Unmarshal(r.said().body(), &object) != nil {
@@ -131,15 +131,15 @@ func (r *reading) saidObject() map[string]any {
 	return object
 }
 
-// told makes a rule of a property of a success of the Backend API for which we
-// refuse with one of the given reasons.
+// told returns the answers function for a property of a successful response of the
+// Backend API that we reject with one of the reasons.
 func told(property func(r *reading, object map[string]any) bool, reasons ...clerkauth.Reason) func(*reading) []clerkauth.Reason {
 	return when(func(r *reading) bool {
 		return r.flow == flowOpaque && r.said().Status/100 == 2 && property(r, r.saidObject())
 	}, reasons...)
 }
 
-// answerTypes are the types of what we read in an answer, all of which may be null.
+// answerTypes are the types of the members that we read in a response. All may be null.
 var answerTypes = map[string]func(any) bool{
 	"object": isText, "id": isText, "subject": isText, "type": isText, "name": isText, "client_id": isText,
 	"description": isText, "revocation_reason": isText, "created_by": isText,
@@ -160,8 +160,8 @@ func isInteger(v any) bool {
 	return ok && f == math.Trunc(f) && math.Abs(f) < 1<<63
 }
 
-// noAnswer holds for an answer that is no object of Clerk's, or does not say whether
-// the credential is revoked and whether it has expired.
+// noAnswer reports whether a response is not an object of Clerk's types, or lacks revoked
+// or expired.
 func noAnswer(r *reading, object map[string]any) bool {
 	for name, fits := range answerTypes {
 		if v := object[name]; v != nil && !fits(v) {
@@ -169,7 +169,7 @@ func noAnswer(r *reading, object map[string]any) bool {
 		}
 		for other := range object {
 			if other != name && strings.EqualFold(other, name) {
-				return true // it is one or the other, by who reads it
+				return true // parsers disagree on which one counts
 			}
 		}
 	}
@@ -187,7 +187,7 @@ func namesNobody(_ *reading, object map[string]any) bool {
 	return !isID(object["id"]) || !isID(object["subject"])
 }
 
-// bound holds for a credential that is bound to a key.
+// bound reports whether a credential is bound to a key.
 func bound(_ *reading, object map[string]any) bool {
 	_, said := object["cnf"]
 	custom, _ := object["claims"].(map[string]any)
@@ -200,7 +200,7 @@ func noLongerGood(r *reading, object map[string]any) bool {
 	return object["revoked"] == true || object["expired"] == true || ok && expiration <= float64(r.Now)
 }
 
-// goodAnswer tells whether the Backend API says that the credential is good.
+// goodAnswer reports whether the Backend API's response makes the credential valid.
 func (r *reading) goodAnswer() bool {
 	if r.flow != flowOpaque || r.said().Status/100 != 2 {
 		return false
@@ -214,8 +214,8 @@ func (r *reading) goodAnswer() bool {
 	return !foreignSubject(r)
 }
 
-// otherMeaning returns what we make of errors of the Backend API: 401 is about our key
-// whatever comes with it, and 404 about the credential only if Clerk says so.
+// otherMeaning returns our reasons for errors of the Backend API: 401 is about our key
+// whatever its body, and 404 is about the credential only with Clerk's error code.
 func otherMeaning(r *reading) []clerkauth.Reason {
 	status := r.said().Status
 	switch {
@@ -232,8 +232,7 @@ func otherMeaning(r *reading) []clerkauth.Reason {
 	}
 }
 
-// saysNotFound tells whether an answer is Clerk's error that what was asked for is not
-// there.
+// saysNotFound reports whether a response has Clerk's error code for not found.
 func saysNotFound(object map[string]any) bool {
 	list, _ := object["errors"].([]any)
 	return slices.ContainsFunc(list, func(e any) bool {
@@ -243,14 +242,14 @@ func saysNotFound(object map[string]any) bool {
 	})
 }
 
-// charset holds for JSON that the SDK takes for a text, because its type has a
-// parameter.
+// charset reports whether the SDK does not parse a valid response, because its content
+// type has a parameter.
 func charset(r *reading) bool {
 	kind, _, _ := strings.Cut(r.said().ContentType, ";")
 	return kind == "application/json" && r.said().ContentType != kind && r.goodAnswer()
 }
 
-// emptyScopes holds where the SDK takes nothing, between spaces, for a scope.
+// emptyScopes reports whether the SDK has an empty scope, from two adjacent spaces.
 func emptyScopes(r *reading) bool {
 	text, isText := r.p["scopes"].(string)
 	if r.kind == clerkauth.OAuthToken {
@@ -259,7 +258,7 @@ func emptyScopes(r *reading) bool {
 	return r.flow == flowJWT && isText && slices.Contains(strings.Split(text, " "), "")
 }
 
-// oddClient holds for a client that is named by what is no id.
+// oddClient reports whether the client id is not an id of visible ASCII.
 func oddClient(r *reading) bool {
 	client := r.p["client_id"]
 	return r.flow == flowJWT && r.kind == clerkauth.OAuthToken && truthy(client) && !isID(client)

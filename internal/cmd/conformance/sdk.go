@@ -12,13 +12,12 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// reading is a case as the SDK reads it, as far as rules have to know: which
-// token it finds, how it decodes it, and what its key cache says. It is made
-// from the inputs alone.
+// reading is a case as the SDK reads it, as far as rules need that: which token it finds,
+// how it decodes it, and the state of its key cache. It depends only on the inputs.
 type reading struct {
 	*authCase
 	lines []string // of Authorization
-	token string   // "" where the SDK goes to the cookies
+	token string   // "" where the SDK reads cookies
 
 	// The token, decoded as leniently as the SDK does.
 	decodes         bool
@@ -26,20 +25,20 @@ type reading struct {
 	h, p            map[string]any // those two, if they are objects
 
 	flow  flow
-	kind  clerkauth.TokenType // of a machine's credential, "" if it is none
-	asked clerkauth.TokenType // what the SDK calls the token when it refuses, "" for null
+	kind  clerkauth.TokenType // of a machine's credential, or ""
+	asked clerkauth.TokenType // the token type in the SDK's refusal, "" for null
 
-	keys    keyState // what comes of looking for the token's key
+	keys    keyState // the result of the search for the token's key
 	kid     string
-	wasDown bool // there was no answer when keys were asked for before
+	wasDown bool // the previous fetch of keys failed
 
-	cache        *sdkKeys         // as it was before
-	seen, before []map[string]any // keys that have been published, and the last set before this case
-	askedBefore  bool             // an earlier case of the scope has asked for a key in vain
+	cache        *sdkKeys         // before this case
+	seen, before []map[string]any // keys published so far, and the last set before this case
+	askedBefore  bool             // an earlier case of the scope has not found its key
 
-	genuine *bool // what signed found out
+	genuine *bool // the result of signed
 
-	unsaid string // the option that Config has no way to say
+	unsaid string // the option that Config cannot express
 }
 
 func newReading(c *authCase, cache *sdkKeys) *reading {
@@ -60,8 +59,8 @@ func newReading(c *authCase, cache *sdkKeys) *reading {
 	return r
 }
 
-// sdkToken reads Authorization: lines are joined, the first two words count, a
-// word alone is a token, and any scheme but Bearer is passed over.
+// sdkToken reads Authorization: lines are joined, the first two words count, a single word
+// is a token, and schemes other than Bearer are ignored.
 func sdkToken(lines []string) string {
 	trimmed := make([]string, len(lines))
 	for i, line := range lines {
@@ -78,9 +77,8 @@ func sdkToken(lines []string) string {
 	}
 }
 
-// decode splits the token and decodes its parts: padding is ignored, invalid
-// UTF-8 replaced, a byte order mark dropped, and the last of two members of one
-// name counts.
+// decode splits the token and decodes its parts: padding is ignored, invalid UTF-8 is
+// replaced, a byte order mark is dropped, and the last of duplicate names counts.
 func (r *reading) decode() {
 	parts := strings.Split(r.token, ".")
 	if len(parts) != 3 {
@@ -105,7 +103,7 @@ func (r *reading) decode() {
 
 func lenientJSON(data []byte) (v any, err error) {
 	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber() // a number beyond float64 is no error to the SDK
+	d.UseNumber() // for the SDK a number that exceeds float64 is not an error
 	if err = d.Decode(&v); err == nil && d.More() {
 		err = json.Unmarshal(data, &v)
 	}
@@ -114,10 +112,11 @@ func lenientJSON(data []byte) (v any, err error) {
 
 var opaquePattern = regexp.MustCompile(`\A(ak|mt|oat)_`)
 
-// opaque tells whether the token has the prefix of an opaque machine token.
+// opaque reports whether the token has the prefix of an opaque machine token.
 func (r *reading) opaque() bool { return opaquePattern.MatchString(r.token) }
 
-// foreign tells whether the token is of another category than sessions.
+// foreign reports whether the token has a category other than a session's and the one
+// that leaves the kind open.
 func (r *reading) foreign() bool {
 	cat, ok := r.h["cat"]
 	return ok && cat != "cl_B7d4PD111AAA" && cat != "cl_I7d4PD111III"
@@ -136,7 +135,7 @@ func (r *reading) list(option string) []string {
 	return l
 }
 
-// rejects tells whether the SDK throws at the options, whatever the request.
+// rejects reports whether the SDK throws for these options, whatever the token.
 func (r *reading) rejects() bool {
 	accepts, _ := r.Options["acceptsToken"].(string)
 	if _, ok := keyIssuer(r.text("publishableKey")); !ok && accepts != "m2m_token" && accepts != "api_key" {
@@ -165,15 +164,14 @@ func (r *reading) rejects() bool {
 	return err != nil || u.Host == "" || u.Scheme+"://"+u.Host == origins[0]
 }
 
-// keyIssuer returns the issuer that a publishable key names, as the SDK reads
-// the key.
+// keyIssuer returns the issuer in a publishable key, as the SDK reads it.
 func keyIssuer(key string) (string, bool) {
 	pieces := strings.Split(key, "_")
 	if len(pieces) != 3 || pieces[0] != "pk" || pieces[1] != "live" && pieces[1] != "test" {
 		return "", false
 	}
 	b64 := strings.Join(strings.Fields(pieces[2]), "")
-	if len(b64)%4 == 0 { // elsewhere, padding is an error
+	if len(b64)%4 == 0 { // for other lengths, padding is an error
 		b64 = strings.TrimSuffix(strings.TrimSuffix(b64, "="), "=")
 	}
 	decoded, err := base64.RawStdEncoding.DecodeString(b64)

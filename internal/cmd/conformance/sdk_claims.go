@@ -11,8 +11,8 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// sdkReason tells for which reason the SDK refuses the token as a session's, as far
-// as that follows from the inputs; "" where it does not.
+// sdkReason returns the SDK's reason to reject the token as a session's before its claims
+// are checked, or "" if there is none.
 func (r *reading) sdkReason() clerkauth.Reason {
 	switch {
 	case r.token == "":
@@ -27,9 +27,9 @@ func (r *reading) sdkReason() clerkauth.Reason {
 	return ""
 }
 
-// sdkJudges returns the SDK's reason to refuse the claims of a token whose
-// signature is good; "" if there is none. Of a machine it asks neither party nor
-// issuer, and gives one reason for everything.
+// sdkJudges returns the SDK's reason to reject the claims of a correctly signed token, or
+// "" if there is none. For a machine it checks neither party nor issuer, and has a single
+// reason.
 func (r *reading) sdkJudges() clerkauth.Reason {
 	if r.flow == flowJWT {
 		_, ok := r.p["sub"].(string)
@@ -91,7 +91,8 @@ func (r *reading) sdkJudgesTimes() clerkauth.Reason {
 	return ""
 }
 
-// sdkAudience accepts a token without aud, and one with an odd one.
+// sdkAudience reports whether the SDK accepts the audience. It accepts a token without
+// aud, and some with a malformed one.
 func (r *reading) sdkAudience() bool {
 	wanted := r.list("audience")
 	wanted = slices.DeleteFunc(wanted, func(s string) bool { return s == "" })
@@ -117,7 +118,8 @@ func (r *reading) sdkAudience() bool {
 	return true
 }
 
-// sdkParty searches a string for azp, and a list for an equal.
+// sdkParty reports whether the SDK accepts the party. It searches for azp in a string, and
+// for an equal element in a list.
 func (r *reading) sdkParty() bool {
 	azp := r.p["azp"]
 	switch parties := r.Options["authorizedParties"].(type) {
@@ -132,7 +134,7 @@ func (r *reading) sdkParty() bool {
 	return true
 }
 
-// asText is JavaScript's idea of it.
+// asText returns v as JavaScript converts it to a string.
 func asText(v any) string {
 	list, isList := v.([]any)
 	if !isList {
@@ -145,8 +147,8 @@ func asText(v any) string {
 	return strings.Join(texts, ",")
 }
 
-// sdkThrows tells whether the SDK has no auth object for a good session, because
-// it cannot take the organization's permissions apart.
+// sdkThrows reports whether the SDK throws for a valid session, because it cannot parse
+// the organization's permissions.
 func (r *reading) sdkThrows() bool {
 	version, _ := r.number("v")
 	fea, feaIsText := r.p["fea"].(string)
@@ -165,7 +167,7 @@ func (r *reading) sdkThrows() bool {
 	return truthy(o["per"]) && truthy(o["fpm"]) && (notText(o["per"]) || notText(o["fpm"]))
 }
 
-// number returns a numeric claim; one beyond float64 is infinite.
+// number returns a numeric claim; one that exceeds float64 is infinite.
 func (r *reading) number(claim string) (float64, bool) {
 	n, ok := r.p[claim].(json.Number)
 	if !ok {
@@ -175,8 +177,8 @@ func (r *reading) number(claim string) (float64, bool) {
 	return f, true
 }
 
-// date is a JavaScript Date, in milliseconds, of so many seconds: whole ones,
-// and not a number, which compares with nothing, beyond its range.
+// date returns the milliseconds of a JavaScript Date for so many seconds, truncated, or
+// NaN beyond its range.
 func date(seconds float64) float64 {
 	ms := math.Trunc(seconds) * 1000
 	if math.Abs(ms) > 8.64e15 {

@@ -6,38 +6,38 @@ import (
 	"slices"
 )
 
-// keyState is what comes of the SDK's search for a token's key.
+// keyState is the result of the SDK's search for a token's key.
 type keyState int
 
 const (
 	keysNotAsked  keyState = iota // there is a local key, or no usable token
-	keyFound                      // whether it can be used or not
+	keyFound                      // whether usable or not
 	keyUnknown                    // jwk-kid-mismatch
 	keysFailed                    // jwk-remote-failed-to-load, secret-key-invalid
 	keysBroken                    // unexpected-error
 	keysPrototype                 // a member of every JavaScript object was found
 )
 
-// prototype are ids that are found in an empty JavaScript object.
+// prototype are the names that an empty JavaScript object has.
 var prototype = []string{
 	"constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf",
 	"__proto__", "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__",
 }
 
-// sdkKeys is the SDK's key cache: sets are merged into it, an unknown id always
-// makes it ask, and after five minutes it is emptied.
+// sdkKeys is the SDK's key cache: sets are merged into it, an unknown id always causes a
+// fetch, and after five minutes it is emptied.
 type sdkKeys struct {
 	known map[string]bool
 	at    int64
-	down  bool // the last time it asked there was no answer
+	down  bool // the last fetch failed
 
-	// For rules about our own cache: what has been published while the scope lasted,
-	// the last set of it, and whether a search for a key has failed.
+	// For rules about our own cache: the keys published in the scope so far, the last set,
+	// and whether a search for a key has failed.
 	seen, last []map[string]any
 	failed     bool
 }
 
-// clone returns a cache that changes on its own.
+// clone returns an independent copy.
 func (k *sdkKeys) clone() *sdkKeys {
 	c := *k
 	c.known = maps.Clone(k.known)
@@ -45,7 +45,7 @@ func (k *sdkKeys) clone() *sdkKeys {
 	return &c
 }
 
-// remember notes what is published in a case before it is looked up.
+// remember records the keys that are published in a case.
 func (k *sdkKeys) remember(r *reading) {
 	r.before, r.askedBefore = k.last, k.failed
 	if set, state := r.published(); state == keyFound {
@@ -82,7 +82,7 @@ func (k *sdkKeys) lookUp(r *reading) keyState {
 	}
 }
 
-// jwks is what the Backend API answers in this case when it is asked for keys.
+// jwks returns the Backend API's response, in this case, to a request for keys.
 func (r *reading) jwks() bapiAnswer {
 	version := r.text("apiVersion")
 	if version == "" {
@@ -91,7 +91,7 @@ func (r *reading) jwks() bapiAnswer {
 	return find(r.BAPI, "GET", "/"+version+"/jwks")
 }
 
-// published returns the keys in that answer.
+// published returns the keys in that response.
 func (r *reading) published() ([]map[string]any, keyState) {
 	a := r.jwks()
 	var body any

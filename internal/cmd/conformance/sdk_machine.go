@@ -10,29 +10,28 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// flow is how the SDK goes about a request.
+// flow is the way in which the SDK handles a request.
 type flow int
 
 const (
-	flowThrows   flow = iota // at the options, whatever is presented
+	flowThrows   flow = iota // because of the options
 	flowMismatch             // token-type-mismatch
-	flowMissing              // there is no credential, and no cookie that would do
+	flowMissing              // no credential, and cookies are not accepted
 	flowCookies
 	flowSession
 	flowJWT         // of a machine
-	flowUndecodable // it has the form of a JWT, and is called an invalid one of a machine
+	flowUndecodable // a machine's token in the form of a JWT that does not decode
 	flowOpaque
 )
 
-// noToken is the SDK's reason where a machine's credential is asked for.
+// noToken is the SDK's reason where a machine's credential is required and there is none.
 const noToken clerkauth.Reason = "No token in header"
 
 var machineKinds = []clerkauth.TokenType{clerkauth.APIKey, clerkauth.M2MToken, clerkauth.OAuthToken}
 
 var jwtFormat = regexp.MustCompile(`\A[a-zA-Z0-9_-]+\.[a-zA-Z0-9_-]+\.[a-zA-Z0-9_-]+\z`)
 
-// sdkKind returns what kind of machine credential the SDK takes the token for, ""
-// for none.
+// sdkKind returns the kind of machine credential that the SDK takes the token for, or "".
 func (r *reading) sdkKind() clerkauth.TokenType {
 	sub, _ := r.p["sub"].(string)
 	jwt := r.decodes && jwtFormat.MatchString(r.token)
@@ -47,11 +46,11 @@ func (r *reading) sdkKind() clerkauth.TokenType {
 	return ""
 }
 
-// accessTokenType tells whether typ is of an OAuth access token (RFC 9068 section 2.1).
+// accessTokenType reports whether typ is that of an OAuth access token (RFC 9068 section
+// 2.1).
 func accessTokenType(typ any) bool { return typ == "at+jwt" || typ == "application/at+jwt" }
 
-// readFlow finds out which way the SDK takes, and which token type it reports when
-// it refuses.
+// readFlow sets the flow, the kind, and the token type that the SDK reports in a refusal.
 func (r *reading) readFlow() {
 	r.kind = r.sdkKind()
 	presented := cmp.Or(r.kind, clerkauth.SessionToken)
@@ -63,7 +62,7 @@ func (r *reading) readFlow() {
 	asked, _ := accepts.(string)
 	switch {
 	case isList && !slices.Contains(list, any(string(presented))):
-		r.flow = flowMismatch // of no type
+		r.flow = flowMismatch // without a token type
 	case isList || asked == "any":
 		r.asked = presented
 		r.flow = r.flowOfAny(r.kind != "", r.kind != "" || r.foreign())
@@ -86,8 +85,8 @@ func (r *reading) readFlow() {
 	}
 }
 
-// flowOfAny is the way of a credential that is verified as a machine's, or is of a
-// kind that will not do, or is a session's.
+// flowOfAny returns the flow of a token: as a machine's, as one of a kind that is not
+// accepted, or as a session's.
 func (r *reading) flowOfAny(machine, mismatch bool) flow {
 	switch {
 	case r.token == "":
@@ -105,21 +104,20 @@ func (r *reading) flowOfAny(machine, mismatch bool) flow {
 	}
 }
 
-// fetchesKeys tells whether the SDK needs the instance's keys for the token.
+// fetchesKeys reports whether the SDK needs the instance's keys for the token.
 func (r *reading) fetchesKeys() bool {
 	verifies := r.flow == flowSession && r.decodes || r.flow == flowJWT && !r.otherCategory()
 	return verifies && r.text("jwtKey") == "" && r.text("secretKey") != ""
 }
 
-// otherCategory tells whether a machine-to-machine JWT says that it is none.
+// otherCategory reports whether a machine-to-machine JWT has another category.
 func (r *reading) otherCategory() bool {
 	cat, ok := r.h["cat"]
 	return r.kind == clerkauth.M2MToken && ok && cat != "cl_B7d4PD333AAA"
 }
 
-// sdkRefuses tells for which reason the SDK refuses the request, as far as that
-// follows from the inputs, and of what type it calls the token; "" where it does
-// not follow.
+// sdkRefuses returns the SDK's reason to refuse the request and the token type in its
+// refusal, as far as they follow from the inputs, or "".
 func (r *reading) sdkRefuses() (clerkauth.Reason, clerkauth.TokenType) {
 	switch r.flow {
 	case flowMismatch:
@@ -139,8 +137,8 @@ func (r *reading) sdkRefuses() (clerkauth.Reason, clerkauth.TokenType) {
 	return "", ""
 }
 
-// sdkRefusesJWT is sdkRefuses for a JWT of a machine: but for its category, all
-// that can be wrong with it is one reason.
+// sdkRefusesJWT is sdkRefuses for a machine's JWT. Except for the category, the SDK has a
+// single reason.
 func (r *reading) sdkRefusesJWT() clerkauth.Reason {
 	typ, hasType := r.h["typ"]
 	alg, _ := r.h["alg"].(string)
@@ -156,9 +154,9 @@ func (r *reading) sdkRefusesJWT() clerkauth.Reason {
 	return r.sdkJudges()
 }
 
-// sdkCrashes tells whether the SDK throws at what a machine presents, or at what
-// it is told about it. At the scopes of a JWT it does so last, when its signature has
-// been found good.
+// sdkCrashes reports whether the SDK throws because of a machine's credential or of the
+// Backend API's response about it. It reads the scopes of a JWT last, after its signature
+// has been verified.
 func (r *reading) sdkCrashes() bool {
 	switch r.flow {
 	case flowOpaque:
@@ -179,19 +177,18 @@ func (r *reading) sdkCrashes() bool {
 	return false
 }
 
-// verifyPaths are where the Backend API verifies opaque credentials.
+// verifyPaths are the paths at which the Backend API verifies opaque credentials.
 var verifyPaths = map[clerkauth.TokenType]string{
 	clerkauth.APIKey:     "/api_keys/verify",
 	clerkauth.M2MToken:   "/m2m_tokens/verify",
 	clerkauth.OAuthToken: "/oauth_applications/access_tokens/verify",
 }
 
-// said is what the Backend API answers in this case when it is asked about the
-// credential.
+// said returns the Backend API's response, in this case, about the credential.
 func (r *reading) said() bapiAnswer { return find(r.BAPI, "POST", verifyPaths[r.kind]) }
 
-// sdkAsks tells for which reason the SDK refuses an opaque credential, "" if it
-// does not, and whether it throws at the answer.
+// sdkAsks returns the SDK's reason to refuse an opaque credential, or "" if it does not,
+// and whether it throws because of the response.
 func (r *reading) sdkAsks() (reason clerkauth.Reason, crash bool) {
 	said := r.said()
 	if said.Status == 0 {
@@ -237,8 +234,8 @@ func isNumber(v any) bool {
 	return ok
 }
 
-// sdkErrorReason is what the SDK makes of an error of the Backend API. Where its
-// list of errors is none, reading it fails.
+// sdkErrorReason returns the SDK's reason for an error of the Backend API. If the list of
+// errors is malformed, the SDK fails to read it.
 func sdkErrorReason(status int, body any) clerkauth.Reason {
 	if object, ok := body.(map[string]any); ok {
 		errs, present := object["errors"]
@@ -258,8 +255,8 @@ func sdkErrorReason(status int, body any) clerkauth.Reason {
 	}
 }
 
-// sdkOAuthAudience wants one of the configured audiences, and no empty one beside
-// it.
+// sdkOAuthAudience reports whether the SDK accepts aud: it must have one of the configured
+// audiences, and no empty one beside it.
 func (r *reading) sdkOAuthAudience(aud any) bool {
 	wanted := slices.DeleteFunc(r.list("audience"), func(s string) bool { return s == "" })
 	if len(wanted) == 0 {

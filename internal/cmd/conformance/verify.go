@@ -19,11 +19,11 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// The runner verifies tokens by itself, so that a rule about what stands in one need
-// not ask the library, which may be wrong, whether it is genuine.
+// The runner verifies tokens itself, so that rules about their claims do not depend on the
+// library, which may be wrong.
 
-// signed tells whether the token has a good RS256 signature by JWTKey or, without one,
-// by a key of its id that is, or has been, published.
+// signed reports whether the token has a valid RS256 signature by JWTKey or, without
+// JWTKey, by a key with its key id that is or was published.
 func (r *reading) signed() bool {
 	if r.genuine == nil {
 		genuine := r.verifies()
@@ -70,8 +70,7 @@ func (r *reading) publicKeys() []*rsa.PublicKey {
 	return keys
 }
 
-// pemKey reads the RSA public key between the two lines of a PEM block, however what
-// stands between them is broken into lines.
+// pemKey returns the RSA public key in a PEM block, whatever its line breaks.
 func pemKey(text string) (*rsa.PublicKey, bool) {
 	text = strings.TrimSpace(strings.ReplaceAll(text, `\n`, "\n"))
 	for kind, parse := range map[string]func([]byte) (any, error){
@@ -91,8 +90,8 @@ func pemKey(text string) (*rsa.PublicKey, bool) {
 	return nil, false
 }
 
-// good tells whether the credential is one that both let in: what a rule that grants
-// more than the SDK has to know, so that it excuses nothing else.
+// good reports whether the credential is valid for us and for the SDK. Rules that grant
+// more than the SDK use it, so that they excuse nothing else.
 func (r *reading) good() bool {
 	switch r.flow {
 	case flowOpaque:
@@ -106,14 +105,14 @@ func (r *reading) good() bool {
 	}
 }
 
-// sound is good for what the JWTs of users and of machines have in common.
+// sound is the part of good that JWTs of users and of machines share.
 func (r *reading) sound() bool {
 	return r.signed() && r.sdkJudges() == "" && isID(r.p["sub"]) && !foreignIssuer(r) && !noAudience(r) &&
 		!timesOutOfRange(r) && !confirmed(r)
 }
 
-// due returns what the token deserves, however it came: to be let in, or all that is
-// wrong with it.
+// due returns the possible decisions about the token itself, however it was presented: to
+// let the caller in, or every reason to reject it.
 func (r *reading) due() (answers []clerkauth.Reason) {
 	if r.good() {
 		return []clerkauth.Reason{letIn}
@@ -143,7 +142,7 @@ func (r *reading) due() (answers []clerkauth.Reason) {
 	return answers
 }
 
-// with returns the case with another value of an option.
+// with returns the reading of the case with another value of an option.
 func (r *reading) with(option string, value any) *reading {
 	c := *r.authCase
 	c.Options = maps.Clone(c.Options)
@@ -151,8 +150,8 @@ func (r *reading) with(option string, value any) *reading {
 	return newReading(&c, r.cache.clone())
 }
 
-// instanceKeys is the key set of the case's instance: of JWTKey, or of a key that signed
-// nothing.
+// instanceKeys returns a key set for the case's instance: with JWTKey, or with a key that
+// signed no token.
 func (r *reading) instanceKeys() json.RawMessage {
 	key, ok := pemKey(r.text("jwtKey"))
 	if !ok {
@@ -166,7 +165,7 @@ func (r *reading) instanceKeys() json.RawMessage {
 var someKey = sync.OnceValue(func() *rsa.PublicKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
-		panic(err) // there is no randomness
+		panic(err) // crypto/rand does not fail
 	}
 	return &key.PublicKey
 })

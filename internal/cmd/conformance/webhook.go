@@ -20,7 +20,7 @@ import (
 
 // webhookCase is a case of verifyWebhook.
 type webhookCase struct {
-	Secret  *string `json:"signingSecret"` // null: it is not configured
+	Secret  *string `json:"signingSecret"` // null: not configured
 	Now     int64   `json:"now"`           // milliseconds since 1970
 	Request struct {
 		Method  string              `json:"method"`
@@ -29,21 +29,21 @@ type webhookCase struct {
 	} `json:"request"`
 }
 
-// received is our answer to such a case.
+// received is our decision for such a case.
 type received struct {
 	File string   `json:"file"`
 	ID   string   `json:"id"`
 	OK   bool     `json:"ok"`
 	Type nullable `json:"type"`
 
-	rule string // why we may refuse what the SDK accepts
+	rule string // the rule by which we may reject what the SDK accepts
 }
 
-// The rules by which we refuse more. Each names a property of the input.
+// The rules by which we reject more. Each names a property of the input.
 const (
 	ruleWebhookSecret  = "webhook-secret-form" // a secret is whsec_ and strict base64 of 24 bytes or more (Standard Webhooks)
-	ruleWebhookHeaders = "webhook-header-form" // id, timestamp and signatures have one spelling, and there are 32 signatures at most
-	ruleWebhookBytes   = "webhook-raw-bytes"   // what is signed is what came, not the text that it decodes to
+	ruleWebhookHeaders = "webhook-header-form" // id, timestamp and signatures are in canonical form, and there are at most 32 signatures
+	ruleWebhookBytes   = "webhook-raw-bytes"   // the bytes as received are signed, not the text that they decode to
 	ruleWebhookEvent   = "webhook-event-form"  // an event is a JSON object of unique member names with a type
 	ruleWebhookSize    = "webhook-size"        // a body is no larger than 1 MiB
 	ruleWebhookMethod  = "webhook-method"      // Svix sends POST
@@ -63,7 +63,7 @@ func openWebhook(p product, f corpusFile) func(json.RawMessage) (decision, error
 	}
 }
 
-// decide has a Webhook with a handler of every event answer the request.
+// decide lets a Webhook with a handler for every event serve the request.
 func (c *webhookCase) decide(p product, d *received) *received {
 	config := clerkauth.WebhookConfig{
 		Logger: slog.New(slog.DiscardHandler),
@@ -86,7 +86,7 @@ func (c *webhookCase) decide(p product, d *received) *received {
 	return d
 }
 
-// request returns the request as net/http's server hands it to a handler.
+// request returns the request as net/http's server passes it to a handler.
 func (c *webhookCase) request() (*http.Request, error) {
 	var raw bytes.Buffer
 	raw.WriteString(c.Request.Method + " /webhooks HTTP/1.1\r\nHost: app.example.com\r\n")
@@ -108,15 +108,15 @@ func (c *webhookCase) request() (*http.Request, error) {
 	return r, nil
 }
 
-// What Svix writes.
+// The forms of Svix's headers.
 var (
 	svixID   = regexp.MustCompile(`\A[A-Za-z0-9_-]{1,128}\z`)
 	svixTime = regexp.MustCompile(`\A[1-9][0-9]*\z`)
-	// svixSignatures has one of version 1 among 32 at most; what the others are is nobody's concern.
+	// svixSignatures matches a signature of version 1 among at most 32, of any version.
 	svixSignatures = regexp.MustCompile(`\A([^ ]* ){0,31}v1,[A-Za-z0-9+/]{43}=( [^ ]*){0,31}\z`)
 )
 
-// rule names the property for which we may refuse a case, "" if it has none.
+// rule returns the name of the property for which we may reject a case, or "".
 func (c *webhookCase) rule(h http.Header) string {
 	one := func(name string, form *regexp.Regexp) bool {
 		return len(h[name]) == 1 && form.MatchString(h[name][0])
@@ -140,7 +140,7 @@ func (c *webhookCase) rule(h http.Header) string {
 	}
 }
 
-// isWebhookSecret tells whether a secret is of the form that we take.
+// isWebhookSecret reports whether a secret has the form that we accept.
 func isWebhookSecret(secret *string) bool {
 	if secret == nil {
 		return false
@@ -150,7 +150,7 @@ func isWebhookSecret(secret *string) bool {
 	return ok && err == nil && len(key) >= 24 && !strings.ContainsAny(text, "\r\n")
 }
 
-// isEvent tells whether text is a JSON object of unique names that has a type.
+// isEvent reports whether text is a JSON object with unique names and a type.
 func isEvent(text []byte) bool {
 	var e map[string]any
 	if json.Unmarshal(text, &e) != nil || hasDuplicates(text) {
@@ -160,8 +160,8 @@ func isEvent(text []byte) bool {
 	return kind != ""
 }
 
-// compare judges whether the delivery is accepted, and as what. Why one is refused
-// is not compared.
+// compare compares whether the delivery is accepted, and the event's type. Reasons of
+// refusals are not compared.
 func (d *received) compare(expect json.RawMessage) (verdict, error) {
 	var sdk struct {
 		Clerk struct {

@@ -14,9 +14,8 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// classes are regular expressions behind a prefix, in Clerk's grammar and in
-// that of a router: with negated classes, and with letters of more than two
-// cases.
+// classes are regular expressions behind a prefix, valid in Clerk's grammar and in a
+// router's: with negated classes, and with letters that have more than two cases.
 var classes = []struct{ prefix, expression string }{
 	{"/files/", `[^A-Z]+`},
 	{"/hex/", `[^a-f]`},
@@ -33,10 +32,10 @@ var classes = []struct{ prefix, expression string }{
 	{"/lower/", `[^\da-z]+`},
 }
 
-// guarding is the pattern for a class.
+// guarding returns the pattern for a class.
 func guarding(prefix, expression string) string { return prefix + "(" + expression + ")" }
 
-// classValues are what stands behind a prefix.
+// classValues are the ends of paths, after a prefix.
 var classValues = strings.Fields(`
 abc ABC aBc 1 a A f F g G z Z 0 - _ k K s S sa SA Sa sS x X abc1 ABC1 a/b A/B a-b A-B ab AB aG Ag .x x.y
 %41 %61 %4b %6B %E2%84%AA %E2%84%AAa %C5%BF %C5%BFa a%C5%BF %C3%89 %C3%A9 %C4%B1 %C4%B0 %C3%9F %E1%BA%9E %CF%83 %CF%82 %CE%A3 %C2%B5 %CE%BC %C7%85 %C3%BF %C5%B8 %EF%BC%A1 %EF%BD%81
@@ -51,7 +50,7 @@ func classTargets() []target {
 	for _, c := range classes {
 		name := strings.Trim(c.prefix, "/")
 		prefixes := []string{c.prefix, "/" + strings.ToUpper(name[:1]) + name[1:] + "/"}
-		for letter, code := range map[string]string{"s": "%C5%BF", "k": "%E2%84%AA"} { // other cases of theirs
+		for letter, code := range map[string]string{"s": "%C5%BF", "k": "%E2%84%AA"} { // their other cases
 			if odd := strings.Replace(c.prefix, letter, code, 1); odd != c.prefix {
 				for _, value := range []string{"1", "a", "A", "-", "SA"} {
 					add("GET", odd+value)
@@ -75,7 +74,7 @@ func classTargets() []target {
 	return list
 }
 
-// classScenes are routers that match expressions, some of which fold case.
+// classScenes returns scenes of routers that match expressions, some of which fold case.
 func classScenes() []scene {
 	setups := map[string]func(handlers) http.Handler{
 		"gorilla": func(h handlers) http.Handler {
@@ -136,7 +135,7 @@ func classScenes() []scene {
 				guardFiber(app, g)
 				for _, c := range classes {
 					if !config.CaseSensitive && strings.ContainsAny(c.expression, "DW") {
-						continue // it lowers \W to \w: the handler is another one than the pattern says
+						continue // fiber lowers \W to \w, which changes the route
 					}
 					app.All(c.prefix+":x<regex(^"+c.expression+"$)>", fiberSay(secret))
 				}
@@ -147,7 +146,7 @@ func classScenes() []scene {
 	return list
 }
 
-// expressions matches what is made of the decoded path.
+// expressions returns a router that matches the decoded path, changed by change.
 func expressions(change func(string) string, flags string) func(handlers) http.Handler {
 	var list []*regexp.Regexp
 	for _, c := range classes {
@@ -167,8 +166,8 @@ func expressions(change func(string) string, flags string) func(handlers) http.H
 	}
 }
 
-// fold returns s with every letter in the first of its cases, which for letters
-// of ASCII is made the lower one.
+// fold returns s with every letter replaced by the first of its cases, in lower case for
+// ASCII.
 func fold(s string) string {
 	return strings.Map(func(r rune) rune {
 		least := r

@@ -14,7 +14,7 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// authenticator is ours, of an instance that signed nobody's token.
+// authenticator returns an Authenticator for an instance that has signed no token.
 var authenticator = sync.OnceValue(func() *clerkauth.Authenticator {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -44,12 +44,12 @@ func protect(rules clerkauth.Rules, mount string) middle {
 	}
 	m, err := authenticator().Protect(rules, options...)
 	if err != nil {
-		panic(err) // the rules are in this program
+		panic(err) // the rules are constant
 	}
 	return middle(m)
 }
 
-// clerkGuards are the three ways to protect that the library has.
+// clerkGuards returns guards for the library's three ways to protect routes.
 func clerkGuards(mount string, sh shape) []*guard {
 	auth := authenticator()
 	return []*guard{
@@ -85,7 +85,7 @@ func clerkGuards(mount string, sh shape) []*guard {
 	}
 }
 
-// clerkMux is serveMux on our mux.
+// clerkMux is serveMux with our mux.
 func clerkMux(s shape, h handlers) http.Handler {
 	m := authenticator().NewServeMux()
 	switch s {

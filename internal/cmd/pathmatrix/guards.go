@@ -8,30 +8,29 @@ import (
 	"github.com/clerkauth/clerkauth/internal/route"
 )
 
-// decide returns 0 for a request to be let through, or a status.
+// decide returns 0 to pass a request on, or a status.
 type decide func(method, host string, u *url.URL) int
 
-// guard is something that stands between a request and the protected handler.
-// Nobody is signed in here, so what it lets through is public.
+// guard protects the handler. All callers are anonymous, so a guard must pass on only
+// public requests.
 type guard struct {
 	name   string
 	decide decide
-	// outer stands in front of the router. It is made of decide if it is nil.
+	// outer wraps the router. If it is nil, it is made from decide.
 	outer middle
-	// handler stands at the handler.
+	// handler wraps the handler.
 	handler middle
 	netHTTP bool // for net/http alone
 	// only names the setup that the guard is for, if it replaces the router.
 	only  string
 	build func(handlers) http.Handler
-	// naive guards are there to be bypassed: they show what the others hold.
+	// naive guards can be bypassed: they show that the requests are attacks.
 	naive bool
-	// opens: an ordinary request that reaches something public is to reach it in
-	// spite of the guard.
+	// opens guards must pass on ordinary requests to public handlers.
 	opens bool
 }
 
-// guards returns the guards to try in front of s in a shape.
+// guards returns the guards to test with s in a shape.
 func (s setup) guards(sh shape) []*guard {
 	mount := s.mount
 	list := []*guard{
@@ -57,7 +56,7 @@ func (s setup) guards(sh shape) []*guard {
 		}},
 	}
 	switch sh {
-	case static, params, files: // where one path is all there is
+	case static, params, files: // of which one path is protected
 		list = append(list, &guard{name: "rules, one path", opens: true, decide: rules(mount, map[string]bool{
 			"/{rest...}": true, "/admin/users": false,
 		})})
@@ -79,15 +78,14 @@ func (s setup) guards(sh shape) []*guard {
 		}})
 }
 
-// behindRoutes are the shapes that have a handler of their own for what is
-// public.
+// behindRoutes reports whether the shape has a separate handler for public routes.
 func behindRoutes(s shape) bool { return s == static || s == subtree || s == detail }
 
-// rules guards by a table: true is for everybody.
+// rules guards by a table, in which true means public.
 func rules(mount string, list map[string]bool) decide {
 	t, err := route.NewTable(list, route.Options[bool]{Open: func(open bool) bool { return open }, Mount: mount})
 	if err != nil {
-		panic(err) // the rules are in this file
+		panic(err) // the rules are constant
 	}
 	return func(method, host string, u *url.URL) int {
 		found, err := t.Lookup(method, host, u)
@@ -101,7 +99,7 @@ func rules(mount string, list map[string]bool) decide {
 	}
 }
 
-// matches guards what matches a pattern.
+// matches guards paths that match a pattern.
 func matches(patterns ...string) decide {
 	m := newMatcher(patterns)
 	return func(method, host string, u *url.URL) int {
@@ -112,7 +110,7 @@ func matches(patterns ...string) decide {
 	}
 }
 
-// matchesNot guards all but what matches a pattern.
+// matchesNot guards paths that match no pattern.
 func matchesNot(patterns ...string) decide {
 	m := newMatcher(patterns)
 	return func(method, host string, u *url.URL) int {
@@ -131,8 +129,7 @@ func newMatcher(patterns []string) *route.Matcher {
 	return m
 }
 
-// handlers are those of an application with the guard at the handler, if that is
-// where g stands.
+// handlers returns the handlers of an application, wrapped by g if that guards handlers.
 func (g *guard) handlers() handlers {
 	if g == nil {
 		return handlers{}
@@ -140,8 +137,8 @@ func (g *guard) handlers() handlers {
 	return handlers{protect: g.handler}
 }
 
-// middleware is the guard in front of a router. It does nothing if g is nil, or
-// stands at the handler.
+// middleware returns the guard as middleware around a router. It does nothing if g is nil
+// or guards handlers.
 func (g *guard) middleware() middle {
 	switch {
 	case g != nil && g.outer != nil:

@@ -13,26 +13,25 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// hostLayout is what an application does for which host, and the rules that say
-// the same.
+// hostLayout maps hosts to handlers, and has equivalent rules.
 type hostLayout struct {
 	name string
-	// routes are what handlers stand behind the hosts that a router knows: the
-	// name of a handler, see answer. rest is that of all other hosts.
+	// routes maps the router's hosts to names of handlers, see answer. rest is the handler
+	// of all other hosts.
 	routes map[string]string
 	rest   string
-	// rules are for all ports that a router takes for the same host, except where
-	// a pattern names one; true is for everybody.
+	// rules apply to all ports of a host, except where a pattern has one; true means
+	// public.
 	rules map[string]bool
-	// any and all are patterns that guard, and that open, the same.
+	// any and all are equivalent patterns that guard, and that open.
 	any, all []string
 	// benign are hosts whose ordinary requests are open by the rules.
 	benign []string
-	// ports: routes are told apart by their ports.
+	// ports reports whether routes differ by port.
 	ports bool
 }
 
-// The hosts of the layouts. Letters of kiosk have cases beyond ASCII's.
+// The hosts of the layouts. Letters of kiosk have cases outside of ASCII.
 const (
 	adminHost = "admin.example.com"
 	kioskHost = "kiosk.example.com"
@@ -91,10 +90,10 @@ var hostLayouts = []hostLayout{
 	},
 }
 
-// Handlers of the layouts, beside secret and public.
+// Handlers of the layouts, besides secret and public.
 const (
-	login = "login" // /login is public, all else secret
-	posts = "posts" // what asks for something is public, what changes something secret
+	login = "login" // /login is public, any other path secret
+	posts = "posts" // safe methods are public, others secret
 )
 
 func (h handlers) answer(what string) http.Handler {
@@ -124,7 +123,7 @@ func isOpen(what, method, path string) bool {
 	return what == public
 }
 
-// withoutAddresses is l without the hosts that are addresses in brackets.
+// withoutAddresses returns l without hosts that are addresses in brackets.
 func (l hostLayout) withoutAddresses() hostLayout {
 	address := func(host string) bool { return strings.HasPrefix(host, "[") }
 	l.routes, l.rules = maps.Clone(l.routes), maps.Clone(l.rules)
@@ -134,22 +133,22 @@ func (l hostLayout) withoutAddresses() hostLayout {
 	return l
 }
 
-// hostSetup is a router that knows hosts, with its options.
+// hostSetup is a router that matches hosts, with its options.
 type hostSetup struct {
 	name  string
 	build func(l hostLayout, h handlers) http.Handler
 	app   func(l hostLayout, h handlers, g *guard) *fiber.App
-	// ports: it tells ports apart.
+	// ports reports whether the router distinguishes ports.
 	ports bool
 	mount string
-	// names: it cuts hosts at a colon wherever that is, and so knows no [::1].
+	// names reports whether the router cuts hosts at any colon, and so cannot match [::1].
 	names bool
-	// own: it takes other names for the same host than ServeMux does: in another
-	// case, or with a dot at the end.
+	// own reports whether the router matches spellings of a host that ServeMux does not: in
+	// another case, or with a final dot.
 	own bool
 }
 
-// hostScenes are all routers in all layouts that they can have.
+// hostScenes returns scenes of all routers in all layouts that they support.
 func hostScenes() []scene {
 	var list []scene
 	for _, s := range hostSetups() {
@@ -162,7 +161,7 @@ func hostScenes() []scene {
 	return list
 }
 
-// can reports whether s can have a layout.
+// can reports whether s supports a layout.
 func (s hostSetup) can(l hostLayout) bool { return s.ports || !l.ports }
 
 func (s hostSetup) scene(l hostLayout) scene {
@@ -194,7 +193,7 @@ func (s hostSetup) scene(l hostLayout) scene {
 		}}
 }
 
-// guards are those of a layout that can stand in front of s, or in its place.
+// guards returns the guards of a layout that can wrap or replace s.
 func (s hostSetup) guards(l hostLayout) []*guard {
 	list := []*guard{
 		{name: "rules", opens: true, decide: rules(s.mount, l.rules)},
@@ -255,8 +254,7 @@ func newClerkMatcher(patterns []string) *clerkauth.Matcher {
 	return m
 }
 
-// requireIf lets in who is signed in, where guarded says so, and everybody
-// elsewhere.
+// requireIf requires a signed-in user for requests for which guarded returns true.
 func requireIf(guarded func(*http.Request) bool) middle {
 	return func(next http.Handler) http.Handler {
 		closed := authenticator().Require()(next)
@@ -270,7 +268,7 @@ func requireIf(guarded func(*http.Request) bool) middle {
 	}
 }
 
-// clerkMux is the layout on our mux.
+// clerkMux returns our mux with the layout.
 func (l hostLayout) clerkMux(h handlers) http.Handler {
 	m := authenticator().NewServeMux()
 	for _, host := range append(slices.Sorted(maps.Keys(l.routes)), "") {
@@ -295,8 +293,8 @@ func (l hostLayout) clerkMux(h handlers) http.Handler {
 	return m
 }
 
-// muxInFront guards next with our mux, for layouts that are open by default. It
-// is for routers that take the same names for the same host as it does.
+// muxInFront guards next with our mux, for layouts that are open by default and routers
+// that match the same spellings of a host.
 func (l hostLayout) muxInFront(next http.Handler) http.Handler {
 	m := authenticator().NewServeMux()
 	for host := range l.routes {
@@ -306,8 +304,7 @@ func (l hostLayout) muxInFront(next http.Handler) http.Handler {
 	return m
 }
 
-// muxHost is how a host is written in a pattern of ServeMux, which sees none
-// with its port.
+// muxHost returns a host for a pattern of ServeMux, which ignores ports.
 func muxHost(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		return name

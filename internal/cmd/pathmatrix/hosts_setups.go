@@ -16,7 +16,7 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// hostSetups are all routers that route by host, in all ways to tell hosts apart.
+// hostSetups returns all routers that route by host, in all their ways to compare hosts.
 func hostSetups() []hostSetup {
 	list := []hostSetup{
 		{name: "ServeMux", build: hostServeMux},
@@ -82,7 +82,7 @@ func hostSetups() []hostSetup {
 	return list
 }
 
-// known are the routes by what a router calls their hosts.
+// known returns the routes by the router's spelling of their hosts.
 func (l hostLayout) known(ports bool) map[string]string {
 	if ports {
 		return l.routes
@@ -114,13 +114,12 @@ func hostGorilla(template func(host string) string) func(hostLayout, handlers) h
 	}
 }
 
-// hostReader is a way to find out what host a request is for, for a program that
-// keeps a router for each.
+// hostReader is a way to read a request's host, for a program with a router for each host.
 type hostReader struct {
 	ports bool
 	names bool
 	host  func(r *http.Request) string
-	// fold finds a route whatever the case of its host.
+	// fold reports whether hosts are compared without regard to case.
 	fold bool
 	own  bool // see hostSetup
 }
@@ -179,7 +178,7 @@ var hostReaders = map[string]hostReader{
 
 func rawHost(r *http.Request) string { return r.Host }
 
-// dotless trims dots at the end of a host's name.
+// dotless trims final dots of a host's name.
 func dotless(host string, trim func(s, dot string) string) string {
 	if name, port, ok := strings.Cut(host, ":"); ok && !strings.HasPrefix(host, "[") {
 		return trim(name, ".") + ":" + port

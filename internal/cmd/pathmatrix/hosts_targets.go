@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// hostForms are what is made of a host: most are none, or not quite the same.
-// Each must not contain a second %s.
+// hostForms are variants of a host, most of them invalid or slightly different. None may
+// contain a second %s.
 var hostForms = strings.Fields(`
 %s %s:80 %s:1 %s: %s:443 %s:8080 %s:8443 %s:08443 %s:+80 %s:+8443 %s:-1 %s:99999 %s:0 %s:a %s:80. %s:. %s:8%30 %s:%38443
 %s:80:90 %s:: %s:] %s:80] %s:[ %s:[] %s:80:8443 %s:8443: %s:8443:80 %s:: %s:::: %s:8443.
@@ -17,7 +17,7 @@ var hostForms = strings.Fields(`
 xn--%s %s/ %s/x %s?x %s#x %s\x \%s //%s http://%s %s,%s: {%s} "%s" <%s> %s|x %s^x %s$
 `)
 
-// rawHosts are whole hosts.
+// rawHosts are complete hosts.
 var rawHosts = []string{
 	"", ".", ":", ":80", ":8443", "[]", "[", "]", "[::1]", "[::1]:8080", "[::1]:8080:80", "[::1]:8081", "[::1]8080", "[::1]:", "[::1]:08080", "[::1].:8080",
 	"[0:0:0:0:0:0:0:1]:8080", "[::1%25lo]:8080", "[::1%lo]:8080", "::1", "::1:8080", "[::1]:8080.", "[::1]]:8080", "[[::1]]:8080", "[::1]@evil:8080", "[::ffff:127.0.0.1]:8080",
@@ -27,13 +27,13 @@ var rawHosts = []string{
 	"admin\u3002example\u3002com", "\uff41dmin.example.com", "\u212aiosk.example.com", "kio\u017fk.example.com", "kiosk.example.com\u200b", "k\u0131osk.example.com",
 	"xn--dmin-53c.example.com", "xn--admin.example.com", "xn--bcher-kva.example", "xn--kiosk-.example.com", "xn--admin-.example.com", "admin.example.com.xn--", "xn--.admin.example.com", "admin.xn--.example.com", "\xe0dmin.example.com",
 	"*", "*.example.com", "-", "_", "$", "1", "x-1.example.com:443",
-	// Two lines, and one that is folded.
+	// Two lines, and a folded line.
 	wwwHost + "\r\nHost: " + adminHost, adminHost + "\r\nHost: " + wwwHost, wwwHost + "\r\n " + adminHost, wwwHost + ",\r\n\t" + adminHost, wwwHost + "\r\nhost: " + wwwHost,
 	wwwHost + "\r\nHost : " + adminHost, wwwHost + "\r\nX-Forwarded-Host: " + adminHost, wwwHost + "\r\nForwarded: host=" + adminHost, wwwHost + "\r\nX-Forwarded-Port: 8443",
 	adminHost + "\r\nX-Forwarded-Host: " + wwwHost, adminHost + "\r\nX-Original-Host: " + wwwHost + "\r\nX-Host: " + wwwHost,
 }
 
-// hosts are all hosts to send in the Host header.
+// hosts returns all values of the Host header to send.
 var hosts = func() []string {
 	var list []string
 	for _, host := range []string{adminHost, wwwHost, "KIOSK.example.com"} {
@@ -50,8 +50,8 @@ var hosts = func() []string {
 	return slices.Compact(list)
 }()
 
-// absolutes are targets that name a host by themselves; they are sent with hosts
-// that agree and others that do not.
+// absolutes are targets that contain a host. They are sent with the same host and with
+// others.
 var absolutes = strings.Fields(`
 http://%s/a http://%s HTTP://%s/a hTTp://%s:80/a https://%s/a http://%s:/a http://%s:8443/a http://%s.:80/a http://%s:80:90/a http://%s::/a http://%s:]/a
 http://user@%s/a http://user:pass@%s:80/a http://%s@evil.example/a http://evil.example@%s/a http://@%s/a ws://%s/a x://%s/a x+y://%s/a
@@ -62,7 +62,7 @@ http://%s%%E2%%80%%8B/a http://%s%%C2%%AD/a http://%s%%EF%%BC%%9A80/a http://%s%
 http://[::1]:8080/a?%s http://localhost:8080/?%s http://[::1%%25lo]:8080/a?%s http://[%s%%25x]/a http://[::1%%25%s]/a http://[::1]%s/a
 `)
 
-// hostTargets are all that is sent to the applications of a layout.
+// hostTargets returns all requests for the applications of a layout.
 func (l hostLayout) targets() []target {
 	var list []target
 	add := func(method, path, host string) { list = append(list, target{method: method, path: path, host: host}) }
@@ -83,7 +83,7 @@ func (l hostLayout) targets() []target {
 		}
 		list = append(list, target{method: "GET", path: "/a", host: host, old: true})
 	}
-	// The target and the header name a host each.
+	// The target and the header have a host each.
 	for _, hosts := range [][2]string{
 		{adminHost, wwwHost}, {wwwHost, adminHost}, {wwwHost, wwwHost}, {"ADMIN.example.com", wwwHost}, {adminHost, "localhost:8080"}, {"localhost:8080", adminHost}, {kioskHost, wwwHost + ":80"},
 	} {

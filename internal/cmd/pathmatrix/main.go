@@ -1,8 +1,8 @@
-// Pathmatrix sends paths and hosts, written in every odd way, to real servers
-// behind real routers, and counts which of them reach a handler that is
-// protected: without a guard, and with each of ours. It prints a table and, last,
-// one line of JSON, and exits 1 if a guard was passed or was in the way, or if
-// too little was reached without one.
+// Pathmatrix sends unusual spellings of paths and hosts to real servers with real
+// routers, and counts those that reach a protected handler, without a guard and with each
+// of ours. It prints a table and, last, one line of JSON. It exits 1 if a guard was
+// bypassed or refused an ordinary request, or if too few requests reached the handler
+// without a guard.
 package main
 
 import (
@@ -25,7 +25,7 @@ func main() {
 	found := findings(rows)
 	for _, part := range parts {
 		if total, floor := sum(rows, part), floors[part]*len(protocols); total.ReachedWithoutGuard < floor {
-			found = append(found, fmt.Sprintf("%s: %d requests reach the protected handler without a guard, less than %d: the matrix proves nothing", part, total.ReachedWithoutGuard, floor))
+			found = append(found, fmt.Sprintf("%s: %d requests reach the protected handler without a guard, fewer than %d: too few for this test", part, total.ReachedWithoutGuard, floor))
 		}
 	}
 	for _, finding := range found {
@@ -44,7 +44,7 @@ func main() {
 	}
 }
 
-// findings are what guards must not do.
+// findings returns the failures of guards that are not naive.
 func findings(rows []row) []string {
 	var list []string
 	for _, r := range rows {

@@ -32,21 +32,19 @@ type row struct {
 	naive         bool
 	requests      int
 	reached       int // the protected handler
-	benign        int // ordinary requests that the public handler answered
+	benign        int // ordinary requests that reached the public handler
 	falseRefusals int
 	findings      []string
 }
 
-// scene is one application, with what is sent to it and the guards that are tried
-// in front of it.
+// scene is one application, with the requests to send and the guards to test.
 type scene struct {
 	part    string // of the matrix
 	setup   string // the router with its options
-	layout  string // what the application routes where
+	layout  string // the routes of the application
 	targets []target
 	guards  []*guard
-	// start returns the application with g, which may be nil: a handler, or an
-	// app of fiber's.
+	// start returns the application with g, which may be nil: a handler or a fiber app.
 	start func(g *guard) (http.Handler, *fiber.App)
 }
 
@@ -57,7 +55,7 @@ const (
 	classPart = "classes"
 )
 
-// scenes are all of them.
+// scenes returns all scenes.
 func scenes() []scene {
 	var list []scene
 	for _, s := range setups() {
@@ -69,8 +67,8 @@ func scenes() []scene {
 	return append(list, classScenes()...)
 }
 
-// matrix sends the targets of every scene, without a guard and with each, and
-// returns what happened.
+// matrix sends the targets of every scene, without a guard and with each, and returns the
+// results.
 func matrix(list []scene, protocols ...string) ([]row, error) {
 	jobs := make(chan scene)
 	var mu sync.Mutex
@@ -95,7 +93,7 @@ func matrix(list []scene, protocols ...string) ([]row, error) {
 	return rows, errors.Join(errs...)
 }
 
-// try runs all guards in front of one application.
+// try runs one application without a guard and with each.
 func (s scene) try(protocols []string) ([]row, error) {
 	bare, err := s.run(nil, protocols, func(sent) bool { return true })
 	if err != nil {
@@ -109,8 +107,8 @@ func (s scene) try(protocols []string) ([]row, error) {
 	}
 	rows := []row{first}
 	for _, g := range s.guards {
-		// A guard hands a request on as it is, or not at all, so that what shows
-		// nothing without one shows nothing with one.
+		// A guard passes a request on unchanged or not at all, so a request that does not
+		// reach the handler without a guard does not reach it with one.
 		guarded, err := s.run(g, protocols, func(at sent) bool {
 			return g.build != nil || at.target.benign || bare[at].reached == secret
 		})
@@ -140,14 +138,14 @@ type sent struct {
 	target   target
 }
 
-// benign reports whether the request is an ordinary one. In HTTP/2 a target that
-// names a host is none.
+// benign reports whether the request is an ordinary one. In HTTP/2 a target with a host is
+// not.
 func (at sent) benign() bool {
 	return at.target.benign && (at.protocol == "http/1.1" || strings.HasPrefix(at.target.path, "/"))
 }
 
-// run starts the application with a guard, or without one if it is nil, sends
-// what is wanted, and returns the replies.
+// run starts the application with g, or without a guard if g is nil, sends the wanted
+// requests, and returns the replies.
 func (s scene) run(g *guard, protocols []string, wanted func(sent) bool) (map[sent]reply, error) {
 	addr, fast, stop, err := s.serve(g)
 	if err != nil {
@@ -159,7 +157,7 @@ func (s scene) run(g *guard, protocols []string, wanted func(sent) bool) (map[se
 		var c client = &client1{addr: addr}
 		if protocol == "h2c" {
 			if fast {
-				continue // fasthttp speaks HTTP/1.1 alone
+				continue // fasthttp supports only HTTP/1.1
 			}
 			c = &client2{addr: addr}
 		}
@@ -182,8 +180,8 @@ func (s scene) run(g *guard, protocols []string, wanted func(sent) bool) (map[se
 	return replies, nil
 }
 
-// serve starts the application on a loopback port. It reports whether that is
-// fasthttp's server.
+// serve starts the application on a loopback port. fast reports whether the server is
+// fasthttp's.
 func (s scene) serve(g *guard) (addr string, fast bool, stop func(), err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -191,17 +189,17 @@ func (s scene) serve(g *guard) (addr string, fast bool, stop func(), err error) 
 	}
 	handler, app := s.start(g)
 	if app != nil {
-		go app.Listener(listener, fiber.ListenConfig{DisableStartupMessage: true}) // its error is that of Close
+		go app.Listener(listener, fiber.ListenConfig{DisableStartupMessage: true}) // it returns an error after Close
 		return listener.Addr().String(), true, func() { listener.Close() }, nil
 	}
 	srv := &http.Server{Handler: recovered(handler), Protocols: new(http.Protocols), ErrorLog: log.New(io.Discard, "", 0)}
 	srv.Protocols.SetHTTP1(true)
 	srv.Protocols.SetUnencryptedHTTP2(true)
-	go srv.Serve(listener) // its error is that of Close
+	go srv.Serve(listener) // it returns an error after Close
 	return listener.Addr().String(), false, func() { srv.Close() }, nil
 }
 
-// recovered answers 500 where a router panics, instead of hanging up.
+// recovered responds with 500 if a router panics, instead of closing the connection.
 func recovered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
@@ -222,7 +220,7 @@ func count(replies map[sent]reply, reached string) (n int) {
 	return n
 }
 
-// sum adds rows up, those of one part or, if it is "", all.
+// sum adds up the rows of a part, or all rows if part is "".
 func sum(rows []row, part string) (s summary) {
 	for _, r := range rows {
 		if part != "" && r.part != part {
@@ -240,15 +238,15 @@ func sum(rows []row, part string) (s summary) {
 	return s
 }
 
-// floors are how many requests must reach the protected handler without a guard,
-// for each protocol: with fewer, that none does past a guard proves nothing.
+// floors are the minimum numbers of requests that must reach the protected handler without
+// a guard, for each protocol: with fewer, that none bypasses a guard means little.
 var floors = map[string]int{pathPart: 8_000, hostPart: 8_000, classPart: 2_000}
 
-// parts are all of them, in order.
+// parts are all parts, in order.
 var parts = []string{pathPart, hostPart, classPart}
 
-// write prints the table: a line a setup, a column a guard, and in each cell how
-// many requests reached the protected handler.
+// write prints the table: a line per setup, a column per guard, and in each cell the number
+// of requests that reached the protected handler.
 func write(w io.Writer, rows []row) error {
 	var names, guards []string
 	cells := map[[2]string]int{}

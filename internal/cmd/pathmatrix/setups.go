@@ -14,26 +14,26 @@ import (
 	"github.com/uptrace/bunrouter"
 )
 
-// setup is a router with its options, laid out in any shape.
+// setup is a router with its options, in any shape.
 type setup struct {
 	name string
-	// build returns the application, with outer around all of it, or where else
-	// the setup wants the guard.
+	// build returns the application with outer around all of it, or where the setup puts
+	// the guard.
 	build func(s shape, h handlers, outer middle) http.Handler
-	// app does the same for fiber, which is no net/http.
+	// app is build for fiber, which does not use net/http.
 	app func(s shape, h handlers, g *guard) *fiber.App
-	// mount is a prefix of paths that something behind the guard removes.
+	// mount is a prefix that is removed from paths behind the guard.
 	mount string
-	// prefix is put in front of all targets, which are sent without it, too.
+	// prefix is prepended to all targets. They are sent without it, too.
 	prefix string
-	// inside: the guard is not around all of the application.
+	// inside reports whether the guard is not around all of the application.
 	inside bool
-	// greedy: the last parameter of a route takes the rest of the path, slashes
-	// and all, so that the route /admin/:id is the pattern /admin/:id(.*).
+	// greedy reports whether the last parameter of a route matches the rest of the path,
+	// slashes included, so that the route /admin/:id is the pattern /admin/:id(.*).
 	greedy bool
 }
 
-// scene is s in one shape.
+// scene returns the scene of s in a shape.
 func (s setup) scene(sh shape) scene {
 	guards := s.guards(sh)
 	for _, g := range clerkGuards(s.mount, sh) {
@@ -50,13 +50,13 @@ func (s setup) scene(sh shape) scene {
 			case s.app == nil:
 				return s.build(sh, h, g.middleware()), nil
 			case g != nil && g.decide == nil:
-				g = nil // it stands at the handler
+				g = nil // it guards handlers
 			}
 			return nil, s.app(sh, h, g)
 		}}
 }
 
-// targets are those to send to s: with its prefix, and as they are.
+// targets returns the targets to send to s: with its prefix and without.
 func (s setup) targets() []target {
 	list := targets()
 	if s.prefix == "" {
@@ -80,7 +80,7 @@ func (s setup) targets() []target {
 	return list
 }
 
-// oneParameter is the pattern of the route /admin/:id.
+// oneParameter returns the pattern of the route /admin/:id.
 func (s setup) oneParameter() string {
 	if s.greedy {
 		return "/admin/:id(.*)"
@@ -88,12 +88,12 @@ func (s setup) oneParameter() string {
 	return "/admin/:id"
 }
 
-// middle is a middleware.
+// middle is middleware.
 type middle = func(http.Handler) http.Handler
 
-func init() { gin.SetMode(gin.ReleaseMode) } // else it logs every route
+func init() { gin.SetMode(gin.ReleaseMode) } // the default logs every route
 
-// setups are all routers with all options that change how they read a path.
+// setups returns all routers, with all options that change how they read paths.
 func setups() []setup {
 	list := []setup{
 		{name: "ServeMux", build: outermost(serveMux)},
@@ -211,8 +211,7 @@ func chiWith(use ...middle) func(shape, handlers) http.Handler {
 	}
 }
 
-// chiMount hangs routers below others: /admin reaches the index of the one
-// below.
+// chiMount mounts routers in others: /admin reaches the index of the mounted one.
 func chiMount(s shape, h handlers) http.Handler {
 	r := chi.NewRouter()
 	switch s {
@@ -253,7 +252,7 @@ func ginWith(set func(*gin.Engine)) func(shape, handlers) http.Handler {
 			})
 		case files:
 			e.NoRoute(func(c *gin.Context) {
-				c.Status(http.StatusOK) // a file server is no 404
+				c.Status(http.StatusOK) // gin's default for NoRoute is 404
 				h.files().ServeHTTP(c.Writer, c.Request)
 			})
 		}
@@ -311,8 +310,8 @@ func bun(s shape, h handlers) http.Handler {
 	return r
 }
 
-// withoutExtension is serveMux behind something that cuts the extension off the
-// last segment of a path, at the dot that find finds in it.
+// withoutExtension is serveMux behind middleware that removes the extension of the last
+// segment of a path, at the dot that find returns.
 func withoutExtension(find func(string, byte) int) func(shape, handlers) http.Handler {
 	cut := func(path string) string {
 		last := strings.LastIndexByte(path, '/') + 1
@@ -324,7 +323,7 @@ func withoutExtension(find func(string, byte) int) func(shape, handlers) http.Ha
 	return func(s shape, h handlers) http.Handler {
 		next := serveMux(s, h)
 		if s == files {
-			next = h.files() // which cleans paths, while ServeMux redirects
+			next = h.files() // the file server cleans paths, where ServeMux would redirect
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			u := *r.URL

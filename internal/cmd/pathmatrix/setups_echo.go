@@ -9,9 +9,8 @@ import (
 	middleware5 "github.com/labstack/echo/v5/middleware"
 )
 
-// rewrite sends an old place to a public one. What is rewritten to a protected
-// path behind a guard, the guard cannot see; and without the ^, echo rewrites
-// /x/legacy/../admin to that.
+// rewrite maps an old path to a public one. A guard cannot see a rewrite, behind it, to a
+// protected path. Without the ^, echo would rewrite /x/legacy/../admin to one.
 var rewrite = map[string]string{"^/legacy/*": "/public/$1"}
 
 func echo4Setups() []setup {
@@ -48,7 +47,7 @@ func echo4Setups() []setup {
 			return e
 		})})
 	}
-	// echo's own file server.
+	// echo's file server.
 	return append(list, setup{name: "echo v4.StaticFS", greedy: true, build: outermost(func(s shape, h handlers) http.Handler {
 		e := echo.New()
 		if s == files {

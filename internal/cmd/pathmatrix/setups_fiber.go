@@ -20,7 +20,7 @@ func fiberSetups() []setup {
 		list = append(list, setup{name: name, app: func(s shape, h handlers, g *guard) *fiber.App {
 			app := fiber.New(config)
 			guardFiber(app, g)
-			// What stands at the handler here is the adapter itself.
+			// The guard at the handler is the adapter.
 			guarded := func(next fiber.Handler) (first any, rest []any) {
 				if h.protect == nil {
 					return next, nil
@@ -62,11 +62,10 @@ func fiberSay(what string) fiber.Handler {
 	}
 }
 
-// fiberStatus asks the guard about what fasthttp makes of the request line, and
-// about what net/http would: the former decodes and cleans the path by itself,
-// and takes some targets for absolute ones.
+// fiberStatus calls the guard with fasthttp's reading of the request line and with
+// net/http's. fasthttp decodes and cleans the path, and reads some targets as absolute.
 func fiberStatus(c fiber.Ctx, g *guard) int {
-	// Of the header, since Request.RequestURI makes a clean one.
+	// The header's, because Request.RequestURI returns a cleaned one.
 	u, err := url.ParseRequestURI(string(c.Request().Header.RequestURI()))
 	if err != nil {
 		return fiber.StatusBadRequest
@@ -75,7 +74,7 @@ func fiberStatus(c fiber.Ctx, g *guard) int {
 	if status := g.decide(c.Method(), cmp.Or(u.Host, header), u); status != 0 {
 		return status
 	}
-	if u.Host != "" { // fasthttp leaves the header to be looked at
+	if u.Host != "" { // fasthttp keeps the Host header readable
 		named := *u
 		named.Scheme, named.Host = "", ""
 		if status := g.decide(c.Method(), header, &named); status != 0 {
@@ -86,13 +85,13 @@ func fiberStatus(c fiber.Ctx, g *guard) int {
 	return g.decide(c.Method(), c.Host(), &url.URL{Path: string(uri.Path()), RawPath: string(uri.PathOriginal())})
 }
 
-// guardFiber puts g, if it decides by itself, in front of all of app.
+// guardFiber puts g in front of all of app.
 func guardFiber(app *fiber.App, g *guard) {
 	if g == nil {
 		return
 	}
-	// Use without a path is not asked about a target that does not begin
-	// with a slash, which the route /* takes all the same.
+	// Use without a path skips targets that do not begin with a slash, which the route /*
+	// matches nevertheless.
 	app.Use("/*", func(c fiber.Ctx) error {
 		if status := fiberStatus(c, g); status != 0 {
 			return c.SendStatus(status)

@@ -8,32 +8,32 @@ import (
 	"testing/fstest"
 )
 
-// shape is how an application lays out its routes. The protected thing is
-// behind /admin, the public one behind /public.
+// shape is the layout of an application's routes. The protected handler is below /admin,
+// the public one below /public.
 type shape byte
 
 const (
 	static  shape = 'S' // a route of its own: /admin/users
 	subtree shape = 'T' // everything below: /admin/*
 	detail  shape = 'D' // one parameter: /admin/{id}
-	params  shape = 'P' // two parameters that a handler looks at: /{a}/{b}
+	params  shape = 'P' // two parameters that a handler reads: /{a}/{b}
 	files   shape = 'F' // a file server for everything
 )
 
 var shapes = []shape{static, subtree, detail, params, files}
 
 const (
-	marker = "X-Reached" // the response header in which a handler says that it ran
+	marker = "X-Reached" // the response header with the name of the handler that ran
 	secret = "secret"
 	public = "public"
 	other  = "other"
 )
 
-// Contents differ in length, so that the answer to a HEAD request tells them
-// apart.
+// contents are the bodies of responses. They differ in length, so that responses to HEAD
+// requests differ, too.
 var contents = map[string]string{
-	secret: "this is what nobody may read who is not signed in",
-	public: "this is for everybody",
+	secret: "protected content, for signed-in users",
+	public: "public content",
 	other:  "nothing here",
 }
 
@@ -47,8 +47,8 @@ func newReply(status int, mark string, length int64, body []byte) reply {
 	return r
 }
 
-// handlers are what an application routes to. What is protected is behind
-// protect, for guards that stand at the handler.
+// handlers are the handlers of an application. protect wraps protected ones, for guards at
+// the handler.
 type handlers struct {
 	protect func(http.Handler) http.Handler
 }
@@ -63,15 +63,15 @@ func (h handlers) guarded(next http.Handler) http.Handler {
 func (h handlers) secret() http.Handler { return h.guarded(say(secret)) }
 func (h handlers) public() http.Handler { return say(public) }
 
-// params is a handler that looks at two parameters of its route, decoded once
-// more, as people do whose router leaves them encoded.
+// params returns a handler that reads two parameters of its route, decoded once more, as
+// programs do whose router leaves them encoded.
 func (h handlers) params(get func(r *http.Request, name string) string) http.Handler {
 	return h.guarded(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		say(who(get(r, "a"), get(r, "b"))).ServeHTTP(w, r)
 	}))
 }
 
-// who decides what two parameters ask for.
+// who returns the content that two parameters name.
 func who(a, b string) string {
 	a, b = decoded(a), decoded(b)
 	switch {
@@ -90,7 +90,7 @@ func decoded(s string) string {
 	return s
 }
 
-// files is net/http's file server.
+// files returns net/http's file server.
 func (h handlers) files() http.Handler {
 	return h.guarded(http.FileServerFS(tree))
 }

@@ -8,13 +8,13 @@ import (
 // target is a request line to send.
 type target struct {
 	method string
-	path   string // as it stands on the wire
+	path   string // as on the wire
 	host   string // the Host header, or :authority
-	// benign: an ordinary thing to ask for that is not protected, so that a guard
-	// that refuses it is in the way.
+	// benign reports whether the request is ordinary and for an unprotected path, so that
+	// no guard may refuse it.
 	benign bool
-	// old: an HTTP/1.0 request without Host. fasthttp takes a target that begins
-	// with // for a host and a path then.
+	// old means an HTTP/1.0 request without Host, in which fasthttp reads a target that
+	// begins with // as a host and a path.
 	old bool
 }
 
@@ -25,10 +25,11 @@ func (t target) String() string {
 	return fmt.Sprintf("%s %s with host %q", t.method, t.path, t.host)
 }
 
-// appHost is the host of requests that are about paths.
+// appHost is the host of requests that test paths.
 const appHost = "app.example"
 
-// targets are the ways to ask for what is protected, and for what is not.
+// targets returns requests for the protected path in many spellings, and ordinary requests
+// for other paths.
 func targets() []target {
 	var list []target
 	for _, path := range strings.Fields(odd) {

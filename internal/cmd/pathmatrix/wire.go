@@ -16,22 +16,21 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// reply is what is looked at of a response.
+// reply is the part of a response that is examined.
 type reply struct {
 	status  int
-	reached string // which handler says that it ran
+	reached string // the handler that ran
 }
 
-// client sends request lines as they are. net/http's own client would parse and
-// rewrite them.
+// client sends request lines unchanged. net/http's client would parse and rewrite them.
 type client interface {
 	send(target) (reply, error)
 	close()
 }
 
-const deadline = 10 * time.Second // against a server that hangs
+const deadline = 10 * time.Second // for an unresponsive server
 
-// client1 speaks HTTP/1.1, and keeps its connection while the server does.
+// client1 is a client for HTTP/1.1. It keeps its connection while the server does.
 type client1 struct {
 	addr string
 	conn net.Conn
@@ -41,7 +40,7 @@ type client1 struct {
 func (c *client1) send(t target) (reply, error) {
 	fresh := c.conn == nil
 	rep, err := c.try(t)
-	if err != nil && !fresh { // the server closed a connection that was kept
+	if err != nil && !fresh { // the server closed an idle connection
 		c.close()
 		rep, err = c.try(t)
 	}
@@ -122,8 +121,8 @@ func parseRaw(raw []byte) (reply, error) {
 	return newReply(status, mark, -1, body), nil
 }
 
-// client2 speaks HTTP/2 in clear text, frame by frame: :path is what the target
-// says.
+// client2 is a client for HTTP/2 without TLS. It writes frames itself, with the target as
+// :path.
 type client2 struct {
 	addr   string
 	conn   net.Conn
@@ -131,7 +130,7 @@ type client2 struct {
 	buf    bytes.Buffer
 	enc    *hpack.Encoder
 	stream uint32
-	last   bool // the server takes no more requests on this connection
+	last   bool // the server accepts no more requests on this connection
 }
 
 func (c *client2) dial() error {
@@ -153,17 +152,17 @@ func (c *client2) dial() error {
 	if err := c.framer.WriteSettings(); err != nil {
 		return err
 	}
-	return c.framer.WriteWindowUpdate(0, 1<<30) // a connection is used for less than that
+	return c.framer.WriteWindowUpdate(0, 1<<30) // more than a connection transfers
 }
 
-var errNoHTTP2 = errors.New("not a request of HTTP/2")
+var errNoHTTP2 = errors.New("HTTP/2 has no such request")
 
 func (c *client2) send(t target) (reply, error) {
 	if t.method == "CONNECT" || t.old {
 		return reply{}, errNoHTTP2
 	}
 	rep, err := c.try(t)
-	if errors.Is(err, errGone) { // nothing was done about the request (RFC 9113 section 6.8)
+	if errors.Is(err, errGone) { // the request was not processed (RFC 9113 section 6.8)
 		c.close()
 		rep, err = c.try(t)
 	}
@@ -173,8 +172,8 @@ func (c *client2) send(t target) (reply, error) {
 	return rep, err
 }
 
-// errGone says that the server had closed the connection before the request came.
-var errGone = errors.New("the server has closed the connection")
+// errGone indicates that the server closed the connection before it processed the request.
+var errGone = errors.New("the server closed the connection")
 
 func (c *client2) try(t target) (rep reply, err error) {
 	if c.conn == nil {
@@ -240,7 +239,7 @@ func (c *client2) try(t target) (rep reply, err error) {
 		case *http2.GoAwayFrame:
 			c.last = true
 			if f.ErrCode != http2.ErrCodeNo {
-				return rep, fmt.Errorf("the server closes the connection: %v", f.ErrCode)
+				return rep, fmt.Errorf("the server closed the connection: %v", f.ErrCode)
 			}
 			if f.LastStreamID < id {
 				return rep, errGone
