@@ -145,7 +145,7 @@ func checkAll(ctx context.Context, out io.Writer, base string, clerk *clerkautht
 		return err
 	}
 	expect("john grants reading only, and sees none of her notes", use(ctx, session, "list_notes", nil), `{"notes":[]}`)
-	expect("so his client may not write", use(ctx, session, "add_note", map[string]any{"text": "x"}), "needs the scope notes:write")
+	expect("so that client may not add notes", use(ctx, session, "add_note", map[string]any{"text": "x"}), "needs the scope notes:write")
 	_ = session.Close()
 
 	clerk.Consent(john, "other")
