@@ -16,7 +16,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// status sends a request with those rights through a guard.
+// status returns the status of r's response behind guard.
 func status(t *testing.T, guard clerkauth.Middleware, r *http.Request) int {
 	t.Helper()
 	rec := httptest.NewRecorder()
@@ -24,7 +24,7 @@ func status(t *testing.T, guard clerkauth.Middleware, r *http.Request) int {
 	return rec.Code
 }
 
-func TestAccessPrintsWhatItAsksFor(t *testing.T) {
+func TestAccessStrings(t *testing.T) {
 	for want, access := range map[string]clerkauth.Access{
 		"public":                                  clerkauth.Public,
 		"signed in":                               clerkauth.SignedIn,
@@ -49,32 +49,32 @@ func TestAccessPrintsWhatItAsksFor(t *testing.T) {
 	}
 }
 
-// TestImpossibleAccessPanics: what nobody could ever meet is a mistake in the
-// program, in every place that takes an Access, however deep it is.
+// TestImpossibleAccessPanics: an Access that can never be satisfied panics at
+// registration, in every place that takes one and at every depth.
 func TestImpossibleAccessPanics(t *testing.T) {
 	a := testkit.NewAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
 	impossible := map[string]clerkauth.Access{
-		"nil":                  nil,
-		"empty role":           clerkauth.Role(""),
-		"blank role":           clerkauth.Role(" "),
-		"prefix alone":         clerkauth.Role("org:org:"),
-		"empty permission":     clerkauth.Permission(""),
-		"permission prefix":    clerkauth.Permission("org:"),
-		"empty feature":        clerkauth.Feature(""),
-		"feature scope alone":  clerkauth.Feature("org:"),
-		"feature scope odd":    clerkauth.Feature("x:a"),
-		"feature three pieces": clerkauth.Feature("o:a:b"),
-		"empty plan":           clerkauth.Plan(""),
-		"level odd":            clerkauth.Reverified("none", time.Minute),
-		"age zero":             clerkauth.Reverified(clerkauth.FirstFactor, 0),
-		"age negative":         clerkauth.Reverified(clerkauth.FirstFactor, -time.Minute),
-		"empty parameter":      clerkauth.OrganizationParam(""),
-		"nameless check":       clerkauth.CheckFunc("", testkit.Predicate(func(clerkauth.Auth) bool { return true })),
-		"check without func":   clerkauth.CheckFunc("x", nil),
-		"all of nothing":       clerkauth.AllOf(),
-		"any of nothing":       clerkauth.AnyOf(),
-		"public plus one":      clerkauth.Public + 9,
-		"public minus one":     clerkauth.Public - 1,
+		"nil":                     nil,
+		"empty role":              clerkauth.Role(""),
+		"blank role":              clerkauth.Role(" "),
+		"prefix alone":            clerkauth.Role("org:org:"),
+		"empty permission":        clerkauth.Permission(""),
+		"permission prefix":       clerkauth.Permission("org:"),
+		"empty feature":           clerkauth.Feature(""),
+		"feature scope alone":     clerkauth.Feature("org:"),
+		"feature scope malformed": clerkauth.Feature("x:a"),
+		"feature three pieces":    clerkauth.Feature("o:a:b"),
+		"empty plan":              clerkauth.Plan(""),
+		"level unknown":           clerkauth.Reverified("none", time.Minute),
+		"age zero":                clerkauth.Reverified(clerkauth.FirstFactor, 0),
+		"age negative":            clerkauth.Reverified(clerkauth.FirstFactor, -time.Minute),
+		"empty parameter":         clerkauth.OrganizationParam(""),
+		"nameless check":          clerkauth.CheckFunc("", testkit.Predicate(func(clerkauth.Auth) bool { return true })),
+		"check without func":      clerkauth.CheckFunc("x", nil),
+		"all of nothing":          clerkauth.AllOf(),
+		"any of nothing":          clerkauth.AnyOf(),
+		"public plus one":         clerkauth.Public + 9,
+		"public minus one":        clerkauth.Public - 1,
 	}
 	panics := func(f func()) (p any) {
 		defer func() { p = recover() }()
@@ -102,7 +102,7 @@ func TestImpossibleAccessPanics(t *testing.T) {
 	}
 }
 
-// TestComposedRefusals: the answer is that of the demand that matters.
+// TestComposedRefusals: a composed Access responds for the requirement that decided.
 func TestComposedRefusals(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
 	a := testkit.NewAuth(t, srv)
@@ -111,9 +111,9 @@ func TestComposedRefusals(t *testing.T) {
 	yes, no := clerkauth.Role("org:member"), clerkauth.Role("org:admin")
 	old := clerkauth.ReverifiedStrict
 	for name, c := range map[string]struct {
-		access             clerkauth.Access
-		signedIn, stranger int
-		reverification     bool
+		access              clerkauth.Access
+		signedIn, anonymous int
+		reverification      bool
 	}{
 		"all met":                          {clerkauth.AllOf(yes, clerkauth.SignedIn), 204, 401, false},
 		"one not met":                      {clerkauth.AllOf(yes, no), 403, 401, false},
@@ -127,8 +127,8 @@ func TestComposedRefusals(t *testing.T) {
 		"old sign-in or a right":           {clerkauth.AnyOf(old, yes), 204, 401, false},
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
-		if got := status(t, a.Require(c.access), r); got != c.stranger {
-			t.Errorf("%s, stranger: %d, want %d", name, got, c.stranger)
+		if got := status(t, a.Require(c.access), r); got != c.anonymous {
+			t.Errorf("%s, anonymous: %d, want %d", name, got, c.anonymous)
 		}
 		member.Authorize(r)
 		rec := httptest.NewRecorder()
@@ -139,10 +139,10 @@ func TestComposedRefusals(t *testing.T) {
 	}
 }
 
-// TestAskingMoreNeverAllowsMore: over random callers and random demands, adding
-// to an AllOf or taking from an AnyOf never turns a refusal into a pass, and the
-// whole agrees with a truth table over the single answers.
-func TestAskingMoreNeverAllowsMore(t *testing.T) {
+// TestRequiringMoreNeverAllowsMore: over random callers and requirements, adding to
+// an AllOf or taking from an AnyOf never turns a refusal into a pass, and the whole
+// agrees with a truth table over its parts.
+func TestRequiringMoreNeverAllowsMore(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
 	a := testkit.NewAuth(t, srv, func(c *clerkauth.Config) { c.Now = srv.Now })
 	jane := srv.CreateUser("jane@example.com")
@@ -188,13 +188,13 @@ func TestAskingMoreNeverAllowsMore(t *testing.T) {
 		}
 		more := single[random.IntN(len(single))]
 		if guard(clerkauth.AllOf(append(list, more)...), who) && !all {
-			t.Fatalf("asking for %v, too, allows what %v does not", more, list)
+			t.Fatalf("requiring %v as well allows what %v does not", more, list)
 		}
 		if len(list) > 1 && guard(clerkauth.AnyOf(list[1:]...), who) && !anyOf {
 			t.Fatalf("dropping from %v allows more", list)
 		}
 		if nested := guard(clerkauth.AllOf(clerkauth.AnyOf(list...), more), who); nested && (!anyOf || !guard(more, who)) {
-			t.Fatalf("nested demands allow more")
+			t.Fatalf("nested requirements allow more")
 		}
 		if all {
 			passes++
@@ -205,7 +205,7 @@ func TestAskingMoreNeverAllowsMore(t *testing.T) {
 	}
 }
 
-func TestNotImpersonatedKnowsOddActors(t *testing.T) {
+func TestNotImpersonatedRejectsMalformedActors(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
 	a := testkit.NewAuth(t, srv)
 	jane := srv.SignIn(srv.CreateUser("jane@example.com"))
@@ -227,7 +227,7 @@ func TestNotImpersonatedKnowsOddActors(t *testing.T) {
 	}
 }
 
-// TestOrganizationParam: a role in one organization opens nothing of another.
+// TestOrganizationParam: a role in one organization grants nothing in another.
 func TestOrganizationParam(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
 	a := testkit.NewAuth(t, srv)
@@ -264,13 +264,13 @@ func TestCheckFunc(t *testing.T) {
 	a := testkit.NewAuth(t, srv, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
 	jane := srv.CreateUser("jane@example.com")
 	session := srv.SignIn(jane)
-	asked := 0
+	calls := 0
 	check := func(result func(clerkauth.Auth) bool) clerkauth.Access {
-		return clerkauth.CheckFunc("mine", testkit.Predicate(func(who clerkauth.Auth) bool { asked++; return result(who) }))
+		return clerkauth.CheckFunc("mine", testkit.Predicate(func(who clerkauth.Auth) bool { calls++; return result(who) }))
 	}
 	r := httptest.NewRequest("GET", "/", nil)
-	if got := status(t, a.Require(check(func(clerkauth.Auth) bool { return true })), r); got != 401 || asked != 0 {
-		t.Errorf("a stranger: %d, the check was asked %d times", got, asked)
+	if got := status(t, a.Require(check(func(clerkauth.Auth) bool { return true })), r); got != 401 || calls != 0 {
+		t.Errorf("an anonymous caller: %d, %d calls of the check", got, calls)
 	}
 	session.Authorize(r)
 	for want, result := range map[int]func(clerkauth.Auth) bool{
@@ -289,8 +289,8 @@ func TestCheckFunc(t *testing.T) {
 	}
 }
 
-// TestTokenAccess: what can be asked of a machine, how it prints, and what nobody
-// could ever meet.
+// TestTokenAccess: requirements on machine credentials, how they print, and which
+// can never be satisfied.
 func TestTokenAccess(t *testing.T) {
 	r := testkit.NewMachineRig(t)
 	write := clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:write"))
@@ -301,7 +301,7 @@ func TestTokenAccess(t *testing.T) {
 	for _, c := range []struct {
 		access clerkauth.Access
 		prints string
-		admits []string
+		allows []string
 		denies map[string]int
 	}{
 		{clerkauth.Token(clerkauth.APIKey), "api_key", []string{r.APIKey.Token, weak.Token}, map[string]int{jane: 401}},
@@ -326,7 +326,7 @@ func TestTokenAccess(t *testing.T) {
 			t.Errorf("it prints as %q, want %q", c.access, c.prints)
 		}
 		guard := r.Auth.Require(c.access)
-		for _, token := range c.admits {
+		for _, token := range c.allows {
 			if got := testkit.Serve(guard, testkit.Bearer(token)); !got.Entered {
 				t.Errorf("%s: %v", c.access, got)
 			}
@@ -385,7 +385,7 @@ func TestTokenAccess(t *testing.T) {
 
 func TestRequirePanicsAtRegistration(t *testing.T) {
 	r := testkit.NewRig(t)
-	for what, demands := range map[string][]clerkauth.Access{
+	for what, requirements := range map[string][]clerkauth.Access{
 		"nil": {nil}, "nil among others": {clerkauth.SignedIn, nil}, "empty role": {clerkauth.Role("")}, "blank role": {clerkauth.Role("  ")}, "prefix alone": {clerkauth.Role("org:")},
 		"empty permission": {clerkauth.Permission("")}, "permission of a prefix": {clerkauth.Permission("org:org:")}, "empty feature": {clerkauth.Feature("")}, "feature of a scope": {clerkauth.Feature("user:")},
 		"empty plan": {clerkauth.Plan("")}, "plan of an unknown scope": {clerkauth.Plan("x:pro")}, "plan of two scopes": {clerkauth.Plan("u:o:pro")},
@@ -393,10 +393,10 @@ func TestRequirePanicsAtRegistration(t *testing.T) {
 		"negative age": {clerkauth.Reverified(clerkauth.FirstFactor, -time.Minute)}, "one that is bad": {clerkauth.Public, clerkauth.Role("")}, "none of any": {clerkauth.AnyOf()}, "none of all": {clerkauth.AllOf()}, "no function": {clerkauth.CheckFunc("x", nil)}, "no parameter": {clerkauth.OrganizationParam("")},
 		"less than Public": {clerkauth.Public - 1}, "more than NotImpersonated": {clerkauth.NotImpersonated + 1}, "less than strict": {clerkauth.ReverifiedStrictMFA - 1}, "more than lax": {clerkauth.ReverifiedLax + 1},
 	} {
-		testkit.MustPanic(t, what, func() { r.Auth.Require(demands...) })
+		testkit.MustPanic(t, what, func() { r.Auth.Require(requirements...) })
 	}
 	testkit.MustPanic(t, "no handler", func() { r.Auth.Require()(nil) })
-	for _, demands := range [][]clerkauth.Access{nil, {clerkauth.Public}, {clerkauth.Role("admin"), clerkauth.Permission("a:b"), clerkauth.Feature("user:a"), clerkauth.Plan("org:a"), clerkauth.ReverifiedLax}} {
-		r.Auth.Require(demands...) // the control
+	for _, requirements := range [][]clerkauth.Access{nil, {clerkauth.Public}, {clerkauth.Role("admin"), clerkauth.Permission("a:b"), clerkauth.Feature("user:a"), clerkauth.Plan("org:a"), clerkauth.ReverifiedLax}} {
+		r.Auth.Require(requirements...) // the control
 	}
 }

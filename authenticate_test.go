@@ -11,7 +11,8 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// TestAuthenticateDecidesAndWritesNothing: its answer is that of the middleware.
+// TestAuthenticateDecidesAndWritesNothing: Authenticate decides as the middleware
+// does and writes no response.
 func TestAuthenticateDecidesAndWritesNothing(t *testing.T) {
 	r := testkit.NewRig(t)
 	for token, reason := range map[string]clerkauth.Reason{
@@ -25,7 +26,7 @@ func TestAuthenticateDecidesAndWritesNothing(t *testing.T) {
 			t.Errorf("%v: %+v, %v", reason, who, state.Err())
 		}
 		if reason != "" && reason != clerkauth.ErrTokenMissing && !errors.Is(state.Auth().Err(), reason) {
-			t.Errorf("%v: Auth says %v", reason, state.Auth().Err())
+			t.Errorf("%v: Auth().Err() is %v", reason, state.Auth().Err())
 		}
 		if state.Header().Get("Vary") != "Authorization" {
 			t.Errorf("%v: %v", reason, state.Header())

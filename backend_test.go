@@ -15,8 +15,8 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// TestBackendFaults: GetToken and the SDK's clients end in time, and say what it
-// was.
+// TestBackendFaults: GetToken and the SDK's clients end in time, and their errors
+// name the fault.
 func TestBackendFaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		how    int
@@ -99,17 +99,17 @@ func TestGetTokenWithoutMeans(t *testing.T) {
 	}
 }
 
-// TestSecretIsForOneHost redirects everything that carries the secret key to
-// another host, over real connections.
+// TestSecretIsForOneHost: when another host is the target of a redirect, the secret
+// key is not sent there. The connections are real.
 func TestSecretIsForOneHost(t *testing.T) {
 	var reached atomic.Int64
 	evil := testkit.NewServer(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		var asked atomic.Int64
+		var requests atomic.Int64
 		r := testkit.NewRig(t)
 		backend := testkit.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			if req.Header.Get("Authorization") == "Bearer "+r.Server.SecretKey() {
-				asked.Add(1)
+				requests.Add(1)
 			}
 			http.Redirect(w, req, evil.URL+req.URL.Path, status)
 		}))
@@ -125,10 +125,10 @@ func TestSecretIsForOneHost(t *testing.T) {
 		_, err2 := auth.GetToken(t.Context(), jane, "")
 		_, err3 := user.NewClient(auth.ClerkConfig()).Get(t.Context(), "user_1")
 		_, err4 := user.NewClient(auth.ClerkConfig()).Create(t.Context(), &user.CreateParams{})
-		if err1 == nil || err2 == nil || err3 == nil || err4 == nil || asked.Load() != 4 || reached.Load() != 0 {
-			t.Errorf("%d: %v, %v, %v, %v; %d requests, %d to the other host", status, err1, err2, err3, err4, asked.Load(), reached.Load())
+		if err1 == nil || err2 == nil || err3 == nil || err4 == nil || requests.Load() != 4 || reached.Load() != 0 {
+			t.Errorf("%d: %v, %v, %v, %v; %d requests, %d to the other host", status, err1, err2, err3, err4, requests.Load(), reached.Load())
 		}
-		// A client that is handed a URL of another host does not go there either.
+		// A client that is given a URL of another host does not connect to it either.
 		config := auth.ClerkConfig()
 		config.URL = clerk.String(evil.URL)
 		if _, err := user.NewClient(config).Get(t.Context(), "user_1"); err == nil || reached.Load() != 0 {

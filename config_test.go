@@ -64,8 +64,8 @@ func TestNewRefuses(t *testing.T) {
 		return func(c *clerkauth.Config) { c.AuthorizedParties = []string{s} }
 	}
 	for name, tc := range map[string]struct {
-		change func(*clerkauth.Config)
-		says   string
+		change  func(*clerkauth.Config)
+		message string
 	}{
 		"publishable key missing":         {publishable(""), "PublishableKey: it is missing"},
 		"secret as publishable key":       {publishable("sk_live_abc"), "PublishableKey: it is a secret key"},
@@ -140,8 +140,8 @@ func TestNewRefuses(t *testing.T) {
 		c := testkit.Config()
 		tc.change(&c)
 		a, err := clerkauth.New(c)
-		if err == nil || a != nil || !strings.Contains(err.Error(), tc.says) {
-			t.Errorf("%s: error %v does not say %q", name, err, tc.says)
+		if err == nil || a != nil || !strings.Contains(err.Error(), tc.message) {
+			t.Errorf("%s: error %v does not contain %q", name, err, tc.message)
 		}
 		if err != nil && strings.Contains(err.Error(), "sk_live_a") {
 			t.Errorf("%s: the error holds the secret", name)
@@ -149,7 +149,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-func TestNewNamesAllMistakesAtOnce(t *testing.T) {
+func TestNewReportsAllErrorsAtOnce(t *testing.T) {
 	_, err := clerkauth.New(clerkauth.Config{
 		PublishableKey: "sk_live_abc", SecretKey: clerkauth.NewSecret("pk_live_abc"), JWTKey: "x", ClockSkew: -2,
 		AuthorizedParties: []string{"https://app.example.com/", "*"}, BackendURL: "ftp://x", Browser: clerkauth.BrowserConfig{SignInURL: "//x"},
@@ -167,7 +167,7 @@ func TestNewNamesAllMistakesAtOnce(t *testing.T) {
 	}
 }
 
-// TestSecretsDoNotPrint holds what prints against the secret itself.
+// TestSecretsDoNotPrint: no way of printing a Config shows a secret.
 func TestSecretsDoNotPrint(t *testing.T) {
 	const secret = "sk_live_do_not_print_me"
 	c := testkit.Config()
@@ -195,12 +195,12 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		}
 	}
 	if !strings.Contains(out.String(), "[redacted]") {
-		t.Error("nothing says that there is a secret")
+		t.Error("the output does not mention the secret")
 	}
 }
 
-// TestConfigPrintsNoMisplacedKey: a secret key in the publishable key's place is not
-// shown either, nor what may stand in the place of a public one.
+// TestConfigPrintsNoMisplacedKey: a secret key in the field of the publishable key
+// is not printed, nor one in any field that holds a public value.
 func TestConfigPrintsNoMisplacedKey(t *testing.T) {
 	c := clerkauth.Config{PublishableKey: "sk_test_mislaid", JWTKey: "sk_test_mislaid", AuthorizedParties: []string{"https://app.example.com"}}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
@@ -212,21 +212,21 @@ func TestConfigPrintsNoMisplacedKey(t *testing.T) {
 	}
 }
 
-// configure returns what New says about a good configuration with a change, and what
-// it logs.
-func configure(change func(*clerkauth.Config)) (said, logged string) {
+// configure returns the error text of New for a valid configuration with a change,
+// and what was logged.
+func configure(change func(*clerkauth.Config)) (failure, logged string) {
 	var log bytes.Buffer
 	c := testkit.Config()
 	c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	change(&c)
 	if _, err := clerkauth.New(c); err != nil {
-		said = err.Error()
+		failure = err.Error()
 	}
-	return said, log.String()
+	return failure, log.String()
 }
 
-// TestConfigurationMessages holds what is said about inputs that people really have:
-// what to do about each.
+// TestConfigurationMessages: for each input that is common in practice, the error
+// says how to mend it.
 func TestConfigurationMessages(t *testing.T) {
 	publishable, secret := testkit.PublishableKey("live", "clerk.example.com$"), "sk_live_abcdefghijklmnopqrstuvwxyz"
 	setKey := func(key string) func(*clerkauth.Config) {
@@ -251,8 +251,8 @@ func TestConfigurationMessages(t *testing.T) {
 		return func(c *clerkauth.Config) { c.BackendURL = s }
 	}
 	for what, c := range map[string]struct {
-		change func(*clerkauth.Config)
-		says   string
+		change  func(*clerkauth.Config)
+		message string
 	}{
 		"no publishable key, a secret key": {setKey(""), "API keys page"},
 		"no key at all": {func(c *clerkauth.Config) { c.PublishableKey, c.SecretKey = "", clerkauth.Secret{} },
@@ -330,14 +330,14 @@ func TestConfigurationMessages(t *testing.T) {
 		"API URL, line break":    {setAPI("https://api.clerk.com\n"), "ends in a line break"},
 		"issuer, no scheme":      {setIssuer("clerk.example.com"), `"https://clerk.example.com"`},
 	} {
-		if said, _ := configure(c.change); !strings.Contains(said, c.says) {
-			t.Errorf("%s: %q does not say %q", what, said, c.says)
+		if failure, _ := configure(c.change); !strings.Contains(failure, c.message) {
+			t.Errorf("%s: %q does not contain %q", what, failure, c.message)
 		}
 	}
-	// A warning is enough for what may be meant.
-	said, logged := configure(setParties("https://app.example.com", "http://app.example.com"))
-	if said != "" || !strings.Contains(logged, "level=WARN") || !strings.Contains(logged, "http://app.example.com") {
-		t.Errorf("plain http: %q, %q", said, logged)
+	// A warning is enough for a value that may be intended.
+	failure, logged := configure(setParties("https://app.example.com", "http://app.example.com"))
+	if failure != "" || !strings.Contains(logged, "level=WARN") || !strings.Contains(logged, "http://app.example.com") {
+		t.Errorf("plain http: %q, %q", failure, logged)
 	}
 	for what, change := range map[string]func(*clerkauth.Config){
 		"https": setParties("https://app.example.com", "capacitor://localhost"),
@@ -346,8 +346,8 @@ func TestConfigurationMessages(t *testing.T) {
 			c.AuthorizedParties = []string{"http://localhost:3000"}
 		},
 	} {
-		if said, logged := configure(change); said+logged != "" {
-			t.Errorf("%s: %q, %q", what, said, logged)
+		if failure, logged := configure(change); failure+logged != "" {
+			t.Errorf("%s: %q, %q", what, failure, logged)
 		}
 	}
 }
@@ -361,8 +361,8 @@ func hugePEM(t *testing.T) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
-// TestMessagesQuoteNoSecret puts secrets, whole and deformed, into every field that
-// takes text.
+// TestMessagesQuoteNoSecret: a secret in any field that takes text, whole or
+// deformed, appears in no message.
 func TestMessagesQuoteNoSecret(t *testing.T) {
 	const core = "Zq7Xw9DoNotQuoteMe"
 	fields := map[string]func(*clerkauth.Config, string){
@@ -390,15 +390,15 @@ func TestMessagesQuoteNoSecret(t *testing.T) {
 	met := 0
 	for field, set := range fields {
 		for _, form := range forms {
-			said, logged := configure(func(c *clerkauth.Config) { set(c, form) })
-			if said != "" {
+			failure, logged := configure(func(c *clerkauth.Config) { set(c, form) })
+			if failure != "" {
 				met++
 			}
-			if i := strings.Index(said+logged, core); i >= 0 {
-				t.Errorf("%s = %q: %s", field, form, said+logged)
+			if i := strings.Index(failure+logged, core); i >= 0 {
+				t.Errorf("%s = %q: %s", field, form, failure+logged)
 			}
-			if fold := strings.ToLower(core); strings.Contains(strings.ToLower(said+logged), fold) {
-				t.Errorf("%s = %q, in another case: %s", field, form, said+logged)
+			if fold := strings.ToLower(core); strings.Contains(strings.ToLower(failure+logged), fold) {
+				t.Errorf("%s = %q, in another case: %s", field, form, failure+logged)
 			}
 		}
 	}

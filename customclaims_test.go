@@ -39,8 +39,8 @@ func (c *claimsOwn) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// decodesAs returns what ClaimsAs and encoding/json make of a T, the latter of two
-// texts that should mean the same.
+// decodesAs returns the error of ClaimsAs for a T, and reports whether encoding/json
+// decodes two texts of equal meaning to the same T.
 func decodesAs[T any](t *testing.T, who clerkauth.Auth, one, other string) (err error, alike bool) {
 	t.Helper()
 	var a, b T
@@ -54,7 +54,7 @@ func decodesAs[T any](t *testing.T, who clerkauth.Auth, one, other string) (err 
 	return err, reflect.DeepEqual(a, b)
 }
 
-// verified returns whom a token signs in.
+// verified returns the Auth of a token.
 func verified(t *testing.T, r *testkit.Rig, token string) clerkauth.Auth {
 	t.Helper()
 	who, err := r.Auth.VerifyToken(t.Context(), token)
@@ -64,7 +64,7 @@ func verified(t *testing.T, r *testkit.Rig, token string) clerkauth.Auth {
 	return who
 }
 
-// withMembers returns a session token with more claims, as they are written.
+// withMembers returns a session token with more claims, verbatim.
 func withMembers(r *testkit.Rig, members string) string {
 	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(r.Jane.Token(), ".")[1])
 	if err != nil {
@@ -74,8 +74,9 @@ func withMembers(r *testkit.Rig, members string) string {
 	return r.Server.SignRaw([]byte(header), []byte("{"+members+","+string(payload[1:])))
 }
 
-// olderJSON reports whether encoding/json reads a name that its tags cannot have as no
-// name, as until Go 1.26. It also falls back to a dominated field of another case then.
+// olderJSON reports whether encoding/json ignores a tag's name that is not valid, as
+// it did until Go 1.26. Until then it also falls back to a dominated field of
+// another case.
 func olderJSON() bool {
 	var v struct {
 		Team string `json:"te\"am"` //nolint:staticcheck // encoding/json does not read it
@@ -84,8 +85,8 @@ func olderJSON() bool {
 }
 
 // TestClaimsAsRefusesWhatItWouldMixUp: for many types, claims with two names that
-// differ only in case are decoded where it is the same in which order they stand,
-// and refused where it is not.
+// differ only in case are decoded where their order makes no difference, and
+// rejected where it does.
 func TestClaimsAsRefusesWhatItWouldMixUp(t *testing.T) {
 	r := testkit.NewRig(t)
 	for _, pair := range [][2]string{
@@ -145,7 +146,7 @@ func TestClaimsAsRefusesWhatItWouldMixUp(t *testing.T) {
 				}](t, who, one, other)
 			},
 			"not exported": func() (error, bool) { return decodesAs[struct{ team, hidden string }](t, who, one, other) },
-			"odd tag": func() (error, bool) {
+			"unusual tag": func() (error, bool) {
 				return decodesAs[struct {
 					Team string `json:"te\"am"` //nolint:staticcheck // encoding/json does not read it
 					Kind string `json:",omitempty"`
@@ -170,7 +171,7 @@ func TestClaimsAsRefusesWhatItWouldMixUp(t *testing.T) {
 			err, alike := decode()
 			// From Go 1.27 on encoding/json mixes up less for these. What it mixed up
 			// before is refused there, too.
-			stricter := !olderJSON() && (name == "odd tag" || name == "less deep")
+			stricter := !olderJSON() && (name == "unusual tag" || name == "less deep")
 			if err == nil && !alike || err != nil && (alike && !stricter || !errors.Is(err, clerkauth.ErrTokenClaims)) {
 				// A raw value shows the order in which things stand in it.
 				if name != "map of raw" {
@@ -197,13 +198,13 @@ func TestClaimsAsRefusesWhatItWouldMixUp(t *testing.T) {
 	}
 }
 
-// decodesAny is decodesAs for types that hold whatever there is.
+// decodesAny is decodesAs for types that hold any claim.
 func decodesAny[T any](who clerkauth.Auth) (err error, alike bool) {
 	_, err = clerkauth.ClaimsAs[T](who)
 	return err, true
 }
 
-// TestClaimsAsIsLinear counts allocations, of claims that are twice as many, as deep,
+// TestClaimsAsIsLinear counts allocations of claims that are twice as many, as deep,
 // or both.
 func TestClaimsAsIsLinear(t *testing.T) {
 	r := testkit.NewRig(t)

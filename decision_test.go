@@ -9,7 +9,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/claims"
 )
 
-// Callers as they are after authentication, made by hand.
+// testUser and testMachine return callers as they are after authentication.
 func testUser(change func(*claims.Session)) State {
 	s := &claims.Session{
 		Registered: claims.Registered{Subject: "user_1", ExpiresAt: claims.Time{Unix: 2_000_000_000, Is: claims.Present}},
@@ -26,12 +26,12 @@ func testMachine(of TokenType, subject string, scopes, audience []string) State 
 	return State{who: m.auth(time.Now), bearer: true, machine: &machineCredential{verified: true}}
 }
 
-// TestDecisionIsPure decides about callers that were never authenticated: without a
-// key, a server or a clock, and without asking any of the application's checks.
+// TestDecisionIsPure: the decision about a caller needs no key, server or clock, and
+// calls none of the application's checks.
 func TestDecisionIsPure(t *testing.T) {
 	now := time.Unix(1_790_000_000, 0).Add(5 * time.Minute)
-	asked := func(context.Context, Auth) (bool, error) { t.Error("a decision has asked a check"); return true, nil }
-	first, second := CheckFunc("first", asked), CheckFunc("second", asked)
+	called := func(context.Context, Auth) (bool, error) { t.Error("a decision has called a check"); return true, nil }
+	first, second := CheckFunc("first", called), CheckFunc("second", called)
 	check := func(a Access) *check { return a.policy().checks[0] }
 	away := errors.New("away")
 	type given struct {
@@ -51,14 +51,14 @@ func TestDecisionIsPure(t *testing.T) {
 		access Access
 		given  []given
 		accept kinds
-		want   Reason // "" for yes
-		asks   Access
+		want   Reason // "" if allowed
+		next   Access
 	}{
-		"public, nobody":                    {State{}, Public, nil, all, "", nil},
+		"public, anonymous":                 {State{}, Public, nil, all, "", nil},
 		"public, invalid token":             {invalid, Public, nil, all, ErrTokenExpired, nil},
 		"public, foreign token":             {elsewhere, Public, nil, all, "", nil},
 		"public, keys away":                 {away503, Public, nil, all, "", nil},
-		"signed in, nobody":                 {State{}, SignedIn, nil, all, ErrTokenMissing, nil},
+		"signed in, anonymous":              {State{}, SignedIn, nil, all, ErrTokenMissing, nil},
 		"signed in, user":                   {user, SignedIn, nil, all, "", nil},
 		"signed in, foreign token":          {elsewhere, SignedIn, nil, all, ErrTokenIssuer, nil},
 		"signed in, keys away":              {away503, SignedIn, nil, all, ErrKeysUnavailable, nil},
@@ -80,7 +80,7 @@ func TestDecisionIsPure(t *testing.T) {
 		"oauth, audience":                   {oauth, Token(OAuthToken, Audience("https://api.example.com/")), nil, all, "", nil},
 		"oauth, other audience":             {oauth, Token(OAuthToken, Audience("https://other.example.com")), nil, all, ErrTokenClaims, nil},
 		"oauth, one of two audiences":       {oauth, AnyOf(Token(OAuthToken, Audience("https://other.example.com")), Token(OAuthToken, Scope("a"))), nil, all, "", nil},
-		"check, nobody":                     {State{}, first, nil, all, ErrTokenMissing, nil},
+		"check, anonymous":                  {State{}, first, nil, all, ErrTokenMissing, nil},
 		"check, not answered":               {user, first, nil, all, "", first},
 		"check, met":                        {user, first, []given{{first, true, nil}}, all, "", nil},
 		"check, not met":                    {user, first, []given{{first, false, nil}}, all, ErrForbidden, nil},
@@ -92,9 +92,9 @@ func TestDecisionIsPure(t *testing.T) {
 		"a second after a failure of any":   {user, AnyOf(first, second), []given{{first, false, away}}, all, "", second},
 		"in by the second, the first away":  {user, AnyOf(first, second), []given{{first, false, away}, {second, true, nil}}, all, "", nil},
 		"out by the second, the first away": {user, AnyOf(first, second), []given{{first, false, away}, {second, false, nil}}, all, ErrUnavailable, nil},
-		"no check for who is in":            {member, AnyOf(first, Role("admin")), nil, all, "", nil},
-		"no check for who is out":           {user, AllOf(first, Role("admin")), nil, all, ErrForbidden, nil},
-		"a check twice is asked once":       {user, AnyOf(AllOf(first, Role("admin")), AllOf(first, SignedIn)), []given{{first, false, nil}}, all, ErrForbidden, nil},
+		"no check once a part is met":       {member, AnyOf(first, Role("admin")), nil, all, "", nil},
+		"no check once a part is refused":   {user, AllOf(first, Role("admin")), nil, all, ErrForbidden, nil},
+		"a check twice is called once":      {user, AnyOf(AllOf(first, Role("admin")), AllOf(first, SignedIn)), []given{{first, false, nil}}, all, ErrForbidden, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := c.access.policy()
@@ -108,12 +108,12 @@ func TestDecisionIsPure(t *testing.T) {
 			for range 2 {
 				d := decide(&c.caller, &e)
 				switch {
-				case c.asks != nil:
-					if d.check != check(c.asks) || d.refusal != nil {
-						t.Errorf("%+v, want to ask %v", d, c.asks)
+				case c.next != nil:
+					if d.check != check(c.next) || d.refusal != nil {
+						t.Errorf("%+v, want the check %v", d, c.next)
 					}
 				case d.check != nil:
-					t.Errorf("asks %s", d.check.name)
+					t.Errorf("next is the check %s", d.check.name)
 				case c.want == "" && d.refusal != nil, c.want != "" && (d.refusal == nil || d.refusal.Reason != c.want):
 					t.Errorf("%v, want %q", d.refusal, c.want)
 				}

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// NewMemoryDeliveries makes the store of a Webhook that is given none, which
-// remembers at most max handled deliveries.
+// NewMemoryDeliveries returns the store of a Webhook without Deliveries. It
+// remembers at most that many handled deliveries.
 func NewMemoryDeliveries(now func() time.Time, most int) Deliveries {
 	m := newMemoryDeliveries(now)
 	m.max = most
@@ -29,7 +29,8 @@ func once(t *testing.T, d Deliveries, id string) error {
 	return err
 }
 
-// TestDeliveriesInMemoryAreBounded looks at which are forgotten.
+// TestDeliveriesInMemoryAreBounded: beyond the bound, the oldest deliveries are
+// forgotten.
 func TestDeliveriesInMemoryAreBounded(t *testing.T) {
 	now := time.Now()
 	d := NewMemoryDeliveries(func() time.Time { return now }, 3)
@@ -49,7 +50,7 @@ func TestDeliveriesInMemoryAreBounded(t *testing.T) {
 		}
 	}
 	for n := range 5 {
-		err := d.Once(t.Context(), fmt.Sprint(n), func(context.Context) error { return errors.New("only asking") })
+		err := d.Once(t.Context(), fmt.Sprint(n), func(context.Context) error { return errors.New("not handled") })
 		if known := errors.Is(err, ErrHandled); known != (n >= 2) {
 			t.Errorf("delivery %d of 5, of which 3 are remembered: %v", n, err)
 		}
@@ -57,7 +58,7 @@ func TestDeliveriesInMemoryAreBounded(t *testing.T) {
 	if err := once(t, d, "flying"); !errors.Is(err, ErrInFlight) {
 		t.Errorf("what is in flight was forgotten: %v", err)
 	}
-	now = now.Add(-time.Hour) // a clock that is put back
+	now = now.Add(-time.Hour) // the clock is set back
 	if err := once(t, d, "4"); !errors.Is(err, ErrHandled) {
 		t.Error(err)
 	}

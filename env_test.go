@@ -39,7 +39,7 @@ func TestFromEnvUnderFrontEndNames(t *testing.T) {
 		env    map[string]string
 		change func(*clerkauth.Config)
 		key    string   // that FromEnv gives
-		says   string   // New's error; "": none
+		fails  string   // New's error; "": none
 		logs   string   // a warning
 		never  []string // in either
 	}{
@@ -76,27 +76,27 @@ func TestFromEnvUnderFrontEndNames(t *testing.T) {
 			config.SecretKey = clerkauth.NewSecret("sk_test_x")
 			config.Logger = slog.New(slog.NewTextHandler(&log, nil))
 			c.change(&config)
-			said := ""
+			failure := ""
 			if _, err := clerkauth.New(config); err != nil {
-				said = err.Error()
+				failure = err.Error()
 			}
-			if c.says == "" && said != "" || !strings.Contains(said, c.says) {
-				t.Errorf("New says %q, want %q", said, c.says)
+			if c.fails == "" && failure != "" || !strings.Contains(failure, c.fails) {
+				t.Errorf("New returned %q, want %q", failure, c.fails)
 			}
 			if warned := strings.Contains(log.String(), "level=WARN"); warned != (c.logs != "") || !strings.Contains(log.String(), c.logs) {
 				t.Errorf("log is %q", log.String())
 			}
 			for _, value := range c.never {
-				if strings.Contains(said+log.String(), value) {
-					t.Errorf("a key is quoted: %s", said+log.String())
+				if strings.Contains(failure+log.String(), value) {
+					t.Errorf("a key is quoted: %s", failure+log.String())
 				}
 			}
 		})
 	}
 }
 
-// TestFrontEndKeyAddsNoIssuer: where the issuers are named, a front end's key that
-// happens to be in the environment is not trusted beside them.
+// TestFrontEndKeyAddsNoIssuer: if Issuers are named, a front end's publishable key
+// in the environment adds none.
 func TestFrontEndKeyAddsNoIssuer(t *testing.T) {
 	r, other := testkit.NewRig(t), testkit.NewRig(t)
 	t.Setenv("CLERK_PUBLISHABLE_KEY", "")

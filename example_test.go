@@ -25,7 +25,7 @@ func dashboard(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, who.UserID, who.OrgSlug, who.Has(clerkauth.Permission("org:invoices:create")))
 }
 
-// The whole way from the environment to a guarded server.
+// From the environment to a guarded server.
 func Example() {
 	auth, err := clerkauth.New(clerkauth.FromEnv()) // every configuration mistake, joined in one error
 	if err != nil {
@@ -38,7 +38,7 @@ func Example() {
 	log.Fatal(http.ListenAndServe(":8080", auth.Handler(mux)))                                   // identifies callers
 }
 
-// A mux on which no route exists without saying who may call it.
+// A mux on which no route can be registered without its access.
 func ExampleAuthenticator_NewServeMux() {
 	srv, err := clerkauthtest.Start(clerkauthtest.InMemory())
 	if err != nil {
@@ -115,7 +115,7 @@ func ExampleNewMatcher() {
 	// /public false false
 }
 
-// Tokens come by other ways than HTTP, too.
+// Tokens also arrive by other ways than HTTP.
 func ExampleAuthenticator_VerifyToken() {
 	srv, err := clerkauthtest.Start(clerkauthtest.InMemory())
 	if err != nil {
@@ -230,7 +230,7 @@ func TestDashboardHandlerAlone(t *testing.T) {
 	}
 }
 
-// A route may take machines beside users, or alone.
+// A route may accept machines beside users, or machines alone.
 func ExampleToken() {
 	srv, err := clerkauthtest.Start(clerkauthtest.InMemory())
 	if err != nil {

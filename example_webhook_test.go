@@ -13,8 +13,8 @@ import (
 	"github.com/clerkauth/clerkauth/event"
 )
 
-// A table of users is kept in step with Clerk. What Clerk sends here in production,
-// clerkauthtest does in tests.
+// A table of users is kept in step with Clerk. clerkauthtest sends in tests what
+// Clerk sends in production.
 func ExampleOn() {
 	srv, err := clerkauthtest.Start(clerkauthtest.InMemory())
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/clerkauth/clerkauth/internal/claims"
 )
 
-// TestJudgementIsPure judges claims that no token ever carried: without a key, a server
-// or a clock, and with the same result each time.
+// TestJudgementIsPure: claims are judged without a key, a server or a clock, and
+// with the same result each time.
 func TestJudgementIsPure(t *testing.T) {
 	now := time.Unix(1_790_000_000, 0)
 	at := func(after time.Duration) claims.Time {
@@ -89,8 +89,8 @@ func TestJudgementIsPure(t *testing.T) {
 	}
 }
 
-// TestMachineJudgementIsPure is the same for machines' credentials, however they were
-// verified.
+// TestMachineJudgementIsPure: claims of machine credentials are judged likewise,
+// however they were verified.
 func TestMachineJudgementIsPure(t *testing.T) {
 	mine := &rules{machineID: "mch_1"}
 	for name, c := range map[string]struct {

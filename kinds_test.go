@@ -13,8 +13,8 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// TestKindsInEachOthersPlace: each kind of credential opens the routes that ask for
-// it and no other, whatever else the program accepts, and is verified nowhere else.
+// TestKindsInEachOthersPlace: each kind of credential opens the routes that require
+// it and no others, whatever else Config.Accept holds, and is verified nowhere else.
 func TestKindsInEachOthersPlace(t *testing.T) {
 	r := testkit.NewMachineRig(t)
 	credentials := map[string]string{
@@ -38,7 +38,7 @@ func TestKindsInEachOthersPlace(t *testing.T) {
 				if identify {
 					guard = func(h http.Handler) http.Handler { return auth.Handler(auth.Require(access)(h)) }
 				}
-				before, asked := r.Server.Requests(clerkauthtest.TokenVerify), r.Server.Requests(calls[name])
+				before, verified := r.Server.Requests(clerkauthtest.TokenVerify), r.Server.Requests(calls[name])
 				got := testkit.Serve(guard, testkit.Bearer(token))
 				want := slices.Contains(opens[route], name)
 				if got.Entered != want || want != (got.Status == 200) || !want && got.Status != 401 {
@@ -48,7 +48,7 @@ func TestKindsInEachOthersPlace(t *testing.T) {
 					t.Errorf("%s at a route for %s: %s", name, route, reason)
 				}
 				made := r.Server.Requests(clerkauthtest.TokenVerify) - before
-				if opaque := calls[name] != 0; opaque && want != (r.Server.Requests(calls[name])-asked == 1) || made > 1 || !want && made != 0 {
+				if opaque := calls[name] != 0; opaque && want != (r.Server.Requests(calls[name])-verified == 1) || made > 1 || !want && made != 0 {
 					t.Errorf("%s at a route for %s: %d calls", name, route, made)
 				}
 			}
@@ -56,9 +56,9 @@ func TestKindsInEachOthersPlace(t *testing.T) {
 	}
 }
 
-// TestWhatNobodyAsksForIsNotVerified: not on public routes, not twice, and not where
-// a credential of that kind is of no use.
-func TestWhatNobodyAsksForIsNotVerified(t *testing.T) {
+// TestUnneededCredentialsAreNotVerified: machine credentials are not verified on
+// public routes, nor twice, nor where their kind is not accepted.
+func TestUnneededCredentialsAreNotVerified(t *testing.T) {
 	r := testkit.NewMachineRig(t, func(c *clerkauth.Config) { c.Machines.CacheTTL = clerkauth.AskEveryTime })
 	tokens := []string{r.APIKey.Token, r.M2M.Token, r.OAuth.Token, "ak_unknown"}
 	for name, access := range map[string]clerkauth.Access{"public": clerkauth.Public, "public or admins": clerkauth.AnyOf(clerkauth.Public, clerkauth.Role("admin"))} {
@@ -77,7 +77,7 @@ func TestWhatNobodyAsksForIsNotVerified(t *testing.T) {
 			t.Error(w.Code)
 		}
 	}
-	// What a mux answers by itself asks for what the routes there ask for.
+	// A mux's own responses require what the routes at that path require.
 	beside := r.Auth.NewServeMux()
 	beside.HandleFunc("GET /admin/users", clerkauth.SignedIn, func(http.ResponseWriter, *http.Request) {})
 	beside.HandleFunc("GET /reports", clerkauth.Token(clerkauth.OAuthToken), func(http.ResponseWriter, *http.Request) {})
@@ -95,7 +95,7 @@ func TestWhatNobodyAsksForIsNotVerified(t *testing.T) {
 	if got := testkit.Serve(func(h http.Handler) http.Handler { return guard(guard(r.Auth.Handler(guard(h)))) }, testkit.Bearer(r.APIKey.Token)); !got.Entered || r.Server.Requests(clerkauthtest.TokenVerify) != 1 {
 		t.Errorf("%v, %d calls", got, r.Server.Requests(clerkauthtest.TokenVerify))
 	}
-	// What is wrong with a session is of no interest where none is asked for.
+	// An invalid session is not reported where no session is accepted.
 	r.Server.Fail(clerkauthtest.JWKS, 503)
 	for name, token := range map[string]string{"a session": r.Jane.Token(), "one that has expired": r.Jane.Token(clerkauthtest.ExpiresIn(-time.Hour)), "what is no token": "x"} {
 		if got := testkit.Serve(r.Auth.Require(clerkauth.Token(clerkauth.APIKey)), testkit.Bearer(token)); got.Status != 401 || got.Reason() != string(clerkauth.ErrTokenType) {
@@ -104,8 +104,8 @@ func TestWhatNobodyAsksForIsNotVerified(t *testing.T) {
 	}
 }
 
-// TestAcceptIsACeiling: what Config.Accept leaves out is not verified, whatever a
-// route asks for.
+// TestAcceptIsACeiling: a kind that Config.Accept leaves out is not verified,
+// whatever a route requires.
 func TestAcceptIsACeiling(t *testing.T) {
 	r := testkit.NewMachineRig(t)
 	credentials := map[clerkauth.TokenType][]string{
@@ -141,7 +141,7 @@ func TestAcceptIsACeiling(t *testing.T) {
 				testkit.MustPanic(t, fmt.Sprintf("%s where %s is accepted", kind, only), func() { auth.Require(access) })
 			}
 		}
-		// The mux needs no sessions to say that something is not there.
+		// A mux's own responses do not require a session where none is accepted.
 		mux := auth.NewServeMux()
 		access := clerkauth.Token(only)
 		if only == clerkauth.SessionToken {

@@ -17,45 +17,46 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// TestSharedAnswersAreNoOlder: a revocation is seen as late as the configured TTL,
-// whoever asked Clerk, whatever the store keeps, and whatever the clocks say.
+// TestSharedAnswersAreNoOlder: a revocation is seen within the configured TTL,
+// whichever replica called Clerk, however long the store keeps values and whatever
+// the clocks show.
 func TestSharedAnswersAreNoOlder(t *testing.T) {
 	testkit.Bubble(func(t *testing.T) {
 		store := &testkit.MachineCache{Values: map[string][]byte{}}
 		r := testkit.NewMachineRig(t)
-		clock := time.Duration(0) // by which a replica's is ahead
+		clock := time.Duration(0) // how far a replica's clock is ahead
 		replica := func(ttl time.Duration) *clerkauth.Authenticator {
 			return testkit.NewAuth(t, r.Server, testkit.AcceptAll, func(c *clerkauth.Config) {
 				c.Machines.Cache, c.Machines.CacheTTL = store, ttl
 				c.Now = func() time.Time { return time.Now().Add(clock) }
 			})
 		}
-		admits := func(auth *clerkauth.Authenticator, c *clerkauthtest.Credential) bool {
+		allows := func(auth *clerkauth.Authenticator, c *clerkauthtest.Credential) bool {
 			return testkit.Serve(auth.Require(testkit.AnyCredential), testkit.Bearer(c.Token)).Entered
 		}
 		for _, credential := range []*clerkauthtest.Credential{r.APIKey, r.M2M, r.OAuth} {
 			before := r.Server.Requests(clerkauthtest.TokenVerify)
 			for range 2 {
-				if !admits(replica(0), credential) {
+				if !allows(replica(0), credential) {
 					t.Errorf("a good %s is refused", credential.Kind)
 				}
-				synctest.Wait() // nobody waits for the store
+				synctest.Wait() // requests do not wait for the store
 			}
 			if n := r.Server.Requests(clerkauthtest.TokenVerify) - before; n != 1 {
 				t.Fatalf("%s: %d calls", credential.Kind, n)
 			}
 			r.Server.Revoke(credential)
 			time.Sleep(10 * time.Second)
-			if admits(replica(5*time.Second), credential) {
+			if allows(replica(5*time.Second), credential) {
 				t.Error("a replica with a shorter TTL believes an older answer")
 			}
 			time.Sleep(19 * time.Second)
 			last := replica(0)
-			if !admits(last, credential) {
-				t.Error("it is asked about again too early")
+			if !allows(last, credential) {
+				t.Error("it is verified again too early")
 			}
-			time.Sleep(time.Second) // 30 s after Clerk was asked, 1 s after the store was
-			if admits(last, credential) || admits(replica(0), credential) {
+			time.Sleep(time.Second) // 30 s after the call to Clerk, 1 s after the store's
+			if allows(last, credential) || allows(replica(0), credential) {
 				t.Error("a revocation is not seen after 30 s")
 			}
 		}
@@ -64,23 +65,23 @@ func TestSharedAnswersAreNoOlder(t *testing.T) {
 				t.Errorf("it is kept for %v", keep)
 			}
 		}
-		// What was asked in our future is of no known age.
+		// The age of a value from the future is unknown.
 		key := r.Server.CreateAPIKey(r.User)
 		clock = time.Hour
-		if !admits(replica(0), key) {
+		if !allows(replica(0), key) {
 			t.Fatal("a good key is refused")
 		}
 		synctest.Wait()
 		r.Server.Revoke(key)
 		clock = 0
-		if admits(replica(0), key) {
+		if allows(replica(0), key) {
 			t.Error("an answer of the future is believed")
 		}
 	})(t)
 }
 
-// TestStoreThatFails: a store that is away, slow or broken costs a moment, and lets
-// nobody in or out.
+// TestStoreThatFails: a store that is unavailable, slow or broken delays a request
+// by at most a second, and changes no decision.
 func TestStoreThatFails(t *testing.T) {
 	for name, store := range map[string]*testkit.MachineCache{
 		"away": {Err: errors.New("away")}, "slow": {Takes: time.Hour}, "broken": {Panics: true}, "deaf": {Hangs: make(chan struct{})},
@@ -110,8 +111,8 @@ func TestStoreThatFails(t *testing.T) {
 	}
 }
 
-// TestAnswersAreAsOldAsTheQuestion: while Clerk took its time, the key may have been
-// revoked.
+// TestAnswersAreAsOldAsTheQuestion: the TTL counts from the start of a call, because
+// the key may have been revoked while Clerk responded.
 func TestAnswersAreAsOldAsTheQuestion(t *testing.T) {
 	testkit.Bubble(func(t *testing.T) {
 		network := &testkit.SlowTransport{Takes: 2 * time.Second}
@@ -124,13 +125,14 @@ func TestAnswersAreAsOldAsTheQuestion(t *testing.T) {
 			if got := testkit.Serve(guard, testkit.Bearer(r.APIKey.Token)); !got.Entered || network.All.Load() != want {
 				t.Errorf("%d: %v, %d calls", i, got, network.All.Load())
 			}
-			time.Sleep(1500 * time.Millisecond) // 3.5 s and 5 s after the question
+			time.Sleep(1500 * time.Millisecond) // 3.5 s and 5 s after the call began
 		}
 	})(t)
 }
 
-// TestSharedAnswersComeBeforeThePlaces: a replica that has just been started lets in
-// whom others know, however many strangers ask and whatever Clerk says about it.
+// TestSharedAnswersComeBeforeThePlaces: a replica that has just started accepts keys
+// that other replicas have verified, however many made-up keys it receives and
+// whatever Clerk responds about them.
 func TestSharedAnswersComeBeforeThePlaces(t *testing.T) {
 	testkit.Bubble(func(t *testing.T) {
 		store := &testkit.MachineCache{Values: map[string][]byte{}}
@@ -148,11 +150,11 @@ func TestSharedAnswersComeBeforeThePlaces(t *testing.T) {
 		guard := r.Auth.Require(testkit.AnyCredential)
 		var wg sync.WaitGroup
 		for i := range 100 {
-			wg.Go(func() { testkit.Serve(guard, testkit.Bearer(fmt.Sprintf("ak_stranger%d", i))) })
+			wg.Go(func() { testkit.Serve(guard, testkit.Bearer(fmt.Sprintf("ak_unseen%d", i))) })
 		}
 		synctest.Wait()
 		if got := testkit.Serve(guard, testkit.Bearer(r.APIKey.Token)); !got.Entered {
-			t.Errorf("beside strangers: %v", got)
+			t.Errorf("beside unseen keys: %v", got)
 		}
 		wg.Wait()
 		second := r.Server.CreateAPIKey(r.User)
@@ -161,15 +163,15 @@ func TestSharedAnswersComeBeforeThePlaces(t *testing.T) {
 		}
 		synctest.Wait()
 		r.Server.Fail(clerkauthtest.TokenVerify, 429)
-		testkit.Serve(guard, testkit.Bearer("ak_stranger"))
+		testkit.Serve(guard, testkit.Bearer("ak_unseen"))
 		if got := testkit.Serve(guard, testkit.Bearer(second.Token)); !got.Entered {
 			t.Errorf("in a pause: %v", got)
 		}
 	})(t)
 }
 
-// TestClockGoesBackWhileClerkIsAsked: an answer whose age cannot be told is given once.
-func TestClockGoesBackWhileClerkIsAsked(t *testing.T) {
+// TestClockGoesBackDuringVerification: a result of unknown age is used once.
+func TestClockGoesBackDuringVerification(t *testing.T) {
 	store := &testkit.MachineCache{Values: map[string][]byte{}}
 	now := time.Now()
 	r := testkit.NewMachineRig(t, func(c *clerkauth.Config) {

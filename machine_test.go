@@ -21,7 +21,8 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// TestMachineIdentity: what a handler sees of a machine, in both forms.
+// TestMachineIdentity: a handler sees a machine's identity, for both forms of a
+// credential.
 func TestMachineIdentity(t *testing.T) {
 	r := testkit.NewMachineRig(t)
 	acme := r.Server.CreateOrganization("acme")
@@ -67,7 +68,7 @@ func TestMachineIdentity(t *testing.T) {
 		if kind := clerkauth.Token(who.TokenType); !who.Has(kind) || len(c.scopes) > 0 && !who.Has(clerkauth.Token(who.TokenType, clerkauth.Scope(c.scopes[0]))) || who.Has(clerkauth.Token(who.TokenType, clerkauth.Scope("other"))) {
 			t.Errorf("%s: it does not have what it has", name)
 		}
-		// It is no user.
+		// It is not a user.
 		if who.Has(clerkauth.SignedIn) || who.Has(clerkauth.NotImpersonated) || who.Has(clerkauth.Role("admin")) || who.Permissions() != nil {
 			t.Errorf("%s: it has what users have", name)
 		}
@@ -77,8 +78,8 @@ func TestMachineIdentity(t *testing.T) {
 	}
 }
 
-// TestMachinesDoNotPrint: no value that users get hold of prints a credential or a
-// claim, with any verb, fitting or not.
+// TestMachinesDoNotPrint: no value that users receive prints a credential or a
+// claim, with any verb.
 func TestMachinesDoNotPrint(t *testing.T) {
 	r := testkit.NewMachineRig(t)
 	r.APIKey.SetClaims(map[string]any{"private": "a claim's value"})
@@ -102,8 +103,8 @@ func TestMachinesDoNotPrint(t *testing.T) {
 	}
 }
 
-// TestNestedGuards: a machine that an outer guard let in is nobody to an inner one
-// that does not ask for its kind, and each guard asks its own question.
+// TestNestedGuards: a machine that an outer guard accepted is anonymous to an inner
+// guard that does not accept its kind, and each guard checks its own requirements.
 func TestNestedGuards(t *testing.T) {
 	r := testkit.NewMachineRig(t)
 	either := clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.Token(clerkauth.APIKey))
@@ -128,7 +129,7 @@ func TestNestedGuards(t *testing.T) {
 			t.Errorf("%s, behind Handler: %v", name, got)
 		}
 	}
-	// Another Authenticator's machine is nobody's.
+	// An identity of another Authenticator is not accepted.
 	other := testkit.NewMachineRig(t)
 	got := testkit.Serve(func(h http.Handler) http.Handler { return r.Auth.Require(either)(other.Auth.Require(either)(h)) }, testkit.Bearer(r.APIKey.Token))
 	if got.Entered || got.Status != 401 {
@@ -145,8 +146,9 @@ func TestNestedGuards(t *testing.T) {
 	}
 }
 
-// TestMachinesAndWhatIsHidden: what a machine may not know of is not there for it,
-// and nothing is asked about a request that names no path.
+// TestMachinesAndWhatIsHidden: with HideUnauthorized a machine receives 404 for what
+// it may not reach, and a request without a valid path is refused without a call to
+// Clerk.
 func TestMachinesAndWhatIsHidden(t *testing.T) {
 	r := testkit.NewMachineRig(t, func(c *clerkauth.Config) { c.HideUnauthorized = true })
 	guard := r.Auth.Require(clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:delete")))
@@ -162,8 +164,8 @@ func TestMachinesAndWhatIsHidden(t *testing.T) {
 	}
 }
 
-// TestMachineID: a machine-to-machine token is for the machines that its scopes
-// name.
+// TestMachineID: a machine-to-machine token is valid for the machines that its
+// scopes name.
 func TestMachineID(t *testing.T) {
 	r := testkit.NewMachineRig(t)
 	forOther := r.Peer.Token(r.Server.CreateMachine("other"))
@@ -184,22 +186,22 @@ func TestMachineID(t *testing.T) {
 		"for us and another":      {both.Token, true, true, true},
 		"for us and another, JWT": {both.JWT(), true, true, true},
 		"for another":             {forOther.Token, false, true, false},
-		"for another, JWT":        {forOther.JWT(), false, true, true}, // our secret key is not asked with
-		"for nobody":              {none.Token, false, true, false},
-		"for nobody, JWT":         {none.JWT(), false, true, true},
+		"for another, JWT":        {forOther.JWT(), false, true, true}, // verified without our secret key
+		"for no machine":          {none.Token, false, true, false},
+		"for no machine, JWT":     {none.JWT(), false, true, true},
 		"almost for us":           {r.M2M.JWT(clerkauthtest.WithClaim("scopes", r.Here.ID+"x")), false, true, true},
 		"in a claim that is none": {r.M2M.JWT(clerkauthtest.WithoutClaim("scopes"), clerkauthtest.WithClaim("scope", r.Here.ID), clerkauthtest.WithClaim("aud", "mch_other")), false, true, true},
 		"in a list":               {r.M2M.JWT(clerkauthtest.WithClaim("scopes", []string{r.Here.ID})), false, false, false},
 		"in another claim":        {r.M2M.JWT(clerkauthtest.WithClaim("scopes", ""), clerkauthtest.WithClaim("scope", r.Here.ID)), false, true, true},
 	} {
-		for who, auth := range map[string]*clerkauth.Authenticator{"MachineID": mine, "none": anyones, "MachineSecretKey": machines} {
-			want := map[string]bool{"MachineID": c.mine, "none": c.any, "MachineSecretKey": c.machine}[who]
+		for config, auth := range map[string]*clerkauth.Authenticator{"MachineID": mine, "none": anyones, "MachineSecretKey": machines} {
+			want := map[string]bool{"MachineID": c.mine, "none": c.any, "MachineSecretKey": c.machine}[config]
 			if got := testkit.Serve(auth.Require(guarded), testkit.Bearer(c.token)); got.Entered != want || !want && got.Status != 401 {
-				t.Errorf("%s, with %s: %v", name, who, got)
+				t.Errorf("%s, with %s: %v", name, config, got)
 			}
 		}
 	}
-	// The machine's secret is for machines alone.
+	// A machine's secret key verifies machine-to-machine tokens alone.
 	if got := testkit.Serve(machines.Require(testkit.AnyCredential), testkit.Bearer(r.APIKey.Token)); !got.Entered {
 		t.Error(got)
 	}
@@ -212,7 +214,7 @@ func TestMachineConfiguration(t *testing.T) {
 		"an unknown kind":           func(c *clerkauth.Config) { c.Accept = []clerkauth.TokenType{"apikey"} },
 		"API keys without a secret": func(c *clerkauth.Config) { testkit.AcceptAll(c); c.SecretKey = clerkauth.Secret{} },
 		"a machine's id":            func(c *clerkauth.Config) { c.Machines.ID = "here" },
-		"a machine's odd id":        func(c *clerkauth.Config) { c.Machines.ID = "mch_a b" },
+		"a machine's malformed id":  func(c *clerkauth.Config) { c.Machines.ID = "mch_a b" },
 		"the wrong secret":          func(c *clerkauth.Config) { c.Machines.SecretKey = c.SecretKey },
 		"a broken secret":           func(c *clerkauth.Config) { c.Machines.SecretKey = clerkauth.NewSecret("ak_x\n") },
 		"a negative TTL":            func(c *clerkauth.Config) { c.Machines.CacheTTL = -time.Second },
@@ -224,7 +226,7 @@ func TestMachineConfiguration(t *testing.T) {
 			t.Errorf("%s: no error", what)
 		}
 	}
-	// Without a secret key, JWTs are all there is.
+	// Without a secret key only JWTs are verified.
 	user, peer := srv.CreateUser("jane@example.com"), srv.CreateMachine("peer")
 	auth := testkit.NewAuth(t, srv, func(c *clerkauth.Config) {
 		c.SecretKey, c.Accept = clerkauth.Secret{}, []clerkauth.TokenType{clerkauth.M2MToken, clerkauth.OAuthToken}
@@ -238,8 +240,8 @@ func TestMachineConfiguration(t *testing.T) {
 	}
 }
 
-// TestSDKMakesWhatWeAccept: clerk-sdk-go itself creates keys at the local instance
-// and verifies them, as it would at Clerk; we accept and refuse the same.
+// TestSDKMakesWhatWeAccept: keys that clerk-sdk-go creates at the local instance are
+// accepted if and only if the SDK itself verifies them.
 func TestSDKMakesWhatWeAccept(t *testing.T) {
 	srv := clerkauthtest.NewServer(t)
 	auth := testkit.NewAuth(t, srv, testkit.AcceptAll, func(c *clerkauth.Config) { c.Machines.CacheTTL = clerkauth.AskEveryTime })
@@ -285,7 +287,7 @@ func TestSDKMakesWhatWeAccept(t *testing.T) {
 		t.Error("a revoked key is verified")
 	}
 
-	// A machine makes its tokens with its own secret key.
+	// A machine creates its tokens with its own secret key.
 	here, peer := srv.CreateMachine("here"), srv.CreateMachine("peer")
 	config := auth.ClerkConfig()
 	config.Key = clerk.String(peer.SecretKey)
@@ -307,7 +309,7 @@ func TestSDKMakesWhatWeAccept(t *testing.T) {
 	}
 }
 
-// TestMachineJWTs: which JWT is a credential of which kind, and which is of none.
+// TestMachineJWTs: each JWT is a credential of one kind, or of none.
 func TestMachineJWTs(t *testing.T) { testkit.Bubble(machineJWTs)(t) }
 
 func machineJWTs(t *testing.T) {
@@ -330,8 +332,8 @@ func machineJWTs(t *testing.T) {
 	head, with, without := clerkauthtest.WithHeader, clerkauthtest.WithClaim, clerkauthtest.WithoutClaim
 	for name, c := range map[string]struct {
 		change opts
-		good   []string         // kinds for which it makes no difference
-		reason clerkauth.Reason // else, for all others; "" for any
+		good   []string         // kinds that stay valid
+		reason clerkauth.Reason // for all other kinds; "" for any
 	}{
 		"as it is":                     {nil, []string{"API key", "M2M", "OAuth"}, ""},
 		"no category":                  {opts{clerkauthtest.WithoutHeader("cat")}, []string{"API key", "M2M", "OAuth"}, ""},
@@ -350,7 +352,7 @@ func machineJWTs(t *testing.T) {
 		"a session's id":               {opts{with("sid", "sess_1")}, []string{"M2M", "OAuth"}, clerkauth.ErrTokenType},
 		"another's id":                 {opts{with("jti", "x_1")}, []string{"M2M", "OAuth"}, clerkauth.ErrTokenType},
 		"no id":                        {opts{without("jti")}, nil, ""},
-		"an odd id":                    {opts{with("jti", "ak_a b")}, nil, ""},
+		"a malformed id":               {opts{with("jti", "ak_a b")}, nil, ""},
 		"an id that is no string":      {opts{with("jti", 7)}, nil, ""},
 		"no subject":                   {opts{without("sub")}, nil, ""},
 		"an empty subject":             {opts{with("sub", "")}, nil, ""},
@@ -381,7 +383,7 @@ func machineJWTs(t *testing.T) {
 			if got.Entered != want || !want && got.Status != 401 || !want && c.reason != "" && got.Reason() != string(c.reason) {
 				t.Errorf("%s, %s: %v", kind, name, got)
 			}
-			// Whatever is done to it, it is no session.
+			// Whatever is changed, it is not accepted as a session.
 			if got := testkit.Serve(withParty.Require(), testkit.Bearer(token)); got.Entered || got.Status != 401 {
 				t.Errorf("%s, %s, as a session: %v", kind, name, got)
 			}
@@ -389,8 +391,8 @@ func machineJWTs(t *testing.T) {
 	}
 }
 
-// TestMachineAudience: where an audience is demanded, each JWT has to name it, and
-// so has an opaque OAuth token.
+// TestMachineAudience: if an audience is required, each JWT has to name it, and so
+// has an opaque OAuth token.
 func TestMachineAudience(t *testing.T) {
 	r := testkit.NewMachineRig(t)
 	auth := testkit.NewAuth(t, r.Server, testkit.AcceptAll, func(c *clerkauth.Config) { c.Audience = []string{"https://api.example.com"} })
@@ -414,12 +416,12 @@ func TestMachineAudience(t *testing.T) {
 		r.Server.Heal(clerkauthtest.OAuthVerify)
 		r.Server.Advance(time.Minute)
 	}
-	// In part is not at all.
+	// A partial match is not enough.
 	if got := testkit.Serve(guard, testkit.Bearer(r.OAuth.JWT(clerkauthtest.WithClaim("aud", []string{"", "https://api.example.com"})))); got.Status != 401 {
 		t.Error(got)
 	}
 	if got := testkit.Serve(guard, testkit.Bearer(r.OAuth.Token)); got.Entered || got.Status != 401 {
-		t.Errorf("for nobody: %v", got)
+		t.Errorf("for no audience: %v", got)
 	}
 	if got := testkit.Serve(guard, testkit.Bearer(r.APIKey.Token)); !got.Entered {
 		t.Errorf("an opaque API key has no audience: %v", got)

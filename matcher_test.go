@@ -46,7 +46,8 @@ func TestMatcherAnyGuardsAllOpens(t *testing.T) {
 	}
 }
 
-// A matcher answers on ordinary paths as createRouteMatcher does.
+// TestMatcherTakesCreateRouteMatchersPlace: a matcher agrees with createRouteMatcher
+// on ordinary paths.
 func TestMatcherTakesCreateRouteMatchersPlace(t *testing.T) {
 	for _, c := range []struct{ pattern, matches, not string }{
 		{"/", "/", "/x /x/"},
@@ -74,14 +75,14 @@ func TestMatcherTakesCreateRouteMatchersPlace(t *testing.T) {
 			}
 		}
 	}
-	for pattern, says := range map[string]string{"/a/{...}": "is no name for a wildcard", "//": "holds //", "/a//": "holds //", "/(x[ab]*a[ab]{18})": "too intricate to check"} {
-		if _, err := clerkauth.NewMatcher(pattern); err == nil || !strings.Contains(err.Error(), says) {
+	for pattern, message := range map[string]string{"/a/{...}": "is no name for a wildcard", "//": "holds //", "/a//": "holds //", "/(x[ab]*a[ab]{18})": "too intricate to check"} {
+		if _, err := clerkauth.NewMatcher(pattern); err == nil || !strings.Contains(err.Error(), message) {
 			t.Errorf("%s: %v", pattern, err)
 		}
 	}
 }
 
-func TestMatcherNamesEveryMistake(t *testing.T) {
+func TestNewMatcherReportsEveryError(t *testing.T) {
 	_, err := clerkauth.NewMatcher("/ok", "admin", "/x//", "/((?!public).*)", "")
 	if err == nil {
 		t.Fatal("accepted")

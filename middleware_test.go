@@ -20,7 +20,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// showing is a handler that says who is calling, and why he is not known.
+// showing wraps next in a handler that writes the caller, and why there is none.
 func showing(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who := clerkauth.FromContext(r.Context())
@@ -31,7 +31,7 @@ func showing(next http.Handler) http.Handler {
 	})
 }
 
-// public returns Handler around a handler that is not guarded.
+// public returns Handler around a handler without requirements.
 func public(r *testkit.Rig) clerkauth.Middleware {
 	return func(next http.Handler) http.Handler { return r.Auth.Handler(showing(next)) }
 }
@@ -61,7 +61,7 @@ func TestHandlerLetsCallersWithoutCredentialThrough(t *testing.T) {
 		}
 	}
 	if n := r.Fetches(); n != 0 {
-		t.Errorf("%d fetches for nobody", n)
+		t.Errorf("%d fetches for anonymous callers", n)
 	}
 }
 
@@ -82,9 +82,9 @@ func TestBadBearerIsRefusedEverywhere(t *testing.T) {
 	}
 }
 
-func TestMachineCredentialsWaitAndAreNobody(t *testing.T) {
+func TestMachineCredentialsAreAnonymousUntilRequired(t *testing.T) {
 	r := testkit.NewRig(t)
-	r.Server.Fail(clerkauthtest.JWKS, 500) // nothing is asked about them
+	r.Server.Fail(clerkauthtest.JWKS, 500) // they cause no request
 	for what, token := range map[string]string{
 		"API key": "ak_x", "machine-to-machine": "mt_x", "OAuth": "oat_x", "machine-to-machine JWT": r.Jane.Token(clerkauthtest.WithClaim("sub", "mch_1")), "OAuth JWT": r.Jane.Token(clerkauthtest.WithHeader("typ", "at+jwt")),
 	} {
@@ -100,8 +100,8 @@ func TestMachineCredentialsWaitAndAreNobody(t *testing.T) {
 	}
 }
 
-// TestWorkIsDoneOnce: inside of Handler nothing is verified again, though the token
-// has expired meanwhile.
+// TestWorkIsDoneOnce: inside Handler nothing is verified again, even if the token
+// has expired in between.
 func TestWorkIsDoneOnce(t *testing.T) { testkit.Bubble(workIsDoneOnce)(t) }
 
 func workIsDoneOnce(t *testing.T) {
@@ -110,7 +110,7 @@ func workIsDoneOnce(t *testing.T) {
 	r.Auth = testkit.NewAuth(t, r.Server, func(c *clerkauth.Config) { c.Now = func() time.Time { looks.Add(1); return r.Server.Now() } })
 	token := r.Jane.Token()
 	testkit.WantReply(t, testkit.Serve(r.Auth.Require(), testkit.Bearer(token)), 200, "")
-	synctest.Wait() // the fetch has landed
+	synctest.Wait() // the fetch has completed
 	looks.Store(0)
 	testkit.WantReply(t, testkit.Serve(r.Auth.Require(), testkit.Bearer(token)), 200, "")
 	alone := looks.Load()
@@ -122,7 +122,7 @@ func workIsDoneOnce(t *testing.T) {
 		return r.Auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			r.Server.Advance(time.Hour)
 			if who := r.Auth.Authenticate(req).Auth(); who.UserID != r.Jane.User.ID {
-				t.Errorf("Authenticate says %+v", who)
+				t.Errorf("Authenticate returned %+v", who)
 			}
 			next.ServeHTTP(w, req)
 		}))
@@ -133,8 +133,9 @@ func workIsDoneOnce(t *testing.T) {
 	testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(token)), 401, clerkauth.ErrTokenExpired)
 }
 
-// TestEachAuthenticatorBelievesItself: two of them around one handler, in both
-// orders. Row 203 of the catalogue has what others may put into a context.
+// TestEachAuthenticatorBelievesItself: two Authenticators around one handler, in
+// both orders, each accept only their own identity. Row 203 of the catalogue covers
+// other values in a context.
 func TestEachAuthenticatorBelievesItself(t *testing.T) {
 	one, two := testkit.NewRig(t), testkit.NewRig(t)
 	for _, c := range []struct {
@@ -160,9 +161,9 @@ func TestOutageIsNotTheCallersFault(t *testing.T) {
 	r.Server.Fail(clerkauthtest.JWKS, 503)
 	r.Server.RetryAfter(clerkauthtest.JWKS, 17)
 	token := r.Jane.Token()
-	for _, demands := range [][]clerkauth.Access{{}, {clerkauth.Role("admin")}, {clerkauth.ReverifiedStrict}} {
+	for _, requirements := range [][]clerkauth.Access{{}, {clerkauth.Role("admin")}, {clerkauth.ReverifiedStrict}} {
 		for _, edit := range []func(*http.Request){testkit.Bearer(""), testkit.AsPage} {
-			got := testkit.WantReply(t, testkit.Serve(r.Identified(demands...), testkit.Bearer(token), edit), 503, clerkauth.ErrKeysUnavailable)
+			got := testkit.WantReply(t, testkit.Serve(r.Identified(requirements...), testkit.Bearer(token), edit), 503, clerkauth.ErrKeysUnavailable)
 			if got.Header.Get("Retry-After") != "17" || got.Header.Get("Cache-Control") != "no-store" || got.Header.Get("WWW-Authenticate") != "" {
 				t.Errorf("%v", got.Header)
 			}
@@ -192,9 +193,9 @@ func TestPendingSessionsAreSignedOut(t *testing.T) {
 	testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(r.Jane.Token(clerkauthtest.WithClaim("sts", "ended")))), 401, clerkauth.ErrTokenClaims)
 }
 
-// FuzzRequest hands any bytes that are a request to a server. TOKEN in them stands
-// for a good token, so that it is known who may come in: who sends one
-// Authorization header with just that, and does not CONNECT.
+// FuzzRequest serves arbitrary bytes that parse as a request. TOKEN in them stands
+// for a valid token; a request may enter if it has exactly one Authorization header
+// with just that, and is not a CONNECT.
 func FuzzRequest(f *testing.F) {
 	r := testkit.NewRig(f)
 	token := r.Jane.Token(testkit.LongLived)
@@ -225,7 +226,7 @@ func FuzzRequest(f *testing.F) {
 	hidden := testkit.NewAuth(f, r.Server, func(c *clerkauth.Config) { c.HideUnauthorized = true })
 	handlers := map[string]http.Handler{
 		"guard": r.Auth.Require().Func(enter), "mux": mux, "identified mux": r.Auth.Handler(mux),
-		"nobody": r.Auth.Require(clerkauth.Role("owner")).Func(enter), "hidden": hidden.Require().Func(enter),
+		"no role": r.Auth.Require(clerkauth.Role("owner")).Func(enter), "hidden": hidden.Require().Func(enter),
 	}
 	statuses := []int{200, 307, 400, 401, 403, 404, 405, 503}
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -239,7 +240,7 @@ func FuzzRequest(f *testing.F) {
 			entered = false
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, req.Clone(req.Context()))
-			if entered && (!good || name == "nobody") || !entered && good && (name == "guard" || name == "hidden") {
+			if entered && (!good || name == "no role") || !entered && good && (name == "guard" || name == "hidden") {
 				t.Errorf("%s: reached: %v, status %d", name, entered, w.Code)
 			}
 			if !slices.Contains(statuses, w.Code) && (w.Code != testkit.RedirectStatus || !strings.Contains(name, "mux")) {
@@ -252,8 +253,8 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// FuzzHeaders: no headers beside Authorization let anybody in who is refused
-// without them, or make somebody else of who is let in.
+// FuzzHeaders: headers other than Authorization neither let in a caller who is
+// refused without them, nor change who the caller is.
 func FuzzHeaders(f *testing.F) {
 	r := testkit.NewRig(f)
 	good := r.Jane.Token(testkit.LongLived)
@@ -278,13 +279,13 @@ func FuzzHeaders(f *testing.F) {
 		}
 		for what, c := range map[string]struct {
 			token  string
-			demand clerkauth.Access
+			access clerkauth.Access
 		}{
-			"nobody": {"", clerkauth.SignedIn}, "garbage": {"x", clerkauth.SignedIn}, "expired": {expired, clerkauth.SignedIn}, "a machine": {"ak_x", clerkauth.SignedIn},
+			"anonymous": {"", clerkauth.SignedIn}, "garbage": {"x", clerkauth.SignedIn}, "expired": {expired, clerkauth.SignedIn}, "a machine": {"ak_x", clerkauth.SignedIn},
 			"wrong role": {good, clerkauth.Role("owner")}, "stale": {good, clerkauth.Reverified(clerkauth.FirstFactor, 1)},
 		} {
 			for _, wrap := range []clerkauth.Middleware{
-				r.Auth.Require(c.demand), func(next http.Handler) http.Handler { return r.Auth.Handler(r.Auth.Require(c.demand)(next)) },
+				r.Auth.Require(c.access), func(next http.Handler) http.Handler { return r.Auth.Handler(r.Auth.Require(c.access)(next)) },
 			} {
 				if got := testkit.Serve(wrap, testkit.Bearer(c.token), headers); got.Entered || got.Status != 401 && got.Status != 403 && got.Status != 307 {
 					t.Errorf("%s: %v", what, got)

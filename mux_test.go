@@ -13,8 +13,8 @@ import (
 
 func noContent(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
 
-// newMux returns a mux with public and guarded routes, and a session that may do
-// everything in it.
+// newMux returns a mux with public and guarded routes, and a session that meets the
+// requirements of all but one.
 func newMux(t *testing.T) (*clerkauth.ServeMux, *clerkauthtest.Session) {
 	t.Helper()
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
@@ -28,13 +28,13 @@ func newMux(t *testing.T) (*clerkauth.ServeMux, *clerkauthtest.Session) {
 	return mux, srv.SignIn(srv.CreateUser("jane@example.com"), clerkauthtest.InOrganization("acme", "org:admin"))
 }
 
-// TestServeMux holds every answer, for strangers and for the signed in, against
-// what http.ServeMux answers.
+// TestServeMux compares the status for anonymous and signed-in callers with that of
+// http.ServeMux.
 func TestServeMux(t *testing.T) {
 	mux, session := newMux(t)
 	for _, c := range []struct {
-		method, target     string
-		stranger, signedIn int
+		method, target      string
+		anonymous, signedIn int
 	}{
 		{"GET", "/", 204, 204},
 		{"HEAD", "/", 204, 204},
@@ -44,7 +44,7 @@ func TestServeMux(t *testing.T) {
 		{"GET", "/nothing", 404, 404},
 		{"GET", "/dashboard/x", 401, 204},
 		{"HEAD", "/dashboard/x", 401, 204},
-		// What http.ServeMux answers by itself says nothing to strangers.
+		// http.ServeMux's own responses reveal nothing to anonymous callers.
 		{"GET", "/dashboard", 401, testkit.RedirectStatus},
 		{"GET", "//dashboard/x", 401, testkit.RedirectStatus},
 		{"GET", "/x/../dashboard/", 401, testkit.RedirectStatus},
@@ -65,7 +65,7 @@ func TestServeMux(t *testing.T) {
 		for _, signedIn := range []bool{false, true} {
 			r := httptest.NewRequest("GET", c.target, nil)
 			r.Method = c.method
-			want := c.stranger
+			want := c.anonymous
 			if signedIn {
 				session.Authorize(r)
 				want = c.signedIn
@@ -76,7 +76,7 @@ func TestServeMux(t *testing.T) {
 				t.Errorf("%s %s, signed in %v: %d, want %d", c.method, c.target, signedIn, rec.Code, want)
 			}
 			if !signedIn && want == 401 && (rec.Header().Get("Location") != "" || rec.Header().Get("Allow") != "") {
-				t.Errorf("%s %s: strangers learn %v", c.method, c.target, rec.Header())
+				t.Errorf("%s %s: anonymous callers receive %v", c.method, c.target, rec.Header())
 			}
 		}
 	}
@@ -121,7 +121,7 @@ GET     /{$}          public                                                  cl
 	}
 }
 
-// TestServeMuxPanicsWhereServeMuxDoes registers bad patterns on both.
+// TestServeMuxPanicsWhereServeMuxDoes registers invalid patterns on both.
 func TestServeMuxPanicsWhereServeMuxDoes(t *testing.T) {
 	a := testkit.NewAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
 	panics := func(f func()) (did bool) {
@@ -146,8 +146,8 @@ func TestServeMuxPanicsWhereServeMuxDoes(t *testing.T) {
 	}
 }
 
-// TestServeMuxPanics: on what http.ServeMux panics, and on a parameter that the
-// pattern does not have.
+// TestServeMuxPanics: Handle panics where http.ServeMux does, and on a parameter
+// that the pattern does not have.
 func TestServeMuxPanics(t *testing.T) {
 	a := testkit.NewAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
 	own := clerkauth.OrganizationParam("slug")

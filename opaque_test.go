@@ -24,7 +24,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// TestMachineCallCounts: how often Clerk is asked, in virtual time.
+// TestMachineCallCounts counts the calls to Clerk, in virtual time.
 func TestMachineCallCounts(t *testing.T) {
 	t.Run("10,000 requests with 100 keys in a minute", testkit.Bubble(func(t *testing.T) {
 		r := testkit.NewMachineRig(t)
@@ -77,7 +77,7 @@ func TestMachineCallCounts(t *testing.T) {
 			t.Errorf("%d calls in 10 s", n)
 		}
 	}))
-	t.Run("Clerk asks for a break", testkit.Bubble(func(t *testing.T) {
+	t.Run("Retry-After is respected", testkit.Bubble(func(t *testing.T) {
 		for status, most := range map[int]int{429: 1, 401: 4} { // in 20 s
 			r := testkit.NewMachineRig(t)
 			r.Server.Fail(clerkauthtest.APIKeyVerify, status)
@@ -94,7 +94,7 @@ func TestMachineCallCounts(t *testing.T) {
 			}
 		}
 	}))
-	t.Run("who asks too much is not asked for others", testkit.Bubble(func(t *testing.T) {
+	t.Run("too many unseen keys do not affect a cached one", testkit.Bubble(func(t *testing.T) {
 		limit := 0
 		r := testkit.NewMachineRig(t, func(c *clerkauth.Config) {
 			next := c.Transport
@@ -110,13 +110,13 @@ func TestMachineCallCounts(t *testing.T) {
 			t.Fatal(got)
 		}
 		for i := range 150 {
-			testkit.Serve(guard, testkit.Bearer(fmt.Sprintf("ak_stranger%d", i)))
+			testkit.Serve(guard, testkit.Bearer(fmt.Sprintf("ak_unseen%d", i)))
 			time.Sleep(66 * time.Millisecond)
 		}
-		if got := testkit.Serve(guard, testkit.Bearer("ak_stranger")); got.Status != 503 || got.Header.Get("Retry-After") < "50" {
-			t.Errorf("a stranger: %v", got)
+		if got := testkit.Serve(guard, testkit.Bearer("ak_unseen")); got.Status != 503 || got.Header.Get("Retry-After") < "50" {
+			t.Errorf("an unseen key: %v", got)
 		}
-		limit = 0 // Clerk would answer again
+		limit = 0 // Clerk responds again
 		time.Sleep(25 * time.Second)
 		if got := testkit.Serve(guard, testkit.Bearer(r.APIKey.Token)); !got.Entered {
 			t.Errorf("a key that was good before: %v", got)
@@ -145,7 +145,7 @@ func TestMachineCallCounts(t *testing.T) {
 		if got := testkit.Serve(guard, testkit.Bearer(r.APIKey.Token), impatient); got.Status != 503 {
 			t.Error(got)
 		}
-		if got := testkit.Serve(guard, testkit.Bearer(r.APIKey.Token)); !got.Entered { // the call went on without him
+		if got := testkit.Serve(guard, testkit.Bearer(r.APIKey.Token)); !got.Entered { // the call outlived its first caller
 			t.Error(got)
 		}
 		if n := network.All.Load(); n != 1 {
@@ -154,8 +154,8 @@ func TestMachineCallCounts(t *testing.T) {
 	}))
 }
 
-// TestMachineSecretsStaySecret: neither keys nor credentials nor claims are in what
-// anybody gets to see, whatever Clerk answers.
+// TestMachineSecretsStaySecret: keys, credentials and claims appear in no response,
+// log or error, whatever Clerk responds.
 func TestMachineSecretsStaySecret(t *testing.T) { testkit.Bubble(machineSecrets)(t) }
 
 func machineSecrets(t *testing.T) {
@@ -176,7 +176,7 @@ func machineSecrets(t *testing.T) {
 	fmt.Fprintf(&logged, "%v %+v %#v %v %+v %#v", config, config, config, r.Auth, r.Auth, r.Auth)
 	slog.New(slog.NewTextHandler(&logged, nil)).Info("configuration", "config", config, "auth", r.Auth)
 	for _, c := range []int{0, 200, 401, 404, 429, 500, clerkauthtest.Cut, clerkauthtest.Garbage, clerkauthtest.Redirect} {
-		// Clerk quotes everything that it was sent.
+		// Clerk's response quotes everything that it received.
 		if c >= 200 {
 			r.Server.Answer(clerkauthtest.TokenVerify, c, "application/json", testkit.JSON(map[string]any{"errors": []any{map[string]any{"code": "x", "message": strings.Join(secrets, " ")}}, "id": secrets}))
 		} else if c != 0 {
@@ -248,8 +248,8 @@ func BenchmarkSessionsBesideMadeUpKeys(b *testing.B) {
 	}
 }
 
-// TestRememberedCredentialAllocates holds how often memory is allocated for an opaque
-// credential whose verification is cached.
+// TestRememberedCredentialAllocates: serving an opaque credential whose verification
+// is cached allocates at most nine times.
 func TestRememberedCredentialAllocates(t *testing.T) {
 	r := testkit.NewMachineRig(t)
 	h := r.Auth.Require(clerkauth.Token(clerkauth.APIKey)).Func(func(http.ResponseWriter, *http.Request) {})
@@ -261,8 +261,8 @@ func TestRememberedCredentialAllocates(t *testing.T) {
 	}
 }
 
-// BenchmarkRememberedCredential measures what an opaque credential costs of which
-// Clerk was asked before: alone, and on several processors at once.
+// BenchmarkRememberedCredential measures an opaque credential whose verification is
+// cached: alone, and on several processors at once.
 func BenchmarkRememberedCredential(b *testing.B) {
 	r := testkit.NewMachineRig(b)
 	h := r.Auth.Require(clerkauth.Token(clerkauth.APIKey)).Func(func(http.ResponseWriter, *http.Request) {})
@@ -287,8 +287,8 @@ func BenchmarkRememberedCredential(b *testing.B) {
 	})
 }
 
-// FuzzAnswer: whatever the Backend API answers about a key, the key is let in if and
-// only if the answer says in so many words that it is good.
+// FuzzAnswer: whatever the Backend API responds about a key, the key is accepted if
+// and only if the response states every property of a valid key.
 func FuzzAnswer(f *testing.F) {
 	const good = `{"object":"api_key","id":"ak_1","subject":"user_1","scopes":["a"],"claims":{"x":1},"revoked":false,"expired":false,"expiration":null,"created_at":1}`
 	for _, seed := range []string{good, "", "null", "[]", "{}", strings.Replace(good, "false", "true", 1), strings.Replace(good, "null", "1", 1), strings.Replace(good, "null", "99999999999999", 1), good + "x", `{"id":"ak_2",` + good[1:]} {
@@ -302,16 +302,17 @@ func FuzzAnswer(f *testing.F) {
 		}
 		srv.Answer(clerkauthtest.APIKeyVerify, status, "application/json", body)
 		got := testkit.Serve(testkit.NewAuth(t, srv, testkit.AcceptAll).Require(clerkauth.Token(clerkauth.APIKey)), testkit.Bearer("ak_fuzz"))
-		var said struct {
+		var response struct {
 			Object, ID, Subject string
 			Revoked, Expired    *bool
 			Expiration          *int64
 		}
 		is := func(b *bool, want bool) bool { return b != nil && *b == want }
-		// It may be let in only if another reader finds it good, too.
-		readable := json.Unmarshal([]byte(body), &said) == nil
-		ok := readable && status < 300 && said.Object == "api_key" && said.ID != "" && said.Subject != "" && is(said.Revoked, false) && is(said.Expired, false) &&
-			(said.Expiration == nil || *said.Expiration > srv.Now().UnixMilli())
+		// It may be accepted only if an independent reading of the response accepts it,
+		// too.
+		readable := json.Unmarshal([]byte(body), &response) == nil
+		ok := readable && status < 300 && response.Object == "api_key" && response.ID != "" && response.Subject != "" && is(response.Revoked, false) && is(response.Expired, false) &&
+			(response.Expiration == nil || *response.Expiration > srv.Now().UnixMilli())
 		if got.Entered && !ok || got.Status != 200 && got.Status != 401 && got.Status != 503 || body == good && status == 200 && !got.Entered {
 			t.Errorf("%d %q: %v", status, body, got)
 		}

@@ -14,7 +14,8 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// TestAccountPortal shows the host that sign-in pages are derived from.
+// TestAccountPortal: the host of the sign-in pages is derived from the publishable
+// key.
 func TestAccountPortal(t *testing.T) {
 	for host, want := range map[string]string{
 		"clerk.example.com":                   "https://accounts.example.com/sign-in",
@@ -37,7 +38,8 @@ func TestAccountPortal(t *testing.T) {
 	}
 }
 
-// TestPagesAreSentToSignIn: GET and HEAD documents of who sent no bearer token.
+// TestPagesAreSentToSignIn: GET and HEAD requests for documents are redirected to
+// sign-in unless they carry a bearer token.
 func TestPagesAreSentToSignIn(t *testing.T) {
 	r := testkit.NewRig(t)
 	for what, c := range map[string]struct {
@@ -84,8 +86,9 @@ func TestPagesAreSentToSignIn(t *testing.T) {
 	testkit.WantReply(t, testkit.Serve(r.Auth.Require(clerkauth.Role("owner")), testkit.AsPage, testkit.Bearer(r.Jane.Token())), 403, clerkauth.ErrForbidden)
 }
 
-// TestWayBack: where pages are sent to, and back from.
-func TestWayBack(t *testing.T) {
+// TestReturnURL: pages are redirected to the sign-in page with a return URL of this
+// site.
+func TestReturnURL(t *testing.T) {
 	set := func(signIn string) func(*clerkauth.Config) {
 		return func(c *clerkauth.Config) { c.Browser.SignInURL = signIn }
 	}
@@ -159,8 +162,8 @@ func TestWayBack(t *testing.T) {
 	}
 }
 
-// TestNoSignInPage: without a publishable key there is no account portal to send
-// people to.
+// TestNoSignInPage: without a publishable key there is no account portal to redirect
+// to.
 func TestNoSignInPage(t *testing.T) {
 	a, err := clerkauth.New(clerkauth.Config{Issuers: []string{"https://clerk.example.com"}, JWTKey: testkit.PEM(), InsecureAnyParty: true})
 	if err != nil {

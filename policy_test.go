@@ -14,8 +14,8 @@ import (
 	"github.com/clerkauth/clerkauth/internal/claims"
 )
 
-// TestPolicyFollowsFromAccess: what a policy says about whom it is for is that of its
-// parts.
+// TestPolicyFollowsFromAccess: the kinds of caller that a policy accepts follow from
+// its parts.
 func TestPolicyFollowsFromAccess(t *testing.T) {
 	check := CheckFunc("c", func(context.Context, Auth) (bool, error) { return true, nil })
 	session, key, oauth := kindSession.set(), kindAPIKey.set(), kindOAuth.set()
@@ -48,7 +48,8 @@ func TestPolicyFollowsFromAccess(t *testing.T) {
 	}
 }
 
-// TestPolicyThatNoneCanMeet: it is found when it is made, and refuses everybody.
+// TestPolicyThatNoneCanMeet: a policy that can never be satisfied is found when it
+// is compiled, and refuses every caller.
 func TestPolicyThatNoneCanMeet(t *testing.T) {
 	check := func(i int) Access {
 		return CheckFunc(fmt.Sprint("c", i), func(context.Context, Auth) (bool, error) { return true, nil })
@@ -93,8 +94,8 @@ func TestPolicyThatNoneCanMeet(t *testing.T) {
 	}
 }
 
-// TestAccessAllocates: a constant or an Access that was made before costs nothing to
-// ask about, and Check no more than the guard that Require makes.
+// TestAccessAllocates: Has with a constant or an Access made before does not
+// allocate, and Check allocates no more than the guard that Require returns.
 func TestAccessAllocates(t *testing.T) {
 	met := func(context.Context, Auth) (bool, error) { return true, nil }
 	state := testUser(func(s *claims.Session) { s.Org.Role = "org:admin" })
@@ -128,7 +129,7 @@ func TestAccessAllocates(t *testing.T) {
 	}
 }
 
-// discard is a ResponseWriter that writes nowhere.
+// discard is a ResponseWriter that discards the response.
 type discard struct{ header http.Header }
 
 func (w discard) Header() http.Header         { return w.header }

@@ -11,7 +11,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// TestProtect holds the rules of the documentation.
+// TestProtect checks the rules that the documentation gives.
 func TestProtect(t *testing.T) {
 	g := testkit.NewPathGuard(t, clerkauth.Rules{
 		"/{$}":                     clerkauth.Public,
@@ -22,8 +22,8 @@ func TestProtect(t *testing.T) {
 		"DELETE /things/{id}":      clerkauth.Role("org:owner"),
 	}, nil)
 	for _, c := range []struct {
-		method, target     string
-		stranger, signedIn int
+		method, target      string
+		anonymous, signedIn int
 	}{
 		{"GET", "/", 204, 204},
 		{"GET", "/nothing", 401, 204}, // signed in by default
@@ -37,19 +37,19 @@ func TestProtect(t *testing.T) {
 		{"GET", "/things/1", 401, 204},
 		{"HEAD", "/things/1", 401, 204},
 		{"DELETE", "/things/1", 401, 403},
-		{"get", "/things/1", 401, 403}, // whoever takes it, takes it for one of them
+		{"get", "/things/1", 401, 403}, // every server reads it as one of these methods
 		{"FOO", "/things/1", 401, 403},
 		{"TRACE", "/things/1", 401, 403},
 		{"PUT", "/things/1", 401, 403},
 	} {
-		if got := g.Raw(t, c.method, c.target, false); got != c.stranger {
-			t.Errorf("%s %s, stranger: %d, want %d", c.method, c.target, got, c.stranger)
+		if got := g.Raw(t, c.method, c.target, false); got != c.anonymous {
+			t.Errorf("%s %s, anonymous: %d, want %d", c.method, c.target, got, c.anonymous)
 		}
 		if got := g.Raw(t, c.method, c.target, true); got != c.signedIn {
 			t.Errorf("%s %s, signed in: %d, want %d", c.method, c.target, got, c.signedIn)
 		}
 	}
-	// Nothing but method and target counts.
+	// Only method and target count.
 	for _, header := range []string{"X-Original-URL: /", "X-Rewrite-URL: /", "X-Forwarded-Uri: /", "X-Forwarded-Prefix: /", "X-Forwarded-Path: /",
 		"X-HTTP-Method-Override: GET", "X-Middleware-Subrequest: middleware", "Referer: /"} {
 		if got := g.Raw(t, "GET", "/admin/x?_method=POST&path=/", false, header); got != 401 {
@@ -68,7 +68,7 @@ func TestProtectRefusesContradictions(t *testing.T) {
 		"trailing slash":              {"/a/": clerkauth.SignedIn},
 		"parameter behind the router": {"/orgs/{slug}": clerkauth.AllOf(clerkauth.SignedIn, clerkauth.OrganizationParam("slug"))},
 		"both grammars":               {"/{a}/:b": clerkauth.SignedIn},
-		"nobody":                      {"/a": clerkauth.Role("")},
+		"impossible":                  {"/a": clerkauth.Role("")},
 		"nil":                         {"/a": nil},
 	} {
 		if m, err := a.Protect(rules); err == nil || m != nil {
@@ -126,7 +126,7 @@ func TestProtectIdentifies(t *testing.T) {
 	}
 }
 
-// TestProtectAllocatesNothing: looking up rules costs no memory.
+// TestProtectAllocatesNothing: looking up rules does not allocate.
 func TestProtectAllocatesNothing(t *testing.T) {
 	protect, err := testkit.NewAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory())).Protect(clerkauth.Rules{"/a/{id}": clerkauth.Public, "/b/{rest...}": clerkauth.Role("admin")})
 	if err != nil {
@@ -139,8 +139,8 @@ func TestProtectAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkProtect puts the cost of rules beside that of a look-up in an
-// http.ServeMux with the same patterns.
+// BenchmarkProtect measures the rules beside a look-up in an http.ServeMux with the
+// same patterns.
 func BenchmarkProtect(b *testing.B) {
 	rules, mux := clerkauth.Rules{}, http.NewServeMux()
 	for i := range 50 {

@@ -17,7 +17,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// refusals is every kind of answer of a guard that is no entry.
+// refusals returns a guard's response of each kind that is not an entry.
 func refusals(t *testing.T, change ...func(*clerkauth.Config)) map[string]testkit.Reply {
 	t.Helper()
 	r, down := testkit.NewRig(t, change...), testkit.NewRig(t, change...)
@@ -80,7 +80,8 @@ func TestRefusalsAreProblemDetails(t *testing.T) {
 	}
 }
 
-// TestErrorHandler: it sees refusals, with their headers set, and no redirects.
+// TestErrorHandler: ErrorHandler receives refusals with their headers set, and no
+// redirects.
 func TestErrorHandler(t *testing.T) {
 	var seen []*clerkauth.Error
 	all := refusals(t, func(c *clerkauth.Config) {
@@ -109,8 +110,7 @@ func TestErrorHandler(t *testing.T) {
 	}
 }
 
-// TestHideUnauthorized: what is refused is not there, unless the caller can do
-// something about it.
+// TestHideUnauthorized: a refusal is a 404 unless the caller can act on it.
 func TestHideUnauthorized(t *testing.T) {
 	hide := func(c *clerkauth.Config) { c.HideUnauthorized = true }
 	statuses := map[string]int{"no token": 404, "wrong kind": 404, "pending": 404, "wrong role": 404, "HEAD": 404, "bad token": 404, "expired": 404, "stale": 403, "outage": 503, "page": 404}
@@ -118,7 +118,7 @@ func TestHideUnauthorized(t *testing.T) {
 		if got.Status != statuses[name] || got.Entered || (got.Status == 401) != (got.Header.Get("WWW-Authenticate") != "") {
 			t.Errorf("%s: %v", name, got)
 		}
-		if got.Status == 404 && got.Body != "404 page not found\n" { // as ServeMux says it
+		if got.Status == 404 && got.Body != "404 page not found\n" { // as ServeMux responds
 			t.Errorf("%s: %q", name, got.Body)
 		}
 	}
@@ -134,8 +134,8 @@ func TestHideUnauthorized(t *testing.T) {
 	}
 }
 
-// TestHiddenIsAsIfNotThere: whoever may not know what is there gets the same
-// answer, to the header, for what is there and for what is not.
+// TestHiddenIsAsIfNotThere: a caller without access receives the same response,
+// headers included, for a route that exists and for one that does not.
 func TestHiddenIsAsIfNotThere(t *testing.T) {
 	r := testkit.NewRig(t, func(c *clerkauth.Config) { c.HideUnauthorized = true })
 	entered := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "entered") }
@@ -150,7 +150,7 @@ func TestHiddenIsAsIfNotThere(t *testing.T) {
 	plain.HandleFunc("GET /open", entered)
 	plain.HandleFunc("GET /admin", entered)
 	for name, h := range map[string]http.Handler{"ServeMux": mux, "Protect": protect(plain)} {
-		for caller, token := range map[string]string{"nobody": "", "garbage": "x.y.z", "signed in": r.Jane.Token()} {
+		for caller, token := range map[string]string{"anonymous": "", "garbage": "x.y.z", "signed in": r.Jane.Token()} {
 			to := func(path string) *httptest.ResponseRecorder {
 				w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
 				testkit.Bearer(token)(req)
@@ -164,8 +164,8 @@ func TestHiddenIsAsIfNotThere(t *testing.T) {
 			if there.Header().Get("Vary") != "Authorization" {
 				t.Errorf("%s, %s: a cache may keep it: %v", name, caller, there.Header())
 			}
-			// What is open is no secret, and a bad token is one there, too.
-			want := map[string]int{"nobody": 200, "garbage": 401, "signed in": 200}[caller]
+			// A public route is not hidden, and an invalid token is rejected there as well.
+			want := map[string]int{"anonymous": 200, "garbage": 401, "signed in": 200}[caller]
 			if got := to("/open"); got.Code != want {
 				t.Errorf("%s, %s: open: %d", name, caller, got.Code)
 			}
@@ -173,8 +173,8 @@ func TestHiddenIsAsIfNotThere(t *testing.T) {
 	}
 }
 
-// TestErrorHandlerThatChoosesNoStatus: a refusal is none of the handler's 200s,
-// whatever it leaves out.
+// TestErrorHandlerThatChoosesNoStatus: a refusal is never a 200, whatever the
+// ErrorHandler leaves out.
 func TestErrorHandlerThatChoosesNoStatus(t *testing.T) {
 	for name, c := range map[string]struct {
 		handler func(http.ResponseWriter, *http.Request, *clerkauth.Error)
@@ -215,11 +215,12 @@ func TestErrorHandlerThatChoosesNoStatus(t *testing.T) {
 	}
 }
 
-// TestReverificationBody is what Clerk's browser SDKs answer with a dialog.
+// TestReverificationBody: the body is the one that Clerk's browser SDKs respond to
+// with a dialog.
 func TestReverificationBody(t *testing.T) {
 	r := testkit.NewRig(t)
 	stale := testkit.Bearer(r.Jane.Token(clerkauthtest.WithClaim("fva", []int{99999, 99999})))
-	for want, demand := range map[string]clerkauth.Access{
+	for want, access := range map[string]clerkauth.Access{
 		`"strict_mfa"`: clerkauth.ReverifiedStrictMFA, `"strict"`: clerkauth.ReverifiedStrict, `"moderate"`: clerkauth.ReverifiedModerate, `"lax"`: clerkauth.ReverifiedLax,
 		`{"afterMinutes":1,"level":"first_factor"}`:      clerkauth.Reverified(clerkauth.FirstFactor, time.Minute),
 		`{"afterMinutes":90,"level":"second_factor"}`:    clerkauth.Reverified(clerkauth.SecondFactor, 90*time.Minute),
@@ -227,24 +228,24 @@ func TestReverificationBody(t *testing.T) {
 		`{"afterMinutes":10,"level":"second_factor"}`:    clerkauth.Reverified(clerkauth.SecondFactor, 10*time.Minute),
 		`{"afterMinutes":60000,"level":"second_factor"}`: clerkauth.Reverified(clerkauth.SecondFactor, 1000*time.Hour),
 	} {
-		got := testkit.Serve(r.Auth.Require(demand), stale)
+		got := testkit.Serve(r.Auth.Require(access), stale)
 		body := `{"clerk_error":{"metadata":{"reverification":` + want + `},"reason":"reverification-error","type":"forbidden"}}`
 		if got.Status != 403 || got.Entered || strings.TrimSpace(got.Body) != body {
-			t.Errorf("%s: %v", demand, got)
+			t.Errorf("%s: %v", access, got)
 		}
 	}
-	// It is asked for by who would be let in after it, and by nobody else.
+	// Only callers who would be let in after it are told to reverify.
 	testkit.WantReply(t, testkit.Serve(r.Auth.Require(clerkauth.ReverifiedStrict, clerkauth.Role("owner")), stale), 403, clerkauth.ErrForbidden)
 	testkit.WantReply(t, testkit.Serve(r.Auth.Require(clerkauth.Role("owner"), clerkauth.ReverifiedStrict), stale), 403, clerkauth.ErrForbidden)
 	testkit.WantReply(t, testkit.Serve(r.Auth.Require(clerkauth.ReverifiedStrict)), 401, clerkauth.ErrTokenMissing)
-	// Of two, it is the first one.
+	// Of two requirements, the first one is reported.
 	got := testkit.Serve(r.Auth.Require(clerkauth.ReverifiedLax, clerkauth.ReverifiedStrict), stale)
 	if !strings.Contains(got.Body, `"lax"`) {
 		t.Errorf("%v", got)
 	}
 }
 
-// TestVaryIsAdded to what others have set, and once.
+// TestVaryIsAdded: Vary is added to the values set by others, once.
 func TestVaryIsAdded(t *testing.T) {
 	r := testkit.NewRig(t)
 	for _, before := range []string{"", "Accept", "authorization, Accept", "Accept, Authorization"} {

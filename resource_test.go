@@ -13,8 +13,8 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// TestResourceMetadata: each resource is described at the path that RFC 9728
-// section 3.1 derives from its URL, and nowhere else.
+// TestResourceMetadata: each resource's metadata is served at the path that RFC
+// 9728, section 3.1, derives from its URL, and nowhere else.
 func TestResourceMetadata(t *testing.T) {
 	r := testkit.NewRig(t, func(c *clerkauth.Config) { c.FrontendURL = "" })
 	issuer := r.Server.Issuer()
@@ -67,7 +67,7 @@ func TestResourceMetadata(t *testing.T) {
 	}
 }
 
-func TestResourceMistakes(t *testing.T) {
+func TestInvalidResources(t *testing.T) {
 	r := testkit.NewRig(t)
 	for what, resources := range map[string][]clerkauth.Resource{
 		"none":               nil,
@@ -94,15 +94,15 @@ func TestResourceMistakes(t *testing.T) {
 	if _, err := r.Auth.ResourceMetadata(clerkauth.Resource{URL: "http://127.0.0.1:8080/mcp"}); err != nil {
 		t.Error(err) // the control
 	}
-	// All of them at once.
+	// All errors are reported at once.
 	_, err := r.Auth.ResourceMetadata(clerkauth.Resource{URL: "/mcp"}, clerkauth.Resource{URL: "/notes"})
 	if err == nil || !strings.Contains(err.Error(), `"/mcp"`) || !strings.Contains(err.Error(), `"/notes"`) {
 		t.Error(err)
 	}
 }
 
-// TestChallenge: who is refused learns what is wrong and how to do better, in the
-// words of RFC 6750 section 3 and RFC 9728 section 5.1.
+// TestChallenge: a refused caller learns what was wrong and what is required, in the
+// form of RFC 6750, section 3, and RFC 9728, section 5.1.
 func TestChallenge(t *testing.T) {
 	r := testkit.NewRig(t, testkit.AcceptAll)
 	describe, err := r.Auth.ResourceMetadata(clerkauth.Resource{URL: "https://api.example.com/mcp"}, clerkauth.Resource{URL: "https://api.example.com/mcp/deep"})
@@ -132,7 +132,7 @@ func TestChallenge(t *testing.T) {
 		"below":             {write, "/mcp/sse", "", 401, `Bearer scope="notes:read notes:write", ` + document},
 		"another resource":  {write, "/mcp/deep/x", "", 401, `Bearer scope="notes:read notes:write", ` + strings.Replace(document, "/mcp", "/mcp/deep", 1)},
 		"beside":            {write, "/mcpx", "", 401, `Bearer scope="notes:read notes:write"`},
-		"no scope asked":    {clerkauth.Token(clerkauth.OAuthToken), "/mcp", "", 401, "Bearer " + document},
+		"no scope required": {clerkauth.Token(clerkauth.OAuthToken), "/mcp", "", 401, "Bearer " + document},
 		"a session's route": {clerkauth.SignedIn, "/mcp", "", 401, "Bearer " + document},
 		"expired":           {write, "/mcp", oauth(map[string]any{"exp": 1}), 401, `Bearer ` + invalid + `"the token has expired; get a fresh one", scope="notes:read notes:write", ` + document},
 		"wrong kind":        {write, "/mcp", r.Jane.Token(), 401, `Bearer ` + invalid + `"a token of this kind is not accepted here", scope="notes:read notes:write", ` + document},
@@ -156,7 +156,7 @@ func TestChallenge(t *testing.T) {
 			}
 		})
 	}
-	// A page that no session could open is not sent to sign in.
+	// A page that no session can open is not redirected to sign-in.
 	got := testkit.Serve(r.Auth.Require(write), testkit.AsPage)
 	if got.Status != 401 {
 		t.Error(got)

@@ -20,8 +20,8 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// sdkClaims returns what a handler of clerk-sdk-go sees behind wrap, and what one
-// of ours does.
+// sdkClaims returns what clerk.SessionClaimsFromContext and FromContext return
+// behind wrap.
 func sdkClaims(t *testing.T, wrap clerkauth.Middleware, edits ...func(*http.Request)) (claims *clerk.SessionClaims, ok bool, who clerkauth.Auth) {
 	t.Helper()
 	reached := false
@@ -38,8 +38,8 @@ func sdkClaims(t *testing.T, wrap clerkauth.Middleware, edits ...func(*http.Requ
 	return claims, ok, who
 }
 
-// sdkFields says of every field of clerk.SessionClaims what is to be in it: what
-// our Auth says, where it speaks of it, and the token's own claim otherwise.
+// sdkFields holds the expected value of every field of clerk.SessionClaims: that of
+// Auth where it has one, and otherwise the token's own claim.
 var sdkFields = map[string]func(who clerkauth.Auth, token map[string]any) any{
 	"Issuer":                        func(_ clerkauth.Auth, token map[string]any) any { return text(token["iss"]) },
 	"Subject":                       func(who clerkauth.Auth, _ map[string]any) any { return who.UserID },
@@ -57,7 +57,7 @@ var sdkFields = map[string]func(who clerkauth.Auth, token map[string]any) any{
 	"Custom":                        func(clerkauth.Auth, map[string]any) any { return any(nil) },
 	"Version": func(_ clerkauth.Auth, token map[string]any) any {
 		if token["v"] == nil {
-			return 1 // the first version's tokens do not name it
+			return 1 // tokens of version 1 do not name it
 		}
 		if v, _ := token["v"].(float64); v == 1 || v == 2 {
 			return int(v)
@@ -114,8 +114,8 @@ func seconds(v any) *int64 {
 	return nil
 }
 
-// compareFields walks the SDK's struct, so that a field that is added to it cannot
-// be missed. It returns how many fields there are.
+// compareFields walks the SDK's struct, so that no field that is added to it is
+// missed. It returns the number of fields.
 func compareFields(t *testing.T, got reflect.Value, who clerkauth.Auth, token map[string]any) int {
 	t.Helper()
 	n := 0
@@ -191,7 +191,7 @@ func TestBridge(t *testing.T) {
 				if n := compareFields(t, reflect.ValueOf(*claims), who, all); n != len(sdkFields) {
 					t.Errorf("%d fields were compared, of %d that there should be", n, len(sdkFields))
 				}
-				// The methods, and with them what is not exported.
+				// The methods, and with them the unexported fields.
 				if err := claims.ValidateWithLeeway(time.Now(), 0); err != nil {
 					t.Errorf("ValidateWithLeeway: %v", err)
 				}
@@ -211,9 +211,9 @@ func TestBridge(t *testing.T) {
 	}
 }
 
-// TestBridgeHasNobody: where we know of no verified session there are no claims,
-// whatever was in the context before.
-func TestBridgeHasNobody(t *testing.T) {
+// TestBridgeWithoutSession: without a verified session there are no claims, whatever
+// the context held before.
+func TestBridgeWithoutSession(t *testing.T) {
 	r, down := testkit.NewRig(t), testkit.NewRig(t)
 	down.Server.Fail(clerkauthtest.JWKS, 500)
 	pending := r.Server.SignIn(r.Jane.User, clerkauthtest.Pending())
@@ -254,8 +254,8 @@ func TestBridgeHasNobody(t *testing.T) {
 	}
 }
 
-// TestBridgeInside: a handler that puts claims of its own into the context, as
-// the SDK's middleware does, is the last to speak; and many may ask at once.
+// TestBridgeInside: claims that a handler puts into the context, as the SDK's
+// middleware does, take precedence. Concurrent use is safe.
 func TestBridgeInside(t *testing.T) {
 	r := testkit.NewRig(t)
 	theirs := &clerk.SessionClaims{RegisteredClaims: clerk.RegisteredClaims{Subject: "user_theirs"}}
@@ -268,7 +268,7 @@ func TestBridgeInside(t *testing.T) {
 	if !ok || claims != theirs || who.UserID != r.Jane.User.ID {
 		t.Errorf("%+v, %v, %+v", claims, ok, who)
 	}
-	// A guard inside of that believes the token.
+	// A guard inside that accepts the token.
 	claims, ok, _ = sdkClaims(t, func(next http.Handler) http.Handler { return inner(testkit.NewAuth(t, r.Server).Require()(next)) }, testkit.Bearer(r.Jane.Token()))
 	if !ok || claims.Subject != r.Jane.User.ID {
 		t.Errorf("%+v, %v", claims, ok)

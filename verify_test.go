@@ -76,8 +76,8 @@ func newBenchSet(b testing.TB) benchSet {
 	return s
 }
 
-// BenchmarkUnseenToken compares what a session token that was not seen before
-// costs: the RSA operation alone, this package, and go-jose in its place (which
+// BenchmarkUnseenToken compares the cost of a session token that was not seen
+// before: the RSA operation alone, this package, and go-jose in its place (which
 // does less: it checks no claim). The middleware's cost includes the context.
 func BenchmarkUnseenToken(b *testing.B) {
 	s := newBenchSet(b)
@@ -134,8 +134,8 @@ func BenchmarkUnseenToken(b *testing.B) {
 	})
 }
 
-// TestVerificationAllocates holds how often memory is allocated for a token: what
-// garbage costs above all, which anybody can send.
+// TestVerificationAllocates: the number of allocations is bounded for any token, in
+// particular for garbage, which every caller can send.
 func TestVerificationAllocates(t *testing.T) {
 	s := newBenchSet(t)
 	guard := s.auth.Require().Func(func(http.ResponseWriter, *http.Request) {})
@@ -162,8 +162,8 @@ func TestVerificationAllocates(t *testing.T) {
 	}
 }
 
-// BenchmarkRefusedToken measures what a token costs that is refused before any
-// key is looked at.
+// BenchmarkRefusedToken measures a token that is rejected before any key is looked
+// up.
 func BenchmarkRefusedToken(b *testing.B) {
 	s := newBenchSet(b)
 	for name, token := range map[string]string{"garbage": "not-a-token", "1 MB of dots": strings.Repeat(".", 1<<20), "alg none": "eyJhbGciOiJub25lIn0.e30."} {

@@ -43,16 +43,16 @@ func TestWebhookJudgesItsStore(t *testing.T) {
 		"both fail": {func(ctx context.Context, _ string, h func(context.Context) error) error {
 			return errors.Join(h(ctx), lost)
 		}, true, 500, 1},
-		"neither calls nor says why": {func(context.Context, string, func(context.Context) error) error { return nil }, false, 503, 0},
+		"neither calls nor returns an error": {func(context.Context, string, func(context.Context) error) error { return nil }, false, 503, 0},
 		"swallows the failure": {func(ctx context.Context, _ string, h func(context.Context) error) error {
 			_ = h(ctx)
 			return nil
 		}, true, 500, 1},
-		"calls, and says it was handled before": {func(ctx context.Context, _ string, h func(context.Context) error) error {
+		"calls, and returns that it was handled before": {func(ctx context.Context, _ string, h func(context.Context) error) error {
 			_ = h(ctx)
 			return clerkauth.ErrHandled
 		}, false, 503, 1},
-		"calls, and says it is in flight": {func(ctx context.Context, _ string, h func(context.Context) error) error {
+		"calls, and returns that it is in flight": {func(ctx context.Context, _ string, h func(context.Context) error) error {
 			_ = h(ctx)
 			return clerkauth.ErrInFlight
 		}, false, 503, 1},
@@ -116,16 +116,16 @@ func TestWebhookHandlerSeesTheStoresContext(t *testing.T) {
 	h.Want("a delivery", h.UserCreated(), 204)
 }
 
-// Nobody's event does not bother the store, and one that is not authentic does not
-// get there.
+// TestWebhookSparesTheStore: an event without a handler does not reach the store,
+// and neither does a delivery that is not authentic.
 func TestWebhookSparesTheStore(t *testing.T) {
 	h := testkit.NewWebhookRig(t, func(c *clerkauth.WebhookConfig) {
 		c.Deliveries = testkit.DeliveriesFunc(func(context.Context, string, func(context.Context) error) error {
-			t.Error("the store was asked")
+			t.Error("the store was called")
 			return nil
 		})
 	})
-	h.Want("nobody's event", h.UserCreated(), 204)
+	h.Want("an event without a handler", h.UserCreated(), 204)
 	h.OnAny(func(context.Context, *event.Raw) error { return nil })
 	d := h.UserCreated()
 	r := d.Request(testkit.WebhookURL)
@@ -136,8 +136,8 @@ func TestWebhookSparesTheStore(t *testing.T) {
 	}
 }
 
-// TestWebhookThousandCopies sends them at once: the handler completes once, and
-// nobody is told that the delivery was handled before it was.
+// TestWebhookThousandCopies sends the copies at once: the handler completes once,
+// and no copy is acknowledged before it has.
 func TestWebhookThousandCopies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := testkit.NewWebhookRig(t)

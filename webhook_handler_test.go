@@ -36,7 +36,7 @@ func TestWebhookHandlesTypedEvents(t *testing.T) {
 			!bytes.Contains(e.Raw.Data, []byte("jane@example.com")) || !bytes.Contains(e.JSON, e.Raw.Data) {
 			t.Errorf("%+v", e)
 		}
-		e.Type = "changed" // which is nobody else's concern
+		e.Type = "changed" // handlers own their copy
 		return nil
 	})
 	clerkauth.On(h.Webhook, event.UserDeleted, func(_ context.Context, e *event.Event[event.Deleted]) error {
@@ -63,7 +63,7 @@ func TestWebhookHandlesTypedEvents(t *testing.T) {
 	}
 }
 
-func TestWebhookPanicsOnMistakes(t *testing.T) {
+func TestWebhookPanicsOnInvalidUse(t *testing.T) {
 	type user = event.Event[clerk.User]
 	handle := func(context.Context, *user) error { return nil }
 	anyHandle := func(context.Context, *event.Raw) error { return nil }
@@ -106,7 +106,7 @@ func TestWebhookFailuresAreSentAgain(t *testing.T) {
 		"a panic":      func() error { panic("user_secret") },
 		"an abort":     func() error { panic(http.ErrAbortHandler) },
 		"an index":     func() error { return errors.New(strings.Fields("user_secret")[7]) },
-		"a nil panic":  func() error { panic(nil) }, //nolint:govet // somebody will
+		"a nil panic":  func() error { panic(nil) }, //nolint:govet // a handler may
 		"a dead end":   func() error { runtime.Goexit(); return nil },
 		"a typed text": func() error { return event.ErrMalformed },
 	} {
@@ -149,7 +149,7 @@ func TestWebhookTellsOnErrorWhy(t *testing.T) {
 		h.Deliver(h.UserCreated())
 	}
 	h.OnAny(func(_ context.Context, e *event.Raw) error {
-		e.Type, e.DeliveryID = "changed", "" // which is nobody else's concern
+		e.Type, e.DeliveryID = "changed", "" // handlers own their copy
 		return wrong
 	})
 	h.Want("the second handler", h.Server.NewDelivery("user.created", "{}"), 500)
@@ -165,7 +165,8 @@ func TestWebhookTellsOnErrorWhy(t *testing.T) {
 	}
 }
 
-// A copy in flight is neither handled nor acknowledged.
+// TestWebhookCopyInFlight: a copy of a delivery in flight is neither handled nor
+// acknowledged.
 func TestWebhookCopyInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := testkit.NewWebhookRig(t)
@@ -195,7 +196,7 @@ func TestWebhookCopyInFlight(t *testing.T) {
 	})
 }
 
-// hookSlowBody takes its time for every byte.
+// hookSlowBody takes a second for each byte.
 type hookSlowBody struct{ rest []byte }
 
 func (b *hookSlowBody) Read(p []byte) (int, error) {
@@ -212,7 +213,7 @@ func TestWebhookSlowBodyIsNotBegun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := testkit.NewWebhookRig(t)
 		h.OnAny(func(context.Context, *event.Raw) error {
-			t.Error("it was handled for nobody")
+			t.Error("it was handled after the deadline")
 			return nil
 		})
 		r := testkit.Received(h.UserCreated().Request(testkit.WebhookURL))
@@ -238,7 +239,7 @@ func TestWebhookRefusalsAreLoggedForTheOperator(t *testing.T) {
 	}
 }
 
-// TestWebhookOnLoopback is a server that survives what handlers do, and ends all
+// TestWebhookOnLoopback: a server survives its handlers' panics, and ends everything
 // that it began.
 func TestWebhookOnLoopback(t *testing.T) {
 	h := testkit.NewWebhookRig(t)

@@ -14,7 +14,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// Every request is observed once, with what became of it.
+// TestWebhookOutcomes: every request is observed once, with its outcome.
 func TestWebhookOutcomes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen []clerkauth.WebhookOutcome

@@ -115,7 +115,7 @@ func TestWebhookSecretsAreChecked(t *testing.T) {
 	}
 }
 
-// TestWebhookWorkedExample is the example in Clerk's protocol.
+// TestWebhookWorkedExample checks the example of Clerk's protocol.
 func TestWebhookWorkedExample(t *testing.T) {
 	const body = `{"type":"user.created","object":"event","data":{"id":"user_1"},"event_attributes":{"http_request":{"client_ip":"1.2.3.4","user_agent":"x"}}}`
 	w := newWebhook(t, time.Unix(1790000000, 0), "whsec_dmVjdG9yc19zaWduaW5nX3NlY3JldF8zMmJ5dGVzX18=")
@@ -141,8 +141,8 @@ func TestWebhookSecretsDoNotPrint(t *testing.T) {
 	}
 }
 
-// FuzzWebhook holds that a delivery is accepted if and only if its headers are
-// canonical and one of its signatures is the HMAC of exactly what was sent.
+// FuzzWebhook: a delivery is accepted if and only if its headers are canonical and
+// one of its signatures is the HMAC of exactly the bytes sent.
 func FuzzWebhook(f *testing.F) {
 	for _, id := range []string{testkit.VectorID, "m", "", "msg_1.2", "a.1614265330.b", " m", "m\n", "mé", strings.Repeat("m", 128), strings.Repeat("m", 129)} {
 		f.Add(id, "1614265330", testkit.Sign(id, "1614265330", testkit.VectorBody), testkit.VectorBody)
@@ -174,7 +174,7 @@ func FuzzWebhook(f *testing.F) {
 		if got := w.Verify(h, []byte(body)) == nil; got != want {
 			t.Errorf("accepted: %t, want %t", got, want)
 		}
-		// As it came or not, what is signed rightly is accepted, and no bit of it can
+		// Modified or not, a correctly signed delivery is accepted, and no bit of it can
 		// be flipped.
 		if !want {
 			return
@@ -204,22 +204,22 @@ func TestWebhookDoesNotPrint(t *testing.T) {
 	}
 }
 
-// svixQuestion is a delivery that Svix's own package signs and judges.
+// svixQuestion is a delivery for Svix's own package to sign and to verify.
 type svixQuestion struct {
 	Secret    string `json:"secret"`
 	ID        string `json:"id"`
 	Timestamp int64  `json:"timestamp"`
 	Body      string `json:"body"`
-	Signature string `json:"signature"` // ours
+	Signature string `json:"signature"` // by clerkauthtest
 }
 
 type svixAnswer struct {
-	Signature string `json:"signature"` // its own
-	Accepted  bool   `json:"accepted"`  // ours
+	Signature string `json:"signature"` // by Svix
+	Accepted  bool   `json:"accepted"`  // whether Svix accepts clerkauthtest's signature
 }
 
-// askSvix asks the npm package, which `npm ci` in testdata/svix installs.
-func askSvix(t *testing.T, questions []svixQuestion) []svixAnswer {
+// runSvix runs the npm package, which `npm ci` in testdata/svix installs.
+func runSvix(t *testing.T, questions []svixQuestion) []svixAnswer {
 	t.Helper()
 	const dir = "testdata/svix"
 	node, err := exec.LookPath("node")
@@ -254,8 +254,8 @@ func askSvix(t *testing.T, questions []svixQuestion) []svixAnswer {
 	return answers
 }
 
-// TestWebhookAgreesWithSvix has Svix's own package sign deliveries, which we accept,
-// and judge those that clerkauthtest signs, which it accepts.
+// TestWebhookAgreesWithSvix: Webhook accepts deliveries that Svix's own package
+// signs, and that package accepts those that clerkauthtest signs.
 func TestWebhookAgreesWithSvix(t *testing.T) {
 	h := testkit.NewWebhookRig(t)
 	secret := h.Server.WebhookSecret()
@@ -280,7 +280,7 @@ func TestWebhookAgreesWithSvix(t *testing.T) {
 	old := questions[0]
 	old.Timestamp = time.Now().Add(-time.Hour).Unix()
 	questions = append(questions, old)
-	for i, a := range askSvix(t, questions) {
+	for i, a := range runSvix(t, questions) {
 		q := questions[i]
 		if a.Accepted != (i < good) {
 			t.Errorf("Svix accepts our signature of %.80q: %t", q.Body, a.Accepted)
