@@ -19,7 +19,7 @@ import (
 	"github.com/clerkauth/clerkauth/clerkauthtest"
 )
 
-// Reply is what a caller gets.
+// Reply is a response as the caller receives it.
 type Reply struct {
 	Status  int
 	Header  http.Header
@@ -34,7 +34,7 @@ func (r Reply) Reason() string {
 	return problem.Reason
 }
 
-// Bearer puts a token into a request; "" puts none.
+// Bearer adds a token to a request, unless it is "".
 func Bearer(token string) func(*http.Request) {
 	return func(r *http.Request) {
 		if token != "" {
@@ -43,7 +43,7 @@ func Bearer(token string) func(*http.Request) {
 	}
 }
 
-// AsPage makes a request one for a document, from the app's own host.
+// AsPage makes a request one for a document, from the application's own host.
 func AsPage(r *http.Request) {
 	r.Host = "app.example.com"
 	r.Header.Set("Accept", "text/html,application/xhtml+xml")
@@ -60,7 +60,7 @@ func Hello(w http.ResponseWriter, r *http.Request) {
 // NoContent is a handler that responds with 204.
 func NoContent(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
 
-// Serve sends a request through wrap, behind which is Hello.
+// Serve sends a request through wrap, which guards Hello, and returns the response.
 func Serve(wrap clerkauth.Middleware, edits ...func(*http.Request)) (out Reply) {
 	h := wrap.Func(func(w http.ResponseWriter, r *http.Request) {
 		out.Entered = true
@@ -76,8 +76,8 @@ func Serve(wrap clerkauth.Middleware, edits ...func(*http.Request)) (out Reply) 
 	return out
 }
 
-// WantReply fails tb unless a reply has that status and, unless it is "", that reason,
-// and the handler was reached for 200 alone.
+// WantReply fails tb unless a reply has that status and, unless it is "", that
+// reason. The handler must have been reached if and only if the status is 200.
 func WantReply(tb testing.TB, got Reply, status int, reason clerkauth.Reason) Reply {
 	tb.Helper()
 	if got.Status != status || got.Entered != (status == http.StatusOK) || reason != "" && got.Reason() != string(reason) {
@@ -96,7 +96,7 @@ var RedirectStatus = func() int {
 	return w.Code
 }()
 
-// NoLog takes what servers log about clients that hung up.
+// NoLog discards what servers log about clients that disconnect.
 var NoLog = log.New(io.Discard, "", 0)
 
 // NewServer serves h on loopback, HTTP/1.1 and HTTP/2 without TLS.
@@ -119,7 +119,8 @@ type PathGuard struct {
 	Session *clerkauthtest.Session // an admin's
 }
 
-// NewPathGuard makes a PathGuard. Unless it is nil, wrap stands around the rules.
+// NewPathGuard returns a PathGuard. Unless it is nil, wrap is applied around the
+// rules.
 func NewPathGuard(tb testing.TB, rules clerkauth.Rules, wrap func(http.Handler) http.Handler, options ...clerkauth.ProtectOption) PathGuard {
 	tb.Helper()
 	srv := clerkauthtest.NewServer(tb, clerkauthtest.InMemory())
@@ -163,8 +164,9 @@ func (g PathGuard) Raw(tb testing.TB, method, target string, signedIn bool, head
 	return resp.StatusCode
 }
 
-// Exchange sends raw to a server, byte for byte, and reads every reply until the server
-// closes the connection, which raw has to ask for.
+// Exchange sends raw to a server, byte for byte, and reads all replies until the
+// server closes the connection. The last request of raw has to contain "Connection:
+// close".
 func Exchange(tb testing.TB, server *httptest.Server, raw string) []Reply {
 	tb.Helper()
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())
@@ -203,9 +205,9 @@ func HTTP2Client(tb testing.TB) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// ExchangeHTTP2 sends one request of these fields, whatever they are, in frames
-// that are written by hand (RFC 9113, RFC 7541 section 6.2.2), and returns the
-// body of the answer.
+// ExchangeHTTP2 sends one request with these fields, valid or not, in frames that
+// are written by hand (RFC 9113, RFC 7541 section 6.2.2), and returns the body of
+// the response.
 func ExchangeHTTP2(tb testing.TB, server *httptest.Server, fields [][2]string) string {
 	tb.Helper()
 	var block []byte

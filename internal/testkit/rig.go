@@ -19,7 +19,7 @@ type Rig struct {
 	Jane   *clerkauthtest.Session
 }
 
-// NewRig makes a Rig; change edits the Authenticator's configuration.
+// NewRig returns a Rig; change edits the Authenticator's configuration.
 func NewRig(tb testing.TB, change ...func(*clerkauth.Config)) *Rig {
 	tb.Helper()
 	srv := clerkauthtest.NewServer(tb, clerkauthtest.InMemory(), clerkauthtest.SigningKey(KeyID, Key()))
@@ -27,7 +27,7 @@ func NewRig(tb testing.TB, change ...func(*clerkauth.Config)) *Rig {
 	return &Rig{srv, NewAuth(tb, srv, change...), jane}
 }
 
-// NewAuth returns an Authenticator for srv that logs nowhere; change edits its
+// NewAuth returns an Authenticator for srv whose log is discarded; change edits its
 // configuration.
 func NewAuth(tb testing.TB, srv *clerkauthtest.Server, change ...func(*clerkauth.Config)) *clerkauth.Authenticator {
 	tb.Helper()
@@ -43,23 +43,24 @@ func NewAuth(tb testing.TB, srv *clerkauthtest.Server, change ...func(*clerkauth
 	return auth
 }
 
-// Want sends token to a guard with these requirements. The status must be that one, the
-// handler reached for 200 alone, and the reason that one unless it is "".
+// Want sends token to a guard with these requirements and fails tb unless the status
+// is that one and, unless it is "", the reason is that one. The handler must have
+// been reached if and only if the status is 200.
 func (r *Rig) Want(tb testing.TB, token string, status int, reason clerkauth.Reason, requirements ...clerkauth.Access) Reply {
 	tb.Helper()
 	return WantReply(tb, Serve(r.Auth.Require(requirements...), Bearer(token)), status, reason)
 }
 
-// Identified returns a guard inside of Handler, as servers have it.
+// Identified returns a guard inside Handler, the usual arrangement of servers.
 func (r *Rig) Identified(requirements ...clerkauth.Access) clerkauth.Middleware {
 	return func(next http.Handler) http.Handler { return r.Auth.Handler(r.Auth.Require(requirements...)(next)) }
 }
 
-// Fetches returns how often the instance was asked for its keys.
+// Fetches returns the number of requests for the instance's keys.
 func (r *Rig) Fetches() int { return r.Server.Requests(clerkauthtest.JWKS) }
 
-// Refreshes returns how often keys were fetched: each time the Backend API's set is
-// requested first.
+// Refreshes returns how often keys were fetched: each fetch requests the Backend
+// API's set first.
 func (r *Rig) Refreshes() int { return r.Server.Requests(clerkauthtest.BackendJWKS) }
 
 // MachineRig is a Rig with machine credentials of every kind, all of which its
@@ -73,7 +74,8 @@ type MachineRig struct {
 	OAuth      *clerkauthtest.Credential
 }
 
-// NewMachineRig makes a MachineRig; change edits the Authenticator's configuration.
+// NewMachineRig returns a MachineRig; change edits the Authenticator's
+// configuration.
 func NewMachineRig(tb testing.TB, change ...func(*clerkauth.Config)) *MachineRig {
 	tb.Helper()
 	r := &MachineRig{Rig: NewRig(tb, append([]func(*clerkauth.Config){AcceptAll}, change...)...)}
@@ -93,14 +95,13 @@ func AcceptAll(c *clerkauth.Config) {
 // AnyParty makes a configuration accept tokens for every party.
 func AnyParty(c *clerkauth.Config) { c.AuthorizedParties, c.InsecureAnyParty = nil, true }
 
-// AnyCredential is a requirement that every authenticated caller meets.
+// AnyCredential is a requirement that every authenticated caller satisfies.
 var AnyCredential = clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.Token(clerkauth.APIKey), clerkauth.Token(clerkauth.M2MToken), clerkauth.Token(clerkauth.OAuthToken))
 
-// LongLived makes a token that outlives a test.
+// LongLived gives a token a lifetime longer than any test.
 var LongLived = clerkauthtest.ExpiresIn(365 * 24 * time.Hour)
 
-// Organization makes a token have an active organization with these members in its
-// claim.
+// Organization gives a token an active organization whose claim has these members.
 func Organization(members map[string]any) clerkauthtest.TokenOption {
 	o := map[string]any{"id": "org_1", "slg": "acme"}
 	maps.Copy(o, members)

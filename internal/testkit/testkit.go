@@ -18,7 +18,8 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// Bubble runs f in virtual time, and then until every fetch has ended by itself.
+// Bubble returns f to be run in virtual time. The test ends when every fetch has
+// ended.
 func Bubble(f func(*testing.T)) func(*testing.T) {
 	return func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -39,7 +40,8 @@ func MustPanic(tb testing.TB, what string, f func()) {
 	f()
 }
 
-// Predicate makes a function for [clerkauth.CheckFunc] that cannot fail.
+// Predicate returns a function for [clerkauth.CheckFunc] that never returns an
+// error.
 func Predicate(f func(clerkauth.Auth) bool) func(context.Context, clerkauth.Auth) (bool, error) {
 	return func(_ context.Context, who clerkauth.Auth) (bool, error) { return f(who), nil }
 }

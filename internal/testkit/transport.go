@@ -18,19 +18,20 @@ type RoundTripFunc func(*http.Request) (*http.Response, error)
 // RoundTrip calls f.
 func (f RoundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// Answering returns a transport that answers every request with that status, header and
-// body, which may be long.
+// Answering returns a transport that responds to every request with that status,
+// header and body, which may be long.
 func Answering(status int, header http.Header, body io.Reader) http.RoundTripper {
 	return RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, Header: header, Body: io.NopCloser(body), ContentLength: -1, Request: r}, nil
 	})
 }
 
-// SlowKeys leaves a configuration one source of keys, which answers after that time.
+// SlowKeys reduces a configuration to one source of keys, which responds after that
+// time.
 func SlowKeys(after time.Duration) func(*clerkauth.Config) {
 	return func(c *clerkauth.Config) {
 		next := c.Transport
-		c.SecretKey = clerkauth.Secret{} // of two sources, the first has half of the time
+		c.SecretKey = clerkauth.Secret{} // with two sources, the first may take half of the time
 		c.Transport = RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 			select {
 			case <-time.After(after):
@@ -42,15 +43,16 @@ func SlowKeys(after time.Duration) func(*clerkauth.Config) {
 	}
 }
 
-// SlowTransport is a transport that takes its time for verifying credentials, and counts
-// the requests: Now are under way, Most were at one time, All have been made.
+// SlowTransport is a transport that takes some time to verify credentials and counts
+// these requests: Now is how many are in flight, Most the maximum of Now, and All
+// their total.
 type SlowTransport struct {
 	http.RoundTripper
 	Takes          time.Duration
 	Now, Most, All atomic.Int64
 }
 
-// RoundTrip waits and hands on. Requests for keys do not wait.
+// RoundTrip waits and calls the next transport. Requests for keys do not wait.
 func (s *SlowTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Method == http.MethodGet { // of keys
 		return s.RoundTripper.RoundTrip(r)
@@ -70,22 +72,22 @@ func (s *SlowTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 var madeUpKeys atomic.Int64
 
-// MadeUpKey returns an API key that nobody has, and another one each time.
+// MadeUpKey returns an API key that does not exist, a new one each time.
 func MadeUpKey() string { return fmt.Sprint("ak_madeUp", madeUpKeys.Add(1)) }
 
-// MachineCache is a [clerkauth.MachineCache] that forgets nothing, whatever it is told.
-// Values must not be nil.
+// MachineCache is a [clerkauth.MachineCache] that never expires a value. Values must
+// not be nil.
 type MachineCache struct {
 	mu     sync.Mutex
 	Values map[string][]byte
 	Kept   []time.Duration // for how long each value was to be kept
-	Err    error           // what it fails with
-	Takes  time.Duration   // how long it takes
+	Err    error           // the error that it returns
+	Takes  time.Duration   // how long each call takes
 	Panics bool
-	Hangs  chan struct{} // it waits for that, whatever becomes of its context
+	Hangs  chan struct{} // it waits for this, whether or not its context ends
 }
 
-// Get returns a value.
+// Get returns the value of key.
 func (m *MachineCache) Get(ctx context.Context, key string) ([]byte, error) {
 	if err := m.wait(ctx); err != nil {
 		return nil, err
@@ -95,7 +97,7 @@ func (m *MachineCache) Get(ctx context.Context, key string) ([]byte, error) {
 	return m.Values[key], nil
 }
 
-// Put stores a value.
+// Put stores the value of key.
 func (m *MachineCache) Put(ctx context.Context, key string, value []byte, keep time.Duration) error {
 	if err := m.wait(ctx); err != nil {
 		return err
@@ -109,7 +111,7 @@ func (m *MachineCache) Put(ctx context.Context, key string, value []byte, keep t
 
 func (m *MachineCache) wait(ctx context.Context) error {
 	if m.Panics {
-		panic("odd")
+		panic("broken")
 	}
 	if m.Hangs != nil {
 		<-m.Hangs

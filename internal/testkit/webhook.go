@@ -28,7 +28,8 @@ const (
 	VectorSignature = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 )
 
-// WebhookInstance is the instance of Clerk, in memory, that sends to every WebhookRig.
+// WebhookInstance is the instance of Clerk, in memory, that sends deliveries to
+// every WebhookRig.
 var WebhookInstance = sync.OnceValue(newWebhookInstance)
 
 // OtherWebhookInstance is an instance whose webhook secret no WebhookRig has.
@@ -50,7 +51,7 @@ type WebhookRig struct {
 	Log    *Log // what the Webhook logs, at every level
 }
 
-// NewWebhookRig makes a WebhookRig; changes edit the Webhook's configuration.
+// NewWebhookRig returns a WebhookRig; changes edit the Webhook's configuration.
 func NewWebhookRig(tb testing.TB, changes ...func(*clerkauth.WebhookConfig)) *WebhookRig {
 	tb.Helper()
 	h := &WebhookRig{TB: tb, Server: WebhookInstance(), Log: new(Log)}
@@ -81,13 +82,14 @@ func (h *WebhookRig) Serve(r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
-// Deliver sends one copy and returns the status, having checked the rest of the response.
+// Deliver sends one copy, checks the response's header and body, and returns its
+// status.
 func (h *WebhookRig) Deliver(d *clerkauthtest.Delivery) int {
 	h.TB.Helper()
 	return h.DeliverFor(context.Background(), d)
 }
 
-// DeliverFor is Deliver for a sender that waits as long as ctx.
+// DeliverFor is Deliver for a sender that waits until ctx ends.
 func (h *WebhookRig) DeliverFor(ctx context.Context, d *clerkauthtest.Delivery) int {
 	h.TB.Helper()
 	w := h.Serve(Received(d.Request(WebhookURL).WithContext(ctx)))
@@ -108,12 +110,12 @@ func (h *WebhookRig) DeliverFor(ctx context.Context, d *clerkauthtest.Delivery) 
 	return w.Code
 }
 
-// UserCreated returns a new delivery. Its payload must be in no log.
+// UserCreated returns a new delivery. Its payload must appear in no log.
 func (h *WebhookRig) UserCreated() *clerkauthtest.Delivery {
 	return h.Server.NewDelivery("user.created", `{"id":"user_secret","first_name":"Jane"}`)
 }
 
-// Want fails the test unless a copy is answered with that status.
+// Want fails the test unless a copy receives that status.
 func (h *WebhookRig) Want(what string, d *clerkauthtest.Delivery, status int) {
 	h.TB.Helper()
 	if got := h.Deliver(d); got != status {
@@ -129,7 +131,8 @@ func Secrets(texts ...string) (list []clerkauth.Secret) {
 	return list
 }
 
-// Sign returns the signature by VectorSecret of exactly these bytes: the reference.
+// Sign returns the signature of these bytes with VectorSecret. It is the reference
+// for the tests of signatures.
 func Sign(id, stamp, body string) string {
 	key, err := base64.StdEncoding.DecodeString(VectorSecret[len("whsec_"):])
 	if err != nil {
@@ -148,7 +151,8 @@ func (f DeliveriesFunc) Once(ctx context.Context, id string, handle func(context
 	return f(ctx, id, handle)
 }
 
-// NewDeliveries returns the simplest [clerkauth.Deliveries], which never forgets.
+// NewDeliveries returns a minimal [clerkauth.Deliveries], which never forgets a
+// delivery.
 func NewDeliveries() clerkauth.Deliveries {
 	var mu sync.Mutex
 	handled := map[string]bool{} // false: in flight
