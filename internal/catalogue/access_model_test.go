@@ -13,26 +13,26 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// model is an Access and a second opinion about it: whom it lets in, worked out from
-// what it says and not from how it is checked.
+// model is an Access with an independent statement of whom it allows, derived from
+// its meaning and not from how it is checked.
 type model struct {
 	clerkauth.Access
-	admits func(caller) bool
-	names  []clerkauth.TokenType // kinds of machines that it asks for
-	public bool                  // it lets in who is nobody
+	allows func(caller) bool
+	names  []clerkauth.TokenType // kinds of machines that a Token in it names
+	public bool                  // it allows anonymous callers
 }
 
-// caller is somebody whose rights are known.
+// caller is a caller with known rights.
 type caller struct {
 	name   string
 	token  string
-	kind   clerkauth.TokenType // "" for nobody
+	kind   clerkauth.TokenType // "" if anonymous
 	admin  bool
 	scopes []string
 }
 
-// randomModel builds an Access of that depth at most; of is the kind of machine that
-// it is about within a Token, "" outside of one.
+// randomModel returns a random Access of at most that depth; of is the kind of
+// machine that it applies to inside a Token, "" outside.
 func randomModel(r *rand.Rand, depth int, of clerkauth.TokenType) model {
 	if depth == 0 || r.IntN(3) == 0 {
 		return randomLeaf(r, of)
@@ -47,16 +47,16 @@ func randomModel(r *rand.Rand, depth int, of clerkauth.TokenType) model {
 			checks = append(checks, part.Access)
 		}
 		return model{clerkauth.Token(kind, checks...), func(c caller) bool {
-			return c.kind == kind && !slices.ContainsFunc(parts, func(m model) bool { return !m.admits(c) })
+			return c.kind == kind && !slices.ContainsFunc(parts, func(m model) bool { return !m.allows(c) })
 		}, []clerkauth.TokenType{kind}, false}
 	}
 	parts := []model{randomModel(r, depth-1, of), randomModel(r, depth-1, of)}
 	accesses := []clerkauth.Access{parts[0].Access, parts[1].Access}
 	names := append(slices.Clone(parts[0].names), parts[1].names...)
 	if r.IntN(2) == 0 {
-		return model{clerkauth.AllOf(accesses...), func(c caller) bool { return parts[0].admits(c) && parts[1].admits(c) }, names, parts[0].public && parts[1].public}
+		return model{clerkauth.AllOf(accesses...), func(c caller) bool { return parts[0].allows(c) && parts[1].allows(c) }, names, parts[0].public && parts[1].public}
 	}
-	return model{clerkauth.AnyOf(accesses...), func(c caller) bool { return parts[0].admits(c) || parts[1].admits(c) }, names, parts[0].public || parts[1].public}
+	return model{clerkauth.AnyOf(accesses...), func(c caller) bool { return parts[0].allows(c) || parts[1].allows(c) }, names, parts[0].public || parts[1].public}
 }
 
 func randomLeaf(r *rand.Rand, of clerkauth.TokenType) model {
@@ -76,12 +76,12 @@ func randomLeaf(r *rand.Rand, of clerkauth.TokenType) model {
 	return leaves[r.IntN(len(leaves))]
 }
 
-// TestAccessAgreesWithAModel: however demands on users and machines are put together,
-// those are let in whom the words admit, what no Token names is not asked about, and
-// what is refused at registration is only what admits nobody.
+// TestAccessAgreesWithAModel: for random requirements on users and machines, exactly
+// the callers that the model allows enter, credentials of a kind that no Token names
+// are not verified, and only what allows no caller is rejected at registration.
 func TestAccessAgreesWithAModel(t *testing.T) {
 	r := testkit.NewMachineRig(t)
-	callers := []caller{{name: "nobody"}, {name: "member", token: r.Server.SignIn(r.User).Token(clerkauthtest.ExpiresIn(time.Hour)), kind: clerkauth.SessionToken},
+	callers := []caller{{name: "anonymous"}, {name: "member", token: r.Server.SignIn(r.User).Token(clerkauthtest.ExpiresIn(time.Hour)), kind: clerkauth.SessionToken},
 		{name: "admin", token: r.Jane.Token(clerkauthtest.ExpiresIn(time.Hour)), kind: clerkauth.SessionToken, admin: true}}
 	for _, scopes := range [][]string{nil, {"a"}, {"a", "b"}} {
 		key, oauth, m2m := r.Server.CreateAPIKey(r.User, scopes...), r.Server.CreateOAuthToken(r.User, "client_1", scopes...), r.Peer.Token()
@@ -96,13 +96,13 @@ func TestAccessAgreesWithAModel(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
 	possible := 0
-	var before clerkauth.Access // something else that can be asked for
+	var before clerkauth.Access // another valid requirement
 	for range 4000 {
 		m := randomModel(random, 3, "")
-		admitted := 0
+		allowed := 0
 		for _, c := range callers {
-			if m.admits(c) {
-				admitted++
+			if m.allows(c) {
+				allowed++
 			}
 		}
 		guard := func() (guard clerkauth.Middleware) {
@@ -114,10 +114,10 @@ func TestAccessAgreesWithAModel(t *testing.T) {
 			return r.Auth.Require(m.Access)
 		}()
 		if guard == nil {
-			continue // at least a part of it is for nobody
+			continue // at least a part of it can never be satisfied
 		}
-		if admitted == 0 {
-			t.Logf("%s admits none of the callers", m)
+		if allowed == 0 {
+			t.Logf("%s allows none of the callers", m)
 		}
 		possible++
 		more := r.Auth.Require(clerkauth.SignedIn)
@@ -130,15 +130,15 @@ func TestAccessAgreesWithAModel(t *testing.T) {
 		before = m.Access
 		for _, c := range callers {
 			machine := c.kind != "" && c.kind != clerkauth.SessionToken
-			// A machine that the route does not name is nobody there.
-			want := m.admits(c)
+			// A machine of a kind that the route does not name is anonymous there.
+			want := m.allows(c)
 			if machine && !slices.Contains(m.names, c.kind) {
 				want = m.public
 			}
 			if got := testkit.Serve(guard, testkit.Bearer(c.token)); got.Entered != want {
 				t.Fatalf("%s: %s: %v, want %v", m, c.name, got, want)
 			} else if !got.Entered && c.kind != clerkauth.SessionToken && testkit.Serve(more, testkit.Bearer(c.token)).Entered {
-				t.Fatalf("%s refuses %s; asked for more, it lets it in", m, c.name)
+				t.Fatalf("%s refuses %s; with more required, it allows it", m, c.name)
 			}
 		}
 	}

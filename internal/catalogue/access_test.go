@@ -16,14 +16,14 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about who may do what.
+// These rows test which rights a requirement grants.
 var _ = addRows(rows{
 	"189/role_spellings":           rolesAreCompared,
 	"190/permission_prefixes":      permissionsAreCompared,
-	"191/empty_requirements":       nothingAsked,
-	"192/one_of_many_missing":      everyDemandCounts,
+	"191/empty_requirements":       emptyRequirements,
+	"192/one_of_many_missing":      everyRequirementCounts,
 	"193/pages_and_roles":          pagesAndRoles,
-	"194/no_requirement":           noDemandAtAll,
+	"194/no_requirement":           noRequirement,
 	"195/check_that_panics":        predicatesThatPanic,
 	"196/organization_of_the_path": organizationOfThePath,
 	"197/no_active_organization":   noActiveOrganization,
@@ -43,9 +43,9 @@ func rolesAreCompared(t *testing.T) {
 			r.Jane.Token(testkit.Organization(map[string]any{"rol": role})),
 			r.Jane.Token(clerkauthtest.Version1(), clerkauthtest.WithClaim("org_role", role)),
 		} {
-			for _, asked := range []string{"admin", "org:admin", "org:org:admin"} {
-				if r.Want(t, token, status, "", clerkauth.Role(asked)); t.Failed() {
-					t.Fatalf("asked for %q, the role is %q", asked, role)
+			for _, required := range []string{"admin", "org:admin", "org:org:admin"} {
+				if r.Want(t, token, status, "", clerkauth.Role(required)); t.Failed() {
+					t.Fatalf("required %q, the role is %q", required, role)
 				}
 			}
 		}
@@ -59,47 +59,47 @@ func permissionsAreCompared(t *testing.T) {
 	r := testkit.NewRig(t)
 	s := r.Server.SignIn(r.Jane.User, clerkauthtest.InOrganization("acme", "member", "org:posts:read"))
 	for _, token := range []string{s.Token(), s.Token(clerkauthtest.Version1())} {
-		for asked, status := range map[string]int{
+		for required, status := range map[string]int{
 			"org:posts:read": 200, "posts:read": 200,
 			"org:posts": 403, "posts": 403, "org:posts:": 403, "org:posts:r": 403, "org:posts:read:all": 403, "org:post:read": 403, "read": 403, "org:*": 403, "org:posts:*": 403,
 			"ORG:posts:read": 403, "org:posts:READ": 403, " org:posts:read": 403, "org:posts:read,org:posts:write": 403,
 		} {
-			if r.Want(t, token, status, "", clerkauth.Permission(asked)); t.Failed() {
-				t.Fatalf("asked for %q", asked)
+			if r.Want(t, token, status, "", clerkauth.Permission(required)); t.Failed() {
+				t.Fatalf("required %q", required)
 			}
 		}
 	}
 }
 
-// nothingAsked: who asks for an empty thing is told at registration, and nobody
-// has it, not even who is said to.
-func nothingAsked(t *testing.T) {
+// emptyRequirements: an empty requirement panics at registration and is never met,
+// not even by a token that claims it.
+func emptyRequirements(t *testing.T) {
 	r := testkit.NewRig(t)
 	who, err := r.Auth.VerifyToken(t.Context(), r.Jane.Token(clerkauthtest.Version1(),
 		clerkauthtest.WithClaim("org_role", "org:"), clerkauthtest.WithClaim("org_permissions", []string{"", "org:", "org:org:", " "}), clerkauthtest.WithClaim("fea", "o:,u:, o:"), clerkauthtest.WithClaim("pla", "o:,u:")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, asked := range []string{"", " ", "org:", "org:org:"} {
-		for _, demand := range []clerkauth.Access{clerkauth.Role(asked), clerkauth.Permission(asked), clerkauth.Feature(asked), clerkauth.Plan(asked)} {
-			testkit.MustPanic(t, asked, func() { r.Auth.Require(demand) })
-			if who.Has(demand) || who.Has(clerkauth.SignedIn, demand) {
-				t.Errorf("who has %q", demand)
+	for _, name := range []string{"", " ", "org:", "org:org:"} {
+		for _, requirement := range []clerkauth.Access{clerkauth.Role(name), clerkauth.Permission(name), clerkauth.Feature(name), clerkauth.Plan(name)} {
+			testkit.MustPanic(t, name, func() { r.Auth.Require(requirement) })
+			if who.Has(requirement) || who.Has(clerkauth.SignedIn, requirement) {
+				t.Errorf("Has(%q)", requirement)
 			}
 		}
 	}
 	testkit.MustPanic(t, "nil", func() { r.Auth.Require(nil) })
 	if who.Has(nil) || who.Has(clerkauth.SignedIn, nil) {
-		t.Error("who has nil")
+		t.Error("Has(nil)")
 	}
 }
 
-// everyDemandCounts: what is asked for together is granted to who has all of it,
-// whatever of it a token does not speak of. Asking for less never denies, asking
-// for more never allows.
-func everyDemandCounts(t *testing.T) {
+// everyRequirementCounts: several requirements are met by a caller who meets each,
+// whichever claims a token lacks. Requiring less never denies, requiring more never
+// allows.
+func everyRequirementCounts(t *testing.T) {
 	r := testkit.NewRig(t)
-	demands := []clerkauth.Access{
+	requirements := []clerkauth.Access{
 		clerkauth.SignedIn, clerkauth.Role("admin"), clerkauth.Permission("org:posts:read"), clerkauth.Feature("reports"), clerkauth.Plan("pro"), clerkauth.ReverifiedStrict,
 	}
 	s := r.Server.SignIn(r.Jane.User, clerkauthtest.InOrganization("acme", "admin", "org:posts:read"),
@@ -115,34 +115,34 @@ func everyDemandCounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for set := 1; set < 1<<len(demands); set++ {
-			var asked []clerkauth.Access
+		for set := 1; set < 1<<len(requirements); set++ {
+			var list []clerkauth.Access
 			each := true
-			for i, d := range demands {
+			for i, d := range requirements {
 				if set&(1<<i) != 0 {
-					asked = append(asked, d)
+					list = append(list, d)
 					each = each && who.Has(d)
 				}
 			}
-			if who.Has(asked...) != each || none.Has(asked...) {
-				t.Errorf("%s: Has(%v) is %v", what, asked, !each)
+			if who.Has(list...) != each || none.Has(list...) {
+				t.Errorf("%s: Has(%v) is %v", what, list, !each)
 			}
-			r.Want(t, token, map[bool]int{true: 200, false: 403}[each], "", asked...)
-			r.Want(t, "", 401, clerkauth.ErrTokenMissing, asked...)
+			r.Want(t, token, map[bool]int{true: 200, false: 403}[each], "", list...)
+			r.Want(t, "", 401, clerkauth.ErrTokenMissing, list...)
 		}
 		missing := 0
-		for _, d := range demands {
+		for _, d := range requirements {
 			if !who.Has(d) {
 				missing++
 			}
 		}
 		if (missing == 0) != (what == "all") {
-			t.Errorf("%s: %d demands are not met", what, missing)
+			t.Errorf("%s: %d requirements are not met", what, missing)
 		}
 	}
 }
 
-// pagesAndRoles: where pages are sent to sign in, a role counts all the same.
+// pagesAndRoles: redirecting pages to sign-in does not weaken a role.
 func pagesAndRoles(t *testing.T) {
 	r := testkit.NewRig(t, func(c *clerkauth.Config) { c.Browser.SignInURL, c.Browser.SignUpURL = "/sign-in", "/sign-up" })
 	owner := r.Auth.Require(clerkauth.Role("owner"))
@@ -151,9 +151,9 @@ func pagesAndRoles(t *testing.T) {
 	testkit.WantReply(t, testkit.Serve(owner, testkit.AsPage, testkit.Bearer(r.Jane.Token(testkit.Organization(map[string]any{"rol": "owner"})))), 200, "")
 }
 
-// noDemandAtAll: a guard asks for a session at least; Has, asked nothing, knows of
-// nothing that is met.
-func noDemandAtAll(t *testing.T) {
+// noRequirement: a guard without requirements requires a session; Has without
+// requirements is false.
+func noRequirement(t *testing.T) {
 	r := testkit.NewRig(t)
 	r.Want(t, r.Jane.Token(), 200, "")
 	r.Want(t, r.Jane.Token(clerkauthtest.WithoutClaim("o")), 200, "")
@@ -169,16 +169,17 @@ func noDemandAtAll(t *testing.T) {
 	}
 }
 
-// predicatesThatPanic: a panic says nothing about the caller, and is logged once without what it was about.
+// predicatesThatPanic: a check that panics is an outage, not a refusal, and is
+// logged once without the caller's data.
 func predicatesThatPanic(t *testing.T) {
 	var logged bytes.Buffer
 	r := testkit.NewRig(t)
 	r.Auth = testkit.NewAuth(t, r.Server, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
 	yes := func(clerkauth.Auth) bool { return true }
 	for what, c := range map[string]struct {
-		demand clerkauth.Access
-		status int
-		logs   int
+		requirement clerkauth.Access
+		status      int
+		logs        int
 	}{
 		"holds":                {clerkauth.CheckFunc("x", testkit.Predicate(yes)), 200, 0},
 		"does not":             {clerkauth.CheckFunc("x", testkit.Predicate(func(clerkauth.Auth) bool { return false })), 403, 0},
@@ -190,7 +191,7 @@ func predicatesThatPanic(t *testing.T) {
 		"panics, another does": {clerkauth.AnyOf(clerkauth.CheckFunc("x", testkit.Predicate(func(clerkauth.Auth) bool { panic(0) })), clerkauth.CheckFunc("y", testkit.Predicate(yes))), 200, 1},
 	} {
 		logged.Reset()
-		r.Want(t, r.Jane.Token(), c.status, "", c.demand)
+		r.Want(t, r.Jane.Token(), c.status, "", c.requirement)
 		if n := strings.Count(logged.String(), "level=ERROR"); n != c.logs || strings.Contains(logged.String(), r.Jane.User.ID) {
 			t.Errorf("%s: %d errors were logged:\n%s", what, n, &logged)
 		}
@@ -206,7 +207,7 @@ func predicatesThatPanic(t *testing.T) {
 	}
 }
 
-// organizationOfThePath: a role in one organization is none in another.
+// organizationOfThePath: a role in one organization counts in no other.
 func organizationOfThePath(t *testing.T) {
 	r := testkit.NewRig(t)
 	acme, other := r.Jane.Organization, r.Server.CreateOrganization("other")
@@ -241,7 +242,7 @@ func noActiveOrganization(t *testing.T) {
 	role := clerkauthtest.WithClaim("org_role", "org:admin")
 	list := clerkauthtest.WithClaim("org_permissions", []string{"org:posts:read"})
 	members := map[string]any{"rol": "admin", "per": "read", "fpm": "1"}
-	demands := []clerkauth.Access{clerkauth.Role("admin"), clerkauth.Permission("org:posts:read")}
+	requirements := []clerkauth.Access{clerkauth.Role("admin"), clerkauth.Permission("org:posts:read")}
 	fea := clerkauthtest.WithClaim("fea", "o:posts")
 	for what, c := range map[string]struct {
 		token  string
@@ -264,12 +265,12 @@ func noActiveOrganization(t *testing.T) {
 		"another version":            {r.Jane.Token(fea, clerkauthtest.WithClaim("v", 3), testkit.Organization(members), clerkauthtest.WithClaim("org_id", "org_1"), role, list), 403},
 		"a version that is a string": {r.Jane.Token(fea, clerkauthtest.WithClaim("v", "2"), testkit.Organization(members), clerkauthtest.WithClaim("org_id", "org_1"), role, list), 403},
 	} {
-		for _, d := range demands {
+		for _, d := range requirements {
 			if r.Want(t, c.token, c.status, "", d); t.Failed() {
 				t.Fatalf("%s: %s", what, d)
 			}
 		}
-		r.Want(t, c.token, 200, "") // a user he is
+		r.Want(t, c.token, 200, "") // still a signed-in user
 		who, err := r.Auth.VerifyToken(t.Context(), c.token)
 		if err != nil || c.status == 403 && (who.OrgID != "" || who.OrgSlug != "" || who.OrgRole != "" || len(who.Permissions()) != 0) {
 			t.Errorf("%s: %+v, %v, %v", what, who, who.Permissions(), err)
@@ -280,7 +281,7 @@ func noActiveOrganization(t *testing.T) {
 	}
 }
 
-// machinesHaveNoRole: no route can ask for a machine yet.
+// machinesHaveNoRole: machines meet no requirement on a session.
 func machinesHaveNoRole(t *testing.T) {
 	r := testkit.NewRig(t)
 	for _, token := range []string{
@@ -289,8 +290,8 @@ func machinesHaveNoRole(t *testing.T) {
 		r.Jane.Token(clerkauthtest.WithHeader("typ", "at+jwt")), r.Jane.Token(clerkauthtest.WithHeader("typ", "application/at+jwt")),
 		r.Jane.TemplateToken("x", map[string]any{"sid": r.Jane.ID, "v": 2, "o": map[string]any{"id": "org_1", "rol": "admin"}}),
 	} {
-		for _, demand := range []clerkauth.Access{clerkauth.SignedIn, clerkauth.Role("admin")} {
-			r.Want(t, token, 401, clerkauth.ErrTokenType, demand)
+		for _, requirement := range []clerkauth.Access{clerkauth.SignedIn, clerkauth.Role("admin")} {
+			r.Want(t, token, 401, clerkauth.ErrTokenType, requirement)
 		}
 	}
 	r.Want(t, r.Jane.Token(), 200, "", clerkauth.Role("admin"))
@@ -299,8 +300,8 @@ func machinesHaveNoRole(t *testing.T) {
 func scopesOfBilling(t *testing.T) {
 	r := testkit.NewRig(t)
 	for _, c := range []struct {
-		has, asked string
-		status     int
+		has, required string
+		status        int
 	}{
 		{"u:pro", "o:pro", 403}, {"o:pro", "u:pro", 403}, {"u:pro", "org:pro", 403}, {"o:pro", "user:pro", 403}, {"u:pro", "organization:pro", 403},
 		{"u:basic", "pro", 403}, {"u:pro2", "pro", 403}, {"u:pro", "pro2", 403}, {"u:pro", "PRO", 403}, {"u:Pro", "pro", 403}, {"U:pro", "pro", 403},
@@ -308,31 +309,32 @@ func scopesOfBilling(t *testing.T) {
 		{"u:pro", "pro", 200}, {"o:pro", "pro", 200}, {"o:pro", "o:pro", 200}, {"o:pro", "org:pro", 200}, {"o:pro", "organization:pro", 200}, {"u:pro", "u:pro", 200}, {"u:pro", "user:pro", 200},
 		{"ou:pro", "o:pro", 200}, {"uo:pro", "u:pro", 200}, {"x:pro, o:pro", "pro", 200},
 	} {
-		for claimed, demand := range map[string]clerkauth.Access{"pla": clerkauth.Plan(c.asked), "fea": clerkauth.Feature(c.asked)} {
-			if r.Want(t, r.Jane.Token(clerkauthtest.WithClaim(claimed, c.has)), c.status, "", demand); t.Failed() {
-				t.Fatalf("has %s %q, asked for %q", claimed, c.has, c.asked)
+		for claimed, requirement := range map[string]clerkauth.Access{"pla": clerkauth.Plan(c.required), "fea": clerkauth.Feature(c.required)} {
+			if r.Want(t, r.Jane.Token(clerkauthtest.WithClaim(claimed, c.has)), c.status, "", requirement); t.Failed() {
+				t.Fatalf("has %s %q, required %q", claimed, c.has, c.required)
 			}
 		}
 	}
-	for _, odd := range []any{nil, 7, []string{"o:pro"}, map[string]any{"o": "pro"}} {
-		r.Want(t, r.Jane.Token(clerkauthtest.WithClaim("pla", odd)), 403, "", clerkauth.Plan("pro"))
+	for _, malformed := range []any{nil, 7, []string{"o:pro"}, map[string]any{"o": "pro"}} {
+		r.Want(t, r.Jane.Token(clerkauthtest.WithClaim("pla", malformed)), 403, "", clerkauth.Plan("pro"))
 	}
 	who, err := r.Auth.VerifyToken(t.Context(), r.Jane.Token(clerkauthtest.WithClaim("pla", "x:pro,o:pro,u:pro,o:o:pro"), clerkauthtest.WithClaim("fea", "x:pro,o:pro,u:pro")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, invalid := range []string{"x:pro", ":pro", "O:pro", "u o:pro", "ou:pro", "o:o:pro", "o:"} {
-		for _, demand := range []clerkauth.Access{clerkauth.Plan(invalid), clerkauth.Feature(invalid)} {
-			testkit.MustPanic(t, invalid, func() { r.Auth.Require(demand) })
-			if who.Has(demand) {
-				t.Errorf("who has %s", demand)
+		for _, requirement := range []clerkauth.Access{clerkauth.Plan(invalid), clerkauth.Feature(invalid)} {
+			testkit.MustPanic(t, invalid, func() { r.Auth.Require(requirement) })
+			if who.Has(requirement) {
+				t.Errorf("Has(%s)", requirement)
 			}
 		}
 	}
 }
 
-// factorAges: the presets are strict_mfa, strict, moderate and lax; T is allowed.
-// The ages in a token are those of when it, or the first of its lineage, was made.
+// factorAges checks the presets strict_mfa, strict, moderate and lax; T is allowed.
+// The ages in a token count from when it, or the first token of its lineage, was
+// created.
 func factorAges(t *testing.T) {
 	r := testkit.NewRig(t)
 	presets := []clerkauth.Access{clerkauth.ReverifiedStrictMFA, clerkauth.ReverifiedStrict, clerkauth.ReverifiedModerate, clerkauth.ReverifiedLax}
@@ -355,8 +357,8 @@ func factorAges(t *testing.T) {
 	} {
 		check(fmt.Sprint(fva), r.Jane.Token(clerkauthtest.WithClaim("fva", fva[:])), want)
 	}
-	for _, odd := range []any{nil, 0, "0,0", []int{0}, []int{0, 0, 0}, []any{}, []any{0, nil}, []any{"0", 0}, []int{-2, 0}, []int{0, -2}, []float64{0, -1.5}, []float64{-0.5, 0}, map[string]int{"0": 0, "1": 0}} {
-		check(fmt.Sprint(odd), r.Jane.Token(clerkauthtest.WithClaim("fva", odd)), "FFFF")
+	for _, malformed := range []any{nil, 0, "0,0", []int{0}, []int{0, 0, 0}, []any{}, []any{0, nil}, []any{"0", 0}, []int{-2, 0}, []int{0, -2}, []float64{0, -1.5}, []float64{-0.5, 0}, map[string]int{"0": 0, "1": 0}} {
+		check(fmt.Sprint(malformed), r.Jane.Token(clerkauthtest.WithClaim("fva", malformed)), "FFFF")
 	}
 	check("absent", r.Jane.Token(clerkauthtest.WithoutClaim("fva")), "FFFF")
 	check("no time to count from", r.Jane.Token(clerkauthtest.WithClaim("fva", []int{0, 0}), clerkauthtest.WithoutClaim("iat")), "FFFF")

@@ -14,7 +14,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about whom a credential is of, and what it is for.
+// These rows test the subject and the audience of a credential.
 var _ = addRows(rows{
 	"262/subject_of_another_kind": subjectsAreOfTheKind,
 	"265/token_naming_another_resource": func(t *testing.T) {
@@ -26,7 +26,8 @@ var _ = addRows(rows{
 	},
 })
 
-// subjectsAreOfTheKind: whom a credential is for is of its kind, in both forms.
+// subjectsAreOfTheKind: the subject of a credential has to be of its kind, in both
+// forms.
 func subjectsAreOfTheKind(t *testing.T) {
 	r := testkit.NewMachineRig(t)
 	owners := map[string][]string{"ak_": {"user_1", "org_1"}, "mt_": {"mch_1"}, "oat_": {"user_1"}}
@@ -51,7 +52,7 @@ func subjectsAreOfTheKind(t *testing.T) {
 }
 
 // TestProofOfPossessionIsNotSkipped: an opaque credential that is bound to a key is
-// refused, for nobody asks who presents it for a proof.
+// rejected, because callers are not required to prove possession of the key.
 func TestProofOfPossessionIsNotSkipped(t *testing.T) {
 	r := testkit.NewMachineRig(t)
 	for prefix, good := range eachKind {
@@ -72,7 +73,8 @@ func TestProofOfPossessionIsNotSkipped(t *testing.T) {
 	}
 }
 
-// oauthFor returns OAuth tokens with that audience, in both forms; nil is for none.
+// oauthFor returns OAuth tokens with that audience, in both forms; with nil they
+// have none.
 func oauthFor(r *testkit.MachineRig, audience any) map[string]string {
 	c := r.Server.CreateOAuthToken(r.User, "client_1", "notes:read")
 	answer := goodAnswer("clerk_idp_oauth_access_token", r.User.ID)
@@ -91,8 +93,8 @@ const (
 	notes = "https://api.example.com/notes"
 )
 
-// described returns a machineRig and the middleware that describes resources to the
-// callers of guards that its Authenticator makes.
+// described returns a MachineRig and the middleware that describes resources to the
+// guards of its Authenticator.
 func described(t *testing.T, change func(*clerkauth.Config), resources ...clerkauth.Resource) (*testkit.MachineRig, clerkauth.Middleware) {
 	t.Helper()
 	r := testkit.NewMachineRig(t, func(c *clerkauth.Config) {
@@ -107,7 +109,7 @@ func described(t *testing.T, change func(*clerkauth.Config), resources ...clerka
 	return r, describe
 }
 
-// at asks for a path, written as a client writes it.
+// at sets the target of a request, as a client writes it.
 func at(target string) func(*http.Request) {
 	return func(r *http.Request) {
 		u := httptest.NewRequest(http.MethodGet, target, nil).URL
@@ -115,8 +117,9 @@ func at(target string) func(*http.Request) {
 	}
 }
 
-// audiencesInsideAndOutside: inside of a resource an OAuth token is for that resource,
-// outside of all for what the route says, in both forms, alone and beside sessions.
+// audiencesInsideAndOutside: inside a resource an OAuth token has to name that
+// resource, outside of all the audiences of the route, in both forms, alone and
+// beside sessions.
 func audiencesInsideAndOutside(t *testing.T) {
 	token := clerkauth.Token(clerkauth.OAuthToken)
 	forNotes := clerkauth.Token(clerkauth.OAuthToken, clerkauth.Audience(notes))
@@ -126,7 +129,7 @@ func audiencesInsideAndOutside(t *testing.T) {
 		aud  any
 	}{
 		{"ours", mcp}, {"ours with a slash", mcp + "/"}, {"two slashes", mcp + "//"}, {"a list", []string{notes, mcp}}, {"another", notes}, {"others", []string{notes, "https://x.example.com"}},
-		{"none", nil}, {"empty", ""}, {"an empty list", []string{}}, {"a number", 7}, {"an object", map[string]any{mcp: true}}, {"odd in part", []any{mcp, 7}},
+		{"none", nil}, {"empty", ""}, {"an empty list", []string{}}, {"a number", 7}, {"an object", map[string]any{mcp: true}}, {"a list with a number", []any{mcp, 7}},
 		{"another case", "https://API.example.com/mcp"}, {"below", mcp + "/x"}, {"above", "https://api.example.com"}, {"another scheme", "http://api.example.com/mcp"}, {"a port", "https://api.example.com:443/mcp"},
 		{"configured", "urn:api"}, {"configured and ours", []string{"urn:api", mcp}},
 	}
@@ -144,7 +147,7 @@ func audiencesInsideAndOutside(t *testing.T) {
 		resource clerkauth.Resource
 		path     string
 		access   clerkauth.Access
-		admits   want
+		allows   want
 	}{
 		"inside":                       {nil, one, "/mcp", token, ours},
 		"below":                        {nil, one, "/mcp/sse", token, ours},
@@ -162,7 +165,7 @@ func audiencesInsideAndOutside(t *testing.T) {
 		"outside, for ours":            {nil, one, "/other", clerkauth.Token(clerkauth.OAuthToken, clerkauth.Audience(mcp+"/")), ours},
 		"outside, for one of two":      {nil, one, "/other", clerkauth.Token(clerkauth.OAuthToken, clerkauth.AnyOf(clerkauth.Audience("urn:api"), clerkauth.Audience(notes))), want{"a list": true, "another": true, "others": true, "configured": true, "configured and ours": true}},
 		"outside, for both":            {nil, one, "/other", clerkauth.Token(clerkauth.OAuthToken, clerkauth.Audience("urn:api"), clerkauth.Audience(mcp)), want{"configured and ours": true}},
-		"outside, both are demanded":   {configured, one, "/other", clerkauth.Token(clerkauth.OAuthToken, clerkauth.Audience(mcp)), want{"configured and ours": true}},
+		"outside, both are required":   {configured, one, "/other", clerkauth.Token(clerkauth.OAuthToken, clerkauth.Audience(mcp)), want{"configured and ours": true}},
 		"outside, for it or everybody": {nil, one, "/other", clerkauth.AnyOf(clerkauth.Public, forNotes), another},
 		"loose":                        {nil, loose, "/mcp", token, everything},
 		"loose, but configured":        {configured, loose, "/mcp", token, want{"configured": true, "configured and ours": true}},
@@ -177,15 +180,15 @@ func audiencesInsideAndOutside(t *testing.T) {
 					"twice": func(h http.Handler) http.Handler { return r.Auth.Require(c.access)(r.Auth.Require(c.access)(h)) },
 				} {
 					got := testkit.Serve(func(h http.Handler) http.Handler { return describe(guard(h)) }, testkit.Bearer(credential), at(c.path))
-					if got.Entered != c.admits[audience.name] || !got.Entered && got.Status != 401 {
+					if got.Entered != c.allows[audience.name] || !got.Entered && got.Status != 401 {
 						t.Errorf("%s, %s for %s, %s: %v", name, form, audience.name, order, got)
 					}
 				}
 			}
 		}
 	}
-	// Where nothing is described, Config.Audience alone is demanded; and other kinds are
-	// not concerned by resources.
+	// Without a described resource only Config.Audience is required; resources do not
+	// affect other kinds.
 	for _, audience := range audiences {
 		r := testkit.NewMachineRig(t, configured)
 		for form, credential := range oauthFor(r, audience.aud) {
@@ -210,8 +213,8 @@ func audiencesInsideAndOutside(t *testing.T) {
 	}
 }
 
-// resourcesByReadings: a request is inside of what any reading of its path is inside
-// of, behind a router that takes everything.
+// resourcesByReadings: a request is inside every resource that any reading of its
+// path is in, behind a router that accepts every path.
 func resourcesByReadings(t *testing.T) {
 	root := "https://api.example.com"
 	guarded := clerkauth.Token(clerkauth.OAuthToken)
@@ -243,7 +246,7 @@ func resourcesByReadings(t *testing.T) {
 					}
 				}
 			}
-			// All of them open what is in all of them.
+			// A token for all of these resources opens the path.
 			all := append([]string{root + "/"}, in...)
 			for form, token := range oauthFor(r, all) {
 				if got := testkit.Serve(guard, testkit.Bearer(token), at(target)); got.Entered != (withRoot || len(in) > 0) {
@@ -252,7 +255,7 @@ func resourcesByReadings(t *testing.T) {
 			}
 		}
 	}
-	// What no two programs read alike is nowhere.
+	// A path without a common reading is in no resource.
 	r, describe := described(t, nil, clerkauth.Resource{URL: mcp})
 	guard := func(h http.Handler) http.Handler { return describe(r.Auth.Require(guarded)(h)) }
 	for _, target := range []string{"/mcp%00", "/mcp/%ff", "/" + strings.Repeat("%61", 30_000)} {
@@ -269,8 +272,8 @@ func resourcesByReadings(t *testing.T) {
 
 func is(a string) func(string) bool { return func(b string) bool { return a == b } }
 
-// audienceAmongOthers: an audience that a Token does not demand of everybody refuses
-// nobody who meets the rest of it, in both forms.
+// audienceAmongOthers: an audience in one branch of a Token does not refuse a caller
+// who meets another branch, in both forms.
 func audienceAmongOthers(t *testing.T) {
 	r := testkit.NewMachineRig(t)
 	of := map[clerkauth.TokenType]*clerkauthtest.Credential{clerkauth.APIKey: r.APIKey, clerkauth.OAuthToken: r.OAuth}
@@ -299,8 +302,8 @@ func audienceAmongOthers(t *testing.T) {
 	}
 }
 
-// audiencesAtEachGuard: each guard judges for its own route and place, whatever one
-// around it has found.
+// audiencesAtEachGuard: each guard decides for its own route and path, whatever a
+// guard around it has decided.
 func audiencesAtEachGuard(t *testing.T) {
 	r, describe := described(t, nil, clerkauth.Resource{URL: mcp}, clerkauth.Resource{URL: notes})
 	token := clerkauth.Token(clerkauth.OAuthToken)
@@ -329,7 +332,7 @@ func audiencesAtEachGuard(t *testing.T) {
 		"they name two":                     {[]clerkauth.Middleware{describe, require(naming("urn:x")), require(naming("urn:y"))}, "/other", "urn:x", false},
 		"they name two, and it is for both": {[]clerkauth.Middleware{describe, require(naming("urn:x")), require(naming("urn:y"))}, "/other", []string{"urn:x", "urn:y"}, true},
 		"public, then for it":               {[]clerkauth.Middleware{describe, require(clerkauth.Public), require(naming("urn:x"))}, "/other", "urn:x", true},
-		"for it, then for nobody's":         {[]clerkauth.Middleware{describe, require(naming("urn:x")), require(clerkauth.AnyOf(clerkauth.Public, token))}, "/other", "urn:x", false},
+		"for it, then for none":             {[]clerkauth.Middleware{describe, require(naming("urn:x")), require(clerkauth.AnyOf(clerkauth.Public, token))}, "/other", "urn:x", false},
 		"not wrapped at all":                {[]clerkauth.Middleware{require(token)}, "/mcp", mcp, false},
 		"not wrapped, for it":               {[]clerkauth.Middleware{require(naming(mcp))}, "/mcp", mcp, true},
 		"Protect":                           {[]clerkauth.Middleware{describe, protect(t, r, clerkauth.Rules{"/{rest...}": token})}, "/mcp", mcp, true},
@@ -348,7 +351,7 @@ func audiencesAtEachGuard(t *testing.T) {
 			}
 		}
 	}
-	// Another Authenticator's routes are its own, where nothing is described.
+	// Another Authenticator's routes have no described resources.
 	other := testkit.NewAuth(t, r.Server, testkit.AcceptAll)
 	for path, want := range map[string]bool{"/mcp": false, "/other": true} {
 		for form, credential := range oauthFor(r, notes) {
@@ -368,8 +371,8 @@ func protect(t *testing.T, r *testkit.MachineRig, rules clerkauth.Rules) clerkau
 	return protect
 }
 
-// missingAudienceIsTold: that tokens have no audience looks like bad callers, and an
-// operator learns what to set; of one for somebody else, there is nothing to tell.
+// missingAudienceIsTold: tokens without an audience look like an error of the
+// caller, so the log says what to set; a token for another audience is not logged.
 func missingAudienceIsTold(t *testing.T) {
 	var logged bytes.Buffer
 	r, describe := described(t, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) }, clerkauth.Resource{URL: mcp})
@@ -401,7 +404,8 @@ func missingAudienceIsTold(t *testing.T) {
 	}
 }
 
-// TestAudienceAccess: it stands in a Token alone, names something, and prints.
+// TestAudienceAccess: an Audience is valid inside a Token alone, may not be empty,
+// and prints.
 func TestAudienceAccess(t *testing.T) {
 	r := testkit.NewMachineRig(t)
 	if got := clerkauth.Token(clerkauth.OAuthToken, clerkauth.Audience(mcp), clerkauth.Scope("a")).String(); got != "oauth_token with audience "+mcp+" and scope a" {

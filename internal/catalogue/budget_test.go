@@ -17,7 +17,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about what Clerk says of credentials, and how often it is asked.
+// These rows test Clerk's responses about credentials, and how often it is called.
 var _ = addRows(rows{
 	"260/no_that_is_none":  testkit.Bubble(answersThatSayNo),
 	"261/yes_that_is_none": answersThatSayYes,
@@ -30,8 +30,8 @@ var _ = addRows(rows{
 	},
 })
 
-// eachKind are opaque credentials of all kinds, which nobody has, and good answers
-// about them.
+// eachKind maps the prefix of an opaque credential of each kind, of a made-up
+// credential, to a good response about it.
 var eachKind = map[string]map[string]any{
 	"ak_":  goodAnswer("api_key", "user_1"),
 	"mt_":  goodAnswer("machine_to_machine_token", "mch_1"),
@@ -45,9 +45,10 @@ func goodAnswer(object, subject string) map[string]any {
 	}
 }
 
-// answersThatSayNo: a credential is refused where Clerk says that there is none, in its
-// own form and words. Whatever says something else is an outage of that credential for
-// 5 s, and of no other; an outage of Clerk, or its word about us, is not remembered so.
+// answersThatSayNo: a credential is refused if Clerk responds, in its documented
+// form, that it does not exist. Any other response is an outage of that credential
+// alone, for 5 s; an outage of Clerk or an error of our secret key is not cached
+// with the credential.
 func answersThatSayNo(t *testing.T) {
 	const unknown = `{"errors":[{"code":"resource_not_found"}]}`
 	for _, c := range []struct {
@@ -106,8 +107,8 @@ func answersThatSayNo(t *testing.T) {
 	}
 }
 
-// answersThatSayYes: a credential is good where Clerk says so of all that matters, each
-// in its type.
+// answersThatSayYes: a credential is accepted if every required member of the
+// response is present and of its type.
 func answersThatSayYes(t *testing.T) {
 	r := testkit.NewMachineRig(t)
 	now := r.Server.Now().UnixMilli()
@@ -157,8 +158,8 @@ func answersThatSayYes(t *testing.T) {
 	}
 }
 
-// clerkLimit is Clerk's limit for an instance, in front of its Backend API: 1,000
-// calls in 10 s, for all who share the secret key.
+// clerkLimit is Clerk's rate limit for an instance, in front of its Backend API:
+// 1,000 calls in 10 s for everything that uses the secret key.
 type clerkLimit struct {
 	http.RoundTripper
 	takes time.Duration
@@ -192,7 +193,7 @@ func (l *clerkLimit) RoundTrip(r *http.Request) (*http.Response, error) {
 	return l.RoundTripper.RoundTrip(r)
 }
 
-// tally counts what became of requests of one sort.
+// tally counts the outcomes of one sort of request.
 type tally struct{ let, refused, busy atomic.Int64 }
 
 func (c *tally) count(got testkit.Reply) {
@@ -210,9 +211,9 @@ func (c *tally) String() string {
 	return fmt.Sprintf("%d let in, %d refused, %d put off", c.let.Load(), c.refused.Load(), c.busy.Load())
 }
 
-// budgets: while somebody tries out 100 made-up API keys a second, credentials that
-// were seen are never refused, and new ones of other kinds are let in, however many
-// replicas share Clerk's limit; also where it is each replica that gets that many.
+// budgets: during a flood of 100 made-up API keys a second, credentials that were
+// seen before are never refused and new ones of other kinds are accepted, however
+// many replicas share Clerk's limit; also if each replica receives that flood.
 func budgets(t *testing.T, replicas, each int) {
 	limit := &clerkLimit{takes: 20 * time.Millisecond, left: clerkCalls, at: time.Now()}
 	r := testkit.NewMachineRig(t)
@@ -236,7 +237,7 @@ func budgets(t *testing.T, replicas, each int) {
 			if got := testkit.Serve(guard, testkit.Bearer(token)); !got.Entered {
 				t.Fatal(i, got)
 			}
-			time.Sleep(5 * time.Millisecond) // a start of all at once would be another test
+			time.Sleep(5 * time.Millisecond) // spread out: simultaneous starts are another test
 		}
 	}
 	warm := limit.calls
@@ -261,7 +262,7 @@ func budgets(t *testing.T, replicas, each int) {
 		}
 	}
 	wg.Wait()
-	t.Logf("%d s, %d replicas: made-up API keys, %d a second to each: %v; credentials that were seen: %v; new M2M tokens: %v; Clerk was asked %d times, %d of them too many",
+	t.Logf("%d s, %d replicas: made-up API keys, %d a second to each: %v; credentials that were seen: %v; new M2M tokens: %v; %d calls to Clerk, %d of them over its limit",
 		lasts, replicas, each, &made, &seen, &fresh, limit.calls-warm, limit.refused)
 	if made.let.Load() != 0 || seen.refused.Load()+fresh.refused.Load() != 0 {
 		t.Error("a credential is taken for another")
@@ -269,15 +270,15 @@ func budgets(t *testing.T, replicas, each int) {
 	if n := seen.busy.Load(); n != 0 {
 		t.Errorf("%d requests with credentials that were seen are put off", n)
 	}
-	// Where it is ten times as bad, a few of those have to come again.
+	// In a flood ten times as large, some of those are told to retry.
 	if n := fresh.busy.Load(); n != 0 && (each*replicas <= 100 || n > 15) {
 		t.Errorf("%d requests with new M2M tokens are put off", n)
 	}
 }
 
-// eachKindHasItsPace: it is asked about 8 unseen credentials of a kind in the first
-// second and about one more in each that follows, not at all for as long as Clerk says,
-// and half as often then; of another kind, nothing changes.
+// eachKindHasItsPace: 8 unseen credentials of a kind are verified in the first
+// second and about one more in each following second, none while Clerk's Retry-After
+// lasts, and half as many afterwards; other kinds are not affected.
 func eachKindHasItsPace(t *testing.T) {
 	r := testkit.NewMachineRig(t)
 	guard := r.Auth.Require(testkit.AnyCredential)

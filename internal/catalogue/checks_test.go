@@ -17,30 +17,30 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about functions that an application gives to CheckFunc.
+// These rows test functions passed to CheckFunc.
 var _ = addRows(rows{
 	"257/checks_run_last":              checksRunLast,
 	"257/checks_that_nobody_waits_for": checksOfCanceledRequests,
 	"276/check_whose_store_is_away":    checkWhoseStoreIsAway,
 })
 
-// secretText is what no log and no answer may hold.
+// secretText must appear in no log and no response.
 const secretText = "password=hunter2"
 
 var errStore = errors.New(secretText)
 
-// scripted are checks that answer as they are told: t, f, e for an error, and p for a
-// panic. asked is which were asked, in order.
-type scripted struct{ asked string }
+// scripted makes checks with given results: t and f, e for an error, p for a panic.
+// called lists those that were called, in order.
+type scripted struct{ called string }
 
 func (s *scripted) check(name, answer byte) clerkauth.Access {
 	return clerkauth.CheckFunc(string(name), func(context.Context, clerkauth.Auth) (bool, error) {
-		s.asked += string(name)
+		s.called += string(name)
 		switch answer {
 		case 'p':
 			panic(secretText)
 		case 'e':
-			return true, errStore // an answer beside an error says nothing
+			return true, errStore // a result beside an error is ignored
 		}
 		return answer == 't', nil
 	})
@@ -55,7 +55,7 @@ func checksRunLast(t *testing.T) {
 	for i := range 64 {
 		answers := string([]byte{"tfep"[i%4], "tfep"[i/4%4], "tfep"[i/16]})
 		// In an AllOf they run up to the first that is not met, in an AnyOf up to the
-		// first that is.
+		// first that is met.
 		all, anyOf := "abc", "abc"
 		if at := strings.IndexAny(answers, "fep"); at >= 0 {
 			all = all[:at+1]
@@ -78,7 +78,7 @@ func checksRunLast(t *testing.T) {
 			access func(a, b, c clerkauth.Access) clerkauth.Access
 			edit   func(*http.Request)
 			status int
-			asked  string
+			called string
 		}{
 			"all of them":           {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AllOf(a, b, c) }, member, ofAll, all},
 			"all, in two":           {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AllOf(clerkauth.AllOf(a, b), c) }, member, ofAll, all},
@@ -91,8 +91,8 @@ func checksRunLast(t *testing.T) {
 			"any, in two":           {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, clerkauth.AnyOf(b, c)) }, member, ofAny, anyOf},
 			"any and what is not":   {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AllOf(clerkauth.AnyOf(a, b, c), no) }, member, 403, ""},
 			"any or Public":         {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, b, c, clerkauth.Public) }, member, 200, ""},
-			"all, of nobody":        {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AllOf(a, b, c) }, testkit.Bearer(""), 401, ""},
-			"any, of nobody":        {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, b, c) }, testkit.Bearer(""), 401, ""},
+			"all, anonymous":        {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AllOf(a, b, c) }, testkit.Bearer(""), 401, ""},
+			"any, anonymous":        {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, b, c) }, testkit.Bearer(""), 401, ""},
 			"any, of a bad token":   {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, b, c) }, testkit.Bearer("x.y.z"), 401, ""},
 			"any, of another token": {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, b, c) }, testkit.Bearer("ak_1"), 401, ""},
 			"any, by CONNECT":       {func(a, b, c clerkauth.Access) clerkauth.Access { return clerkauth.AnyOf(a, b, c) }, func(r *http.Request) { member(r); r.Method = http.MethodConnect }, 400, ""},
@@ -107,11 +107,11 @@ func checksRunLast(t *testing.T) {
 			s := &scripted{}
 			access := c.access(s.check('a', answers[0]), s.check('b', answers[1]), s.check('c', answers[2]))
 			got := testkit.Serve(r.Auth.Require(access), c.edit)
-			if got.Status != c.status || got.Entered != (c.status == 200) || s.asked != c.asked {
-				t.Errorf("%s, which say %s: %d, asked %q; want %d, %q", name, answers, got.Status, s.asked, c.status, c.asked)
+			if got.Status != c.status || got.Entered != (c.status == 200) || s.called != c.called {
+				t.Errorf("%s, with results %s: %d, called %q; want %d, %q", name, answers, got.Status, s.called, c.status, c.called)
 			}
 			fails := 0
-			for i := range c.asked {
+			for i := range c.called {
 				if broken(answers[i : i+1]) {
 					fails++
 				}
@@ -127,7 +127,8 @@ func checksRunLast(t *testing.T) {
 				t.Errorf("%s, which say %s: %s", name, answers, got.Body)
 			}
 		}
-		// In Has, one that fails is not met, and never asked for what does not depend on it.
+		// In Has, a check that fails is not met, and none is called if the result does not
+		// depend on it.
 		who, err := r.Auth.VerifyToken(t.Context(), r.Jane.Token())
 		if err != nil {
 			t.Fatal(err)
@@ -135,31 +136,31 @@ func checksRunLast(t *testing.T) {
 		silently(t, func() {
 			s := &scripted{}
 			list := []clerkauth.Access{s.check('a', answers[0]), s.check('b', answers[1]), s.check('c', answers[2])}
-			if got := who.Has(list...); got != (ofAll == 200) || s.asked != all {
-				t.Errorf("Has all, which say %s: %v, asked %q", answers, got, s.asked)
+			if got := who.Has(list...); got != (ofAll == 200) || s.called != all {
+				t.Errorf("Has all, with results %s: %v, called %q", answers, got, s.called)
 			}
-			s.asked = ""
-			if got := who.Has(clerkauth.AnyOf(list...)); got != (ofAny == 200) || s.asked != anyOf {
-				t.Errorf("Has any, which say %s: %v, asked %q", answers, got, s.asked)
+			s.called = ""
+			if got := who.Has(clerkauth.AnyOf(list...)); got != (ofAny == 200) || s.called != anyOf {
+				t.Errorf("Has any, with results %s: %v, called %q", answers, got, s.called)
 			}
-			s.asked = ""
-			if got := who.Has(append(list, no)...); got || s.asked != "" {
-				t.Errorf("Has all and what is not met: %v, asked %q", got, s.asked)
+			s.called = ""
+			if got := who.Has(append(list, no)...); got || s.called != "" {
+				t.Errorf("Has all and what is not met: %v, called %q", got, s.called)
 			}
 		})
 	}
-	// One that stands in two places is asked once.
+	// A check in two places is called once.
 	for answer, status := range map[byte]int{'t': 200, 'f': 403, 'e': 503, 'p': 503} {
 		s := &scripted{}
 		twice := s.check('a', answer)
 		got := testkit.Serve(r.Auth.Require(clerkauth.AllOf(twice, clerkauth.AnyOf(twice, no), twice)), member)
-		if got.Status != status || s.asked != "a" {
-			t.Errorf("twice, which says %c: %d, asked %q", answer, got.Status, s.asked)
+		if got.Status != status || s.called != "a" {
+			t.Errorf("twice, with result %c: %d, called %q", answer, got.Status, s.called)
 		}
 	}
 }
 
-// silently discards what goes to slog's default while f runs.
+// silently discards what is logged to slog's default logger while f runs.
 func silently(t *testing.T, f func()) {
 	t.Helper()
 	before := slog.Default()
@@ -168,8 +169,8 @@ func silently(t *testing.T, f func()) {
 	f()
 }
 
-// checksOfCanceledRequests: a caller who has hung up is no failure to be told of; a
-// store that gave up by itself is.
+// checksOfCanceledRequests: an error because the caller disconnected is not logged;
+// a timeout of the store's own is.
 func checksOfCanceledRequests(t *testing.T) {
 	var logged bytes.Buffer
 	r := testkit.NewRig(t, func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) })
@@ -227,7 +228,7 @@ func checkWhoseStoreIsAway(t *testing.T) {
 		"or a role":            {clerkauth.AnyOf(away, yes), r.Jane.Token(), 200, false},
 		"or no role":           {clerkauth.AnyOf(away, no), r.Jane.Token(), 503, true},
 		"and no role":          {clerkauth.AllOf(away, no), r.Jane.Token(), 403, false},
-		"nobody":               {away, "", 401, false},
+		"anonymous":            {away, "", 401, false},
 		"of a key":             {clerkauth.Token(clerkauth.APIKey, away), r.APIKey.Token, 503, true},
 		"of a key, lacking":    {clerkauth.Token(clerkauth.APIKey, away, clerkauth.Scope("all")), r.APIKey.Token, 403, false},
 		"of a key, or a scope": {clerkauth.Token(clerkauth.APIKey, clerkauth.AnyOf(away, clerkauth.Scope("reports:read"))), r.APIKey.Token, 200, false},

@@ -13,7 +13,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about what a correctly signed token says.
+// These rows test the claims of a correctly signed token.
 var _ = addRows(rows{
 	"48/no_exp": func(t *testing.T) {
 		r := newTokenRow(t)
@@ -48,7 +48,7 @@ var _ = addRows(rows{
 		claimRefused(newTokenRow(t), clerkauth.ErrTokenParty, "azp", `["`+origin+`"]`, `{"0":"`+origin+`"}`, `7`, `true`, `[]`)
 	},
 	"60/party_almost_equal": claimOtherParties,
-	"61/odd_party_origins":  claimOddParties,
+	"61/odd_party_origins":  claimUnusualParties,
 	"62/empty_party_list": func(t *testing.T) {
 		for what, parties := range map[string][]string{"none": nil, "empty list": {}, "empty entry": {""}, "null": {"null"}} {
 			c := tokenServer().Config()
@@ -70,8 +70,8 @@ var _ = addRows(rows{
 	"66/two_instances_with_one_key": claimTwoInstances,
 })
 
-// claimRefused holds that tokens with those values of a claim are refused, and
-// that it is for nothing else.
+// claimRefused requires tokens with these values of a claim to be rejected, and
+// accepted without them.
 func claimRefused(r tokenRow, why clerkauth.Reason, name string, values ...string) {
 	r.t.Helper()
 	for _, value := range values {
@@ -84,8 +84,8 @@ func claimRefused(r tokenRow, why clerkauth.Reason, name string, values ...strin
 	r.accepts("control", r.claims(name, good[name]))
 }
 
-// claimIgnored holds that tokens with those values of a claim are not of this
-// instance.
+// claimIgnored requires tokens with these values of a claim not to be credentials of
+// this instance.
 func claimIgnored(r tokenRow, why clerkauth.Reason, name string, values ...string) {
 	r.t.Helper()
 	for _, value := range values {
@@ -93,21 +93,21 @@ func claimIgnored(r tokenRow, why clerkauth.Reason, name string, values ...strin
 	}
 }
 
-// claimSeconds is a moment from now as a number.
+// claimSeconds returns a time, relative to now, as a JSON number.
 func claimSeconds(fromNow time.Duration) string {
 	return strconv.FormatInt(tokenServer().Now().Add(fromNow).Unix(), 10)
 }
 
-// claimNow is the clock of rows in which a second counts.
+// claimNow returns the time for rows in which a second counts.
 func claimNow() time.Time { return tokenServer().Now().Truncate(time.Second) }
 
-// claimTimes mints a token with these times, given from a moment.
+// claimTimes mints a token with these times, relative to at.
 func claimTimes(r tokenRow, at time.Time, iat, nbf, exp time.Duration) string {
 	text := func(d time.Duration) string { return fmt.Sprint(at.Add(d).Unix()) }
 	return r.claims("iat", text(iat), "nbf", text(nbf), "exp", text(exp))
 }
 
-// claimFractions: a fraction is cut off.
+// claimFractions: fractions of a second are truncated.
 func claimFractions(t *testing.T) {
 	at := time.Unix(1_790_000_000, 0)
 	r := newTokenRow(t, tokenClock(at.Add(-time.Minute)))
@@ -127,7 +127,7 @@ func claimExpiry(t *testing.T) {
 	const s = time.Second
 	for _, tc := range []struct {
 		skew time.Duration
-		last time.Duration // of those refused
+		last time.Duration // of the rejected ones
 	}{{0, -5 * s}, {clerkauth.NoClockSkew, 0}, {s, -s}, {5 * time.Minute, -5 * time.Minute}} {
 		r := newTokenRow(t, tokenClock(at), func(c *clerkauth.Config) { c.ClockSkew = tc.skew })
 		token := func(exp time.Duration) string { return claimTimes(r, at, -time.Hour, -time.Hour, exp) }
@@ -138,7 +138,7 @@ func claimExpiry(t *testing.T) {
 	}
 }
 
-// claimBeginning is of nbf and iat, which have one rule and two reasons.
+// claimBeginning tests nbf and iat, which have one rule and two reasons.
 func claimBeginning(t *testing.T, name string, why clerkauth.Reason) {
 	at := claimNow()
 	r := newTokenRow(t, tokenClock(at))
@@ -155,13 +155,13 @@ func claimBeginning(t *testing.T, name string, why clerkauth.Reason) {
 		`253402300800`, `9223372036854775808`)
 }
 
-// claimOrder: no bound is set to how long a token may live; Clerk's JWT templates
-// allow ten years, and they are the instance's own.
+// claimOrder: the lifetime of a token is not limited; Clerk's JWT templates allow
+// ten years, and they belong to the instance.
 func claimOrder(t *testing.T) {
 	at := claimNow()
 	r := newTokenRow(t, tokenClock(at))
 	const s = time.Second
-	// The clocks' allowance makes each of these times one that would pass.
+	// With the clock skew each of these times alone would be accepted.
 	r.refuses("iat behind exp", claimTimes(r, at, -2*s, -time.Hour, -3*s), clerkauth.ErrTokenClaims)
 	r.refuses("nbf behind exp", claimTimes(r, at, -time.Hour, -2*s, -3*s), clerkauth.ErrTokenClaims)
 	r.refuses("both behind exp", claimTimes(r, at, 4*s, 4*s, 3*s), clerkauth.ErrTokenClaims)
@@ -216,7 +216,7 @@ func claimOtherParties(t *testing.T) {
 	r.accepts("escaped", r.claims("azp", `"https:\/\/\u0061`+host[1:]+`"`))
 }
 
-func claimOddParties(t *testing.T) {
+func claimUnusualParties(t *testing.T) {
 	r := newTokenRow(t)
 	claimRefused(r, clerkauth.ErrTokenParty, "azp", `"null"`, `"https://xn--pp-fka.example"`, `"https://аpp.example"`, `"https://\u0430pp.example.com"`)
 	r = newTokenRow(t, func(c *clerkauth.Config) {
@@ -241,7 +241,7 @@ func claimAudience(t *testing.T) {
 	r.refuses("no aud", r.token(), clerkauth.ErrTokenClaims)
 	claimRefused(r, clerkauth.ErrTokenClaims, "aud", `[]`, `null`, `[null]`, `["api",7]`, `["api",null]`, `"api "`, `" api"`, `"API"`,
 		`{"0":"api"}`, `"x"`, `["x"]`, `""`, `[["api"]]`, `7`, `true`, `"api,x"`)
-	// Where none is demanded, it does not matter what there is.
+	// Without a required audience any audience is accepted.
 	r = newTokenRow(t)
 	for _, aud := range []string{`"x"`, `[]`, `null`, `7`} {
 		r.accepts("aud "+aud, r.claims("aud", aud))
@@ -264,8 +264,8 @@ func claimIssuers(t *testing.T) {
 	claimIgnored(r, clerkauth.ErrTokenIssuer, "iss", `"https://clerk.evil.com"`)
 }
 
-// claimTwoInstances: two instances in one process whose keys have one id, and
-// then one key as well. Which of them a token is of is told by its issuer, before a
+// claimTwoInstances tests two instances in one process whose keys share an id, and
+// then a key as well. The issuer decides which instance a token belongs to, before a
 // key is looked up.
 func claimTwoInstances(t *testing.T) {
 	a := newTokenRow(t)
@@ -280,13 +280,13 @@ func claimTwoInstances(t *testing.T) {
 			t.Fatal(err)
 		}
 		b := tokenVerifier{t: t, by: "the other instance", auth: auth, log: new(testkit.Log)}
-		for range 2 { // with keys to fetch, and with those that were fetched
+		for range 2 { // with keys to fetch, and with fetched keys
 			a.accepts("control", a.token())
 			b.accepts("control", session.Token())
 			a.ignores("keys "+what, session.Token(), clerkauth.ErrTokenIssuer)
 			b.ignores("keys "+what, a.token(), clerkauth.ErrTokenIssuer)
 		}
-		// One that says that it is of the other, and is not.
+		// A token that names the other instance and is signed by this one.
 		forged := session.Token(clerkauthtest.WithClaim("iss", a.srv.Issuer()), clerkauthtest.SignedBy(tokenAttacker()))
 		a.refuses("keys "+what, forged, clerkauth.ErrTokenSignature)
 	}

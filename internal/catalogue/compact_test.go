@@ -16,8 +16,8 @@ import (
 	"github.com/clerkauth/clerkauth/clerkauthtest"
 )
 
-// These rows are about the form that tokens have in RFC 7515 section 7.1. Wherever
-// a token can be signed as it stands, it is.
+// These rows test the compact form of tokens (RFC 7515 section 7.1). Wherever a
+// token can be signed as it stands, it is.
 var _ = addRows(rows{
 	"30/dots_and_missing_parts":       compactDots,
 	"31/too_many_parts":               compactFourParts,
@@ -29,7 +29,7 @@ var _ = addRows(rows{
 	"37/line_breaks_in_token":         compactLineBreaks,
 	"38/standard_base64_alphabet":     compactStandardAlphabet,
 	"39/space_and_controls_in_token":  compactSpace,
-	"40/characters_outside_base64url": compactOddCharacters,
+	"40/characters_outside_base64url": compactInvalidCharacters,
 	"41/unicode_that_folds_to_ascii":  compactUnicode,
 	"42/json_serialization":           compactJSON,
 	"45/parts_of_two_tokens":          compactSwappedParts,
@@ -37,8 +37,8 @@ var _ = addRows(rows{
 	"47/quoted_token":                 compactQuoted,
 })
 
-// compactDots: what is not in three parts is no token of Clerk's, and for somebody
-// else to judge; see the rows about credentials that are not of this instance.
+// compactDots: text without three parts is not a token of Clerk's, so it is a
+// foreign credential; see the rows about credentials of other issuers.
 func compactDots(t *testing.T) {
 	r := newTokenRow(t)
 	for _, token := range []string{"..", "a.b.c"} {
@@ -110,7 +110,7 @@ func compactManyDots(t *testing.T) {
 	r.accepts("control", r.token())
 }
 
-// compactLong: there is one bound, 16 KiB, for tokens of either way to come.
+// compactLong: tokens are limited to 16 KiB, whichever way they arrive.
 func compactLong(t *testing.T) {
 	r := newTokenRow(t)
 	const most = 16 << 10
@@ -123,7 +123,7 @@ func compactLong(t *testing.T) {
 	}
 }
 
-// compactOfLength returns a good token of that length.
+// compactOfLength returns a valid token of that length.
 func compactOfLength(t *testing.T, r tokenRow, n int) string {
 	t.Helper()
 	for _, header := range []string{"", `,"x":1`, `,"x":12`} { // for base64 has no piece of one letter
@@ -189,8 +189,8 @@ func compactStrayBits(t *testing.T) {
 	r.accepts("control", r.signed(h+"."+p))
 }
 
-// compactInserted puts text into every part of a token and between and around
-// them, both into one that was signed before and one that is signed then.
+// compactInserted inserts text into every part of a token and between and around
+// them, both into a signed token and before signing.
 func compactInserted(r tokenRow, text string) map[string]string {
 	h, p, s := compactParts(r.token())
 	tokens := map[string]string{"before": text + h + "." + p + "." + s, "behind": h + "." + p + "." + s + text}
@@ -245,8 +245,8 @@ func compactStandardAlphabet(t *testing.T) {
 	r.accepts("control of the header", r.srv.SignRaw(header, payload))
 }
 
-// compactSpace: what net/http trims around a header's value is gone before a
-// token is looked for; nothing else is trimmed.
+// compactSpace: net/http trims a header's value before a token is read; nothing else
+// is trimmed.
 func compactSpace(t *testing.T) {
 	r := newTokenRow(t)
 	for _, text := range []string{" ", "\t", "\x00", "\x7f", "\u00a0", "\u200b", "\ufeff", "  "} {
@@ -264,9 +264,9 @@ func compactSpace(t *testing.T) {
 	r.accepts("control", good)
 }
 
-// compactOddCharacters: some test vectors call tokens with ? in a part valid; RFC
-// 7515 section 5.2 does not.
-func compactOddCharacters(t *testing.T) {
+// compactInvalidCharacters: some test vectors call tokens with ? in a part valid;
+// RFC 7515 section 5.2 does not.
+func compactInvalidCharacters(t *testing.T) {
 	r := newTokenRow(t)
 	for _, text := range []string{"?", "#", "!", "*", "@", ",", ";", ":", "=", "~", "%", "?9", "#9"} {
 		r.refusesAll(compactInserted(r, text), clerkauth.ErrTokenInvalid)
@@ -309,7 +309,7 @@ func compactJSON(t *testing.T) {
 	r.accepts("control", h+"."+p+"."+s)
 }
 
-// compactSwappedParts mixes tokens of two users.
+// compactSwappedParts combines parts of the tokens of two users.
 func compactSwappedParts(t *testing.T) {
 	r := newTokenRow(t)
 	other := r.srv.SignIn(r.srv.CreateUser("joe@example.com"))
@@ -365,7 +365,7 @@ func compactQuoted(t *testing.T) {
 	r.accepts("control", good)
 }
 
-// compactParts splits a token.
+// compactParts splits a token into its parts.
 func compactParts(token string) (header, payload, signature string) {
 	parts := strings.Split(token, ".")
 	return parts[0], parts[1], parts[2]

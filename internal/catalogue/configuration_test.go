@@ -22,7 +22,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about what operators configure.
+// These rows test the configuration.
 var _ = addRows(rows{
 	"254/what_ClerkConfig_returns": clerkConfigIsACopy,
 	"273/API_and_proxy_URLs":       apiAndProxyURLs,
@@ -88,9 +88,9 @@ func apiAndProxyURLs(t *testing.T) {
 		return func(c *clerkauth.Config) { c.AuthorizedParties = list }
 	}
 	for what, c := range map[string]struct {
-		proxy  string
-		change func(*clerkauth.Config)
-		says   string // "": it is accepted
+		proxy   string
+		change  func(*clerkauth.Config)
+		message string // "": it is accepted
 	}{
 		"absolute":                 {"https://app.example.com/__clerk", parties("https://app.example.com"), ""},
 		"absolute, another host":   {"https://clerk.example.org", parties("https://app.example.com"), ""},
@@ -113,7 +113,7 @@ func apiAndProxyURLs(t *testing.T) {
 		"relative, origin that's not": {"/__clerk", func(c *clerkauth.Config) { c.Browser.PublicOrigin = "app.example.com" }, "ProxyURL"},
 	} {
 		err := build(func(f *clerkauth.Config) { c.change(f); f.Browser.ProxyURL = c.proxy })
-		if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "ProxyURL")) {
+		if c.message == "" && err != nil || c.message != "" && (err == nil || !strings.Contains(err.Error(), c.message) || !strings.Contains(err.Error(), "ProxyURL")) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -121,7 +121,7 @@ func apiAndProxyURLs(t *testing.T) {
 	if got := clerkauth.FromEnv().Browser.ProxyURL; got != "/__clerk" {
 		t.Errorf("FromEnv: %q", got)
 	}
-	// An issuer beside the key's host; keys are fetched from there alone.
+	// An issuer beside the key's host; keys are fetched from the latter alone.
 	for _, proxy := range []string{"https://app.example.com/__clerk", "/__clerk", "/__clerk/"} {
 		r := testkit.NewRig(t, func(c *clerkauth.Config) { c.SecretKey = clerkauth.Secret{}; c.Browser.ProxyURL = proxy })
 		issuer := func(iss string) string { return r.Jane.Token(clerkauthtest.WithClaim("iss", iss)) }
@@ -202,8 +202,8 @@ func nativeAppsAlone(t *testing.T) {
 	}
 }
 
-// fipsMode runs this row again in a process in which nothing but what FIPS 140-3
-// approves of may be used.
+// fipsMode runs this row again in a process that may use FIPS 140-3 approved
+// algorithms alone.
 func fipsMode(t *testing.T) {
 	if !fips140.Enforced() {
 		self, err := os.Executable()

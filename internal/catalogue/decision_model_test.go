@@ -16,20 +16,20 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// presenter is somebody who presents a credential, and what is known of it.
+// presenter is a caller with a credential of known properties.
 type presenter struct {
 	name, line string // the Authorization line, "" for none
 	kind       clerkauth.TokenType
 	subject    string
 	scopes     []string
 	admin      bool
-	bad        bool // it is refused where its kind is taken
-	away       bool // it cannot be verified at the moment
+	bad        bool // rejected where its kind is accepted
+	away       bool // not verifiable at the moment
 	pending    bool
-	foreign    bool // it is no credential of this instance
+	foreign    bool // not a credential of this instance
 }
 
-// wish is an Access as it was written, so that it can be judged without the product.
+// wish is an Access in a form that can be evaluated independently of the package.
 type wish struct {
 	op    string // public, signed in, role, scope, token, all, any
 	kind  clerkauth.TokenType
@@ -60,8 +60,9 @@ func (w wish) access() clerkauth.Access {
 	}
 }
 
-// outcome is how good an answer about somebody is: 0 for a stranger, 1 for one who
-// lacks a right, 2 for one who is let in. of is whom a Token is about.
+// outcome returns 0 if w refuses the caller as unauthenticated, 1 if a right is
+// missing, and 2 if w is satisfied. of is the kind of the Token that contains w, if
+// any.
 func (w wish) outcome(who presenter, of clerkauth.TokenType) int {
 	best, worst := 0, 2
 	for _, part := range w.parts {
@@ -102,7 +103,7 @@ func (w wish) names(kind clerkauth.TokenType) bool {
 	return w.op == "token" && w.kind == kind || slices.ContainsFunc(w.parts, func(part wish) bool { return part.names(kind) })
 }
 
-// uses reports whether w could let in somebody of that kind, if he had every right.
+// uses reports whether a caller of that kind with every right satisfies w.
 func (w wish) uses(kind clerkauth.TokenType) bool {
 	return w.outcome(presenter{kind: kind, admin: true, scopes: []string{"a", "b"}}, "") == 2
 }
@@ -112,30 +113,30 @@ func (w wish) takes(kind clerkauth.TokenType) bool {
 	return w.uses(kind) && (kind == clerkauth.SessionToken || w.names(kind))
 }
 
-// decides returns whom a guard for w decides about, and its status. What somebody
-// presents who accepts no machines is a kind of nobody.
+// decides returns the caller that a guard for w decides about, and its status. A
+// machine is anonymous where machines are not accepted.
 func (w wish) decides(who presenter, machines bool) (presenter, int) {
-	nobody := presenter{}
+	anonymous := presenter{}
 	session := who.kind == clerkauth.SessionToken
-	strangers := w.uses("") // everybody may come
+	open := w.uses("") // w allows anonymous callers
 	if who.kind == "" || who.foreign {
-		return nobody, map[bool]int{true: 200, false: 401}[strangers]
+		return anonymous, map[bool]int{true: 200, false: 401}[open]
 	}
 	if !session && (!machines || !w.takes(who.kind)) {
-		return nobody, map[bool]int{true: 200, false: 401}[strangers]
+		return anonymous, map[bool]int{true: 200, false: 401}[open]
 	}
 	if session && !w.takes(who.kind) && (who.bad || who.away || who.pending) {
-		return nobody, 401
+		return anonymous, 401
 	}
 	switch {
 	case who.bad:
-		return nobody, 401
-	case (who.away || who.pending) && strangers:
-		return nobody, 200
+		return anonymous, 401
+	case (who.away || who.pending) && open:
+		return anonymous, 200
 	case who.away:
-		return nobody, 503
+		return anonymous, 503
 	case who.pending:
-		return nobody, 401
+		return anonymous, 401
 	}
 	return who, []int{401, 403, 200}[w.outcome(who, "")]
 }
@@ -163,9 +164,9 @@ func randomWish(r *rand.Rand, depth int, inToken bool) wish {
 	}
 }
 
-// TestNestedGuardsAgreeWithAModel: however guards are nested, and whatever credential
-// a request carries by then, each lets in whom it should, and what is behind it sees
-// exactly whom it decided about.
+// TestNestedGuardsAgreeWithAModel: however guards are nested, and whichever
+// credential a request carries by then, each decides as the model does, and its
+// handler sees exactly the caller that was decided about.
 func TestNestedGuardsAgreeWithAModel(t *testing.T) {
 	r := testkit.NewMachineRig(t)
 	sessionsAlone := testkit.NewAuth(t, r.Server)
@@ -175,7 +176,7 @@ func TestNestedGuardsAgreeWithAModel(t *testing.T) {
 	r.Server.Revoke(revoked)
 	const session = clerkauth.SessionToken
 	presenters := []presenter{
-		{name: "nobody"},
+		{name: "anonymous"},
 		{name: "basic", line: "Basic YTpi"},
 		{name: "admin", line: "Bearer " + r.Jane.Token(testkit.LongLived), kind: session, subject: r.Jane.User.ID, admin: true},
 		{name: "user", line: "Bearer " + joe.Token(testkit.LongLived), kind: session, subject: joe.User.ID},
@@ -200,7 +201,7 @@ func TestNestedGuardsAgreeWithAModel(t *testing.T) {
 			wish
 			machines bool
 			guard    clerkauth.Middleware
-			as       *presenter // whom the request is changed to before it
+			as       *presenter // the caller that the request is changed to before it
 		}
 		var nest []layer
 		for range 1 + random.IntN(4) {
@@ -223,7 +224,7 @@ func TestNestedGuardsAgreeWithAModel(t *testing.T) {
 				}()
 			}
 			if l.guard == nil {
-				continue // nobody could ever meet it here
+				continue // it can never be satisfied here
 			}
 			if random.IntN(3) == 0 {
 				l.as = &presenters[random.IntN(len(presenters))]
@@ -232,7 +233,7 @@ func TestNestedGuardsAgreeWithAModel(t *testing.T) {
 		}
 		who := presenters[random.IntN(len(presenters))]
 		trail := who.name
-		// What should become of it.
+		// The outcome by the model.
 		var want []presenter
 		status, now := 200, who
 		for _, l := range nest {
@@ -303,14 +304,14 @@ func TestNestedGuardsAgreeWithAModel(t *testing.T) {
 	t.Logf("%d entered, %d changed, %v", entered, swapped, refused)
 }
 
-// tree is an Access with checks, and a second opinion about it.
+// tree is an Access with checks, and an independent statement of its result.
 type tree struct {
 	op    byte // '&', '|', 'c' a check, or '0' to '3' for what is known: signed out to allowed
 	check int
 	parts []tree
 }
 
-// value is what t comes to if checks answer as in met.
+// value returns the result of t if the checks in met are met.
 func (n tree) value(met uint) int {
 	switch n.op {
 	case 'c':
@@ -355,8 +356,8 @@ func (n tree) access(checks []clerkauth.Access) clerkauth.Access {
 	return clerkauth.AnyOf(parts...)
 }
 
-// randomTree takes checks in the order written; again is whether one may stand in two
-// places.
+// randomTree uses checks in order of their number; again allows a check to stand in
+// two places.
 func randomTree(r *rand.Rand, depth int, used *int, again bool) tree {
 	if depth == 0 || r.IntN(4) == 0 {
 		if *used < 6 && r.IntN(3) > 0 {
@@ -375,16 +376,17 @@ func randomTree(r *rand.Rand, depth int, used *int, again bool) tree {
 	return n
 }
 
-// expected asks checks one by one, each the first on which the outcome depends: that
-// for some answers of the others is another one if this one is met than if it is not.
-func (n tree) expected(answers []byte) (asked string, status int) {
+// expected returns which checks are called, in order, and the status. Each check
+// called is the first on which the outcome depends: for some results of the others
+// the outcome differs by its result.
+func (n tree) expected(answers []byte) (called string, status int) {
 	var known, met uint
 	failed := false
 	all := uint(1)<<len(answers) - 1
 	outcome := func(met uint) int {
 		v := n.value(met)
 		if failed && v < 3 {
-			return 0 // all that is not an entry is 503
+			return 0 // anything but an entry is 503
 		}
 		return v
 	}
@@ -400,7 +402,7 @@ func (n tree) expected(answers []byte) (asked string, status int) {
 		again = false
 		for c := range answers {
 			if known>>c&1 == 0 && depends(c) {
-				asked += string(rune('a' + c))
+				called += string(rune('a' + c))
 				known |= 1 << c
 				switch answers[c] {
 				case 't':
@@ -415,13 +417,13 @@ func (n tree) expected(answers []byte) (asked string, status int) {
 	}
 	v := n.value(met)
 	if failed && v < 3 {
-		return asked, 503
+		return called, 503
 	}
-	return asked, []int{401, 403, 403, 200}[v]
+	return called, []int{401, 403, 403, 200}[v]
 }
 
-// TestChecksAgreeWithAModel: of random demands with checks, the outcome is that of an
-// enumeration, and a check is asked only where the outcome depends on it.
+// TestChecksAgreeWithAModel: for random requirements with checks, the outcome agrees
+// with an enumeration, and a check is called only if the outcome depends on it.
 func TestChecksAgreeWithAModel(t *testing.T) {
 	r := testkit.NewMachineRig(t)
 	member := testkit.Bearer(r.Jane.Token(testkit.LongLived, clerkauthtest.WithClaim("fva", []int{99, 99})))
@@ -431,12 +433,12 @@ func TestChecksAgreeWithAModel(t *testing.T) {
 		used, again := 0, i%4 == 0
 		n := randomTree(random, 3, &used, again)
 		answers := make([]byte, used)
-		asked := ""
+		called := ""
 		checks := make([]clerkauth.Access, used)
 		for c := range checks {
 			answers[c] = "ttffep"[random.IntN(6)]
 			checks[c] = clerkauth.CheckFunc("c", func(context.Context, clerkauth.Auth) (bool, error) {
-				asked += string(rune('a' + c))
+				called += string(rune('a' + c))
 				switch answers[c] {
 				case 'p':
 					panic("it is gone")
@@ -453,27 +455,27 @@ func TestChecksAgreeWithAModel(t *testing.T) {
 			guard = r.Auth.Require(access)
 		}()
 		if guard == nil {
-			continue // nobody could ever meet a part of it
+			continue // a part of it can never be satisfied
 		}
 		order, status := n.expected(answers)
 		got := testkit.Serve(guard, member)
-		if again { // which of two places one stands in for is not told
+		if again { // the model does not know which of two places counts
 			for c := range checks {
-				if strings.Count(asked, string(rune('a'+c))) > 1 {
-					t.Fatalf("%+v, which say %s: asked %q", n, answers, asked)
+				if strings.Count(called, string(rune('a'+c))) > 1 {
+					t.Fatalf("%+v, with results %s: called %q", n, answers, called)
 				}
 			}
 			if strings.ContainsAny(string(answers), "ep") {
-				continue // and so is which one failed first
+				continue // nor which one failed first
 			}
-		} else if asked != order {
-			t.Fatalf("%+v, which say %s: asked %q, want %q", n, answers, asked, order)
+		} else if called != order {
+			t.Fatalf("%+v, with results %s: called %q, want %q", n, answers, called, order)
 		}
 		if got.Status != status || got.Entered != (status == 200) {
-			t.Fatalf("%+v, which say %s: %d, want %d; asked %q", n, answers, got.Status, status, asked)
+			t.Fatalf("%+v, with results %s: %d, want %d; called %q", n, answers, got.Status, status, called)
 		}
 		statuses[status]++
-		ran += len(asked)
+		ran += len(called)
 	}
 	if ran < 2000 || statuses[200] < 500 || statuses[403] < 500 || statuses[503] < 100 {
 		t.Errorf("too poor to prove anything: %d ran, %v", ran, statuses)

@@ -18,7 +18,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about whom a guard decides about, and what it gives away.
+// These rows test which caller a guard decides about, and what a refusal reveals.
 var _ = addRows(rows{
 	"250/oracles_when_hidden":             hiddenHasNoOracle,
 	"250/what_is_not_hidden":              notHidden,
@@ -28,17 +28,17 @@ var _ = addRows(rows{
 	"268/organization_ids_are_no_slugs":   organizationIDsAreNoSlugs,
 })
 
-// answerOf is all that h answers, as text.
+// answerOf returns the whole response of h as text.
 func answerOf(h http.Handler, r *http.Request) string {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return fmt.Sprintf("%d %q %q", w.Code, w.Header(), w.Body)
 }
 
-// hiddenHasNoOracle compares whole answers for what is guarded with those for a path
-// where nothing is, for every caller who may not use it.
+// hiddenHasNoOracle compares the responses of guarded routes with those of a path
+// without a route, for every caller without access.
 func hiddenHasNoOracle(t *testing.T) {
-	// notThere answers as a router that looks at requests.
+	// notThere responds like a router that inspects requests.
 	notThere := func(w http.ResponseWriter, r *http.Request) {
 		who := clerkauth.FromContext(r.Context())
 		w.Header().Set("X-Router", "yes")
@@ -89,12 +89,12 @@ func hiddenHasNoOracle(t *testing.T) {
 				"ServeMux": {
 					"/admin", "/admin/", "/admin/x", "//admin", "/x/../admin", "/%61dmin", "/ADMIN/../admin", "/files/", "/files", "/files/a/b", "/files//a", "/files/../files/a",
 					"/form", "/form/", "/orgs/acme/x", "/orgs/acme", "/orgs/acme/", "/any", "/two/", "/two", "/two/x",
-					// These are of nothing, too.
+					// These paths have no route either.
 					"//nothing", "/x/../nothing", "/nothing/", "/nothing//x", "/./nothing", "/",
 				},
 				"Protect": {"/admin", "/admin/x", "//admin", "/x/../admin", "/%61dmin", "/ADMIN", "/files/a/b", "/files", "/orgs/acme/x"},
 			}
-			asked := 0
+			compared := 0
 			for where, h := range map[string]http.Handler{"ServeMux": mux, "Protect": protect(router)} {
 				for caller, token := range callers {
 					for _, method := range methods {
@@ -120,7 +120,7 @@ func hiddenHasNoOracle(t *testing.T) {
 									t.Fatalf("%s, %s, %s: where nothing is: %s", where, caller, method, want)
 								}
 								for _, path := range paths[where] {
-									asked++
+									compared++
 									if got := answerOf(h, request("app.example.com", path)); got != want {
 										t.Fatalf("%s, %s: %s %s, Accept %q, %q:\n got %s\nwant %s", where, caller, method, path, accept, destination, got, want)
 									}
@@ -137,14 +137,14 @@ func hiddenHasNoOracle(t *testing.T) {
 					}
 				}
 			}
-			t.Logf("%d answers", asked)
-			// The control: what is open is there.
+			t.Logf("%d responses", compared)
+			// The control: the public route is there.
 			for where, h := range map[string]http.Handler{"ServeMux": mux, "Protect": protect(router)} {
 				if got := answerOf(h, httptest.NewRequest(http.MethodGet, "/open", nil)); !strings.HasPrefix(got, "204 ") {
 					t.Errorf("%s: open: %s", where, got)
 				}
 			}
-			// Nothing is made of a bad token that a good one would not get.
+			// An invalid token receives the same response as a valid one.
 			bad := httptest.NewRequest(http.MethodGet, "/admin", nil)
 			testkit.Bearer("x.y.z")(bad)
 			nothing := bad.Clone(t.Context())
@@ -156,8 +156,8 @@ func hiddenHasNoOracle(t *testing.T) {
 	}
 }
 
-// notHidden: a reversible refusal and an outage are told, whatever is hidden; without
-// HideUnauthorized nothing is.
+// notHidden: with HideUnauthorized, reverification and outages are still reported;
+// without it, every refusal is.
 func notHidden(t *testing.T) {
 	hide := func(c *clerkauth.Config) { c.HideUnauthorized = true }
 	r := testkit.NewRig(t, hide)
@@ -174,7 +174,7 @@ func notHidden(t *testing.T) {
 	down := testkit.NewRig(t, hide)
 	down.Server.Fail(clerkauthtest.JWKS, 500)
 	testkit.WantReply(t, testkit.Serve(down.Auth.Require(), testkit.Bearer(down.Jane.Token())), 503, clerkauth.ErrKeysUnavailable)
-	// Check tells the status that hides, and what was hidden by its reason.
+	// Check returns the status 404 with the reason of the refusal.
 	_, err := r.Auth.Check(httptest.NewRequest(http.MethodGet, "/", nil))
 	var refusal *clerkauth.Error
 	if !errors.As(err, &refusal) || refusal.Status != 404 || refusal.Reason != clerkauth.ErrTokenMissing || refusal.Challenge() != "" {
@@ -185,7 +185,7 @@ func notHidden(t *testing.T) {
 	testkit.WantReply(t, testkit.Serve(shown.Auth.Require()), 401, clerkauth.ErrTokenMissing)
 }
 
-// identityOfTheInnermostGuard nests each two of some guards, and each three.
+// identityOfTheInnermostGuard nests all pairs and triples of some guards.
 func identityOfTheInnermostGuard(t *testing.T) {
 	r := testkit.NewMachineRig(t)
 	type route struct {
@@ -225,7 +225,7 @@ func identityOfTheInnermostGuard(t *testing.T) {
 					}
 					who := clerkauth.FromContext(req.Context())
 					if state := r.Auth.Authenticate(req); who.TokenType != want || (who.Subject == "") != (want == "") || who.SignedIn() != (want == clerkauth.SessionToken) || state.Auth().TokenType != want {
-						t.Errorf("%q in %v, behind %d: %q %q, and Authenticate says %q", kind, nest, depth, who.TokenType, who.Subject, state.Auth().TokenType)
+						t.Errorf("%q in %v, behind %d: %q %q, and Authenticate returned %q", kind, nest, depth, who.TokenType, who.Subject, state.Auth().TokenType)
 					}
 					next.ServeHTTP(w, req)
 				}))
@@ -304,7 +304,7 @@ func identityOfAnotherCredential(t *testing.T) {
 			}, testkit.Bearer(same))
 		}
 	}
-	// Where it is equal nothing is done again, nor is anything allocated.
+	// With an equal token nothing is verified again, and nothing is allocated.
 	testkit.Serve(func(http.Handler) http.Handler {
 		return r.Auth.Require().Func(func(_ http.ResponseWriter, req *http.Request) {
 			inner := req.Clone(req.Context())
@@ -319,7 +319,7 @@ func identityOfAnotherCredential(t *testing.T) {
 			}
 		})
 	}, testkit.Bearer(same))
-	// A machine's credential, and that of the outer guard, are two.
+	// A machine credential other than that of the outer guard is verified again.
 	testkit.Serve(func(http.Handler) http.Handler {
 		return r.Auth.Require(testkit.AnyCredential).Func(func(_ http.ResponseWriter, req *http.Request) {
 			for token, status := range map[string]int{r.APIKey.Token: 200, r.APIKey.Token + "x": 401, r.M2M.Token: 401, same: 401, "": 401} {
@@ -353,7 +353,7 @@ func handmadeIdentity(t *testing.T) {
 	change := func(who clerkauth.Auth, f func(*clerkauth.Auth)) clerkauth.Auth { f(&who); return who }
 	before := r.Server.Requests(clerkauthtest.Backend)
 	for what, who := range map[string]clerkauth.Auth{
-		"nobody":                  {},
+		"anonymous":               {},
 		"by hand":                 {UserID: jane.UserID, SessionID: jane.SessionID},
 		"by hand, whole":          {TokenType: clerkauth.SessionToken, Subject: jane.UserID, UserID: jane.UserID, SessionID: jane.SessionID, SessionStatus: clerkauth.SessionActive},
 		"from a context of tests": clerkauth.FromContext(clerkauth.NewContext(t.Context(), clerkauth.Auth{UserID: jane.UserID, SessionID: jane.SessionID})),
@@ -407,7 +407,7 @@ func organizationIDsAreNoSlugs(t *testing.T) {
 		{in("org_1", "acme"), "acme%20", 403}, {in("org_1", "acme"), "acme%00", 403}, {in("org_1", "acme"), "%2561cme", 403}, {in("org_1", "acme"), "org_1%2F", 403},
 		{in("org_1", "ORG_2"), "ORG_2", 204}, {in("org_1", "ORG_2"), "org_2", 403}, {in("org_1", "org_"), "org_", 403}, {in("org_1", "org"), "org", 204},
 		{in("org_1", nil), "acme", 403}, {in("org_1", ""), "acme", 403}, {in("org_1", nil), "org_1", 204},
-		// An id that does not look like one is no slug either.
+		// An id that does not look like one is not taken for a slug either.
 		{in("acme", "other"), "acme", 403}, {in("acme", "other"), "other", 204},
 		{in("", "acme"), "acme", 403}, {in(7, "acme"), "acme", 403}, {r.Jane.Token(clerkauthtest.WithoutClaim("o")), "acme", 403}, {"", "acme", 401},
 		{r.Server.CreateAPIKey(acme).Token, acme.ID, 204}, {r.Server.CreateAPIKey(acme).Token, "acme", 403}, {r.Server.CreateAPIKey(acme).Token, "org_victim", 403},

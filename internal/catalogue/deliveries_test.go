@@ -23,7 +23,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about stores of deliveries.
+// These rows test stores of deliveries.
 var _ = addRows(rows{
 	"292/store_full_while_handlers_run": row292StoreIsFull,
 	"293/claim_after_the_deadline":      row293LateClaim,
@@ -31,8 +31,8 @@ var _ = addRows(rows{
 	"298/two_endpoints_share_a_store":   row298SharedStore,
 })
 
-// A store that has no room, or cannot write any more when the handler is done, has
-// nothing acknowledged that it does not remember.
+// row292StoreIsFull: nothing is acknowledged that the store does not keep, whether
+// it cannot claim a delivery or cannot store it after the handler.
 func row292StoreIsFull(t *testing.T) {
 	full := errors.New("OOM user_secret")
 	var before, after bool
@@ -70,7 +70,8 @@ func row292StoreIsFull(t *testing.T) {
 	}
 }
 
-// A claim that comes when nobody waits any more, and may have run out, is not used.
+// row293LateClaim: a claim that arrives after the deadline, and may have expired, is
+// not used.
 func row293LateClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := testkit.NewDeliveries()
@@ -108,7 +109,8 @@ func row293LateClaim(t *testing.T) {
 	})
 }
 
-// Package deliveriestest has the whole list of flaws; these are found without it, too.
+// row296BrokenStores: some flaws are found here as well; package deliveriestest has
+// all of them.
 func row296BrokenStores(t *testing.T) {
 	for flaw, found := range map[string]string{
 		"":                  "",
@@ -175,7 +177,7 @@ func TestDeliveriesWithFlaw(t *testing.T) {
 	}, deliveriestest.Lease(lease), deliveriestest.Copies(50))
 }
 
-// hookEndpoints is a store that endpoints are told apart in.
+// hookEndpoints is a store that distinguishes endpoints.
 type hookEndpoints struct {
 	clerkauth.Deliveries
 	mu   sync.Mutex
@@ -200,10 +202,11 @@ func (s *hookEndpoints) ForEndpoint(fingerprints []string) clerkauth.Deliveries 
 	})
 }
 
-// Two endpoints that share a store: nothing is acknowledged that its own endpoint did
-// not handle, and nothing is handled twice while a secret is rotated.
+// row298SharedStore: if two endpoints share a store, no delivery is acknowledged
+// that its own endpoint did not handle, and none is handled twice while a secret is
+// rotated.
 func row298SharedStore(t *testing.T) {
-	const older, newer, stranger = testkit.VectorSecret, "whsec_dmVjdG9yc19zaWduaW5nX3NlY3JldF8zMmJ5dGVzX18=", "whsec_c3RyYW5nZXJzX3NpZ25pbmdfc2VjcmV0XzMyYnl0ZXM="
+	const older, newer, another = testkit.VectorSecret, "whsec_dmVjdG9yc19zaWduaW5nX3NlY3JldF8zMmJ5dGVzX18=", "whsec_c3RyYW5nZXJzX3NpZ25pbmdfc2VjcmV0XzMyYnl0ZXM="
 	for name, newStore := range map[string]func() clerkauth.Deliveries{
 		"a store that knows ids alone": func() clerkauth.Deliveries {
 			memory := testkit.NewDeliveries()
@@ -240,12 +243,12 @@ func row298SharedStore(t *testing.T) {
 		long := strings.Repeat("m", 128)
 		for _, id := range []string{"msg_shared", long} {
 			clear(calls)
-			one, other := endpoint("one", older), endpoint("other", stranger)
+			one, other := endpoint("one", older), endpoint("other", another)
 			if got := deliver(one, id, older); got != 204 || calls["one"] != 1 {
 				t.Errorf("%s: the first endpoint: %d, %v", name, got, calls)
 			}
 			for range 3 {
-				if got := deliver(other, id, stranger); got == 204 && calls["other"] != 1 || got != 204 && got != 503 {
+				if got := deliver(other, id, another); got == 204 && calls["other"] != 1 || got != 204 && got != 503 {
 					t.Errorf("%s: the second endpoint: %d, %v", name, got, calls)
 				}
 			}
@@ -253,7 +256,7 @@ func row298SharedStore(t *testing.T) {
 				t.Errorf("%s: %v %s", name, calls, log)
 			}
 		}
-		// Rotation, in steps, in any order of the list.
+		// A rotation in steps, with the list in any order.
 		for n, both := range [][]string{{newer, older}, {older, newer}} {
 			clear(calls)
 			first, second, third := fmt.Sprint("msg_first", n), fmt.Sprint("msg_second", n), fmt.Sprint("msg_third", n)
@@ -261,7 +264,7 @@ func row298SharedStore(t *testing.T) {
 				deliver(endpoint("it", older), first, older),
 				deliver(endpoint("it", both...), first, newer, older),
 				deliver(endpoint("it", both...), second, newer, older),
-				deliver(endpoint("it", older), second, newer, older), // a replica that is still to be told
+				deliver(endpoint("it", older), second, newer, older), // a replica without the new secret
 				deliver(endpoint("it", newer), second, newer),
 				deliver(endpoint("it", newer), third, newer),
 				deliver(endpoint("it", both...), third, newer, older),
@@ -274,8 +277,8 @@ func row298SharedStore(t *testing.T) {
 				t.Errorf("%s: rotation: %d calls for three deliveries", name, calls["it"])
 			}
 		}
-		// A secret that is replaced at once: what was handled is not lost, and at worst
-		// told about or handled again.
+		// If a secret is replaced at once, no handled delivery is lost; at worst it is
+		// reported or handled again.
 		deliver(endpoint("x", older), "msg_swapped", older)
 		if got := deliver(endpoint("y", newer), "msg_swapped", newer); got == 204 && calls["y"] != 1 {
 			t.Errorf("%s: %d, %v", name, got, calls)
@@ -306,8 +309,8 @@ func row298SharedStore(t *testing.T) {
 	t.Run("in flight and failing", row298NestedClaims)
 }
 
-// While a secret is rotated a delivery has two claims, which are released and kept
-// together.
+// row298NestedClaims: during a rotation a delivery has two claims, which are
+// released and kept together.
 func row298NestedClaims(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := testkit.NewDeliveries()

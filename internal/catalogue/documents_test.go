@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestSnippetsAreCompiled: every piece of Go in README.md stands, line by line,
-// in a file that is compiled with the tests.
+// TestSnippetsAreCompiled: every Go snippet of README.md stands, line by line, in a
+// file that is compiled with the tests.
 func TestSnippetsAreCompiled(t *testing.T) {
 	read := func(name string) string {
 		b, err := os.ReadFile(name)
@@ -34,7 +34,7 @@ var (
 	space   = regexp.MustCompile(`\s+`)
 )
 
-// squeeze takes away what does not matter: comments and white space.
+// squeeze removes comments and white space.
 func squeeze(s string) string {
 	return space.ReplaceAllString(comment.ReplaceAllString(s, ""), "")
 }

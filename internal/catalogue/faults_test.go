@@ -15,7 +15,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// What becomes of whole servers when keys and the Backend API misbehave, in
+// These tests run whole servers against failing keys and a failing Backend API, in
 // virtual time.
 
 func bubble(t *testing.T, f func(*testing.T)) { testkit.Bubble(f)(t) }
@@ -35,8 +35,8 @@ func TestFirstRequestsShareOneFetch(t *testing.T) {
 	})
 }
 
-// TestUnknownKeysShareABurst begins with nothing fetched, so that the fetch for the
-// known keys is one of those for the unknown ones, too.
+// TestUnknownKeysShareABurst starts without keys, so that the first fetch for the
+// known keys also counts as one for the unknown ones.
 func TestUnknownKeysShareABurst(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := testkit.NewRig(t, testkit.SlowKeys(100*time.Millisecond))
@@ -77,7 +77,7 @@ func TestOutage(t *testing.T) {
 					testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(token)), 200, "")
 					time.Sleep(10 * time.Second)
 				}
-				if n := r.Fetches(); n < 100 || n > 600 { // of two sources, every 15 to 30 s
+				if n := r.Fetches(); n < 100 || n > 600 { // from two sources, every 15 to 30 s
 					t.Errorf("%d fetches in an hour", n)
 				}
 				for range 10 {
@@ -85,7 +85,7 @@ func TestOutage(t *testing.T) {
 					if seconds, err := strconv.Atoi(got.Header.Get("Retry-After")); err != nil || seconds < 1 || seconds > 30 {
 						t.Errorf("Retry-After is %q", got.Header.Get("Retry-After"))
 					}
-					// Elsewhere he is signed out, and it can be seen why.
+					// On public routes the caller is anonymous, with the reason in Err.
 					public := testkit.Serve(func(http.Handler) http.Handler {
 						return r.Auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 							who := clerkauth.FromContext(r.Context())
@@ -107,7 +107,8 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// TestStartDuringAnOutage: what cannot be had at the start is had when it can.
+// TestStartDuringAnOutage: keys that are unavailable at the start are fetched when
+// they become available.
 func TestStartDuringAnOutage(t *testing.T) {
 	for name, how := range outages {
 		bubble(t, func(t *testing.T) {
@@ -122,7 +123,7 @@ func TestStartDuringAnOutage(t *testing.T) {
 			r.Server.Heal(clerkauthtest.JWKS)
 			time.Sleep(30 * time.Second)
 			testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(r.Jane.Token())), 200, "")
-			// One source is as good as both.
+			// One working source suffices.
 			r.Server.Fail(clerkauthtest.BackendJWKS, how)
 			r.Auth = testkit.NewAuth(t, r.Server)
 			testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(r.Jane.Token())), 200, "")
@@ -130,8 +131,8 @@ func TestStartDuringAnOutage(t *testing.T) {
 	}
 }
 
-// TestWithdrawnKeyIsRefusedInTime: however often it is used, and with other keys
-// in use or not.
+// TestWithdrawnKeyIsRefusedInTime: a withdrawn key is rejected in time, however
+// often it is used, and whether or not other keys are in use.
 func TestWithdrawnKeyIsRefusedInTime(t *testing.T) {
 	const ttl = 5 * time.Minute
 	for _, every := range []time.Duration{time.Second, time.Minute, 3 * time.Minute, 4 * time.Minute, 5*time.Minute - time.Second, 50 * time.Minute} {
@@ -141,7 +142,7 @@ func TestWithdrawnKeyIsRefusedInTime(t *testing.T) {
 			r.Server.AddKey()
 			kept := r.Jane.Token(testkit.LongLived)
 			testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(old)), 200, "")
-			time.Sleep(every) // a refresh comes at any time of the withdrawal
+			time.Sleep(every) // the refresh may come at any time after the withdrawal
 			r.Server.WithdrawKey(testkit.KeyID)
 			withdrawn := time.Now()
 			for time.Since(withdrawn) < ttl {
@@ -160,14 +161,14 @@ func TestWithdrawnKeyIsRefusedInTime(t *testing.T) {
 	}
 }
 
-// TestReplacedKey: another key under the same id is found at once, by no more than
-// a fetch in 30 s however many bad signatures there are.
+// TestReplacedKey: another key under the same id is found at once, with at most one
+// fetch in 30 s however many bad signatures arrive.
 func TestReplacedKey(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := testkit.NewRig(t)
 		old := r.Jane.Token(testkit.LongLived)
 		testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(old)), 200, "")
-		time.Sleep(time.Second) // what was fetched in this moment is not asked for again
+		time.Sleep(time.Second) // a set fetched in this instant would not be fetched again
 		r.Server.ReplaceKey()
 		testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(r.Jane.Token())), 200, "")
 		for range 1000 {
@@ -180,9 +181,9 @@ func TestReplacedKey(t *testing.T) {
 	})
 }
 
-// TestTwoInstancesOfOneHost: two Authenticators with one host, one issuer and one
-// key id, whose keys differ, in one process. All that tells them apart is where
-// their keys came from.
+// TestTwoInstancesOfOneHost: two Authenticators in one process with the same host,
+// issuer and key id but different keys are told apart by the source of their keys
+// alone.
 func TestTwoInstancesOfOneHost(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		one, two := testkit.NewRig(t), testkit.NewRig(t)
@@ -195,25 +196,26 @@ func TestTwoInstancesOfOneHost(t *testing.T) {
 				return two.Server.Transport().RoundTrip(r)
 			})
 		})
-		for range 100 { // again and again: a cache must not be shared later either
+		for range 100 { // repeated: no cache may be shared later either
 			ofOne, ofTwo := one.Jane.Token(), one.Jane.Token(clerkauthtest.SignedBy(testkit.OtherKey()))
 			testkit.WantReply(t, testkit.Serve(one.Identified(), testkit.Bearer(ofOne)), 200, "")
 			testkit.WantReply(t, testkit.Serve(two.Identified(), testkit.Bearer(ofTwo)), 200, "")
 			testkit.WantReply(t, testkit.Serve(one.Identified(), testkit.Bearer(ofTwo)), 401, clerkauth.ErrTokenSignature)
 			testkit.WantReply(t, testkit.Serve(two.Identified(), testkit.Bearer(ofOne)), 401, clerkauth.ErrTokenSignature)
-			// Nor does one guard believe what the other has found.
+			// Neither guard accepts the other's identity.
 			testkit.WantReply(t, testkit.Serve(func(next http.Handler) http.Handler { return one.Auth.Handler(two.Auth.Require()(next)) }, testkit.Bearer(ofOne)), 401, clerkauth.ErrTokenSignature)
 			time.Sleep(time.Minute)
 		}
 	})
 }
 
-// TestClockJumps: the machine's clock is put forward and back.
+// TestClockJumps sets the clock forward and back.
 func TestClockJumps(t *testing.T) {
 	for _, jump := range []time.Duration{time.Second, time.Hour, 10 * 365 * 24 * time.Hour, -time.Second, -time.Hour, -10 * 365 * 24 * time.Hour} {
 		bubble(t, func(t *testing.T) {
 			r := testkit.NewRig(t)
-			// While it is wrong no keys can be had; when it is right they can.
+			// While the clock is wrong keys are unavailable; when it is right they are
+			// fetched.
 			r.Server.Advance(jump)
 			r.Server.Fail(clerkauthtest.JWKS, 500)
 			testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(r.Jane.Token())), 503, "")
@@ -221,7 +223,7 @@ func TestClockJumps(t *testing.T) {
 			r.Server.Heal(clerkauthtest.JWKS)
 			time.Sleep(5 * time.Minute)
 			testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(r.Jane.Token())), 200, "")
-			// With keys that are there.
+			// With fetched keys.
 			r.Server.Advance(jump)
 			testkit.WantReply(t, testkit.Serve(r.Identified(), testkit.Bearer(r.Jane.Token())), 200, "")
 			old := r.Jane.Token(testkit.LongLived)
@@ -237,7 +239,7 @@ func TestClockJumps(t *testing.T) {
 	}
 }
 
-// TestClientsThatCancelLeaveNothing is in real time, on loopback.
+// TestClientsThatCancelLeaveNothing runs in real time, on loopback.
 func TestClientsThatCancelLeaveNothing(t *testing.T) {
 	t.Run("HTTP/1.1", func(t *testing.T) { cancelWhileWaiting(t, &http.Client{Transport: &http.Transport{}}, 200) })
 	t.Run("HTTP/2", func(t *testing.T) { cancelWhileWaiting(t, testkit.HTTP2Client(t), 1000) })

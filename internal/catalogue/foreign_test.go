@@ -18,17 +18,18 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// Rows about bearers that are not of this instance.
+// These rows test bearer tokens of other issuers.
 var _ = addRows(rows{
 	"269/credentials_of_somebody_else": foreignCredentials,
 })
 
-// foreignCredentials: who presents them is anonymous where anonymous callers may come,
-// Err telling why, and is refused by guards. No key is looked up for them.
+// foreignCredentials: callers with such a token are anonymous on public routes, with
+// the reason in Err, and refused by guards. No key is looked up.
 func foreignCredentials(t *testing.T) {
 	r := newTokenRow(t)
 
-	// What is not in three parts is no JWT, and has none of Clerk's prefixes.
+	// Text without three parts is not a JWT, and without one of Clerk's prefixes not an
+	// opaque credential.
 	for _, credential := range []string{
 		"ghp_16C7e42F292c6912E7710c838347Ae178B4a", "cron-secret", "s3cr3t!#$%&'()*+-/:;<=>?@[]^_`{|}~\"\\", "x", "a.b", "a.b.c.d", "xoxb-1-2", "glpat-x", "whsec_x", "eyJhbGciOiJSUzI1NiJ9",
 		"ak", "ak-x", "AK_x", "oat", "Oat_x", "mt-x", "skx", "sk-x", "SK_live_x", "pk", "x_ak_1", "undefined", "null", "0", ".", "...", strings.Repeat("x", 16<<10),
@@ -42,7 +43,7 @@ func foreignCredentials(t *testing.T) {
 		}
 	}
 
-	// A JWT of another issuer, whatever it is signed with, and by whom.
+	// A JWT of another issuer, with any algorithm and any key.
 	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +80,7 @@ func foreignCredentials(t *testing.T) {
 		"other issuer, alg none":            tokenBase64([]byte(`{"alg":"none"}`)) + "." + p + ".",
 		"other issuer, long signature":      h + "." + p + "." + tokenBase64(make([]byte, 4<<10)),
 		"other issuer, expired":             sign(jose.ES256, curve, []byte(`{"iss":"`+other+`","exp":1}`)),
-		"other issuer, odd claims":          sign(jose.ES256, curve, []byte(`{"iss":"`+other+`","sub":7,"sid":[],"azp":{},"jti":"ak_1"}`)),
+		"other issuer, malformed claims":    sign(jose.ES256, curve, []byte(`{"iss":"`+other+`","sub":7,"sid":[],"azp":{},"jti":"ak_1"}`)),
 		"other issuer, escaped":             sign(jose.ES256, curve, []byte(`{"\u0069ss":"\u0068ttps:\/\/other.example.com"}`)),
 		"other issuer, x5t":                 r.srv.SignRaw(r.header(`,"x5t":"x"`), payload),
 		"other issuer, crit and jku":        r.srv.SignRaw(r.header(`,"crit":["x"],"jku":"https://other.example.com"`), payload),
@@ -89,7 +90,7 @@ func foreignCredentials(t *testing.T) {
 	}, clerkauth.ErrTokenIssuer)
 	r.fetched(0)
 
-	// All else that is bad is refused everywhere.
+	// Any other invalid token is rejected on every route.
 	good := r.token()
 	refused := map[clerkauth.Reason]map[string]string{
 		clerkauth.ErrTokenInvalid: {
@@ -136,11 +137,11 @@ func foreignCredentials(t *testing.T) {
 		}
 	}
 
-	// They are nobody: there are no rights, and no claims.
+	// Callers are anonymous: they have no rights and no claims.
 	for _, token := range []string{"ghp_x", h + "." + p + "." + s} {
-		r.each(func(v tokenVerifier) { foreignIsNobody(t, v.auth, token) })
+		r.each(func(v tokenVerifier) { foreignIsAnonymous(t, v.auth, token) })
 	}
-	// What is of a machine is its kind's, whoever issued it; there is no key for it.
+	// A machine's JWT is of its kind, whoever issued it; there is no key for it.
 	auth := testkit.NewAuth(t, r.srv, func(c *clerkauth.Config) {
 		c.Accept = []clerkauth.TokenType{clerkauth.SessionToken, clerkauth.M2MToken}
 	})
@@ -154,9 +155,9 @@ func foreignCredentials(t *testing.T) {
 	r.accepts("control", good)
 }
 
-// foreignIsNobody holds that handlers of public routes see who presents token as
-// anonymous, and why.
-func foreignIsNobody(t *testing.T, auth *clerkauth.Authenticator, token string) {
+// foreignIsAnonymous requires handlers of public routes to see an anonymous caller
+// with a reason.
+func foreignIsAnonymous(t *testing.T, auth *clerkauth.Authenticator, token string) {
 	t.Helper()
 	mux := auth.NewServeMux()
 	reached := 0

@@ -11,12 +11,12 @@ import (
 	"github.com/clerkauth/clerkauth/clerkauthtest"
 )
 
-// These rows are about the key and the kind of token that a header names, and about the
+// These rows test the key and the kind of token that a header names, and the
 // header's form.
 var _ = addRows(rows{
 	"16/no_key_id":                   headerNoKeyID,
 	"17/long_key_id":                 headerLongKeyID,
-	"18/hostile_key_id":              headerOddKeyID,
+	"18/hostile_key_id":              headerHostileKeyID,
 	"19/key_id_lookalikes":           headerAlikeKeyID,
 	"20/no_typ":                      headerNoType,
 	"21/odd_typ":                     headerTypes,
@@ -30,7 +30,7 @@ var _ = addRows(rows{
 	"29/deep_or_wide_header":         headerDeepAndWide,
 })
 
-// headerNoKeyID: with JWTKey there is one key, whatever it is called.
+// headerNoKeyID: JWTKey is the only key, so no key id is required.
 func headerNoKeyID(t *testing.T) {
 	r := newTokenRow(t)
 	for _, member := range []string{``, `,"kid":""`, `,"kid":null`, `,"kid":7`, `,"kid":["a"]`, `,"kid":["$kid"]`} {
@@ -59,13 +59,13 @@ func headerLongKeyID(t *testing.T) {
 	}
 	r.fetched(0)
 	r.cold.refuses("a kid that may be one", r.token(clerkauthtest.WithKeyID(strings.Repeat("k", 256))), clerkauth.ErrUnknownKey)
-	r.fetched(unknownBurst - 1) // the last one is left to other kids
+	r.fetched(unknownBurst - 1) // the last one is reserved for other ids
 	r.accepts("control", r.token())
 }
 
-// headerOddKeyID: such a kid is looked up as any other, which takes a burst of fetches
-// and no more.
-func headerOddKeyID(t *testing.T) {
+// headerHostileKeyID: such a key id is looked up like any other, which causes one
+// burst of fetches at most.
+func headerHostileKeyID(t *testing.T) {
 	headerUnknownKeyIDs(t, "../../../dev/null", "/proc/self/environ", "' OR 1=1--", "|id", "\r\nX: y", "%00", "\x00", "__proto__", "constructor")
 }
 
@@ -82,9 +82,9 @@ func headerUnknownKeyIDs(t *testing.T, kids ...string) {
 		r.warm.refuses("kid "+kid, token, clerkauth.ErrUnknownKey)
 		r.static.accepts("kid "+kid, token)
 		_, err := r.cold.auth.VerifyToken(t.Context(), token)
-		for _, said := range []string{err.Error(), r.cold.log.String(), r.warm.log.String()} {
-			if strings.Contains(said, kid) {
-				t.Errorf("%q is told: %q", kid, said)
+		for _, text := range []string{err.Error(), r.cold.log.String(), r.warm.log.String()} {
+			if strings.Contains(text, kid) {
+				t.Errorf("%q is quoted: %q", kid, text)
 			}
 		}
 	}
@@ -110,8 +110,8 @@ func headerTypes(t *testing.T) {
 	r.accepts("control", r.under(header(`"JWT"`)))
 }
 
-// headerAccessTokens: a machine's credential is nobody where no route asks for
-// its kind; see also the rows that follow.
+// headerAccessTokens: a machine's credential is anonymous where no route accepts its
+// kind; see also the rows that follow.
 func headerAccessTokens(t *testing.T) {
 	r := newTokenRow(t)
 	for _, typ := range []string{"at+jwt", "application/at+jwt"} {
@@ -121,8 +121,8 @@ func headerAccessTokens(t *testing.T) {
 	r.accepts("control", r.token())
 }
 
-// headerMachineTokens: what begins like a machine's opaque token is one, though a
-// good token stands behind the prefix.
+// headerMachineTokens: a token with the prefix of an opaque machine credential is
+// one, even if a valid session token follows the prefix.
 func headerMachineTokens(t *testing.T) {
 	r := newTokenRow(t)
 	for _, prefix := range []string{"ak_", "mt_", "oat_"} {
@@ -144,8 +144,8 @@ func headerMachineCategory(t *testing.T) {
 	r.accepts("control", r.token(clerkauthtest.WithHeader("cat", "cl_B7d4PD111AAA")))
 }
 
-// headerTemplates: a template's claims are its author's, so none of them make it
-// a session.
+// headerTemplates: the author of a template chooses its claims, so none of them make
+// it a session.
 func headerTemplates(t *testing.T) {
 	r := newTokenRow(t)
 	claims := map[string]any{"sid": r.session.ID, "org_id": "org_12345678", "org_role": "org:admin", "fva": []int{0, 0},
@@ -168,8 +168,7 @@ func headerCategories(t *testing.T) {
 	r.accepts("control", r.under(header(`,"cat":"cl_B7d4PD111AAA"`)))
 }
 
-// headerMachineJWT: cookies are not read, so that there is nothing in one to
-// mistake for a session.
+// headerMachineJWT: cookies are not read, so that none can be taken for a session.
 func headerMachineJWT(t *testing.T) {
 	r := newTokenRow(t)
 	machine := r.token(clerkauthtest.WithClaim("sub", "mch_12345678"), clerkauthtest.WithoutHeader("cat"))
@@ -207,8 +206,8 @@ func headerNotAnObject(t *testing.T) {
 	r.accepts("control", r.with(`,"x":"\ud83d\ude00"`))
 }
 
-// headerDeepAndWide: a header has at most 4 KiB and 32 members, wherever in it they
-// stand, and four of these have its own. Names that stand twice cost nothing to find.
+// headerDeepAndWide: a header has at most 4 KiB and 32 members at all depths, four
+// of which are its own. Finding duplicate names is cheap.
 func headerDeepAndWide(t *testing.T) {
 	r := newTokenRow(t)
 	deep := func(n int) string { return `,"x":` + strings.Repeat("[", n) + strings.Repeat("]", n) }

@@ -28,9 +28,9 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about a token's header. Signatures are the instance's own
-// unless a row says otherwise, so that nothing but the header can be what is
-// refused; and what is wrong with a header is found before a key is asked for.
+// These rows test a token's header. The signature is the instance's own unless a row
+// says otherwise, so that only the header can be the reason; and an invalid header
+// is rejected before a key is fetched.
 var _ = addRows(rows{
 	"1/alg_none":                  headerAlgorithmNone,
 	"2/alg_none_in_odd_case":      headerAlgorithms(`"None"`, `"NONE"`, `"noNE"`, `"nOnE"`),
@@ -60,7 +60,7 @@ func headerAlgorithmNone(t *testing.T) {
 	r.accepts("control", r.under(`{"alg":"RS256","kid":"$kid","typ":"JWT"}`))
 }
 
-// headerAlgorithms is a row of values of alg; nothing stands for a header
+// headerAlgorithms returns a row for these values of alg; "" stands for a header
 // without it.
 func headerAlgorithms(values ...string) func(*testing.T) {
 	header := func(alg string) string {
@@ -105,8 +105,8 @@ func headerSymmetric(t *testing.T) {
 	r.accepts("control", r.under(`{"alg":"RS256","kid":"$kid","typ":"JWT"}`))
 }
 
-// headerOtherAlgorithms: Clerk's SDKs accept RS384 and RS512 of an instance's
-// key; we do not, because Clerk signs with RS256 alone.
+// headerOtherAlgorithms: Clerk's SDKs accept RS384 and RS512 from an instance's key;
+// this package does not, because Clerk signs with RS256 alone.
 func headerOtherAlgorithms(t *testing.T) {
 	r := newTokenRow(t)
 	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -157,8 +157,8 @@ func headerWrongPrimitive(t *testing.T) {
 	r.accepts("control", r.signed(input))
 }
 
-// headerAttackersKey: the token is refused for carrying a key at all, so its
-// reason is not that no such key is known.
+// headerAttackersKey: the token is rejected for carrying a key at all, so the reason
+// is not an unknown key.
 func headerAttackersKey(t *testing.T) {
 	r := newTokenRow(t)
 	jwk := jose.JSONWebKey{Key: &tokenAttacker().PublicKey, KeyID: r.srv.KeyID(), Algorithm: "RS256", Use: "sig"}
@@ -220,7 +220,7 @@ func headerCritical(t *testing.T) {
 	r.accepts("control", r.with(`,"x":1`))
 }
 
-// headerUnencoded holds that RFC 7797 is not spoken.
+// headerUnencoded: RFC 7797 is not supported.
 func headerUnencoded(t *testing.T) {
 	r := newTokenRow(t)
 	for _, members := range []string{`,"b64":false,"crit":["b64"]`, `,"b64":false`, `,"b64":true`} {
@@ -237,7 +237,7 @@ func headerUnencoded(t *testing.T) {
 
 func headerCompressed(t *testing.T) {
 	r := newTokenRow(t)
-	// A piece that inflates to 1 MiB, repeated: it refers to nothing before it.
+	// A deflate block that inflates to 1 MiB, repeated: it refers to nothing before it.
 	const mib = 1 << 20
 	var piece bytes.Buffer
 	w, err := flate.NewWriter(&piece, flate.BestCompression)
@@ -279,8 +279,8 @@ func headerDuplicates(t *testing.T) {
 
 func headerFolded(t *testing.T) {
 	r := newTokenRow(t)
-	r.refuses("escaped twin", r.under(`{"alg":"RS256","al\u0067":"none","kid":"$kid"}`), clerkauth.ErrTokenInvalid)
-	r.refuses("escaped twin alike", r.under(`{"alg":"RS256","al\u0067":"RS256","kid":"$kid"}`), clerkauth.ErrTokenInvalid)
+	r.refuses("escaped duplicate", r.under(`{"alg":"RS256","al\u0067":"none","kid":"$kid"}`), clerkauth.ErrTokenInvalid)
+	r.refuses("escaped duplicate, equal", r.under(`{"alg":"RS256","al\u0067":"RS256","kid":"$kid"}`), clerkauth.ErrTokenInvalid)
 	for _, header := range []string{`{"Alg":"RS256","kid":"$kid"}`, `{"ALG":"RS256","alg":"none","kid":"$kid"}`} {
 		r.refuses(header, r.under(header), clerkauth.ErrTokenAlgorithm)
 	}

@@ -17,9 +17,9 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about hosts in rules, and about patterns.
+// These rows test hosts in rules, and patterns.
 var _ = addRows(rows{
-	"245/host_with_more_than_a_port": parts{"Protect": oddHostsAndProtect, "mux": oddHostsAndMux}.run,
+	"245/host_with_more_than_a_port": parts{"Protect": malformedHostsAndProtect, "mux": malformedHostsAndMux}.run,
 	"246/url_of_another_host":        parts{"URL": otherURLHost, "HTTP_2": otherURLHostOverHTTP2}.run,
 	"247/open_host":                  parts{"readings": openHosts, "weaker_rule": weakerHostRule, "warning": hostWarnings}.run,
 	"248/negated_class":              negatedClasses,
@@ -27,8 +27,8 @@ var _ = addRows(rows{
 	"256/many_rules":                 manyRules,
 })
 
-// hostGuard answers requests by rules, for a stranger and for an admin, with a
-// handler that answers 204 to anything.
+// hostGuard is a server with rules in front of a handler that responds with 204, and
+// a session of an admin.
 type hostGuard struct {
 	handler http.Handler
 	session *clerkauthtest.Session
@@ -44,8 +44,8 @@ func newHostGuard(t *testing.T, rules clerkauth.Rules, configure ...func(*clerka
 	return hostGuard{protect.Func(testkit.NoContent), srv.SignIn(srv.CreateUser("jane@example.com"), clerkauthtest.InOrganization("acme", "org:admin"))}
 }
 
-// ask returns the status for a stranger, or for the admin.
-func (g hostGuard) ask(host, path string, signedIn bool) int {
+// serve returns the status for an anonymous caller, or for the admin.
+func (g hostGuard) serve(host, path string, signedIn bool) int {
 	r := hostRequest(host, path)
 	if signedIn {
 		g.session.Authorize(r)
@@ -61,21 +61,23 @@ func hostRequest(host, path string) *http.Request {
 	return r
 }
 
-// oddHosts are hosts that some program takes for name, and that are none.
-func oddHosts(name string) []string {
+// malformedHosts returns hosts that are not valid but that some program reads as
+// name.
+func malformedHosts(name string) []string {
 	return []string{name + ":80:90", name + "::", name + ":]", name + ":80]", name + ":x", name + ":-1", name + ":+80", name + ": 80", name + " ", name + "/x",
 		"[" + name + "]", "[" + name + "]:80", "[" + name, name + "]", "user@" + name, "user:80@" + name, name + "@80", name + "#", name + "?", name + "\\", name + ",x",
 		name + "%2e", "%61" + name[1:], "." + name, strings.Replace(name, ".", "..", 1), ".", "..:80", ":80", "[::1%25eth0]", "[::1%eth0]:80", "[::1]80", "[::1]:80:90", "[1.2.3.4]", "[]",
 		"\u212aelvin.example", strings.Replace(name, "a", "\uff41", 1)}
 }
 
-// spellings are ways to write a name that programs take for it and for another.
+// spellings returns spellings of a name that some programs take for it and others
+// for another name.
 func spellings(name string) []string {
 	return []string{name + ":", name + ":0", name + ":1", name + ":80", name + ":080", name + ":99999", name + ":18446744073709551696",
 		strings.ToUpper(name), name + ".", name + "..", name + "....:80", strings.ToUpper(name[:1]) + name[1:] + ".:443"}
 }
 
-// parts are what a row is about.
+// parts are the subtests of a row.
 type parts rows
 
 func (p parts) run(t *testing.T) {
@@ -84,71 +86,71 @@ func (p parts) run(t *testing.T) {
 	}
 }
 
-func oddHostsAndProtect(t *testing.T) {
+func malformedHostsAndProtect(t *testing.T) {
 	g := newHostGuard(t, clerkauth.Rules{"/{rest...}": clerkauth.Public, "admin.example.com/{rest...}": clerkauth.Role("org:admin")})
 	for host, want := range map[string]int{"www.example.com": 204, "www.example.com:8080": 204, "": 204, "admin.example.com": 401} {
-		if got := g.ask(host, "/x", false); got != want {
+		if got := g.serve(host, "/x", false); got != want {
 			t.Errorf("%q: %d, want %d", host, got, want)
 		}
 	}
 	for _, host := range spellings("admin.example.com") {
-		if got := g.ask(host, "/x", false); got != 401 {
+		if got := g.serve(host, "/x", false); got != 401 {
 			t.Errorf("%q: %d, want 401", host, got)
 		}
-		if got := g.ask(host, "/x", true); got != 204 {
+		if got := g.serve(host, "/x", true); got != 204 {
 			t.Errorf("%q for the admin: %d", host, got)
 		}
 	}
-	for _, host := range oddHosts("admin.example.com") {
-		if got := g.ask(host, "/x", true); got != 400 {
+	for _, host := range malformedHosts("admin.example.com") {
+		if got := g.serve(host, "/x", true); got != 400 {
 			t.Errorf("%q: %d, want 400", host, got)
 		}
 	}
-	// Rules that name no host have nothing to do with it.
+	// Rules without hosts do not check the host.
 	g = newHostGuard(t, clerkauth.Rules{"/{rest...}": clerkauth.Public})
-	for _, host := range append(oddHosts("admin.example.com"), spellings("admin.example.com")...) {
-		if got := g.ask(host, "/x", false); got != 204 {
+	for _, host := range append(malformedHosts("admin.example.com"), spellings("admin.example.com")...) {
+		if got := g.serve(host, "/x", false); got != 204 {
 			t.Errorf("no rule for a host, %q: %d", host, got)
 		}
 	}
 }
 
-func oddHostsAndMux(t *testing.T) {
+func malformedHostsAndMux(t *testing.T) {
 	a := testkit.NewAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
 	mux, hostless := a.NewServeMux(), a.NewServeMux()
 	mux.HandleFunc("/", clerkauth.Public, testkit.NoContent)
 	hostless.HandleFunc("/", clerkauth.Public, testkit.NoContent)
 	mux.HandleFunc("admin.example.com/", clerkauth.SignedIn, testkit.NoContent)
 	mux.HandleFunc("docs.example.com/", clerkauth.Public, testkit.NoContent)
-	ask := func(mux http.Handler, host string) int {
+	serve := func(mux http.Handler, host string) int {
 		rec := httptest.NewRecorder()
 		mux.ServeHTTP(rec, hostRequest(host, "/x"))
 		return rec.Code
 	}
 	for host, want := range map[string]int{"": 204, "www.example.com": 204, "WWW.example.com.:80": 204, "[::1]:8080": 204, "docs.example.com:80": 204, "Docs.example.com": 204,
 		"admin.example.com": 401, "admin.example.com:8080": 401} {
-		if got := ask(mux, host); got != want {
+		if got := serve(mux, host); got != want {
 			t.Errorf("%q: %d, want %d", host, got, want)
 		}
 	}
-	for _, host := range oddHosts("admin.example.com") {
-		if got := ask(mux, host); got != 400 {
+	for _, host := range malformedHosts("admin.example.com") {
+		if got := serve(mux, host); got != 400 {
 			t.Errorf("%q: %d, want 400", host, got)
 		}
-		if got := ask(hostless, host); got != 204 {
+		if got := serve(hostless, host); got != 204 {
 			t.Errorf("no pattern with a host, %q: %d", host, got)
 		}
 	}
 	for _, host := range spellings("admin.example.com") {
-		if got := ask(mux, host); got != 400 && got != 401 {
+		if got := serve(mux, host); got != 400 && got != 401 {
 			t.Errorf("%q: %d, want 400 or 401", host, got)
 		}
 	}
-	for pattern, says := range map[string]string{"admin.example.com:80/": "write admin.example.com", "GET Admin.example.com/": "write admin.example.com",
+	for pattern, message := range map[string]string{"admin.example.com:80/": "write admin.example.com", "GET Admin.example.com/": "write admin.example.com",
 		"GET\tadmin.example.com./": "write admin.example.com", "[::1]/": "leave the host out"} {
 		func() {
 			defer func() {
-				if e := fmt.Sprint(recover()); !strings.Contains(e, says) {
+				if e := fmt.Sprint(recover()); !strings.Contains(e, message) {
 					t.Errorf("%q panics with %s", pattern, e)
 				}
 			}()
@@ -187,7 +189,7 @@ func otherURLHost(t *testing.T) {
 		{"www.example.com:80", "HTTP", "www.example.com", true},
 		{"www.example.com:8080", "http", "www.example.com:8080", true},
 		{"[::1]:8080", "http", "[::1]:8080", true},
-		{"www.example.com:1:2", "http", "www.example.com:1:2", true}, // no rule names a host
+		{"www.example.com:1:2", "http", "www.example.com:1:2", true}, // no rule has a host
 	} {
 		r := hostRequest(c.host, "/x")
 		r.URL.Scheme, r.URL.Host = c.scheme, c.url
@@ -221,7 +223,7 @@ func otherURLHostOverHTTP2(t *testing.T) {
 	defer server.Close()
 	for _, c := range []struct {
 		authority, path string
-		status          byte // as HPACK's static table has it
+		status          byte // as in HPACK's static table
 	}{
 		{"www.example.com", "/x", 0x89},
 		{"www.example.com", "https://www.example.com/x", 0x89},
@@ -229,7 +231,7 @@ func otherURLHostOverHTTP2(t *testing.T) {
 	} {
 		got, answered := http2Status(t, server.Listener.Addr().String(), c.authority, c.path)
 		if !answered && c.path != "/x" {
-			continue // net/http refuses an absolute :path by itself, as from Go 1.27
+			continue // from Go 1.27 on net/http itself rejects an absolute :path
 		}
 		if got != c.status {
 			t.Errorf("%s at %s: status %#x, want %#x", c.path, c.authority, got, c.status)
@@ -237,9 +239,9 @@ func otherURLHostOverHTTP2(t *testing.T) {
 	}
 }
 
-// http2Status sends a GET over HTTP/2, with a :path that clients do not send, and
-// returns the first byte of the answer's header block. It reports whether there is an
-// answer, and not a stream that was reset or a connection that was closed.
+// http2Status sends a GET over HTTP/2 with any :path, and returns the first byte of
+// the response's header block. It reports whether there is a response rather than a
+// reset stream or a closed connection.
 func http2Status(t *testing.T, addr, authority, path string) (status byte, answered bool) {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -284,19 +286,19 @@ func openHosts(t *testing.T) {
 		"localhost": 401, "localhost:": 401, "localhost:08080": 401, "localhost:8081": 401, "LOCALHOST:8080": 401, "localhost.:8080": 401,
 		"[0::1]:8080": 401, "[::1]:08080": 401, "[::1]:": 401, "[::1]:80": 401, "127.0.0.1": 401, "127.0.0.1.:8080": 401, "": 401,
 		"localhost:8080:8080": 400, "[::1%25lo]:8080": 400, "::1": 400} {
-		if got := g.ask(host, "/", false); got != want {
+		if got := g.serve(host, "/", false); got != want {
 			t.Errorf("%q: %d, want %d", host, got, want)
 		}
 	}
 	for _, host := range spellings("www.example.com") {
-		if got := g.ask(host, "/", false); got != 401 {
+		if got := g.serve(host, "/", false); got != 401 {
 			t.Errorf("%q: %d, want 401", host, got)
 		}
-		if got := g.ask(host, "/", true); got != 204 {
+		if got := g.serve(host, "/", true); got != 204 {
 			t.Errorf("%q, signed in: %d", host, got)
 		}
 	}
-	// The URL's host has to agree to the letter, too.
+	// The URL's host has to match exactly as well.
 	for name, want := range map[string]int{"www.example.com": 204, "www.example.com:443": 401, "WWW.example.com": 401} {
 		r := hostRequest("www.example.com", "/")
 		r.URL.Scheme, r.URL.Host = "https", name
@@ -305,24 +307,24 @@ func openHosts(t *testing.T) {
 			t.Errorf("URL for %s: %d, want %d", name, rec.Code, want)
 		}
 	}
-	// A guarding rule is for every port and spelling.
+	// A rule that guards a host covers every port and spelling.
 	member := newHostGuard(t, clerkauth.Rules{"/{rest...}": clerkauth.Public, "[2001:db8::1]/{rest...}": clerkauth.Role("org:owner"), "a.example:443/{rest...}": clerkauth.Role("org:owner"),
 		"b.example:8443/{rest...}": clerkauth.Role("org:owner")})
 	for host, want := range map[string]int{"[2001:db8::1]": 403, "[2001:DB8:0::1]": 403, "[2001:db8::1]:": 403, "[2001:db8::1]:1": 403, "[2001:db8::2]": 204,
 		"a.example": 403, "A.example.": 403, "a.example:443": 403, "a.example:0443": 403, "a.example:8443": 204,
 		"b.example:8443": 403, "B.example..:08443": 403, "b.example": 204, "b.example:443": 204} {
-		if got := member.ask(host, "/", true); got != want {
+		if got := member.serve(host, "/", true); got != want {
 			t.Errorf("guarded %q: %d, want %d", host, got, want)
 		}
 	}
 }
 
-// A router that takes another spelling for another host serves what is for all
-// hosts, so the rules for that are asked, too.
+// weakerHostRule: a router that takes another spelling for another host serves the
+// routes of all hosts, so the rules for these are required as well.
 func weakerHostRule(t *testing.T) {
 	g := newHostGuard(t, clerkauth.Rules{"/{rest...}": clerkauth.Role("org:owner"), "app.example.com/{rest...}": clerkauth.SignedIn, "app.example.com:8443/{rest...}": clerkauth.SignedIn})
 	for host, want := range map[string]int{"app.example.com": 204, "app.example.com:8443": 204, "app.example.com:1": 403, "APP.example.com": 403, "app.example.com.": 403, "x.example.com": 403} {
-		if got := g.ask(host, "/x", true); got != want {
+		if got := g.serve(host, "/x", true); got != want {
 			t.Errorf("%q: %d, want %d", host, got, want)
 		}
 	}
@@ -354,9 +356,9 @@ func hostWarnings(t *testing.T) {
 			if got := strings.Count(log.String(), "level=WARN"); got != len(c.want) {
 				t.Errorf("%s, %s: %d warnings: %s", name, field, got, &log)
 			}
-			for _, says := range c.want {
-				if !strings.Contains(log.String(), says) {
-					t.Errorf("%s, %s: %q is not in %s", name, field, says, &log)
+			for _, text := range c.want {
+				if !strings.Contains(log.String(), text) {
+					t.Errorf("%s, %s: %q is not in %s", name, field, text, &log)
 				}
 			}
 		}
@@ -381,7 +383,7 @@ func negatedClasses(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, path := range strings.Fields(c.paths) {
-			if got := g.ask("example.com", path, false); got != 401 {
+			if got := g.serve("example.com", path, false); got != 401 {
 				t.Errorf("%s, %s: %d, want 401", c.pattern, path, got)
 			}
 			if r := hostRequest("example.com", path); !m.Any(r) {
@@ -390,13 +392,13 @@ func negatedClasses(t *testing.T) {
 		}
 	}
 	hosted := newHostGuard(t, clerkauth.Rules{"/{rest...}": clerkauth.Public, "admin.example.com/kiosk": clerkauth.SignedIn})
-	if got := hosted.ask("admin.example.com", "/%E2%84%AAIO%C5%BF%E2%84%AA", false); got != 401 {
+	if got := hosted.serve("admin.example.com", "/%E2%84%AAIO%C5%BF%E2%84%AA", false); got != 401 {
 		t.Errorf("under a host: %d", got)
 	}
-	// Letters that only look alike are others.
+	// Letters that only look alike are different letters.
 	g := newHostGuard(t, clerkauth.Rules{"/{rest...}": clerkauth.Public, "/kin": clerkauth.SignedIn})
 	for path, want := range map[string]int{"/kin": 401, "/KIN": 401, "/%E2%84%AAin": 401, "/k%C4%B1n": 204, "/k%C4%B0n": 204, "/%EF%BD%8Bin": 204} {
-		if got := g.ask("example.com", path, false); got != want {
+		if got := g.serve("example.com", path, false); got != want {
 			t.Errorf("%s: %d, want %d", path, got, want)
 		}
 	}
@@ -426,26 +428,26 @@ func extensions(t *testing.T) {
 		"/admin/users..json": 403, "/admin/users%2ejson": 403, "/admin/users.json/": 403, "/admin/users%20.json": 403, "/admin/users.json;v=1": 403, "/admin/users;v=1.json": 403,
 		"/admin//users.json": 403, "/x/../admin/users.json": 403, "/admin/users.%6ason": 403, "/inbox/.json": 403, "/inbox.json": 403, "/panel.json": 403,
 		"/reports/1.pdf": 403, "/orders.json": 204,
-		// Another name, and another path.
+		// Other names, and other paths.
 		"/admin/users2.json": 204, "/admin/users/x.json": 204, "/admin/usersjson": 204, "/admin.d/users": 204, "/x.json": 204, "/.well-known/x": 204,
-		// What is open by its name stays so.
+		// A file that is public by its name stays public.
 		"/robots.txt": 204, "/favicon.ico": 204, "/docs/intro.html": 204, "/assets/main.min.js": 204, "/assets/app.d/x.js": 204, "/assets/css/app.css": 204,
 		"/robots.json": 403, "/favicon.png": 403, "/docs/intro.txt": 403,
-		// A rule in between that names no extension opens no guarded name.
+		// A rule in between without an extension makes no guarded name public.
 		"/assets/app.min.js": 403, "/file.js": 403,
 	} {
-		if got := g.ask("example.com", path, true); got != want {
+		if got := g.serve("example.com", path, true); got != want {
 			t.Errorf("%s: %d, want %d", path, got, want)
 		}
 	}
-	// The default has no say about names without their extension.
+	// The default does not apply to names without their extension.
 	g = newHostGuard(t, clerkauth.Rules{"/robots.txt": clerkauth.Public, "/favicon.ico": clerkauth.Public, "/assets/{rest...}": clerkauth.Public, "/{page}": clerkauth.SignedIn,
 		"/site/:file([^/]+\\.css)": clerkauth.Public, "/site/{file}": clerkauth.SignedIn,
 		"/wiki/{page}": clerkauth.SignedIn, "/wiki/:page.:ext": clerkauth.Public, "/free/:page.:ext": clerkauth.Public})
 	for path, want := range map[string]int{"/robots.txt": 204, "/favicon.ico": 204, "/assets/app.min.js": 204, "/assets/js/app.min.js": 204, "/site/main.min.css": 204,
 		"/wiki/a.txt": 204, "/wiki/a": 401, "/free/a.txt": 204, "/free/a": 401,
 		"/site/main.js": 401, "/about.html": 401, "/humans.txt": 401} {
-		if got := g.ask("example.com", path, false); got != want {
+		if got := g.serve("example.com", path, false); got != want {
 			t.Errorf("%s: %d, want %d", path, got, want)
 		}
 	}
@@ -461,33 +463,33 @@ func emptySegments(t *testing.T) {
 		"/teams/{team}":      clerkauth.Role("org:owner"),
 	})
 	for path, want := range map[string]int{
-		// A router of /:a/:b takes the last two segments, or some of those in
-		// front of the empty one.
+		// A router of /:a/:b matches the last two segments, or some in front of the empty
+		// one.
 		"/public//x/admin/users": 403, "/public//admin/users": 403, "/public//x/y/z/admin/users": 403, "/public//x/admin/users/": 403, "/public//x/ADMIN/users": 403,
 		"//x/admin/users": 403, "/public/%2Fx/admin/users": 403, "/public%2F%2Fx/admin/users": 403, `/public/%5Cx/admin/users`: 403, "/public/.//x/admin/users": 403,
 		"/q/x/a//c": 403, "/orgs/other//x/acme/1": 403, "/teams//x/y": 403, "/public/y//secret/1/2": 403,
 		"/public/x/admin/users": 204, "/public//y": 204, "/public/x//": 204,
 	} {
-		if got := g.ask("example.com", path, true); got != want {
+		if got := g.serve("example.com", path, true); got != want {
 			t.Errorf("%s: %d, want %d", path, got, want)
 		}
 	}
-	// The default counts for what is behind an empty segment.
+	// The default applies to the path behind an empty segment.
 	g = newHostGuard(t, clerkauth.Rules{"/img/{rest...}": clerkauth.Public})
 	for path, want := range map[string]int{"/img/a/b": 204, "/img/https:/host/x": 204, "/img/https://host/x": 401, "/img/https%3A%2F%2Fhost/x": 401} {
-		if got := g.ask("example.com", path, false); got != want {
+		if got := g.serve("example.com", path, false); got != want {
 			t.Errorf("%s: %d, want %d", path, got, want)
 		}
 	}
-	// A long path with empty segments is still read, or refused at once.
+	// A long path with empty segments is read or refused quickly.
 	for _, path := range []string{"/img/" + strings.Repeat("x//", 20), "/img/" + strings.Repeat("//", 10<<10), "/img//" + strings.Repeat("x/", 10<<10)} {
-		if got := g.ask("example.com", path, false); got != 400 && got != 401 {
+		if got := g.serve("example.com", path, false); got != 400 && got != 401 {
 			t.Errorf("%.20s: %d", path, got)
 		}
 	}
 }
 
-// Construction is counted in package route; here it has to end.
+// manyRules: Protect ends; package route counts the states of its construction.
 func manyRules(t *testing.T) {
 	a := testkit.NewAuth(t, clerkauthtest.NewServer(t, clerkauthtest.InMemory()))
 	for _, pattern := range []string{"/api/{tenant}/r%d", "/api/:id/r%d(.*)"} {

@@ -16,15 +16,15 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about what handlers see of a caller, and what they can change.
+// These rows test what handlers see of a caller, and what they can change.
 var _ = addRows(rows{
 	"202/role_changed_after_issue": testkit.Bubble(changedRole),
 	"203/forged_context_values":    forgedContexts,
 	"204/shared_identity_changed":  sharedIdentity,
 })
 
-// changedRole shows a documented limit (SECURITY.md): a role is that of the moment
-// when the token was minted, and tokens live a minute.
+// changedRole shows a documented limit (SECURITY.md): a role is that of the time
+// when the token was minted, and tokens live for a minute.
 func changedRole(t *testing.T) {
 	r := testkit.NewRig(t)
 	admin := r.Jane.Token()
@@ -39,7 +39,7 @@ func changedRole(t *testing.T) {
 	r.Want(t, admin, 401, clerkauth.ErrTokenExpired, clerkauth.Role("admin"))
 }
 
-// identityKey, key and identity look like what is in the package.
+// identityKey, key and identity resemble unexported names of the package.
 type (
 	identityKey struct{}
 	stringKey   string
@@ -60,7 +60,7 @@ func forgedContexts(t *testing.T) {
 		},
 		"strings": func(ctx context.Context) context.Context {
 			for _, key := range []string{"auth", "identity", "identityKey", "clerkauth", "clerkauth.identityKey", "clerkActiveSessionClaims"} {
-				ctx = context.WithValue(context.WithValue(ctx, stringKey(key), forged), key, forged) //nolint:staticcheck // that is the point
+				ctx = context.WithValue(context.WithValue(ctx, stringKey(key), forged), key, forged) //nolint:staticcheck // on purpose
 			}
 			return ctx
 		},
@@ -77,11 +77,11 @@ func forgedContexts(t *testing.T) {
 		},
 	} {
 		inContext := func(r *http.Request) { *r = *r.WithContext(forge(r.Context())) }
-		for _, demand := range []clerkauth.Access{clerkauth.SignedIn, clerkauth.Role("admin")} {
-			if testkit.WantReply(t, testkit.Serve(r.Auth.Require(demand), inContext), 401, clerkauth.ErrTokenMissing); t.Failed() {
+		for _, requirement := range []clerkauth.Access{clerkauth.SignedIn, clerkauth.Role("admin")} {
+			if testkit.WantReply(t, testkit.Serve(r.Auth.Require(requirement), inContext), 401, clerkauth.ErrTokenMissing); t.Failed() {
 				t.Fatal(what)
 			}
-			got := testkit.WantReply(t, testkit.Serve(r.Auth.Require(demand), inContext, testkit.Bearer(r.Jane.Token())), 200, "")
+			got := testkit.WantReply(t, testkit.Serve(r.Auth.Require(requirement), inContext, testkit.Bearer(r.Jane.Token())), 200, "")
 			if !strings.Contains(got.Body, r.Jane.User.ID) {
 				t.Errorf("%s: %s", what, got.Body)
 			}
@@ -95,8 +95,8 @@ func forgedContexts(t *testing.T) {
 	}
 }
 
-// sharedIdentity has many handlers of one request change what they got, at once,
-// and callers of New and Require what they gave.
+// sharedIdentity: handlers of one request change what they received, concurrently,
+// and callers of New and Require the slices that they passed.
 func sharedIdentity(t *testing.T) {
 	r := testkit.NewRig(t)
 	permissions := []string{"org:posts:read", "org:posts:write"}
@@ -104,9 +104,9 @@ func sharedIdentity(t *testing.T) {
 	parties, audience := []string{r.Server.Origin()}, []string{"api"}
 	auth := testkit.NewAuth(t, r.Server, func(c *clerkauth.Config) { c.AuthorizedParties, c.Audience = parties, audience })
 	parties[0], audience[0] = "https://evil.example", "evil"
-	demands := []clerkauth.Access{clerkauth.Role("admin"), clerkauth.Role("owner")}
-	owners := auth.Require(demands...)
-	demands[1] = clerkauth.Public
+	requirements := []clerkauth.Access{clerkauth.Role("admin"), clerkauth.Role("owner")}
+	owners := auth.Require(requirements...)
+	requirements[1] = clerkauth.Public
 	token := s.Token(clerkauthtest.WithClaim("aud", "api"))
 	testkit.WantReply(t, testkit.Serve(owners, testkit.Bearer(token)), 403, clerkauth.ErrForbidden)
 	testkit.WantReply(t, testkit.Serve(func(next http.Handler) http.Handler {
@@ -131,7 +131,7 @@ func sharedIdentity(t *testing.T) {
 			next.ServeHTTP(w, r)
 		})
 	}, testkit.Bearer(token)), 200, "")
-	// Nor do handlers of different requests share what they write to.
+	// Handlers of different requests share no header that they write to.
 	for range 2 {
 		testkit.Serve(func(http.Handler) http.Handler {
 			return auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

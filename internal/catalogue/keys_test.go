@@ -22,8 +22,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about where keys come from and which are used. Row 83 is a
-// measurement.
+// These rows test where keys come from and which are used. Row 83 is a measurement.
 var _ = addRows(rows{
 	"81/flood_of_unknown_kids":       testkit.Bubble(unknownKeyFlood),
 	"82/one_unknown_kid_at_once":     testkit.Bubble(unknownKeyTogether),
@@ -35,9 +34,9 @@ var _ = addRows(rows{
 	"89/symmetric_and_private_keys":  privateAndSymmetricKeys,
 	"90/keys_of_other_types":         keysOfOtherTypes,
 	"91/keys_for_other_uses":         keysForOtherUses,
-	"92/keys_of_odd_sizes":           keysOfOddSizes,
-	"93/odd_exponents":               oddExponents,
-	"94/odd_moduli":                  oddModuli,
+	"92/keys_of_odd_sizes":           keysOfUnusualSizes,
+	"93/odd_exponents":               invalidExponents,
+	"94/odd_moduli":                  invalidModuli,
 	"95/roca_key":                    rocaKey,
 })
 
@@ -55,25 +54,26 @@ func unknownKeyFlood(t *testing.T) {
 	if n := r.Refreshes(); n != 1+unknownBurst {
 		t.Errorf("%d fetches, want the first and a burst for all of the flood", n)
 	}
-	for i := range 270 { // less than it takes to refresh for other reasons
+	for i := range 270 { // shorter than the interval of other refreshes
 		time.Sleep(time.Second)
 		r.Want(t, testkit.WithKeyID(good, fmt.Sprint("ins_later_", i)), 401, clerkauth.ErrUnknownKey)
 	}
 	if n := r.Refreshes(); n != 1+unknownBurst+9 {
 		t.Errorf("%d fetches, want one in 30 s", n)
 	}
-	// While the fetch that a flood has caused hangs, the others do not wait.
+	// While the fetch that a flood has caused hangs, requests with known keys do not
+	// wait.
 	r.Server.Fail(clerkauthtest.JWKS, clerkauthtest.Hang)
 	time.Sleep(30 * time.Second)
-	var waiting sync.WaitGroup
-	waiting.Go(func() { r.Want(t, testkit.WithKeyID(good, "ins_x"), 503, clerkauth.ErrKeysUnavailable) })
+	var pending sync.WaitGroup
+	pending.Go(func() { r.Want(t, testkit.WithKeyID(good, "ins_x"), 503, clerkauth.ErrKeysUnavailable) })
 	synctest.Wait()
 	start := time.Now()
 	r.Want(t, good, 200, "")
 	if d := time.Since(start); d != 0 {
 		t.Errorf("a known key waited %v", d)
 	}
-	waiting.Wait()
+	pending.Wait()
 }
 
 func unknownKeyTogether(t *testing.T) {
@@ -82,7 +82,7 @@ func unknownKeyTogether(t *testing.T) {
 	r.Want(t, good, 200, "")
 	for _, rotated := range []bool{false, true} {
 		token, want := testkit.WithKeyID(good, "ins_none"), 401
-		if rotated { // the control: a kid that is unknown because it is new
+		if rotated { // the control: the id of a new key
 			r.Server.AddKey()
 			token, want = r.Jane.Token(clerkauthtest.ExpiresIn(time.Hour)), 200
 		}
@@ -93,7 +93,7 @@ func unknownKeyTogether(t *testing.T) {
 		go func() {
 			first <- testkit.Serve(r.Auth.Require(), testkit.Bearer(token), func(r *http.Request) { *r = *r.WithContext(ctx) })
 		}()
-		synctest.Wait() // until he waits for the fetch
+		synctest.Wait() // until the caller waits for the fetch
 		var others sync.WaitGroup
 		for range 1000 {
 			others.Go(func() { r.Want(t, token, want, "") })
@@ -130,7 +130,7 @@ func withdrawnKeyInAnOutage(t *testing.T) {
 	r.Server.WithdrawKey(testkit.KeyID)
 	time.Sleep(5 * time.Minute)
 	r.Want(t, last, 200, "")
-	good := time.Now() // when the last good set was fetched, which has no such key any more
+	good := time.Now() // when the last good set, without the key, was fetched
 	r.Server.WithdrawKey(r.Server.KeyID())
 	r.Server.Fail(clerkauthtest.JWKS, 500)
 	for time.Since(good) < time.Hour {
@@ -150,7 +150,7 @@ func withdrawnKeyIsGoneWithTheRefresh(t *testing.T) {
 	old := r.Jane.Token()
 	r.Want(t, old, 200, "")
 	r.Server.RotateKeys()
-	r.Want(t, old, 200, "") // nobody has asked yet
+	r.Want(t, old, 200, "") // the keys have not been fetched since
 	r.Want(t, r.Jane.Token(), 200, "")
 	r.Want(t, old, 401, clerkauth.ErrUnknownKey)
 }
@@ -159,7 +159,7 @@ func twoInstancesWithOneKeyID(t *testing.T) {
 	one, two := testkit.NewRig(t), testkit.NewRig(t)
 	two.Server.SetKeySet(testkit.KeySet(testkit.JWK(testkit.KeyID, &testkit.OtherKey().PublicKey, nil)))
 	signed := clerkauthtest.SignedBy(testkit.OtherKey())
-	for range 2 { // with the keys not fetched yet, and with those that were
+	for range 2 { // before and after the keys are fetched
 		one.Want(t, one.Jane.Token(), 200, "")
 		two.Want(t, two.Jane.Token(signed), 200, "")
 		one.Want(t, two.Jane.Token(signed, clerkauthtest.WithClaim("iss", one.Server.Issuer())), 401, clerkauth.ErrTokenSignature)
@@ -167,9 +167,9 @@ func twoInstancesWithOneKeyID(t *testing.T) {
 	}
 }
 
-// wantKey serves these keys beside a good one of id "neighbour" and asks in what
-// way a token of rigKeyID is answered that key has signed; a set is always usable
-// by its neighbours.
+// wantKey serves these keys beside a good one of id "neighbour" and requires the
+// status and reason for a token that key has signed. The neighbour must always be
+// usable.
 func wantKey(t *testing.T, what string, key *rsa.PrivateKey, status int, reason clerkauth.Reason, keys ...map[string]any) {
 	t.Helper()
 	t.Run(what, func(t *testing.T) {
@@ -193,8 +193,8 @@ func twoKeysWithOneID(t *testing.T) {
 	wantKey(t, "once", testkit.Key(), 200, "", a)
 }
 
-// privateAndSymmetricKeys: the page refuses a set with private members; we refuse
-// the key and say so in the log, for one odd key never disables the others.
+// privateAndSymmetricKeys: the page lists the whole set as rejected; only the key
+// is, with a warning in the log, because one bad key must not disable the others.
 func privateAndSymmetricKeys(t *testing.T) {
 	public := &testkit.Key().PublicKey
 	rsaKey := testkit.JWK(testkit.KeyID, public, nil)
@@ -253,13 +253,13 @@ func keysForOtherUses(t *testing.T) {
 	}
 }
 
-// keysOfOddSizes: that a key is not used shows in the reason, which for one that
-// is would be the signature.
-func keysOfOddSizes(t *testing.T) {
-	t.Setenv("GODEBUG", "rsa1024min=0") // only our own bounds are to stand in the way
+// keysOfUnusualSizes: the reason shows that a key is not used; with one that is, the
+// signature would be the reason.
+func keysOfUnusualSizes(t *testing.T) {
+	t.Setenv("GODEBUG", "rsa1024min=0") // only the package's own bounds apply
 	for _, bits := range []int{512, 1024, 2047} {
 		var key *rsa.PrivateKey
-		fips140.WithoutEnforcement(func() { // FIPS mode makes no such keys
+		fips140.WithoutEnforcement(func() { // FIPS mode does not generate such keys
 			var err error
 			if key, err = rsa.GenerateKey(rand.Reader, bits); err != nil {
 				t.Fatal(err)
@@ -276,7 +276,7 @@ func keysOfOddSizes(t *testing.T) {
 	wantKey(t, "control", testkit.Key(), 200, "", testkit.JWK(testkit.KeyID, &testkit.Key().PublicKey, nil))
 }
 
-func oddExponents(t *testing.T) {
+func invalidExponents(t *testing.T) {
 	power := func(n uint, plus int64) string {
 		return testkit.Base64URLUint(new(big.Int).Add(new(big.Int).Lsh(big.NewInt(1), n), big.NewInt(plus)))
 	}
@@ -291,9 +291,9 @@ func oddExponents(t *testing.T) {
 	wantKey(t, "65537", testkit.Key(), 200, "", testkit.JWK(testkit.KeyID, &testkit.Key().PublicKey, changes{"e": "AQAB"}))
 }
 
-// oddModuli: with its highest bit set, as ours is, a modulus looks negative to
-// who takes it for two's complement. It is a good one.
-func oddModuli(t *testing.T) {
+// invalidModuli: with its highest bit set, as in this key, a modulus looks negative
+// if it is read as two's complement. It is valid.
+func invalidModuli(t *testing.T) {
 	key := &testkit.Key().PublicKey
 	n := testkit.Base64URLUint(key.N)
 	for what, n := range map[string]any{
@@ -317,9 +317,9 @@ func oddModuli(t *testing.T) {
 	wantKey(t, "control", testkit.Key(), 200, "", testkit.JWK(testkit.KeyID, key, nil))
 }
 
-// rocaKey shows a documented limit (SECURITY.md): a key that the ROCA fault has
-// made (CVE-2017-15361), whose primes are powers of 65537 modulo a primorial, is
-// one like any other. Clerk makes the keys, not an attacker.
+// rocaKey shows a documented limit (SECURITY.md): a key with the ROCA flaw
+// (CVE-2017-15361), whose primes are powers of 65537 modulo a primorial, is accepted
+// like any other. Clerk generates the keys, not an attacker.
 func rocaKey(t *testing.T) {
 	m := big.NewInt(1) // the product of the first 126 primes
 	for p, count := int64(2), 0; count < 126; p++ {

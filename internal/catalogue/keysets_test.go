@@ -30,7 +30,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about answers of the key endpoints.
+// These rows test responses of the key endpoints.
 var _ = addRows(rows{
 	"96/huge_key_set":             hugeKeySets,
 	"97/compressed_key_set_bomb":  keySetThatIsABomb,
@@ -44,7 +44,7 @@ var _ = addRows(rows{
 	"105/two_tokens_in_an_outage": twoCredentialsInAnOutage,
 })
 
-// counted counts what is read of an endless body.
+// counted counts the bytes read of an endless body.
 type counted struct {
 	io.Reader
 	n int64
@@ -69,7 +69,7 @@ func hugeKeySets(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			served := &counted{Reader: body}
 			r := testkit.NewRig(t, func(c *clerkauth.Config) {
-				c.SecretKey = clerkauth.Secret{} // one source, so that the body is read once
+				c.SecretKey = clerkauth.Secret{} // with one source the body is read once
 				c.Transport = testkit.Answering(200, nil, served)
 			})
 			if what == "just the cap" {
@@ -83,7 +83,7 @@ func hugeKeySets(t *testing.T) {
 			if served.n > 512<<10+1 {
 				t.Errorf("%d bytes were read", served.n)
 			}
-			// The cap, doubled on the way there, and what signing a token takes.
+			// The limit, doubled on the way there, and the cost of signing a token.
 			if n := after.TotalAlloc - before.TotalAlloc; n > 8<<20 {
 				t.Errorf("%d bytes were allocated in all", n)
 			}
@@ -91,7 +91,7 @@ func hugeKeySets(t *testing.T) {
 	}
 }
 
-// roundReader is the string again and again.
+// roundReader repeats a string without end.
 type roundReader string
 
 func (s roundReader) Read(p []byte) (int, error) {
@@ -138,20 +138,20 @@ func redirectedKeySet(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for _, target := range []string{"http://api.example/v1/jwks", "https://evil.example/v1/jwks", "https://169.254.169.254/latest", "/v1/jwks", "//evil.example"} {
 			var mu sync.Mutex
-			asked := map[string]int{}
+			requested := map[string]int{}
 			r := testkit.NewRig(t, func(c *clerkauth.Config) {
 				c.BackendURL, c.FrontendURL = "https://api.example", "https://api.example"
 				c.Transport = testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 					mu.Lock()
 					defer mu.Unlock()
-					asked[r.URL.String()]++
+					requested[r.URL.String()]++
 					return testkit.Answering(status, http.Header{"Location": {target}}, http.NoBody).RoundTrip(r)
 				})
 			})
 			r.Want(t, r.Jane.Token(), 503, clerkauth.ErrKeysUnavailable)
-			// Each of the two sources once: a loop ends where it begins.
-			if len(asked) != 2 || asked["https://api.example/v1/jwks"] != 1 || asked["https://api.example/.well-known/jwks.json"] != 1 {
-				t.Errorf("%d to %s: asked were %v", status, target, asked)
+			// Each of the two sources is requested once: a redirect is not followed.
+			if len(requested) != 2 || requested["https://api.example/v1/jwks"] != 1 || requested["https://api.example/.well-known/jwks.json"] != 1 {
+				t.Errorf("%d to %s: requests: %v", status, target, requested)
 			}
 		}
 	}
@@ -198,7 +198,7 @@ func noKeySet(t *testing.T) {
 		cold.Server.SetKeySet([]byte(body))
 		warm.Server.SetKeySet([]byte(body))
 		cold.Want(t, cold.Jane.Token(), 503, clerkauth.ErrKeysUnavailable)
-		for range 2 { // a fetch fails; there is none so soon after
+		for range 2 { // a fetch fails; the next one is not due yet
 			warm.Want(t, testkit.WithKeyID(known, "ins_unknown"), 503, clerkauth.ErrKeysUnavailable)
 		}
 		warm.Want(t, known, 200, "")
@@ -211,7 +211,7 @@ func noKeySet(t *testing.T) {
 	}
 }
 
-// keySetRefused: with both sources, the first one's answer is the reason.
+// keySetRefused: with both sources, the first one's response is the reason.
 func keySetRefused(t *testing.T) {
 	for _, c := range []struct {
 		status, retryAfter int
@@ -221,7 +221,7 @@ func keySetRefused(t *testing.T) {
 		{401, 0, clerkauth.ErrSecretKeyInvalid, "1"},
 		{404, 0, clerkauth.ErrKeysUnavailable, "1"},
 		{429, 60, clerkauth.ErrKeysUnavailable, "60"},
-		{429, 65535, clerkauth.ErrKeysUnavailable, "300"}, // no longer than 5 minutes
+		{429, 65535, clerkauth.ErrKeysUnavailable, "300"}, // at most 5 minutes
 		{500, 0, clerkauth.ErrKeysUnavailable, "1"},
 		{503, 20, clerkauth.ErrKeysUnavailable, "20"},
 	} {
@@ -238,11 +238,11 @@ func keySetRefused(t *testing.T) {
 		if s := logged.String(); !strings.Contains(s, "level=WARN") || !strings.Contains(s, fmt.Sprint(c.status)) || strings.Contains(s+got.Body, "sk_test_") {
 			t.Errorf("%d: log is %q", c.status, s)
 		}
-		for range 100 { // ten seconds of traffic
+		for range 100 { // requests for ten seconds
 			r.Want(t, token, 503, c.reason)
 			time.Sleep(100 * time.Millisecond)
 		}
-		most := 2 * 8 // of two sources, each a little later than the one before
+		most := 2 * 8 // two sources, with a growing interval
 		if c.retryAfter > 0 {
 			most = 2
 		}
@@ -253,23 +253,23 @@ func keySetRefused(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		r.Want(t, token, 200, "")
 	}
-	// A key that Clerk does not know is told, though the public set answers in its
-	// place; not with each refresh that is asked for, but at most once a minute.
+	// A secret key that Clerk rejects is logged though the public set is used in its
+	// place, at most once a minute.
 	loud := func(s string) int { return strings.Count(s, "level=ERROR") }
 	var wrong bytes.Buffer
 	w := testkit.NewRig(t)
 	w.Auth = testkit.NewAuth(t, w.Server, func(c *clerkauth.Config) {
 		c.Logger, c.SecretKey = slog.New(slog.NewTextHandler(&wrong, nil)), clerkauth.NewSecret("sk_test_ofAnotherInstance")
 	})
-	for i := range 4 { // the second one within a minute of the first
+	for i := range 4 { // the second one is within a minute of the first
 		time.Sleep(time.Duration(min(i, 1)) * 40 * time.Second)
 		w.Want(t, w.Jane.Token(clerkauthtest.ExpiresIn(time.Hour)), 200, "")
-		w.Want(t, w.Jane.Token(clerkauthtest.WithKeyID("ins_nobody"), clerkauthtest.ExpiresIn(time.Hour)), 401, clerkauth.ErrUnknownKey)
+		w.Want(t, w.Jane.Token(clerkauthtest.WithKeyID("ins_unknown"), clerkauthtest.ExpiresIn(time.Hour)), 401, clerkauth.ErrUnknownKey)
 	}
 	if s := wrong.String(); loud(s) != 2 || !strings.Contains(s, "CLERK_SECRET_KEY") || strings.Contains(s, "sk_test_") {
 		t.Errorf("log is %q", s)
 	}
-	// What the endpoint says about our key is not passed on.
+	// The endpoint's text about the secret key is not passed on.
 	var logged bytes.Buffer
 	r := testkit.NewRig(t)
 	r.Auth = testkit.NewAuth(t, r.Server, func(c *clerkauth.Config) {
@@ -295,7 +295,7 @@ func keySetBehindABadCertificate(t *testing.T) {
 		"good":               {func(*x509.Certificate) {}, pool, 200},
 		"expired":            {func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Hour) }, pool, 503},
 		"of another host":    {func(c *x509.Certificate) { c.IPAddresses = nil; c.DNSNames = []string{"api.clerk.com"} }, pool, 503},
-		"of nobody we trust": {func(*x509.Certificate) {}, x509.NewCertPool(), 503},
+		"of no trusted root": {func(*x509.Certificate) {}, x509.NewCertPool(), 503},
 	} {
 		cert, key := certificate(t, authority, authorityKey, c.change)
 		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -316,7 +316,8 @@ func keySetBehindABadCertificate(t *testing.T) {
 	}
 }
 
-// certificate makes a certificate for 127.0.0.1, of that authority or its own.
+// certificate returns a certificate for 127.0.0.1, signed by that authority or by
+// itself.
 func certificate(t *testing.T, authority *x509.Certificate, by *ecdsa.PrivateKey, change func(*x509.Certificate)) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -342,8 +343,11 @@ func certificate(t *testing.T, authority *x509.Certificate, by *ecdsa.PrivateKey
 	return c, key
 }
 
-// jwtKeys: PKCS #1 and literal \n are accepted beside what the page lists; what
-// kid a token names does not matter then, and nothing is fetched.
+// jwtKeys: PKCS #1 and literal
+//
+//	are accepted as well. The key id of a token does not matter, and nothing is
+//
+// fetched.
 func jwtKeys(t *testing.T) {
 	public := &testkit.Key().PublicKey
 	block := func(label string, der []byte, err error) string {
@@ -391,17 +395,17 @@ func jwtKeys(t *testing.T) {
 	c := testkit.Config()
 	c.PublishableKey, c.SecretKey, c.JWTKey, c.Issuers = "", clerkauth.Secret{}, "", []string{"https://clerk.example.com"}
 	if _, err := clerkauth.New(c); err == nil {
-		t.Error("empty: nothing says that there is no key at all")
+		t.Error("empty: no error for a configuration without keys")
 	}
 }
 
 func firstRequestsTogether(t *testing.T) {
 	panics := func(c *clerkauth.Config) {
 		next := c.Transport
-		c.SecretKey = clerkauth.Secret{} // one source, which is asked once
+		c.SecretKey = clerkauth.Secret{} // one source, requested once
 		c.Transport = testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 			_, _ = next.RoundTrip(r)
-			panic("what came back is odd")
+			panic("a malformed response")
 		})
 	}
 	for status, how := range map[int]func(*clerkauth.Config){200: testkit.SlowKeys(3 * time.Second), 503: panics} {
