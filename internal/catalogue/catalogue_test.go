@@ -40,7 +40,7 @@ func number(name string) int {
 	return n
 }
 
-// TestCatalogue holds the answers to a numbered catalogue of attacks and bad inputs, one
+// TestCatalogue asserts the numbered catalogue of attacks and bad inputs, one
 // subtest for each row: row=245/host_with_more_than_a_port.
 func TestCatalogue(t *testing.T) {
 	names := make([]string, 0, len(allRows))
@@ -53,8 +53,9 @@ func TestCatalogue(t *testing.T) {
 	}
 }
 
-// TestPageNamesTheRows: the rows of README.md that are covered are those that tests have,
-// by number and attack. An attack with a directory behind it is asserted there alone.
+// TestPageNamesTheRows: the covered rows of README.md are those of the tests, by
+// number and attack. An attack with a directory behind its name is asserted there
+// alone.
 func TestPageNamesTheRows(t *testing.T) {
 	read := func(file string) string {
 		b, err := os.ReadFile(file)
@@ -81,7 +82,7 @@ func TestPageNamesTheRows(t *testing.T) {
 				elsewhere[name] = a[2]
 			}
 			if (a[2] == "") != (allRows[name] != nil) {
-				t.Errorf("row %s: asserted here: %v; the page says: in %q", name, allRows[name] != nil, a[2])
+				t.Errorf("row %s: asserted here: %v; by the page: in %q", name, allRows[name] != nil, a[2])
 			}
 		}
 	}
@@ -93,7 +94,7 @@ func TestPageNamesTheRows(t *testing.T) {
 	for _, r := range row.FindAllStringSubmatch(notCovered, -1) {
 		for name := range allRows {
 			if strings.HasPrefix(name, r[1]+"/") {
-				t.Errorf("row %s is covered, and the page says that it is not", name)
+				t.Errorf("row %s is covered, and the page does not mark it as covered", name)
 			}
 		}
 	}

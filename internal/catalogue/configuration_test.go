@@ -156,7 +156,7 @@ func twoTextsForParties(t *testing.T) {
 	for range 100 {
 		r.Want(t, r.Jane.Token(clerkauthtest.WithoutClaim("azp")), 401, clerkauth.ErrTokenParty)
 	}
-	if told(&logged, "MissingParty") != 1 || told(&logged, "AuthorizedParties") != 0 {
+	if logCount(&logged, "MissingParty") != 1 || logCount(&logged, "AuthorizedParties") != 0 {
 		t.Errorf("log is %q", logged.String())
 	}
 	for azp, differs := range map[string]string{

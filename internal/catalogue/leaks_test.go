@@ -23,7 +23,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// captured is all that came out, answers, errors and logs, what is the same once.
+// captured holds all output, responses, errors and logs, without repetitions.
 type captured struct {
 	mu      sync.Mutex
 	seen    map[string]bool
@@ -41,7 +41,7 @@ func (c *captured) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// error captures err in every form that somebody may print it in.
+// error captures err in every form in which it may be printed.
 func (c *captured) error(err error) {
 	if err == nil {
 		return
@@ -66,7 +66,7 @@ func (c *captured) answer(r testkit.Reply) {
 	}
 }
 
-// both hands records to two handlers.
+// both passes records to two handlers.
 type both [2]slog.Handler
 
 func (b both) Enabled(context.Context, slog.Level) bool { return true }
@@ -83,7 +83,7 @@ func (b both) WithGroup(name string) slog.Handler {
 	return both{b[0].WithGroup(name), b[1].WithGroup(name)}
 }
 
-// newCaptured captures what is logged by default as well, at every level.
+// newCaptured also captures slog's default logger, at every level.
 func newCaptured(t *testing.T) (*captured, *slog.Logger) {
 	c := &captured{seen: make(map[string]bool), reasons: make(map[clerkauth.Reason]int)}
 	options := &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -99,10 +99,10 @@ func newCaptured(t *testing.T) (*captured, *slog.Logger) {
 	return c, logger
 }
 
-// mark is in every value that must not come out again.
+// mark is part of every value that must not appear in any output.
 const mark = "mArK"
 
-// marked are the options of a token whose every value can be recognised.
+// marked returns the options of a token whose values all contain mark.
 func marked() []clerkauthtest.TokenOption {
 	return []clerkauthtest.TokenOption{
 		clerkauthtest.WithKeyID(mark + "_kid"), clerkauthtest.WithClaim("sub", "user_"+mark), clerkauthtest.WithClaim("sid", "sess_"+mark), clerkauthtest.WithClaim("jti", mark+"_jti"),
@@ -112,7 +112,7 @@ func marked() []clerkauthtest.TokenOption {
 	}
 }
 
-// leakingTokens are good and bad tokens by their names.
+// leakingTokens returns valid and invalid tokens by name.
 func leakingTokens(r *testkit.Rig) map[string]string {
 	with := func(more ...clerkauthtest.TokenOption) string { return r.Jane.Token(append(marked(), more...)...) }
 	now := r.Server.Now().Unix()
@@ -132,14 +132,14 @@ func leakingTokens(r *testkit.Rig) map[string]string {
 	}
 }
 
-// TestNothingLeaks drives everything that refuses, fails or logs, and looks for
-// secrets, tokens and claim values in all that came of it.
+// TestNothingLeaks drives everything that refuses, fails or logs, and searches the
+// output for secrets, tokens and claim values.
 func TestNothingLeaks(t *testing.T) {
 	out, logger := newCaptured(t)
 	r := testkit.NewRig(t)
 	public := &testkit.Key().PublicKey
 	private := base64.RawURLEncoding.EncodeToString(testkit.Key().D.Bytes())
-	set := testkit.KeySet(testkit.JWK(mark+"_kid", public, nil), testkit.JWK(mark+"_private", public, changes{"d": private}), testkit.JWK(mark+"_odd", public, changes{"alg": mark}), testkit.JWK("", public, nil))
+	set := testkit.KeySet(testkit.JWK(mark+"_kid", public, nil), testkit.JWK(mark+"_private", public, changes{"d": private}), testkit.JWK(mark+"_alg", public, changes{"alg": mark}), testkit.JWK("", public, nil))
 	tokens := leakingTokens(r)
 
 	for _, handled := range []bool{false, true} {
@@ -185,7 +185,7 @@ func TestNothingLeaks(t *testing.T) {
 	}
 }
 
-// drive hands token to whatever takes one.
+// drive passes token to every function that takes one.
 func drive(t *testing.T, out *captured, auth *clerkauth.Authenticator, token string) {
 	for _, wrap := range []clerkauth.Middleware{
 		auth.Handler, auth.Require(), auth.Require(clerkauth.Public), auth.Require(clerkauth.Role("owner")), auth.Require(clerkauth.Permission("a:b"), clerkauth.Feature("c"), clerkauth.Plan("d")),
@@ -218,7 +218,8 @@ func drive(t *testing.T, out *captured, auth *clerkauth.Authenticator, token str
 	out.error(err)
 }
 
-// driveNew makes mistakes in configurations, and does without what is needed.
+// driveNew configures New wrongly in many ways, and uses Authenticators that lack
+// what a method needs.
 func driveNew(out *captured, r *testkit.Rig) {
 	private := string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(testkit.Key())}))
 	for _, change := range []func(*clerkauth.Config){
@@ -250,7 +251,7 @@ func driveNew(out *captured, r *testkit.Rig) {
 	out.error(err)
 	_, err = auth.GetToken(context.Background(), who, "")
 	out.error(err)
-	_, err = r.Auth.GetToken(context.Background(), who, "a template of nobody")
+	_, err = r.Auth.GetToken(context.Background(), who, "an unknown template")
 	out.error(err)
 	r.Server.Fail(clerkauthtest.Backend, 503)
 	_, err = r.Auth.GetToken(context.Background(), who, "")
@@ -258,8 +259,7 @@ func driveNew(out *captured, r *testkit.Rig) {
 	r.Server.Heal(clerkauthtest.Backend)
 }
 
-// scan looks for what must not be there, as it is and in the forms that it is
-// often hidden in.
+// scan searches for values that must not appear, verbatim and in common encodings.
 func scan(t *testing.T, out *captured, r *testkit.Rig, tokens map[string]string, private string) {
 	t.Helper()
 	all := out.all.String()

@@ -27,7 +27,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about what an attacker can use up, or get out.
+// These rows test what an attacker can exhaust or extract.
 var _ = addRows(rows{
 	"236/secret_key_in_output":   secretStaysIn,
 	"237/megabyte_tokens":        longTokensCostNothing,
@@ -36,8 +36,8 @@ var _ = addRows(rows{
 	"243/canceled_while_waiting": func(t *testing.T) { cancelWhileWaiting(t, testkit.HTTP2Client(t), 500) },
 })
 
-// secretStaysIn looks for the secret key in what a program prints when it goes
-// wrong, and in what is sent to hosts that redirects name.
+// secretStaysIn searches for the secret key in a program's output after failures,
+// and in requests to hosts that redirects name.
 func secretStaysIn(t *testing.T) {
 	r := testkit.NewRig(t)
 	secret := r.Server.SecretKey()
@@ -56,7 +56,7 @@ func secretStaysIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A server logs what a handler panics with.
+	// A server logs the value of a handler's panic.
 	for _, v := range []any{config, &config, auth, *auth, config.SecretKey, testkit.NewUnexported(config, auth), []any{config}, errors.New(fmt.Sprint(config))} {
 		server := testkit.NewServer(t, auth.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(v) })))
 		server.Config.ErrorLog = log.New(&logged, "", 0)
@@ -88,7 +88,7 @@ func secretStaysIn(t *testing.T) {
 	}
 }
 
-// perRun returns how many bytes f allocates.
+// perRun returns the bytes that a run of f allocates.
 func perRun(runs int, f func()) int {
 	var before, after runtime.MemStats
 	f()
@@ -103,7 +103,7 @@ func perRun(runs int, f func()) int {
 func longTokensCostNothing(t *testing.T) {
 	r := testkit.NewRig(t)
 	const most = 16 << 10
-	var fits, tooLong string // good ones but for their length
+	var fits, tooLong string // valid tokens except for their length
 	for pad := most / 2; tooLong == ""; pad++ {
 		if token := r.Jane.Token(clerkauthtest.WithClaim("pad", strings.Repeat("x", pad))); len(token) > most {
 			tooLong = token
@@ -123,7 +123,7 @@ func longTokensCostNothing(t *testing.T) {
 	}
 }
 
-// heap returns the bytes and the goroutines that are there after a collection.
+// heap returns the bytes and goroutines in use after a collection.
 func heap() (bytes, goroutines int) {
 	var m runtime.MemStats
 	runtime.GC()
@@ -132,8 +132,8 @@ func heap() (bytes, goroutines int) {
 	return int(m.HeapAlloc), runtime.NumGoroutine()
 }
 
-// leavesNothing fails if many calls of f leave more than 2 MiB or a goroutine. The
-// race detector makes do with a tenth of them.
+// leavesNothing fails the test if many calls of f leave more than 2 MiB or a
+// goroutine behind. With the race detector a tenth of the calls are made.
 func leavesNothing(t *testing.T, times int, f func(i int)) {
 	t.Helper()
 	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
@@ -192,17 +192,17 @@ func inventedKeyIDsLeaveNothing(t *testing.T) {
 	r.Want(t, good, 200, "")
 }
 
-// cancelWhileWaiting has clients go away while they wait for keys that do not
-// come, and wants nothing to be left of them, and the one fetch to go on.
+// cancelWhileWaiting cancels clients that wait for keys, and requires them to leave
+// nothing behind while the one fetch continues.
 func cancelWhileWaiting(t *testing.T, client *http.Client, clients int) {
 	atFirst := runtime.NumGoroutine()
-	var asked atomic.Int64
+	var fetched atomic.Int64
 	release := make(chan struct{})
 	r := testkit.NewRig(t, func(c *clerkauth.Config) {
 		next := c.Transport
 		c.SecretKey = clerkauth.Secret{}
 		c.Transport = testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
-			asked.Add(1)
+			fetched.Add(1)
 			select {
 			case <-release:
 				return next.RoundTrip(r)
@@ -211,11 +211,11 @@ func cancelWhileWaiting(t *testing.T, client *http.Client, clients int) {
 			}
 		})
 	})
-	var waiting, entered atomic.Int64
+	var inside, entered atomic.Int64
 	guard := r.Auth.Require().Func(func(w http.ResponseWriter, r *http.Request) { entered.Add(1); testkit.Hello(w, r) })
 	server := testkit.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		waiting.Add(1)
-		defer waiting.Add(-1)
+		inside.Add(1)
+		defer inside.Add(-1)
 		guard.ServeHTTP(w, r)
 	}))
 	get := func(ctx context.Context, token string) (int, error) {
@@ -231,7 +231,7 @@ func cancelWhileWaiting(t *testing.T, client *http.Client, clients int) {
 		_, err = io.Copy(io.Discard, resp.Body)
 		return resp.StatusCode, errors.Join(err, resp.Body.Close())
 	}
-	if status, err := get(t.Context(), ""); status != 401 || err != nil { // there are connections now
+	if status, err := get(t.Context(), ""); status != 401 || err != nil { // opens the connections
 		t.Fatal(status, err)
 	}
 	token := r.Jane.Token(testkit.LongLived)
@@ -246,16 +246,16 @@ func cancelWhileWaiting(t *testing.T, client *http.Client, clients int) {
 				}
 			})
 		}
-		for waiting.Load() < 50 {
+		for inside.Load() < 50 {
 			runtime.Gosched()
 		}
 		cancel()
 		gone.Wait()
-		for waiting.Load() > 0 {
+		for inside.Load() > 0 {
 			runtime.Gosched()
 		}
 	}
-	// What is left is the fetch, with the timer of its client.
+	// What remains is the fetch, with the timer of its client.
 	atMost(t, before+2)
 	fetches := int64(1 + time.Since(start)/(5*time.Second)) // one, unless the machine is so slow that it has ended
 	close(release)
@@ -265,7 +265,7 @@ func cancelWhileWaiting(t *testing.T, client *http.Client, clients int) {
 			t.Fatal(status, err)
 		}
 	}
-	if n := asked.Load(); entered.Load() != 1 || fetches == 1 && n != 1 {
+	if n := fetched.Load(); entered.Load() != 1 || fetches == 1 && n != 1 {
 		t.Errorf("%d got through, %d fetches", entered.Load(), n)
 	}
 	client.CloseIdleConnections()
@@ -273,7 +273,7 @@ func cancelWhileWaiting(t *testing.T, client *http.Client, clients int) {
 	atMost(t, atFirst)
 }
 
-// atMost polls until there are no more than n goroutines.
+// atMost waits until there are at most n goroutines.
 func atMost(t *testing.T, n int) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > n; runtime.Gosched() {

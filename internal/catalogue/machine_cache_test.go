@@ -19,7 +19,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about caches that machine credentials are kept in.
+// These rows test caches of machine credentials.
 var _ = addRows(rows{
 	"291/cache_that_fails": func(t *testing.T) {
 		for name, store := range map[string]func() *faultyCache{
@@ -35,7 +35,7 @@ var _ = addRows(rows{
 			for _, rate := range []int{500, 1000} {
 				for _, fresh := range []int{100, 1500} {
 					t.Run(fmt.Sprintf("%s/%d_a_second/%d_new", name, rate, fresh), testkit.Bubble(func(t *testing.T) {
-						faultyCacheRefusesNobody(t, store(), rate, fresh, name == "is slow")
+						faultyCacheRefusesNone(t, store(), rate, fresh, name == "is slow")
 					}))
 				}
 			}
@@ -46,11 +46,11 @@ var _ = addRows(rows{
 	"297/huge_value": testkit.Bubble(hugeValues),
 })
 
-// faultyCache is a MachineCache whose methods do what a fault does first.
+// faultyCache is a MachineCache whose methods first call a fault.
 type faultyCache struct {
 	gets, puts func(ctx context.Context, n int64) error
 	calls      atomic.Int64
-	now, most  atomic.Int64 // at a time
+	now, most  atomic.Int64 // concurrent calls
 	values     sync.Map
 }
 
@@ -84,12 +84,12 @@ func (c *faultyCache) Put(ctx context.Context, key string, value []byte, _ time.
 
 func hangs(ctx context.Context, _ int64) error { <-ctx.Done(); return ctx.Err() }
 
-// deaf hangs for longer than anybody looks, whatever becomes of the context.
+// deaf hangs for longer than any caller waits and ignores its context.
 func deaf(context.Context, int64) error { time.Sleep(9 * time.Second); return errors.New("it hung") }
 
 func refuses(context.Context, int64) error { return errors.New("connection refused") }
 
-// slow takes so many milliseconds.
+// slow returns a fault that takes so many milliseconds.
 func slow(takes time.Duration) func(context.Context, int64) error {
 	return func(ctx context.Context, _ int64) error {
 		select {
@@ -108,9 +108,9 @@ func sometimes(ctx context.Context, n int64) error {
 	return hangs(ctx, n)
 }
 
-// faultyCacheRefusesNobody: 1,500 good keys, of which so many are new, are used so
-// often, for 4 s; Clerk answers within 20 ms.
-func faultyCacheRefusesNobody(t *testing.T, store *faultyCache, rate, fresh int, patient bool) {
+// faultyCacheRefusesNone: 1,500 valid keys, fresh of which are new, are used rate
+// times a second for 4 s; Clerk responds within 20 ms.
+func faultyCacheRefusesNone(t *testing.T, store *faultyCache, rate, fresh int, patient bool) {
 	const keys, takes = 1500, 20 * time.Millisecond
 	network := &testkit.SlowTransport{Takes: takes}
 	r := testkit.NewMachineRig(t, func(c *clerkauth.Config) {
@@ -130,7 +130,7 @@ func faultyCacheRefusesNobody(t *testing.T, store *faultyCache, rate, fresh int,
 			}
 		}
 	}
-	time.Sleep(31 * time.Second) // those that were seen have to be asked about again
+	time.Sleep(31 * time.Second) // verified keys have to be verified again
 	var wg sync.WaitGroup
 	var let, refused, longest, late atomic.Int64
 	began := time.Now()
@@ -156,7 +156,7 @@ func faultyCacheRefusesNobody(t *testing.T, store *faultyCache, rate, fresh int,
 	t.Logf("%d let in, %d refused; the longest took %v, %v after the first second; the store was used %d times",
 		let.Load(), refused.Load(), time.Duration(longest.Load()), time.Duration(late.Load()), calls(store))
 	if took := time.Duration(late.Load()); took > takes+5*time.Millisecond && !patient {
-		t.Errorf("a request took %v while the store was passed by", took)
+		t.Errorf("a request took %v while the store was bypassed", took)
 	}
 	if refused.Load() != 0 {
 		t.Errorf("%d good credentials are refused", refused.Load())
@@ -170,16 +170,16 @@ func calls(store *faultyCache) int64 {
 	return store.calls.Load()
 }
 
-// failuresAmongSuccesses: a store whose answers never come is passed by, although it
-// takes what it is given, and so is one that fails half of the time.
+// failuresAmongSuccesses: a store whose reads never return is bypassed even if its
+// writes succeed, and so is one that fails half of the time.
 func failuresAmongSuccesses(t *testing.T) {
-	odd := func(ctx context.Context, n int64) error {
+	alternating := func(ctx context.Context, n int64) error {
 		if n%2 == 0 {
 			return nil
 		}
 		return hangs(ctx, n)
 	}
-	for name, store := range map[string]*faultyCache{"reads hang": {gets: hangs}, "half of them hang": {gets: odd, puts: odd}} {
+	for name, store := range map[string]*faultyCache{"reads hang": {gets: hangs}, "half of them hang": {gets: alternating, puts: alternating}} {
 		r := testkit.NewMachineRig(t, func(c *clerkauth.Config) { c.Machines.Cache = store })
 		guard := r.Auth.Require(testkit.AnyCredential)
 		late, began := 0, time.Now()
@@ -200,8 +200,8 @@ func failuresAmongSuccesses(t *testing.T) {
 	}
 }
 
-// oneProbeAtATime: while a store fails, one use every few seconds finds out whether it
-// works, and nobody waits for that; when it does, it is used again.
+// oneProbeAtATime: while a store fails, one use every few seconds probes it, without
+// a request waiting for that; when it works it is used again.
 func oneProbeAtATime(t *testing.T) {
 	network := &testkit.SlowTransport{Takes: 20 * time.Millisecond}
 	store := &faultyCache{gets: refuses, puts: refuses}
@@ -234,18 +234,18 @@ func oneProbeAtATime(t *testing.T) {
 		use(guard, r.Server.CreateAPIKey(r.User).Token, 25*time.Millisecond)
 		time.Sleep(time.Second)
 	}
-	asked := network.All.Load()
+	made := network.All.Load()
 	use(guard, r.APIKey.Token, 25*time.Millisecond)
 	synctest.Wait()
 	other := testkit.NewAuth(t, r.Server, testkit.AcceptAll, func(c *clerkauth.Config) { c.Transport, c.Machines.Cache = network, store })
 	use(other.Require(testkit.AnyCredential), r.APIKey.Token, 25*time.Millisecond)
-	if n := network.All.Load() - asked; n != 1 {
+	if n := network.All.Load() - made; n != 1 {
 		t.Errorf("%d calls for two replicas that share a store which works again", n)
 	}
 }
 
-// hugeValues: a value that is longer than any that was put there is not looked at,
-// not even if it is signed.
+// hugeValues: a value longer than any that was stored is not read, even if its MAC
+// is valid.
 func hugeValues(t *testing.T) {
 	store := &faultyCache{}
 	r := testkit.NewMachineRig(t, func(c *clerkauth.Config) { c.Machines.Cache = store })
@@ -264,7 +264,7 @@ func hugeValues(t *testing.T) {
 		return h.Sum(nil)
 	}
 	hashed := sha256.Sum256([]byte(r.Server.SecretKey()))
-	seal := mac(hashed[:], "clerkauth machine credentials, version 2", "")
+	macKey := mac(hashed[:], "clerkauth machine credentials, version 2", "")
 	for _, c := range []struct{ length, calls int }{{0, 0}, {64 << 10, 0}, {64<<10 + 1, 1}, {200 << 20, 1}} {
 		store.values.Clear()
 		if n := calls(); n != 1 {
@@ -278,7 +278,7 @@ func hugeValues(t *testing.T) {
 				t.Fatal(err)
 			}
 			padded := string(text[sha256.Size:]) + strings.Repeat(" ", max(c.length-len(text), 0))
-			store.values.Store(key, append(mac(seal, "value", string(digest)+padded), padded...))
+			store.values.Store(key, append(mac(macKey, "value", string(digest)+padded), padded...))
 			return true
 		})
 		if n := calls(); n != c.calls {

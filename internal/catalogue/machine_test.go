@@ -22,10 +22,10 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about machine credentials.
+// These rows test machine credentials.
 var _ = addRows(rows{
 	"199/inexact_scopes":        scopesAreExact,
-	"230/malformed_credentials": oddCredentials,
+	"230/malformed_credentials": malformedCredentials,
 	"231/flood_of_made_up_keys": testkit.Bubble(floodOfUnknownKeys),
 	"232/backend_answers":       backendAnswers,
 	"233/ended_credentials":     endedCredentials,
@@ -36,7 +36,7 @@ var _ = addRows(rows{
 	"235/credential_in_url": credentialsTravelInBodies,
 })
 
-// scopesAreExact: no scope is a part, a prefix or another case of another one.
+// scopesAreExact: no scope matches a part, a prefix or another case of another one.
 func scopesAreExact(t *testing.T) {
 	r := testkit.NewMachineRig(t)
 	guard := r.Auth.Require(clerkauth.Token(clerkauth.OAuthToken, clerkauth.Scope("read"), clerkauth.Scope("write")))
@@ -50,7 +50,7 @@ func scopesAreExact(t *testing.T) {
 		{"scope", "read", 403}, {"scope", "read:all write", 403}, {"scope", "READ write", 403}, {"scope", "read,write", 403}, {"scope", "read\twrite", 403},
 		{"scope", "read\u00a0write", 403}, {"scope", "", 403}, {"scp", []string{}, 403}, {"scp", []string{"read write"}, 403}, {"scp", []string{"readwrite"}, 403},
 		{"scopes", "read write", 403}, {"permissions", []string{"read", "write"}, 403},
-		// Where the claim is of another type, nothing about the token is believed.
+		// If the claim is of another type the token is rejected.
 		{"scope", 7, 401}, {"scope", nil, 401}, {"scope", []string{"read", "write"}, 401}, {"scope", map[string]bool{"read": true, "write": true}, 401}, {"scp", []any{"read", "write", 7}, 401}, {"scp", true, 401},
 	} {
 		token := r.OAuth.JWT(clerkauthtest.WithoutClaim("scope"), clerkauthtest.WithClaim(c.claim, c.scopes))
@@ -58,7 +58,7 @@ func scopesAreExact(t *testing.T) {
 			t.Errorf("%s %v: %v", c.claim, c.scopes, got)
 		}
 	}
-	// A list counts before a string, whatever is in either.
+	// A list takes precedence over a string, whatever either contains.
 	if got := testkit.Serve(guard, testkit.Bearer(r.OAuth.JWT(clerkauthtest.WithClaim("scp", []string{}), clerkauthtest.WithClaim("scope", "read write")))); got.Status != 403 {
 		t.Error(got)
 	}
@@ -72,8 +72,9 @@ func scopesAreExact(t *testing.T) {
 	}
 }
 
-// oddCredentials: what does not look like a credential is sent to nobody.
-func oddCredentials(t *testing.T) {
+// malformedCredentials: text that is not of a credential's form is not sent to
+// Clerk.
+func malformedCredentials(t *testing.T) {
 	r := testkit.NewMachineRig(t)
 	guard := r.Auth.Require(testkit.AnyCredential)
 	for _, token := range []string{
@@ -97,8 +98,8 @@ func oddCredentials(t *testing.T) {
 	}
 }
 
-// floodOfUnknownKeys: who makes up keys has them looked up a few at a time, the rest
-// are told to come back, and neither sessions nor keys that were seen before wait.
+// floodOfUnknownKeys: made-up keys are verified a few at a time and the rest receive
+// Retry-After; neither sessions nor keys that were verified before wait.
 func floodOfUnknownKeys(t *testing.T) {
 	network := &testkit.SlowTransport{Takes: 50 * time.Millisecond}
 	r := testkit.NewMachineRig(t, func(c *clerkauth.Config) {
@@ -112,7 +113,7 @@ func floodOfUnknownKeys(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
-	time.Sleep(31 * time.Second) // the key has to be asked about again, amidst it all
+	time.Sleep(31 * time.Second) // the key has to be verified again, amid the flood
 	network.All.Store(0)
 	network.Most.Store(0)
 	var wg sync.WaitGroup
@@ -153,14 +154,14 @@ func floodOfUnknownKeys(t *testing.T) {
 	if network.Most.Load() > 32 || network.All.Load() > 1000 || refused.Load()+busy.Load() != keys || waits[98] != 0 {
 		t.Errorf("%d at a time, %d refused, %d busy", network.Most.Load(), refused.Load(), busy.Load())
 	}
-	// Then it is over.
+	// Afterwards a single key is verified again.
 	if got := testkit.Serve(guard, testkit.Bearer("ak_afterwards")); got.Status != 401 {
 		t.Error(got)
 	}
 }
 
-// backendAnswers: what the Backend API answers decides between the caller's fault,
-// ours, and nobody's, and never lets in.
+// backendAnswers: the Backend API's response decides whether a failure is the
+// caller's, the configuration's or an outage; it is never an entry.
 func backendAnswers(t *testing.T) {
 	const notFound = `{"errors":[{"code":"resource_not_found","message":"not found"}]}`
 	good := map[string]any{"object": "api_key", "id": "ak_1", "subject": "user_1", "scopes": []string{}, "revoked": false, "expired": false, "expiration": nil, "created_at": 1}
@@ -168,7 +169,7 @@ func backendAnswers(t *testing.T) {
 		status     int
 		mediaType  string
 		body       string
-		how        int // else Fail
+		how        int // if not 0, for Fail
 		retryAfter int
 		want       int
 		reason     clerkauth.Reason
@@ -201,7 +202,7 @@ func backendAnswers(t *testing.T) {
 		"more than it":                     {status: 200, body: testkit.JSON(good) + "{}", want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"a name twice":                     {status: 200, body: `{"revoked":true,` + testkit.JSON(good)[1:], want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"a name twice, in another case":    {status: 200, body: `{"Revoked":true,` + testkit.JSON(good)[1:], want: 503, reason: clerkauth.ErrBackendUnavailable},
-		"odd types":                        {status: 200, body: strings.Replace(testkit.JSON(good), `"scopes":[]`, `"scopes":"all"`, 1), want: 503, reason: clerkauth.ErrBackendUnavailable},
+		"scopes of another type":           {status: 200, body: strings.Replace(testkit.JSON(good), `"scopes":[]`, `"scopes":"all"`, 1), want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"an endless answer":                {status: 200, body: strings.TrimSuffix(testkit.JSON(good), "}") + `,"claims":"` + strings.Repeat("a", 1<<17) + `"}`, want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"a status of success that is none": {status: 304, body: testkit.JSON(good), want: 503, reason: clerkauth.ErrBackendUnavailable},
 		"several choices":                  {status: 300, body: testkit.JSON(good), want: 503, reason: clerkauth.ErrBackendUnavailable},
@@ -244,14 +245,14 @@ func backendAnswers(t *testing.T) {
 					t.Error("a secret is told")
 				}
 			}
-			// Public routes are public, and sessions are not concerned.
+			// Public routes and sessions are not affected.
 			if got := testkit.Serve(r.Auth.Handler, testkit.Bearer(r.APIKey.Token)); !got.Entered {
 				t.Error(got)
 			}
 			if got := testkit.Serve(guard, testkit.Bearer(r.Jane.Token())); !got.Entered {
 				t.Error(got)
 			}
-			// It heals by itself.
+			// It recovers by itself.
 			r.Server.Heal(clerkauthtest.TokenVerify)
 			time.Sleep(61 * time.Second)
 			if got := testkit.Serve(guard, testkit.Bearer(r.APIKey.Token)); !got.Entered {
@@ -261,8 +262,7 @@ func backendAnswers(t *testing.T) {
 	}
 }
 
-// endedCredentials: what Clerk says about a credential is read, whatever the status
-// with which it says so.
+// endedCredentials: the members of a response decide, whatever its status.
 func endedCredentials(t *testing.T) {
 	now := time.Now().UnixMilli()
 	good := map[string]map[string]any{
@@ -278,8 +278,8 @@ func endedCredentials(t *testing.T) {
 		"good": {"id", "x_1", 200}, "revoked": {"revoked", true, 401}, "expired": {"expired", true, 401},
 		"expiration past": {"expiration", now - 1, 401}, "expiration in 1970": {"expiration", 0, 401}, "expiration before": {"expiration", -1, 401}, "expiration in the year 1": {"expiration", -62135596800, 401}, "in milliseconds": {"expiration", -62135596800000, 401}, "expiration ahead": {"expiration", now + 60_000, 200},
 		"expiration past, in seconds": {"expiration", now/1000 - 1, 401}, "expiration ahead, in seconds": {"expiration", now/1000 + 60, 200},
-		"no id": {"id", "", 401}, "id null": {"id", nil, 401}, "odd id": {"id", "x\r\n1", 401}, "long id": {"id", strings.Repeat("x", 300), 401},
-		"no subject": {"subject", "", 401}, "subject null": {"subject", nil, 401}, "odd subject": {"subject", "user 1", 401},
+		"no id": {"id", "", 401}, "id null": {"id", nil, 401}, "malformed id": {"id", "x\r\n1", 401}, "long id": {"id", strings.Repeat("x", 300), 401},
+		"no subject": {"subject", "", 401}, "subject null": {"subject", nil, 401}, "malformed subject": {"subject", "user 1", 401},
 		"no object": {"object", "", 401}, "a user": {"object", "user", 401}, "object null": {"object", nil, 401},
 	} {
 		for prefix, base := range good {
@@ -297,7 +297,7 @@ func endedCredentials(t *testing.T) {
 			if prefix == "ak_" {
 				continue
 			}
-			// An answer about another kind is no answer about this one.
+			// A response about another kind is not one about this credential.
 			answer["object"] = "api_key"
 			r.Server.Answer(clerkauthtest.TokenVerify, 200, "application/json", testkit.JSON(answer))
 			if got := testkit.Serve(r.Auth.Require(testkit.AnyCredential), testkit.Bearer(prefix+"y")); got.Entered {
@@ -305,7 +305,7 @@ func endedCredentials(t *testing.T) {
 			}
 		}
 	}
-	// Whom it is for is of the kind.
+	// The subject has to be of the credential's kind.
 	for prefix, subject := range map[string]string{"mt_": "user_1", "oat_": "mch_1"} {
 		r := testkit.NewMachineRig(t)
 		r.Server.Answer(clerkauthtest.TokenVerify, 200, "application/json", testkit.JSON(map[string]any{"object": good[prefix]["object"], "id": "x_1", "subject": subject, "revoked": false, "expired": false}))
@@ -313,7 +313,7 @@ func endedCredentials(t *testing.T) {
 			t.Errorf("%s for %s: %v", prefix, subject, got)
 		}
 	}
-	// The local instance says so, too.
+	// The local instance responds likewise.
 	r := testkit.NewMachineRig(t)
 	r.Server.ShowEnded(true)
 	r.Server.Revoke(r.APIKey)
@@ -326,7 +326,8 @@ func endedCredentials(t *testing.T) {
 	}
 }
 
-// revocationIsSeen: after MachineTTL at the latest, and an expiration at once.
+// revocationIsSeen: a revocation is seen after CacheTTL at the latest, an expiration
+// at once.
 func revocationIsSeen(t *testing.T) {
 	for _, c := range []struct {
 		ttl, seen time.Duration
@@ -341,7 +342,7 @@ func revocationIsSeen(t *testing.T) {
 			if c.seen > 0 {
 				time.Sleep(c.seen - time.Millisecond)
 				if got := testkit.Serve(guard, testkit.Bearer(credential.Token)); !got.Entered {
-					t.Errorf("TTL %v: it is asked about again too early: %v", c.ttl, got)
+					t.Errorf("TTL %v: it is verified again too early: %v", c.ttl, got)
 				}
 				time.Sleep(time.Millisecond)
 			}
@@ -358,7 +359,7 @@ func revocationIsSeen(t *testing.T) {
 		if got := testkit.Serve(guard, testkit.Bearer(soon.Token)); got.Status != 401 {
 			t.Errorf("TTL %v: it outlives its expiration: %v", c.ttl, got)
 		}
-		// One that is good after it was not is let in soon.
+		// A credential that becomes valid is accepted soon.
 		late := &clerkauthtest.Credential{Token: "ak_late"}
 		if got := testkit.Serve(guard, testkit.Bearer(late.Token)); got.Status != 401 {
 			t.Error(got)
@@ -371,13 +372,14 @@ func revocationIsSeen(t *testing.T) {
 	}
 }
 
-// credentialsTravelInBodies: never in a path or a query, whatever is in them.
+// credentialsTravelInBodies: credentials are sent in a body, never in a path or a
+// query.
 func credentialsTravelInBodies(t *testing.T) {
 	var seen []string
 	r := testkit.NewMachineRig(t, func(c *clerkauth.Config) {
 		next := c.Transport
 		c.Transport = testkit.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
-			if req.Method == http.MethodGet { // of keys
+			if req.Method == http.MethodGet { // for keys
 				return next.RoundTrip(req)
 			}
 			body, err := io.ReadAll(req.Body)
@@ -405,8 +407,8 @@ func credentialsTravelInBodies(t *testing.T) {
 	}
 }
 
-// cachesHoldNoCredential: what is remembered is found by a digest of all of a
-// credential, so nothing of it can be read there, and none passes for another.
+// cachesHoldNoCredential: cache keys are digests of the whole credential, so no part
+// of it can be read there, and no credential is taken for another.
 func cachesHoldNoCredential(t *testing.T) {
 	store := &testkit.MachineCache{Values: map[string][]byte{}}
 	r := testkit.NewMachineRig(t, func(c *clerkauth.Config) { c.Machines.Cache = store })

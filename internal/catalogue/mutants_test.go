@@ -10,8 +10,8 @@ import (
 	"github.com/clerkauth/clerkauth/clerkauthtest"
 )
 
-// machineRequest returns an Authenticator that takes API keys and a request with one that
-// has the scope invoices:read.
+// machineRequest returns an Authenticator that accepts API keys and a request with
+// one that has the scope invoices:read.
 func machineRequest(t *testing.T) (*clerkauth.Authenticator, *http.Request) {
 	t.Helper()
 	srv := clerkauthtest.NewServer(t)
@@ -26,8 +26,8 @@ func machineRequest(t *testing.T) (*clerkauth.Authenticator, *http.Request) {
 	return auth, r
 }
 
-// TestScopesStandInTokens: a scope is asked of a machine within a Token. Alone, or beside
-// one, nobody has it, whatever is in the credential.
+// TestScopesStandInTokens: a scope is a requirement inside a Token. Alone, or beside
+// one, it is never met, whatever the credential's scopes.
 func TestScopesStandInTokens(t *testing.T) {
 	auth, r := machineRequest(t)
 	ctx, err := auth.Check(r, clerkauth.Token(clerkauth.APIKey))
@@ -58,7 +58,7 @@ func TestScopesStandInTokens(t *testing.T) {
 		}
 	}
 	if who.Has(in(), read) {
-		t.Error("a scope beside a Token is had")
+		t.Error("a scope beside a Token is met")
 	}
 	if user := (clerkauth.Auth{UserID: "user_1"}); user.Has(read) {
 		t.Error("a user has a scope")
@@ -68,7 +68,8 @@ func TestScopesStandInTokens(t *testing.T) {
 	}
 }
 
-// TestCheckTellsTheChallenge: who answers for a refused Check can say what a guard would.
+// TestCheckTellsTheChallenge: the error of a refused Check has the challenge that a
+// guard would send.
 func TestCheckTellsTheChallenge(t *testing.T) {
 	auth, machine := machineRequest(t)
 	anonymous := httptest.NewRequest(http.MethodGet, "/", nil)
@@ -79,7 +80,7 @@ func TestCheckTellsTheChallenge(t *testing.T) {
 		access clerkauth.Access
 		begins string
 	}{
-		"nobody":       {anonymous, clerkauth.SignedIn, "Bearer"},
+		"anonymous":    {anonymous, clerkauth.SignedIn, "Bearer"},
 		"a bad token":  {bad, clerkauth.SignedIn, `Bearer error="invalid_token"`},
 		"lacks scopes": {machine, clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("invoices:create")), `Bearer error="insufficient_scope"`},
 	} {
@@ -91,7 +92,7 @@ func TestCheckTellsTheChallenge(t *testing.T) {
 		w := httptest.NewRecorder()
 		auth.Require(test.access).Func(func(http.ResponseWriter, *http.Request) {}).ServeHTTP(w, test.r)
 		if got := refusal.Challenge(); !strings.HasPrefix(got, test.begins) || got != w.Header().Get("WWW-Authenticate") {
-			t.Errorf("%s: %q, and a guard says %q", name, got, w.Header().Get("WWW-Authenticate"))
+			t.Errorf("%s: %q, and a guard sends %q", name, got, w.Header().Get("WWW-Authenticate"))
 		}
 	}
 	if got := (&clerkauth.Error{Reason: clerkauth.ErrTokenExpired}).Challenge(); got != "" {
@@ -99,16 +100,17 @@ func TestCheckTellsTheChallenge(t *testing.T) {
 	}
 }
 
-// hiddenBy is a ResponseWriter of a framework with a not-found answer of its own.
+// hiddenBy is the ResponseWriter of a framework with its own not-found response.
 type hiddenBy struct {
 	*httptest.ResponseRecorder
-	asked int
+	calls int
 }
 
-func (w *hiddenBy) NotFound() { w.asked++ }
+func (w *hiddenBy) NotFound() { w.calls++ }
 
-// TestHiddenRefusalsAreTheFrameworks: a framework's ResponseWriter is asked for its own
-// answer where a refusal is hidden, before anything is written, and nowhere else.
+// TestHiddenRefusalsAreTheFrameworks: the NotFound method of a framework's
+// ResponseWriter is called if a refusal is hidden, before anything is written, and
+// only then.
 func TestHiddenRefusalsAreTheFrameworks(t *testing.T) {
 	srv := clerkauthtest.NewServer(t)
 	session := srv.SignIn(srv.CreateUser("jane@example.com"), clerkauthtest.InOrganization("acme", "org:member"))
@@ -120,14 +122,14 @@ func TestHiddenRefusalsAreTheFrameworks(t *testing.T) {
 		access clerkauth.Access
 		hidden bool
 	}{
-		{"nobody", true, "", "", clerkauth.SignedIn, true},
+		{"anonymous", true, "", "", clerkauth.SignedIn, true},
 		{"a person", true, "", "text/html", clerkauth.SignedIn, true},
 		{"a bad token", true, "e30", "", clerkauth.SignedIn, true},
 		{"no role", true, session.Token(), "", clerkauth.Role("org:admin"), true},
 		{"a sign-in too old", true, session.Token(clerkauthtest.WithClaim("fva", []int{600, 600})), "", clerkauth.ReverifiedStrict, false},
 		{"let in", true, session.Token(), "", clerkauth.SignedIn, false},
-		{"a bad token where all may come", true, "e30", "", clerkauth.Public, false},
-		{"not asked to hide", false, "", "", clerkauth.SignedIn, false},
+		{"a bad token on a public route", true, "e30", "", clerkauth.Public, false},
+		{"not hidden", false, "", "", clerkauth.SignedIn, false},
 	} {
 		config := srv.Config()
 		config.HideUnauthorized = test.hide
@@ -148,8 +150,8 @@ func TestHiddenRefusalsAreTheFrameworks(t *testing.T) {
 		r.Header.Set("Accept", test.accept)
 		w := &hiddenBy{ResponseRecorder: httptest.NewRecorder()}
 		auth.Require(test.access).Func(func(http.ResponseWriter, *http.Request) {}).ServeHTTP(w, r)
-		if (w.asked == 1) != test.hidden || test.hidden && (len(w.Header()) > 0 || w.Body.Len() > 0) {
-			t.Errorf("%s: asked %d times, wrote %q %q", test.rule, w.asked, w.Header(), w.Body)
+		if (w.calls == 1) != test.hidden || test.hidden && (len(w.Header()) > 0 || w.Body.Len() > 0) {
+			t.Errorf("%s: NotFound called %d times, wrote %q %q", test.rule, w.calls, w.Header(), w.Body)
 		}
 	}
 }

@@ -17,7 +17,8 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// This row is about what operators are told of mistakes that look like bad callers.
+// This row tests what is logged about invalid configurations that look like errors
+// of callers.
 var _ = addRows(rows{
 	"272/lasting_mistakes": func(t *testing.T) {
 		t.Run("public set in an outage", testkit.Bubble(publicSetInAnOutage))
@@ -26,15 +27,15 @@ var _ = addRows(rows{
 		t.Run("calls while the public set hangs", testkit.Bubble(callsWhileThePublicSetHangs))
 		t.Run("nothing to compare", testkit.Bubble(nothingToCompare))
 		t.Run("wrong clock", wrongClock)
-		t.Run("parties", testkit.Bubble(partiesThatNobodyConfigured))
+		t.Run("parties", testkit.Bubble(partiesNotConfigured))
 		t.Run("issuer", testkit.Bubble(proxiedIssuer))
-		t.Run("issuer of strangers", testkit.Bubble(strangersIssuer))
+		t.Run("another issuer with its own key", testkit.Bubble(issuerWithItsOwnKey))
 		t.Run("unknown keys for everybody", testkit.Bubble(unknownKeysForEverybody))
 		t.Run("no token yet", testkit.Bubble(noTokenYet))
 	},
 })
 
-// logging makes an Authenticator log to b.
+// logging returns a change that makes an Authenticator log to b.
 func logging(b *bytes.Buffer) func(*clerkauth.Config) {
 	return func(c *clerkauth.Config) { c.Logger = slog.New(slog.NewTextHandler(b, nil)) }
 }
@@ -44,7 +45,7 @@ func publicSetInAnOutage(t *testing.T) {
 		r := testkit.NewRig(t)
 		r.Server.Fail(clerkauthtest.BackendJWKS, how)
 		r.Want(t, r.Jane.Token(), 200, "")
-		r.Want(t, r.Jane.Token(clerkauthtest.WithKeyID("ins_nobody")), 401, clerkauth.ErrUnknownKey)
+		r.Want(t, r.Jane.Token(clerkauthtest.WithKeyID("ins_unknown")), 401, clerkauth.ErrUnknownKey)
 		r.Server.AddKey()
 		if r.Want(t, r.Jane.Token(), 200, ""); t.Failed() {
 			t.Fatal(name)
@@ -67,21 +68,21 @@ func publicSetForAnUnknownID(t *testing.T) {
 		r.Want(t, r.Jane.Token(), 200, "")
 	}
 	for range 3 {
-		r.Want(t, r.Jane.Token(clerkauthtest.WithKeyID("ins_nobody")), 401, clerkauth.ErrUnknownKey)
+		r.Want(t, r.Jane.Token(clerkauthtest.WithKeyID("ins_unknown")), 401, clerkauth.ErrUnknownKey)
 		time.Sleep(30 * time.Second)
 	}
 	if n := r.Server.Requests(clerkauthtest.FrontendJWKS); n != 2 {
 		t.Errorf("%d public fetches, want one for each of two ids", n)
 	}
-	// A key that only the public set has is refreshed as well, and withdrawn.
+	// A key that only the public set has is refreshed and withdrawn as well.
 	r.Server.Answer(clerkauthtest.FrontendJWKS, 200, "application/json", string(testkit.KeySet(testkit.JWK(testkit.KeyID, &testkit.Key().PublicKey, nil))))
 	time.Sleep(5 * time.Minute)
 	r.Want(t, token(), 401, clerkauth.ErrUnknownKey)
 	r.Want(t, r.Jane.Token(), 200, "")
 }
 
-// publicSetOutOfReach: opaque credentials wait until the secret key is known to be of
-// this instance; sessions do not.
+// publicSetOutOfReach: opaque credentials are not sent until the secret key is known
+// to be of this instance; sessions do not depend on that.
 func publicSetOutOfReach(t *testing.T) {
 	for _, how := range []int{500, clerkauthtest.Hang, clerkauthtest.Garbage} {
 		var logged bytes.Buffer
@@ -110,11 +111,12 @@ func publicSetOutOfReach(t *testing.T) {
 		if n := r.Server.Requests(clerkauthtest.FrontendJWKS); n > 2 {
 			t.Errorf("%d: %d fetches", how, n)
 		}
-		// A made-up token proves nothing, and one that is not accepted neither.
+		// Neither a forged token nor one that is rejected for another reason proves
+		// anything.
 		r.Want(t, r.Jane.Token(clerkauthtest.SignedBy(testkit.OtherKey())), 401, clerkauth.ErrTokenSignature)
 		r.Want(t, r.Jane.Token(clerkauthtest.WithClaim("iss", "https://other.example")), 401, "")
 		testkit.WantReply(t, testkit.Serve(guard, testkit.Bearer(r.APIKey.Token)), 503, clerkauth.ErrKeysUnavailable)
-		// A session of our issuer does.
+		// A session of the issuer does.
 		start = time.Now()
 		r.Want(t, r.Jane.Token(), 200, "")
 		for _, token := range []string{r.APIKey.Token, r.M2M.Token, r.OAuth.Token} {
@@ -125,14 +127,14 @@ func publicSetOutOfReach(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 	}
-	// Once it can be had, it is as good.
+	// The public set, once available, proves the same.
 	r := testkit.NewMachineRig(t)
 	r.Server.Fail(clerkauthtest.FrontendJWKS, 500)
 	testkit.WantReply(t, testkit.Serve(r.Auth.Require(testkit.AnyCredential), testkit.Bearer(r.APIKey.Token)), 503, "")
 	r.Server.Heal(clerkauthtest.FrontendJWKS)
 	time.Sleep(time.Second)
 	testkit.WantReply(t, testkit.Serve(r.Auth.Require(testkit.AnyCredential), testkit.Bearer(r.APIKey.Token)), 200, "")
-	// While the Backend API is away there is nobody to ask in any case.
+	// If the Backend API is unavailable nothing can be verified in any case.
 	r = testkit.NewMachineRig(t)
 	r.Server.Fail(clerkauthtest.Backend, 500)
 	testkit.WantReply(t, testkit.Serve(r.Auth.Require(testkit.AnyCredential), testkit.Bearer(r.APIKey.Token)), 503, clerkauth.ErrBackendUnavailable)
@@ -141,8 +143,8 @@ func publicSetOutOfReach(t *testing.T) {
 	testkit.WantReply(t, testkit.Serve(r.Auth.Require(testkit.AnyCredential), testkit.Bearer(r.APIKey.Token)), 503, clerkauth.ErrSecretKeyInvalid)
 }
 
-// callsWhileThePublicSetHangs: what cannot be compared keeps no call of an application
-// from being sent in time.
+// callsWhileThePublicSetHangs: a comparison that is not possible does not delay the
+// application's own calls beyond a bound.
 func callsWhileThePublicSetHangs(t *testing.T) {
 	r := testkit.NewRig(t)
 	who, err := r.Auth.VerifyToken(t.Context(), r.Jane.Token())
@@ -171,7 +173,7 @@ func nothingToCompare(t *testing.T) {
 	if n := r.Server.Requests(clerkauthtest.JWKS); n != 0 {
 		t.Errorf("%d fetches", n)
 	}
-	// The machine's own key is not the secret key.
+	// The machine's own key is not compared.
 	auth = testkit.NewAuth(t, r.Server, func(c *clerkauth.Config) {
 		c.SecretKey, c.Machines.SecretKey = clerkauth.Secret{}, clerkauth.NewSecret(r.Here.SecretKey)
 		c.Accept = []clerkauth.TokenType{clerkauth.M2MToken}
@@ -179,8 +181,8 @@ func nothingToCompare(t *testing.T) {
 	testkit.WantReply(t, testkit.Serve(auth.Require(clerkauth.Token(clerkauth.M2MToken)), testkit.Bearer(r.M2M.Token)), 200, "")
 }
 
-// told returns how often a warning or error with that text was logged.
-func told(b *bytes.Buffer, text string) int {
+// logCount returns how often a warning or error with that text was logged.
+func logCount(b *bytes.Buffer, text string) int {
 	n := 0
 	for line := range strings.Lines(b.String()) {
 		if (strings.Contains(line, "level=WARN") || strings.Contains(line, "level=ERROR")) && strings.Contains(line, text) {
@@ -202,8 +204,8 @@ func wrongClock(t *testing.T) {
 				r.Want(t, r.Jane.Token(clerkauthtest.WithoutClaim("nbf")), map[bool]int{true: 401, false: 200}[off < 0 || off > time.Minute], "")
 				time.Sleep(time.Second)
 			}
-			if n := told(&logged, "clock"); n != 1 {
-				t.Errorf("it was told %d times: %s", n, logged.String())
+			if n := logCount(&logged, "clock"); n != 1 {
+				t.Errorf("it was logged %d times: %s", n, logged.String())
 			}
 		}))
 	}
@@ -239,7 +241,7 @@ func wrongClock(t *testing.T) {
 	}))
 }
 
-func partiesThatNobodyConfigured(t *testing.T) {
+func partiesNotConfigured(t *testing.T) {
 	var logged bytes.Buffer
 	r := testkit.NewRig(t, logging(&logged), func(c *clerkauth.Config) {
 		c.AuthorizedParties = []string{"https://app.example.com", "http://localhost:3000", "https://www.shop.example"}
@@ -252,17 +254,17 @@ func partiesThatNobodyConfigured(t *testing.T) {
 	}
 	r.Want(t, r.Jane.Token(clerkauthtest.WithClaim("azp", "https://jane.evil.example")), 401, clerkauth.ErrTokenParty)
 	s := logged.String()
-	if told(&logged, "AuthorizedParties") != 2 || !strings.Contains(s, `differs_in=scheme count=1`) || !strings.Contains(s, `differs_in="scheme, www., port, host" count=240`) {
+	if logCount(&logged, "AuthorizedParties") != 2 || !strings.Contains(s, `differs_in=scheme count=1`) || !strings.Contains(s, `differs_in="scheme, www., port, host" count=240`) {
 		t.Errorf("log is %q", s)
 	}
 	if strings.Contains(s, "jane.evil") || strings.Contains(s, r.Jane.User.ID) {
 		t.Error("a claim is in the log")
 	}
-	// Nothing of it comes from those who sign for themselves.
+	// Tokens signed by another key are not counted.
 	logged.Reset()
 	time.Sleep(2 * time.Minute)
 	r.Want(t, r.Jane.Token(clerkauthtest.SignedBy(testkit.OtherKey()), clerkauthtest.WithClaim("azp", "https://evil.example")), 401, clerkauth.ErrTokenSignature)
-	if told(&logged, "AuthorizedParties") != 0 {
+	if logCount(&logged, "AuthorizedParties") != 0 {
 		t.Error(logged.String())
 	}
 }
@@ -274,20 +276,20 @@ func proxiedIssuer(t *testing.T) {
 	for range 100 {
 		r.Want(t, r.Jane.Token(clerkauthtest.WithClaim("iss", "https://app.example.com/__clerk")), 401, clerkauth.ErrTokenIssuer)
 	}
-	if told(&logged, "ProxyURL") != 1 || strings.Contains(logged.String(), "__clerk") {
+	if logCount(&logged, "ProxyURL") != 1 || strings.Contains(logged.String(), "__clerk") {
 		t.Errorf("log is %q", logged.String())
 	}
 	machines := testkit.NewMachineRig(t, logging(&logged))
 	testkit.WantReply(t, testkit.Serve(machines.Auth.Require(testkit.AnyCredential), testkit.Bearer(machines.APIKey.JWT(clerkauthtest.WithClaim("iss", machines.Server.Issuer())))), 200, "")
 	testkit.WantReply(t, testkit.Serve(machines.Auth.Require(testkit.AnyCredential), testkit.Bearer(machines.APIKey.JWT(clerkauthtest.WithClaim("iss", "https://app.example.com/__clerk")))), 401, clerkauth.ErrTokenIssuer)
-	if told(&logged, "ProxyURL") != 2 {
+	if logCount(&logged, "ProxyURL") != 2 {
 		t.Errorf("log is %q", logged.String())
 	}
 }
 
-// strangersIssuer: what strangers sign is nothing to an operator, whatever key they
-// name.
-func strangersIssuer(t *testing.T) {
+// issuerWithItsOwnKey: tokens of another issuer, signed by a key of its own, are not
+// logged, whatever key id they have.
+func issuerWithItsOwnKey(t *testing.T) {
 	for _, pinned := range []bool{false, true} {
 		var logged bytes.Buffer
 		r := testkit.NewMachineRig(t)
@@ -297,11 +299,11 @@ func strangersIssuer(t *testing.T) {
 			}
 		})
 		r.Want(t, r.Jane.Token(), 200, "")
-		strange := []clerkauthtest.TokenOption{clerkauthtest.WithClaim("iss", "https://accounts.example.com"), clerkauthtest.SignedBy(testkit.OtherKey())}
-		for _, token := range []string{r.Jane.Token(strange...), r.APIKey.JWT(strange...), r.M2M.JWT(strange...), r.OAuth.JWT(strange...)} {
+		foreign := []clerkauthtest.TokenOption{clerkauthtest.WithClaim("iss", "https://accounts.example.com"), clerkauthtest.SignedBy(testkit.OtherKey())}
+		for _, token := range []string{r.Jane.Token(foreign...), r.APIKey.JWT(foreign...), r.M2M.JWT(foreign...), r.OAuth.JWT(foreign...)} {
 			testkit.WantReply(t, testkit.Serve(r.Auth.Require(testkit.AnyCredential), testkit.Bearer(token)), 401, clerkauth.ErrTokenIssuer)
 		}
-		if told(&logged, "issuer") != 0 {
+		if logCount(&logged, "issuer") != 0 {
 			t.Errorf("pinned %v: log is %q", pinned, logged.String())
 		}
 	}
@@ -312,36 +314,36 @@ func unknownKeysForEverybody(t *testing.T) {
 	r := testkit.NewRig(t, logging(&logged))
 	unknown := func() {
 		t.Helper()
-		r.Want(t, r.Jane.Token(clerkauthtest.WithKeyID("ins_nobody")), 401, clerkauth.ErrUnknownKey)
+		r.Want(t, r.Jane.Token(clerkauthtest.WithKeyID("ins_unknown")), 401, clerkauth.ErrUnknownKey)
 	}
 	for range 100 {
 		unknown()
 	}
-	if told(&logged, "front end") != 1 || strings.Contains(logged.String(), "ins_nobody") {
+	if logCount(&logged, "front end") != 1 || strings.Contains(logged.String(), "ins_unknown") {
 		t.Errorf("log is %q", logged.String())
 	}
-	// Machines are callers like others.
+	// Machines are treated like other callers.
 	logged.Reset()
 	machines := testkit.NewMachineRig(t, logging(&logged))
-	testkit.WantReply(t, testkit.Serve(machines.Auth.Require(testkit.AnyCredential), testkit.Bearer(testkit.WithKeyID(machines.M2M.JWT(), "ins_nobody"))), 401, clerkauth.ErrUnknownKey)
-	if told(&logged, "front end") != 1 {
+	testkit.WantReply(t, testkit.Serve(machines.Auth.Require(testkit.AnyCredential), testkit.Bearer(testkit.WithKeyID(machines.M2M.JWT(), "ins_unknown"))), 401, clerkauth.ErrUnknownKey)
+	if logCount(&logged, "front end") != 1 {
 		t.Errorf("log is %q", logged.String())
 	}
 	time.Sleep(time.Minute)
 	logged.Reset()
 	testkit.WantReply(t, testkit.Serve(machines.Auth.Require(testkit.AnyCredential), testkit.Bearer(machines.M2M.JWT())), 200, "")
-	testkit.WantReply(t, testkit.Serve(machines.Auth.Require(testkit.AnyCredential), testkit.Bearer(testkit.WithKeyID(machines.M2M.JWT(), "ins_nobody"))), 401, clerkauth.ErrUnknownKey)
-	if told(&logged, "front end") != 0 {
+	testkit.WantReply(t, testkit.Serve(machines.Auth.Require(testkit.AnyCredential), testkit.Bearer(testkit.WithKeyID(machines.M2M.JWT(), "ins_unknown"))), 401, clerkauth.ErrUnknownKey)
+	if logCount(&logged, "front end") != 0 {
 		t.Error(logged.String())
 	}
-	// Where others are verified, it is a matter of that caller alone.
+	// If other callers are verified, it is an error of that caller alone.
 	logged.Reset()
 	for range 300 {
 		r.Want(t, r.Jane.Token(), 200, "")
 		unknown()
 		time.Sleep(time.Second)
 	}
-	if told(&logged, "front end") != 0 {
+	if logCount(&logged, "front end") != 0 {
 		t.Error(logged.String())
 	}
 }
@@ -353,7 +355,7 @@ func noTokenYet(t *testing.T) {
 		got := r.Want(t, text, 401, clerkauth.ErrTokenInvalid)
 		other := r.Want(t, "x"+text, 401, clerkauth.ErrTokenInvalid)
 		if got.Body != other.Body || fmt.Sprint(got.Header) != fmt.Sprint(other.Header) {
-			t.Errorf("%s: a caller is told more: %s", text, got.Body)
+			t.Errorf("%s: a caller is logCount more: %s", text, got.Body)
 		}
 		if strings.Contains(text, " ") {
 			continue
@@ -365,7 +367,7 @@ func noTokenYet(t *testing.T) {
 			t.Errorf("%sx: %v", text, err)
 		}
 	}
-	if told(&logged, "getToken") != 1 {
+	if logCount(&logged, "getToken") != 1 {
 		t.Errorf("log is %q", logged.String())
 	}
 }

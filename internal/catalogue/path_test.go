@@ -13,7 +13,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about paths, on a server with rules by path.
+// These rows test paths, on a server with rules by path.
 var _ = addRows(rows{
 	"163/repeated_slashes":            wants(401, "//admin/users", "///admin///users", "/admin//users"),
 	"164/dot_segments":                wants(401, "/./admin/users", "/admin/./users", "/admin/users/."),
@@ -28,11 +28,11 @@ var _ = addRows(rows{
 		wants(401, "/admin/users.", "/admin./users", "/admin/users%20", "/admin%20/users")(t)
 		wants(400, "/admin/users%09")(t)
 	},
-	// net/http answers a raw NUL by itself.
+	// net/http itself rejects a raw NUL.
 	"173/controls_in_path": wants(400, "/admin/users%00", "/admin%00/users", "/admin%0a/users", "/public/%00", "/public/\x00"),
 	"174/other_letter_case": func(t *testing.T) {
 		wants(401, "/ADMIN/users", "/Admin/Users", "/adm%C4%B1n", "/adm\u0130n")(t)
-		wants(401, "/PUBLIC/index", "/Public")(t) // a public rule opens what it says and nothing else
+		wants(401, "/PUBLIC/index", "/Public")(t) // a public rule opens exactly its own paths
 	},
 	"175/unicode_lookalikes": wants(401, "/%EF%BD%81dmin", "/admin%EF%BC%8Fusers", "/a\u0300dmin", "/\u00e0dmin"),
 	"176/double_encoding":    wants(401, "/%2561dmin/users", "/public/%252e%252e/admin"),
@@ -41,7 +41,7 @@ var _ = addRows(rows{
 	"179/invalid_raw_path":   wants(401, "/public%2f|/../admin/users", `/public%2fx/../admin/a\b`),
 	"180/absolute_form": func(t *testing.T) {
 		wants(401, "http://evil.example/admin/users", "http://evil.example//admin")(t)
-		wants(204, "http://evil.example/public/index")(t) // the host plays no part
+		wants(204, "http://evil.example/public/index")(t) // the host does not matter
 	},
 	"181/opaque_targets_and_connect": func(t *testing.T) {
 		wants(400, "http:admin/users", "*")(t)
@@ -53,7 +53,7 @@ var _ = addRows(rows{
 		}
 	},
 	"182/siblings_of_a_prefix": func(t *testing.T) {
-		// Siblings are no part of a segment's subtree, in both grammars' way.
+		// In both grammars, siblings are not in a segment's subtree.
 		g := testkit.NewPathGuard(t, clerkauth.Rules{"/{rest...}": clerkauth.Public, "/admin/{rest...}": clerkauth.SignedIn, "/panel(.*)": clerkauth.SignedIn}, nil)
 		for target, want := range map[string]int{"/administrator": 204, "/admin-public": 204, "/admins/x": 204, "/admin/x": 401,
 			"/panel": 401, "/panel/x": 401, "/panels": 401, "/pane": 204} {
@@ -68,8 +68,8 @@ var _ = addRows(rows{
 			if _, err := a.Protect(clerkauth.Rules{pattern: clerkauth.SignedIn}); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", pattern)) {
 				t.Errorf("rule %q: %v", pattern, err)
 			}
-			// A matcher takes createRouteMatcher's place, where a slash at the end is
-			// a part of the path.
+			// A matcher replaces createRouteMatcher, where a trailing slash is part of the
+			// path.
 			if _, err := clerkauth.NewMatcher(pattern); err == nil && !strings.HasSuffix(pattern, "/") {
 				t.Errorf("matcher %q was accepted", pattern)
 			}
@@ -79,8 +79,8 @@ var _ = addRows(rows{
 		}
 	},
 	"184/wildcards_and_line_terminators": func(t *testing.T) {
-		// Wildcards cross line terminators and other odd characters, at any
-		// length; those that are control characters are refused altogether.
+		// Wildcards match line terminators and other unusual characters, at any length;
+		// paths with control characters are rejected.
 		g := testkit.NewPathGuard(t, clerkauth.Rules{"/a(.*)": clerkauth.Role("org:member"), "/{rest...}": clerkauth.Public}, nil)
 		long := "/a/" + strings.Repeat("x", 10<<10)
 		for target, want := range map[string]int{"/a/%E2%80%A8x": 401, "/a/%E2%80%A9": 401, "/a/%0ax": 400, "/a/%0Dx": 400, long: 401, "/b": 204} {
@@ -91,7 +91,7 @@ var _ = addRows(rows{
 	},
 	"185/guard_around_strip_prefix": func(t *testing.T) {
 		strip := func(h http.Handler) http.Handler { return http.StripPrefix("/app", h) }
-		// The guard inside of StripPrefix sees paths without it; outside, with it.
+		// A guard inside StripPrefix sees paths without the prefix; one outside sees it.
 		inside := testkit.NewPathGuard(t, adminAndPublic, strip)
 		outside := testkit.NewPathGuard(t, adminAndPublic, nil, clerkauth.Mount("/app"))
 		forgotten := testkit.NewPathGuard(t, adminAndPublic, nil)
@@ -100,7 +100,7 @@ var _ = addRows(rows{
 			"/app/admin/users":           {401, 401, 401},
 			"/app/public/../admin":       {401, 401, 401},
 			"/app/public/%2e%2e/admin/x": {401, 401, 401},
-			"/app/../public/index":       {404, 401, 401}, // StripPrefix itself does not know it
+			"/app/../public/index":       {404, 401, 401}, // StripPrefix itself responds with 404
 		} {
 			for i, g := range []testkit.PathGuard{inside, outside, forgotten} {
 				if got := g.Raw(t, "GET", target, false); got != want[i] && !(i == 0 && got == 401) {
@@ -110,7 +110,7 @@ var _ = addRows(rows{
 		}
 	},
 	"186/rewrite_before_the_guard": func(t *testing.T) {
-		// A rewrite in front of the guard is seen by it.
+		// A guard behind a rewrite sees the rewritten path.
 		g := testkit.NewPathGuard(t, adminAndPublic, func(h http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				r.URL.Path = strings.Replace(r.URL.Path, "/old/", "/admin/", 1)
@@ -142,7 +142,7 @@ var _ = addRows(rows{
 			}
 		}
 	},
-	// A spelling that not every router decodes is not the public path to all.
+	// A spelling that not every router decodes is not the public path for all of them.
 	"188/open_rule_within_guarded_subtree": func(t *testing.T) {
 		g := testkit.NewPathGuard(t, clerkauth.Rules{"/admin/{rest...}": clerkauth.SignedIn, "/admin/health": clerkauth.Public}, nil)
 		for target, want := range map[string]int{"/admin/health": 204, "/admin/health/": 401, "/admin/healthz": 401, "/admin/x": 401,
@@ -152,7 +152,7 @@ var _ = addRows(rows{
 			}
 		}
 	},
-	// A target that is read in too many ways is refused, quickly.
+	// A target with too many readings is rejected quickly.
 	"242/path_with_too_many_readings": func(t *testing.T) {
 		srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
 		protect, err := testkit.NewAuth(t, srv).Protect(adminAndPublic)
@@ -205,8 +205,8 @@ var adminAndPublic = clerkauth.Rules{
 	"/public/{rest...}": clerkauth.Public,
 }
 
-// wants returns a row: strangers get that status for each target, and so that
-// the row proves something, the admin gets 204 where strangers get 401.
+// wants returns a row: anonymous callers receive that status for each target. If it
+// is 401, the admin receives 204, so that the status is due to the rule.
 func wants(status int, targets ...string) func(*testing.T) {
 	return func(t *testing.T) {
 		g := testkit.NewPathGuard(t, adminAndPublic, nil)

@@ -15,7 +15,8 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about hosts, methods, bodies and what refusals say.
+// These rows test hosts, methods and bodies of requests, and the content of
+// refusals.
 var _ = addRows(rows{
 	"141/two_host_lines":                 twoHostLines,
 	"142/credential_named_in_connection": credentialNamedInConnection,
@@ -28,8 +29,8 @@ var _ = addRows(rows{
 		}
 	},
 	"144/odd_methods": func(t *testing.T) {
-		t.Run("handlers", oddMethods)
-		t.Run("rules", oddMethodsInRules)
+		t.Run("handlers", unusualMethods)
+		t.Run("rules", unusualMethodsInRules)
 	},
 	"145/cors_preflight": func(t *testing.T) {
 		t.Run("handlers", preflight)
@@ -43,7 +44,7 @@ var _ = addRows(rows{
 	"149/what_refusals_say":   whatRefusalsSay,
 })
 
-// twoHostLines: net/http refuses them before any handler; this holds it to that.
+// twoHostLines: net/http rejects such requests before any handler; this pins that.
 func twoHostLines(t *testing.T) {
 	s := newSite(t)
 	for _, hosts := range [][]string{{"Host: app.example.com", "Host: evil.example"}, {"Host: evil.example", "Host: app.example.com"}, {"Host: app.example.com", "Host: app.example.com"}, {}} {
@@ -55,8 +56,8 @@ func twoHostLines(t *testing.T) {
 	testkit.WantReply(t, s.send(t, "GET /", "Authorization: Bearer TOKEN"), 200, "")
 }
 
-// credentialNamedInConnection: the guard stands before the proxy. One behind it,
-// for which the proxy took the credential away, lets nobody in.
+// credentialNamedInConnection: a guard in front of the proxy sees the credential.
+// One behind it, whose credential the proxy removed, refuses the caller.
 func credentialNamedInConnection(t *testing.T) {
 	s := newSite(t)
 	origin, err := url.Parse(s.server.URL)
@@ -74,7 +75,7 @@ func credentialNamedInConnection(t *testing.T) {
 	for _, name := range []string{"Authorization", "authorization", "X-Clerk-Auth-Token, Authorization"} {
 		testkit.WantReply(t, front.send(t, "GET /", "Connection: "+name), 401, clerkauth.ErrTokenMissing)
 		if n := proxied.Swap(0); n != 0 {
-			t.Errorf("Connection: %s: nobody was let through", name)
+			t.Errorf("Connection: %s: an anonymous caller was let through", name)
 		}
 		testkit.WantReply(t, front.send(t, "GET /", "Authorization: Bearer TOKEN", "Connection: "+name), 401, clerkauth.ErrTokenMissing)
 		if n := proxied.Swap(0); n != 1 {
@@ -84,7 +85,7 @@ func credentialNamedInConnection(t *testing.T) {
 	testkit.WantReply(t, front.send(t, "GET /", "Authorization: Bearer TOKEN"), 200, "")
 }
 
-// overriddenMethods: rules are the router's, and it looks at the wire.
+// overriddenMethods: the method is that of the request line, as for the router.
 func overriddenMethods(t *testing.T) {
 	r := testkit.NewRig(t)
 	mux := http.NewServeMux()
@@ -106,7 +107,7 @@ func overriddenMethods(t *testing.T) {
 	}
 }
 
-func oddMethods(t *testing.T) {
+func unusualMethods(t *testing.T) {
 	r := testkit.NewRig(t)
 	mux := http.NewServeMux()
 	mux.Handle("/any", r.Auth.Require().Func(testkit.Hello))
@@ -129,9 +130,9 @@ func oddMethods(t *testing.T) {
 	}
 }
 
-// oddMethodsInRules: HEAD is for who may GET, and a method that no rule of a path
-// names is for who may do the most there.
-func oddMethodsInRules(t *testing.T) {
+// unusualMethodsInRules: HEAD requires what GET requires, and a method that no rule
+// of a path names requires the strictest rule of that path.
+func unusualMethodsInRules(t *testing.T) {
 	r := testkit.NewRig(t)
 	protect, err := r.Auth.Protect(clerkauth.Rules{
 		"GET /open": clerkauth.Public, "POST /open": clerkauth.Role("org:owner"), "DELETE /open": clerkauth.SignedIn,
@@ -156,22 +157,23 @@ func oddMethodsInRules(t *testing.T) {
 	}
 }
 
-// preflight: a preflight carries no credential and gets no further than anybody.
+// preflight: a preflight carries no credential and is treated as an anonymous
+// request.
 func preflight(t *testing.T) {
 	s := newSite(t)
-	asks := []string{"Origin: https://app.example.com", "Access-Control-Request-Method: GET", "Access-Control-Request-Headers: authorization"}
-	for n := range len(asks) + 1 {
-		got := testkit.WantReply(t, s.send(t, "OPTIONS /admin", asks[:n]...), 401, clerkauth.ErrTokenMissing)
+	headers := []string{"Origin: https://app.example.com", "Access-Control-Request-Method: GET", "Access-Control-Request-Headers: authorization"}
+	for n := range len(headers) + 1 {
+		got := testkit.WantReply(t, s.send(t, "OPTIONS /admin", headers[:n]...), 401, clerkauth.ErrTokenMissing)
 		for name := range got.Header {
 			if strings.HasPrefix(name, "Access-Control-") {
 				t.Errorf("it is answered with %s", name)
 			}
 		}
 	}
-	testkit.WantReply(t, s.send(t, "OPTIONS /admin", append(asks, "Authorization: Bearer TOKEN")...), 200, "")
+	testkit.WantReply(t, s.send(t, "OPTIONS /admin", append(headers, "Authorization: Bearer TOKEN")...), 200, "")
 }
 
-// optionsStar: net/http answers it itself; no guard and no handler hear of it.
+// optionsStar: net/http itself responds; no guard and no handler is called.
 func optionsStar(t *testing.T) {
 	s := newSite(t)
 	for _, authorization := range []string{"Authorization: Bearer TOKEN", "Authorization: Bearer x", "X: x"} {
@@ -201,7 +203,7 @@ func bodies(t *testing.T) {
 		if len(got) != 1 || got[0].Status != 200 || !strings.HasSuffix(got[0].Body, "POST 12345") {
 			t.Errorf("%s: %v", what, got)
 		}
-		// The guard answers before the body is sent, and never asks for it.
+		// The guard responds before the body is sent, without 100 Continue.
 		sent := c.body
 		if what == "expected" {
 			sent = ""
@@ -216,8 +218,8 @@ func bodies(t *testing.T) {
 	testkit.WantReply(t, testkit.Exchange(t, s.server, request("GET /", append(upgrade, good)...))[0], 200, "")
 }
 
-// smuggledRequests: whatever net/http takes for a second request is judged alone,
-// though the first one of the connection was somebody's.
+// smuggledRequests: a second request in a body is authenticated by itself, although
+// the first one of the connection had a credential.
 func smuggledRequests(t *testing.T) {
 	s := newSite(t)
 	good, second := "Authorization: Bearer "+s.Jane.Token(), request("GET /admin", "Host: app.example.com")
@@ -247,7 +249,7 @@ func smuggledRequests(t *testing.T) {
 	}
 }
 
-// whatRefusalsSay: nothing of a credential, a key or a claim, and what a client
+// whatRefusalsSay: a refusal contains no credential, key or claim, and what a client
 // needs to know.
 func whatRefusalsSay(t *testing.T) {
 	s := newSite(t)
@@ -297,10 +299,10 @@ func whatRefusalsSay(t *testing.T) {
 		if after := got.Header.Get("Retry-After"); (after != "") != (c.status == 503) {
 			t.Errorf("%s: Retry-After is %q", what, after)
 		}
-		said := fmt.Sprint(got.Header, got.Body)
+		response := fmt.Sprint(got.Header, got.Body)
 		for _, secret := range append(strings.Split(c.token, "."), c.site.Server.SecretKey(), testkit.KeyID, c.site.Jane.User.ID, c.site.Jane.ID, "ins_of", "acme", "99999", "party.example", "issuer.example") {
-			if len(secret) > 1 && strings.Contains(said, secret) {
-				t.Errorf("%s: the answer holds %q:\n%s", what, secret, said)
+			if len(secret) > 1 && strings.Contains(response, secret) {
+				t.Errorf("%s: the response contains %q:\n%s", what, secret, response)
 			}
 		}
 	}

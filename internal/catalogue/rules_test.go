@@ -10,11 +10,11 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// ruled are requests to a server whose rules differ by method, path and host, and
-// what strangers and an admin are answered.
+// ruled are requests to a server whose rules differ by method, path and host, with
+// the status for anonymous callers and for an admin.
 var ruled = []struct {
-	line, host         string
-	stranger, signedIn int
+	line, host          string
+	anonymous, signedIn int
 }{
 	{"GET /open", "app.example.com", 200, 200},
 	{"HEAD /open", "app.example.com", 200, 200},
@@ -45,9 +45,9 @@ func newRuled(t *testing.T) *site {
 	return &site{Rig: r, server: testkit.NewServer(t, protect(http.HandlerFunc(testkit.Hello)))}
 }
 
-// rulesHearNothingOf holds the rules' answers to requests with each of the headers,
-// and with all of them, against those to requests without. Headers that begin with a
-// question mark are put into the query.
+// rulesHearNothingOf requires the same status with each of the headers, and with all
+// of them, as without. A header that begins with a question mark is sent as the
+// query.
 func rulesHearNothingOf(t *testing.T, headers ...string) {
 	t.Helper()
 	s := newRuled(t)
@@ -65,7 +65,7 @@ func rulesHearNothingOf(t *testing.T, headers ...string) {
 			}
 		}
 		for _, c := range ruled {
-			for want, token := range map[*int]string{&c.stranger: "", &c.signedIn: s.Jane.Token()} {
+			for want, token := range map[*int]string{&c.anonymous: "", &c.signedIn: s.Jane.Token()} {
 				lines := append([]string{"Host: " + c.host}, sent...)
 				if token != "" {
 					lines = append(lines, "Authorization: Bearer "+token)
@@ -79,8 +79,8 @@ func rulesHearNothingOf(t *testing.T, headers ...string) {
 	}
 }
 
-// rulesReadTheHostOnce: a request whose target names another host than its Host is
-// refused, whatever the rules say of either.
+// rulesReadTheHostOnce: a request whose target has another host than its Host header
+// is rejected, whatever the rules for either.
 func rulesReadTheHostOnce(t *testing.T) {
 	s := newRuled(t)
 	for _, c := range ruled {
@@ -92,7 +92,7 @@ func rulesReadTheHostOnce(t *testing.T) {
 			s.server.Config.Handler.ServeHTTP(w, r)
 			want := http.StatusBadRequest
 			if c.host == inTarget {
-				want = c.stranger
+				want = c.anonymous
 			}
 			if w.Code != want {
 				t.Errorf("%s of %s, with %s in the target: %d, want %d", c.line, c.host, inTarget, w.Code, want)

@@ -15,8 +15,7 @@ import (
 	"github.com/clerkauth/clerkauth/clerkauthtest"
 )
 
-// These rows are the claim rows about a payload's form and about what a session
-// grants.
+// These rows test the form of a payload and the rights that a session grants.
 var _ = addRows(rows{
 	"67/duplicate_claims":          claimDuplicates,
 	"68/payload_not_an_object":     claimNotAnObject,
@@ -28,7 +27,7 @@ var _ = addRows(rows{
 	"74/user_feature_first":        claimUserFeatureFirst,
 	"75/odd_features":              claimFeatures,
 	"76/empty_role":                claimNoRole,
-	"77/odd_organization":          claimOddOrganization,
+	"77/odd_organization":          claimMalformedOrganization,
 	"78/odd_factor_ages":           claimFactorAges,
 	"79/impersonated_session":      claimActor,
 	"80/no_session_id": func(t *testing.T) {
@@ -38,14 +37,14 @@ var _ = addRows(rows{
 	},
 })
 
-// claimMembers signs a good token's claims with members around them.
+// claimMembers signs the claims of a valid token with members around them.
 func claimMembers(r tokenRow, before, behind string) string {
 	payload := string(r.payload())
 	return r.srv.SignRaw(r.header(""), []byte("{"+before+payload[1:len(payload)-1]+behind+"}"))
 }
 
-// claimDuplicates: those of the claims by which kinds and issuers are told apart are
-// found before a key is asked for, all others once the signature is known to be good.
+// claimDuplicates: duplicates of claims that decide the kind or the issuer are found
+// before a key is fetched, all others after the signature is verified.
 func claimDuplicates(t *testing.T) {
 	r := newTokenRow(t)
 	refuses := func(members ...string) {
@@ -111,8 +110,8 @@ func claimDeepAndWide(t *testing.T) {
 	}
 }
 
-// claimStatus: a pending session is nobody on a public route, as long as the
-// configuration does not say otherwise.
+// claimStatus: a pending session is anonymous on a public route unless AllowPending
+// is set.
 func claimStatus(t *testing.T) {
 	r := newTokenRow(t)
 	pending := r.srv.SignIn(r.session.User, clerkauthtest.Pending()).Token()
@@ -128,10 +127,10 @@ func claimStatus(t *testing.T) {
 	claimRefused(r, clerkauth.ErrTokenClaims, "sts", `"revoked"`, `null`)
 }
 
-// claimVersion1 are claims of an organization in the first version's names.
+// claimVersion1 are claims of an organization under their names of version 1.
 var claimVersion1 = []string{"org_id", `"org_9"`, "org_slug", `"nine"`, "org_role", `"org:admin"`, "org_permissions", `["org:a:read"]`}
 
-// claimRights holds what a token grants.
+// claimRights requires a token to grant exactly these rights.
 func claimRights(r tokenRow, what, token, org, role string, permissions ...string) {
 	r.t.Helper()
 	who := r.accepts(what, token)
@@ -142,14 +141,14 @@ func claimRights(r tokenRow, what, token, org, role string, permissions ...strin
 		r.t.Errorf("%s: slug %q of no organization", what, who.OrgSlug)
 	}
 	for _, tc := range []struct {
-		demand clerkauth.Access
-		met    bool
+		requirement clerkauth.Access
+		met         bool
 	}{
 		{clerkauth.Role("org:admin"), role == "org:admin"}, {clerkauth.Permission("org:a:read"), slices.Contains(permissions, "org:a:read")},
 		{clerkauth.Permission("org:a:manage"), slices.Contains(permissions, "org:a:manage")},
 	} {
-		if w := r.static.answers(token, tc.demand); w.Code == http.StatusOK != tc.met || !tc.met && w.Code != http.StatusForbidden || who.Has(tc.demand) != tc.met {
-			r.t.Errorf("%s: %v: %d, Has says %v", what, tc.demand, w.Code, who.Has(tc.demand))
+		if w := r.static.answers(token, tc.requirement); w.Code == http.StatusOK != tc.met || !tc.met && w.Code != http.StatusForbidden || who.Has(tc.requirement) != tc.met {
+			r.t.Errorf("%s: %v: %d, Has is %v", what, tc.requirement, w.Code, who.Has(tc.requirement))
 		}
 	}
 }
@@ -161,9 +160,8 @@ func claimNoOrganization(t *testing.T) {
 	claimRights(r, "control", r.claims(append(claimVersion1, "v", "1")...), "org_9", "org:admin", "org:a:read")
 }
 
-// claimVersions: Clerk's JavaScript reads any version it does not know as the
-// first. What such a token says of an organization may mean something else, so
-// that we read nothing.
+// claimVersions: Clerk's JavaScript reads unknown versions as version 1. In such a
+// token the organization's claims may have another meaning, so they are not read.
 func claimVersions(t *testing.T) {
 	r := newTokenRow(t)
 	both := append(claimVersion1, "o", `{"id":"org_1","rol":"member","per":"manage","fpm":"1"}`, "fea", `"o:a"`, "v")
@@ -181,8 +179,8 @@ func claimVersions(t *testing.T) {
 	claimRights(r, "no v", none, "org_9", "org:admin")
 }
 
-// claimMasks: white space around a mask is taken away, as Clerk's JavaScript does.
-// Masks that are no text make the organization one that nothing is known about.
+// claimMasks: white space around a mask is trimmed, as in Clerk's JavaScript. A mask
+// that is not a string makes the whole organization unknown.
 func claimMasks(t *testing.T) {
 	r := newTokenRow(t)
 	token := func(fpm string) string {
@@ -215,8 +213,8 @@ func claimUserFeatureFirst(t *testing.T) {
 }
 
 // claimFeatures: Clerk's JavaScript throws at a feature without a colon; here the
-// user is signed in, and of no organization. What is behind the first colon is
-// the feature, whatever it holds.
+// user is signed in without an organization. The feature is everything behind the
+// first colon.
 func claimFeatures(t *testing.T) {
 	r := newTokenRow(t)
 	token := func(fea string) string {
@@ -261,7 +259,7 @@ func claimNoRole(t *testing.T) {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("role %q can be demanded", role)
+					t.Errorf("role %q can be required", role)
 				}
 			}()
 			r.static.auth.Require(clerkauth.Role(role))
@@ -270,7 +268,7 @@ func claimNoRole(t *testing.T) {
 	claimRights(r, "control", r.claims("o", `{"id":"org_1","rol":"admin"}`), "org_1", "org:admin")
 }
 
-func claimOddOrganization(t *testing.T) {
+func claimMalformedOrganization(t *testing.T) {
 	r := newTokenRow(t)
 	for _, org := range []string{
 		`[]`, `"org_1"`, `null`, `7`, `true`, `{}`, `{"id":7,"rol":"admin"}`, `{"id":null,"rol":"admin"}`, `{"id":"","rol":"admin"}`,
@@ -289,11 +287,11 @@ func claimFactorAges(t *testing.T) {
 	token := func(fva string) string { return r.claims("iat", now, "fva", fva) }
 	check := func(what, token string, level clerkauth.ReverificationLevel, met bool) {
 		t.Helper()
-		demand := clerkauth.Reverified(level, 10*time.Minute)
-		if who := r.accepts(what, token); who.Has(demand) != met {
-			t.Errorf("%s: %s: Has says %v", what, level, !met)
+		requirement := clerkauth.Reverified(level, 10*time.Minute)
+		if who := r.accepts(what, token); who.Has(requirement) != met {
+			t.Errorf("%s: %s: Has is %v", what, level, !met)
 		}
-		w := r.static.answers(token, demand)
+		w := r.static.answers(token, requirement)
 		var body struct {
 			Error struct{ Type, Reason string } `json:"clerk_error"`
 		}
@@ -308,7 +306,7 @@ func claimFactorAges(t *testing.T) {
 	for fva, met := range map[string][3]bool{
 		`null`: {}, `[]`: {}, `[1]`: {}, `[1,2,3]`: {}, `["1","2"]`: {}, `[-1,-1]`: {}, `[-2,0]`: {}, `[0,-2]`: {}, `[1e400,0]`: {},
 		`[0,1e400]`: {}, `[0,null]`: {}, `[-0.5,0]`: {}, `[0,-1.5]`: {}, `7`: {}, `"0,0"`: {}, `{"0":0,"1":0}`: {}, `[[0],[0]]`: {},
-		// Numbers that are not whole are ages, too.
+		// Fractions are ages as well.
 		`[0.5,0]`: {true, true, true}, `[9.9,9.9]`: {true, true, true}, `[10,10]`: {}, `[10,0]`: {false, true, false},
 		`[0,10]`: {true, false, false}, `[1e308,1e308]`: {},
 		`[0,-1]`: {true, true, true}, `[9,-1]`: {true, true, true}, `[10,-1]`: {}, `[-1,0]`: {false, true, false},
@@ -319,8 +317,8 @@ func claimFactorAges(t *testing.T) {
 	}
 	check("no fva", r.token(clerkauthtest.WithoutClaim("fva")), clerkauth.FirstFactor, false)
 
-	// The ages are of when the token was minted, or, if oiat tells that this was
-	// earlier, of when the first of its line was.
+	// The ages count from when the token was minted or, if oiat is earlier, from when
+	// the first token of its lineage was.
 	ago := func(d time.Duration) string { return strconv.FormatInt(at.Add(-d).Unix(), 10) }
 	aged := func(member, iat string) string {
 		return r.srv.SignRaw(r.header(member), tokenPart(r.claims("iat", iat, "fva", `[5,-1]`), 1))
@@ -336,8 +334,7 @@ func claimFactorAges(t *testing.T) {
 	check("no iat", r.token(clerkauthtest.WithoutClaim("iat")), clerkauth.FirstFactor, false)
 }
 
-// claimActor: whoever demands that nobody acts in the user's name refuses an act
-// of whatever form.
+// claimActor: NotImpersonated rejects an act claim of any form.
 func claimActor(t *testing.T) {
 	r := newTokenRow(t)
 	check := func(what, token, actor string, acted bool) {

@@ -13,7 +13,7 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// These rows are about signatures that were not made by the key.
+// These rows test signatures that were not made with the instance's key.
 var _ = addRows(rows{
 	"43/malformed_signature_bytes": compactSignatureForms,
 	"44/forged_pkcs1_padding":      compactForgedPadding,
@@ -53,8 +53,8 @@ func compactSignatureForms(t *testing.T) {
 	}
 	r.accepts("control", input+"."+tokenBase64(good))
 
-	// Signatures that stay the same number with their first byte cut off, or
-	// that have room for n in as many bytes, are rare.
+	// Signatures that keep their value without their first byte, or to which n can be
+	// added in as many bytes, are rare.
 	var cut, raised bool
 	for i := 0; i < 10_000 && !(cut && raised); i++ {
 		input := h + "." + tokenBase64(fmt.Appendf(tokenPart(input, 1), "%*s", i, ""))
@@ -74,8 +74,8 @@ func compactSignatureForms(t *testing.T) {
 	}
 }
 
-// compactForgedPadding is of messages that the instance's own key was applied
-// to, so that it is their padding alone that is wrong (RFC 8017 section 9.2).
+// compactForgedPadding applies the instance's own key to messages, so that only
+// their padding is wrong (RFC 8017 section 9.2).
 func compactForgedPadding(t *testing.T) {
 	r := newTokenRow(t)
 	h, p, _ := compactParts(r.token())
@@ -93,7 +93,7 @@ func compactForgedPadding(t *testing.T) {
 	r.accepts("control", token(signaturePadded(key.Size(), signatureInfo, digest[:])))
 }
 
-// signatureInfo is what stands before a SHA-256 digest.
+// signatureInfo is the DigestInfo prefix of SHA-256.
 var signatureInfo = signatureHex("3031300d060960864801650304020105000420")
 
 func signatureHex(s string) []byte {
@@ -104,13 +104,13 @@ func signatureHex(s string) []byte {
 	return b
 }
 
-// signaturePadded puts as much padding before text as makes it size bytes long.
+// signaturePadded pads text to size bytes.
 func signaturePadded(size int, text ...[]byte) []byte {
 	tail := slices.Concat(text...)
 	return slices.Concat([]byte{0, 1}, bytes.Repeat([]byte{0xff}, size-3-len(tail)), []byte{0}, tail)
 }
 
-// signatureForged are messages that careless verifiers take for one that signs
+// signatureForged returns messages that careless verifiers accept as a signature of
 // digest.
 func signatureForged(size int, digest []byte) map[string][]byte {
 	good := signaturePadded(size, signatureInfo, digest)
@@ -133,7 +133,7 @@ func signatureForged(size int, digest []byte) map[string][]byte {
 	}
 	set("no separator", start-1, 0xff)
 	set("other separator", start-1, 1)
-	for _, n := range []int{0, 1, 7, 8, 9, 50, 100, 200, 201} { // Bleichenbacher's
+	for _, n := range []int{0, 1, 7, 8, 9, 50, 100, 200, 201} { // Bleichenbacher's attack
 		head := slices.Concat([]byte{0, 1}, bytes.Repeat([]byte{0xff}, n), []byte{0}, signatureInfo, digest)
 		forged[fmt.Sprintf("zeros behind %d bytes of padding", n)] = append(head, make([]byte, size-len(head))...)
 		forged[fmt.Sprintf("ones behind %d bytes of padding", n)] = append(slices.Clip(head), bytes.Repeat([]byte{0xff}, size-len(head))...)
@@ -173,7 +173,7 @@ func signatureForged(size int, digest []byte) map[string][]byte {
 	return forged
 }
 
-// signatureApply does to a message what signing does to one that was padded.
+// signatureApply applies the private key to a message without padding it.
 func signatureApply(key *rsa.PrivateKey, message []byte) []byte {
 	m, one := new(big.Int).SetBytes(message), big.NewInt(1)
 	p, q := key.Primes[0], key.Primes[1]

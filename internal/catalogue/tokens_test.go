@@ -25,8 +25,8 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// The rows about tokens share an instance and a session, because making a key
-// takes its time. Each has Authenticators of its own.
+// The rows about tokens share an instance and a session, because generating a key is
+// slow. Each has its own Authenticators.
 var (
 	tokenServer = sync.OnceValue(func() *clerkauthtest.Server {
 		srv, err := clerkauthtest.Start(clerkauthtest.InMemory())
@@ -49,20 +49,19 @@ var (
 	})
 )
 
-// tokenRow is what a row needs to show what becomes of tokens.
+// tokenRow is the set of Authenticators with which a row verifies tokens.
 type tokenRow struct {
 	t       *testing.T
 	srv     *clerkauthtest.Server
 	session *clerkauthtest.Session
-	// With keys that are still to be fetched, with keys that were, and with
-	// JWTKey.
+	// With keys not fetched yet, with fetched keys, and with JWTKey.
 	cold, warm, static tokenVerifier
-	before             int // fetches of keys, and of the public ones
+	before             int // fetches of the Backend API's set and of the public one
 	beforePublic       int
 }
 
-// newTokenRow makes a row's Authenticators. Changes are made to the
-// configuration of each.
+// newTokenRow returns a row's Authenticators. The changes apply to the configuration
+// of each.
 func newTokenRow(t *testing.T, changes ...func(*clerkauth.Config)) tokenRow {
 	t.Helper()
 	r := tokenRow{t: t, srv: tokenServer(), session: tokenSession()}
@@ -81,10 +80,10 @@ func newTokenRow(t *testing.T, changes ...func(*clerkauth.Config)) tokenRow {
 		return v
 	}
 	r.cold, r.warm, r.static = verifier("keys to fetch", ""), verifier("fetched keys", ""), verifier("JWTKey", r.srv.JWTKey())
-	// Fetches for keys that are not there bring the others, and are the last of their
+	// Fetches for unknown keys also fetch the known ones, and are the last of their
 	// kind for a while.
 	for i := range unknownBurst {
-		token := r.session.Token(clerkauthtest.WithKeyID(fmt.Sprint("ins_nobody", i)))
+		token := r.session.Token(clerkauthtest.WithKeyID(fmt.Sprint("ins_unknown", i)))
 		if _, err := r.warm.auth.VerifyToken(t.Context(), token); !errors.Is(err, clerkauth.ErrUnknownKey) {
 			t.Fatal(err)
 		}
@@ -93,16 +92,17 @@ func newTokenRow(t *testing.T, changes ...func(*clerkauth.Config)) tokenRow {
 	return r
 }
 
-// tokenClock stops an Authenticator's clock.
+// tokenClock fixes an Authenticator's clock.
 func tokenClock(at time.Time) func(*clerkauth.Config) {
 	return func(c *clerkauth.Config) { c.Now = func() time.Time { return at } }
 }
 
-// unknownBurst is how many fetches tokens of unknown keys may cause at once.
+// unknownBurst is the number of fetches that tokens of unknown keys may cause at
+// once.
 const unknownBurst = 3
 
-// fetched holds how often the instance's keys were asked for since the row began: one
-// time is one refresh, in which the public set is asked after the Backend API's.
+// fetched requires that number of refreshes since the row began; each fetches the
+// Backend API's set and then possibly the public one.
 func (r tokenRow) fetched(want int) {
 	r.t.Helper()
 	if got := r.srv.Requests(clerkauthtest.BackendJWKS) - r.before; got != want {
@@ -120,13 +120,13 @@ func (r tokenRow) each(do func(tokenVerifier)) {
 	}
 }
 
-// refuses holds that a token gets nobody in, for that reason.
+// refuses requires a token to be rejected on every route, with that reason.
 func (r tokenRow) refuses(what, token string, why clerkauth.Reason) {
 	r.t.Helper()
 	r.each(func(v tokenVerifier) { v.refuses(what, token, why) })
 }
 
-// refusesAll is refuses for many.
+// refusesAll is refuses for many tokens.
 func (r tokenRow) refusesAll(tokens map[string]string, why clerkauth.Reason) {
 	r.t.Helper()
 	for what, token := range tokens {
@@ -134,14 +134,14 @@ func (r tokenRow) refusesAll(tokens map[string]string, why clerkauth.Reason) {
 	}
 }
 
-// ignores holds that a token is no credential of a session of this instance: it
-// gets nobody in, and who presents it is signed out.
+// ignores requires a token not to be a session credential of this instance: guards
+// reject it, and elsewhere the caller is anonymous.
 func (r tokenRow) ignores(what, token string, why clerkauth.Reason) {
 	r.t.Helper()
 	r.each(func(v tokenVerifier) { v.ignores(what, token, why) })
 }
 
-// ignoresAll is ignores for many.
+// ignoresAll is ignores for many tokens.
 func (r tokenRow) ignoresAll(tokens map[string]string, why clerkauth.Reason) {
 	r.t.Helper()
 	for what, token := range tokens {
@@ -149,7 +149,7 @@ func (r tokenRow) ignoresAll(tokens map[string]string, why clerkauth.Reason) {
 	}
 }
 
-// accepts holds that a token signs in, and returns whom.
+// accepts requires a token to be accepted, and returns its Auth.
 func (r tokenRow) accepts(what, token string) clerkauth.Auth {
 	r.t.Helper()
 	var who clerkauth.Auth
@@ -175,7 +175,7 @@ func (v tokenVerifier) ignores(what, token string, why clerkauth.Reason) {
 	v.deny(what, token, why, true)
 }
 
-func (v tokenVerifier) deny(what, token string, why clerkauth.Reason, nobody bool) {
+func (v tokenVerifier) deny(what, token string, why clerkauth.Reason, anonymous bool) {
 	v.t.Helper()
 	wrong := func(where string, got ...any) {
 		v.t.Helper()
@@ -187,10 +187,10 @@ func (v tokenVerifier) deny(what, token string, why clerkauth.Reason, nobody boo
 		if !errors.As(err, &e) || e.Reason != why || e.Status != http.StatusUnauthorized {
 			wrong(where, err)
 		} else if s := tokenLeak(err.Error(), token); s != "" {
-			v.t.Errorf("%s: %q: %s: the error tells %q", v.by, what, where, s)
+			v.t.Errorf("%s: %q: %s: the error contains %q", v.by, what, where, s)
 		}
 		if who.SignedIn() || who.UserID != "" || who.SessionID != "" {
-			wrong(where, "somebody is signed in")
+			wrong(where, "a user is signed in")
 		}
 	}
 	who, err := v.auth.VerifyToken(v.t.Context(), token)
@@ -203,19 +203,19 @@ func (v tokenVerifier) deny(what, token string, why clerkauth.Reason, nobody boo
 		!strings.Contains(w.Body.String(), `"reason":"`+string(why)+`"`) {
 		wrong("Require", reached, w.Code, w.Header(), w.Body)
 	}
-	said := fmt.Sprint(w.Header(), w.Body)
+	output := fmt.Sprint(w.Header(), w.Body)
 	for where, m := range map[string]clerkauth.Middleware{"Handler": v.auth.Handler, "Require(Public)": v.auth.Require(clerkauth.Public)} {
-		if w, reached = v.serve(m, token); nobody != reached || !nobody && w.Code != http.StatusUnauthorized || nobody && w.Body.Len() > 0 {
+		if w, reached = v.serve(m, token); anonymous != reached || !anonymous && w.Code != http.StatusUnauthorized || anonymous && w.Body.Len() > 0 {
 			wrong(where, reached, w.Code, w.Header(), w.Body)
 		}
-		said += fmt.Sprint(w.Header(), w.Body)
+		output += fmt.Sprint(w.Header(), w.Body)
 	}
-	if s := tokenLeak(said+v.log.String(), token); s != "" {
-		v.t.Errorf("%s: %q: an answer or the log tells %q", v.by, what, s)
+	if s := tokenLeak(output+v.log.String(), token); s != "" {
+		v.t.Errorf("%s: %q: a response or the log contains %q", v.by, what, s)
 	}
 }
 
-// accepts holds that a token signs in, and returns whom.
+// accepts requires a token to be accepted, and returns its Auth.
 func (v tokenVerifier) accepts(what, token string) clerkauth.Auth {
 	v.t.Helper()
 	who, err := v.auth.VerifyToken(v.t.Context(), token)
@@ -231,13 +231,13 @@ func (v tokenVerifier) accepts(what, token string) clerkauth.Auth {
 	return who
 }
 
-// answers returns how a guard answers the caller who sends a token.
-func (v tokenVerifier) answers(token string, demands ...clerkauth.Access) *httptest.ResponseRecorder {
-	w, _ := v.serve(v.auth.Require(demands...), token)
+// answers returns a guard's response to a token.
+func (v tokenVerifier) answers(token string, requirements ...clerkauth.Access) *httptest.ResponseRecorder {
+	w, _ := v.serve(v.auth.Require(requirements...), token)
 	return w
 }
 
-// serve sends a token to a handler that writes who calls.
+// serve sends a token to a handler that writes the user's id.
 func (v tokenVerifier) serve(m clerkauth.Middleware, token string) (w *httptest.ResponseRecorder, reached bool) {
 	w = httptest.NewRecorder()
 	m.Func(func(w http.ResponseWriter, r *http.Request) {
@@ -255,8 +255,8 @@ func tokenRequest(token string) *http.Request {
 
 var tokenValue = regexp.MustCompile(`"([^"\\]{8,})"`)
 
-// tokenLeak returns what text tells of a token: a part of it, or a value in it
-// that is long enough not to stand there by chance.
+// tokenLeak returns what text reveals of a token: a part of it, or a value in it
+// that is too long to appear by chance.
 func tokenLeak(text, token string) string {
 	for part := range strings.SplitSeq(token, ".") {
 		if len(part) >= 8 && strings.Contains(text, part) {
@@ -272,12 +272,12 @@ func tokenLeak(text, token string) string {
 	return ""
 }
 
-// token mints a token that is good for as long as a row takes.
+// token mints a token that is valid for as long as a row takes.
 func (r tokenRow) token(opts ...clerkauthtest.TokenOption) string {
 	return r.session.Token(append([]clerkauthtest.TokenOption{clerkauthtest.ExpiresIn(time.Hour)}, opts...)...)
 }
 
-// payload returns the claims of a good token.
+// payload returns the claims of a valid token.
 func (r tokenRow) payload() []byte { return tokenPart(r.token(), 1) }
 
 // tokenPart decodes a part of a token.
@@ -291,8 +291,8 @@ func tokenPart(token string, n int) []byte {
 
 func tokenBase64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// header is the text of a session token's header with these members behind its
-// own; $kid is the key's id.
+// header returns the text of a session token's header with more members at its end;
+// $kid is the key's id.
 func (r tokenRow) header(members string) []byte {
 	return r.keyID(`{"alg":"RS256","typ":"JWT","kid":"$kid","cat":"cl_B7d4PD111AAA"` + members + `}`)
 }
@@ -301,14 +301,14 @@ func (r tokenRow) keyID(text string) []byte {
 	return []byte(strings.ReplaceAll(text, "$kid", r.srv.KeyID()))
 }
 
-// under signs a good token's claims under a header of that text.
+// under signs a valid token's claims under a header of that text.
 func (r tokenRow) under(header string) string { return r.srv.SignRaw(r.keyID(header), r.payload()) }
 
-// with is under for members that stand behind the usual ones.
+// with is under for members behind the usual ones.
 func (r tokenRow) with(members string) string { return r.srv.SignRaw(r.header(members), r.payload()) }
 
-// claims mints a token in which claims have those values, given as name and JSON
-// text, or what is none.
+// claims mints a token in which claims have these values, given as names and JSON
+// texts; none removes a claim.
 func (r tokenRow) claims(namesAndValues ...string) string {
 	const mark = "the value of "
 	opts := make([]clerkauthtest.TokenOption, 0, len(namesAndValues)/2)
@@ -322,7 +322,7 @@ func (r tokenRow) claims(namesAndValues ...string) string {
 	return r.srv.SignRaw(r.header(""), []byte(payload))
 }
 
-// signed signs any text as if it were a token's first two parts.
+// signed signs any text as if it were the first two parts of a token.
 func (r tokenRow) signed(text string) string { return text + "." + tokenBase64(r.signature(text)) }
 
 func (r tokenRow) signature(text string) []byte {
@@ -334,8 +334,8 @@ func (r tokenRow) signature(text string) []byte {
 	return signature
 }
 
-// tokenAllocated returns how many bytes do allocates: the least of some tries,
-// because other goroutines are counted, too.
+// tokenAllocated returns how many bytes do allocates: the minimum of several tries,
+// because other goroutines are counted as well.
 func tokenAllocated(do func()) uint64 {
 	least := uint64(math.MaxUint64)
 	for range 5 {

@@ -14,7 +14,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about what the bytes of a request can do, so they send bytes.
+// These rows test effects of a request's bytes, so they send raw bytes.
 var _ = addRows(rows{
 	"127/two_authorization_headers": twoAuthorizationLines,
 	"128/authorization_schemes":     authorizationSchemes,
@@ -45,12 +45,12 @@ var _ = addRows(rows{
 	},
 })
 
-// site is a server on loopback. Everything is guarded but what is below /public/,
-// and Handler stands around it all.
+// site is a server on loopback. Everything except /public/ is guarded, and Handler
+// wraps all of it.
 type site struct {
 	*testkit.Rig
 	server   *httptest.Server
-	location atomic.Value // of the last answer
+	location atomic.Value // of the last response
 }
 
 func newSite(t *testing.T, change ...func(*clerkauth.Config)) *site {
@@ -69,24 +69,25 @@ func newSite(t *testing.T, change ...func(*clerkauth.Config)) *site {
 	return s
 }
 
-// request is the bytes of a request that is the last one of its connection.
+// request returns the bytes of a request that is the last one of its connection.
 func request(line string, headers ...string) string {
 	return line + " HTTP/1.1\r\n" + strings.Join(append(headers, "Connection: close"), "\r\n") + "\r\n\r\n"
 }
 
-// send sends a request with these header lines, TOKEN standing for a good one.
+// send sends a request with these header lines, in which TOKEN stands for a valid
+// token.
 func (s *site) send(t *testing.T, line string, headers ...string) testkit.Reply {
 	t.Helper()
 	raw := request(line, append([]string{"Host: app.example.com"}, headers...)...)
 	replies := testkit.Exchange(t, s.server, strings.ReplaceAll(raw, "TOKEN", s.Jane.Token()))
 	if len(replies) != 1 {
-		t.Fatalf("%s %q: %d answers", line, headers, len(replies))
+		t.Fatalf("%s %q: %d replies", line, headers, len(replies))
 	}
 	return replies[0]
 }
 
-// anonymous fails unless a request is nobody's: refused where a user is asked for,
-// and seen without one elsewhere.
+// anonymous fails the test unless a request is anonymous: refused where a user is
+// required, and without a user elsewhere.
 func (s *site) anonymous(t *testing.T, headers ...string) {
 	t.Helper()
 	testkit.WantReply(t, s.send(t, "GET /", headers...), 401, clerkauth.ErrTokenMissing)
@@ -130,9 +131,9 @@ func twoAuthorizationLines(t *testing.T) {
 	}
 }
 
-// authorizationSchemes: Clerk's JavaScript takes exact "Bearer" alone, and a bare
-// value as a token. We take any case (RFC 9110 section 11.1) and exactly one space,
-// which the page would not insist upon.
+// authorizationSchemes: Clerk's JavaScript accepts "Bearer" in this spelling alone,
+// and a bare value as a token. This package accepts any case (RFC 9110 section 11.1)
+// and exactly one space, which the page would not require.
 func authorizationSchemes(t *testing.T) {
 	s := newSite(t)
 	for _, value := range []string{"Bearer TOKEN", "bearer TOKEN", "BEARER TOKEN", "bEaReR TOKEN", " Bearer TOKEN "} {
@@ -160,7 +161,7 @@ func foldedAuthorization(t *testing.T) {
 	testkit.WantReply(t, s.send(t, "GET /", "Authorization: Bearer "+token), 200, "")
 }
 
-// spaceBeforeColon: net/http refuses it before any handler; this holds it to that.
+// spaceBeforeColon: net/http rejects it before any handler; this pins that.
 func spaceBeforeColon(t *testing.T) {
 	s := newSite(t)
 	for _, header := range []string{"Authorization : Bearer TOKEN", "Authorization\t: Bearer TOKEN", " Authorization: Bearer TOKEN"} {
@@ -188,9 +189,9 @@ func credentialsElsewhere(t *testing.T) {
 	testkit.WantReply(t, s.send(t, "GET /", "Authorization: Bearer TOKEN"), 200, "")
 }
 
-// headersWithoutEffect sends each of these headers alone and all together, to a
-// caller who is nobody, a bad one and a good one, and wants the answers that there
-// are without.
+// headersWithoutEffect sends each of these headers alone and all together, without a
+// credential, with an invalid and with a valid one, and requires the same responses
+// as without them.
 func headersWithoutEffect(headers ...string) func(*testing.T) {
 	return func(t *testing.T) {
 		s := newSite(t)
@@ -210,9 +211,9 @@ func headersWithoutEffect(headers ...string) func(*testing.T) {
 	}
 }
 
-// wayBack returns the redirect_url that a page request gets, which has to be a
-// redirect to the account portal, and nothing of evil in any of it.
-func (s *site) wayBack(t *testing.T, raw string) string {
+// returnURL returns the redirect_url of the response to a page request, which has to
+// be a redirect to the account portal without a trace of evil.
+func (s *site) returnURL(t *testing.T, raw string) string {
 	t.Helper()
 	got := testkit.Exchange(t, s.server, raw)
 	if len(got) != 1 || got[0].Status != 307 {
@@ -234,8 +235,8 @@ func (s *site) checkLocation(t *testing.T, what, location, body string) string {
 
 const page = "Accept: text/html"
 
-// unmoved sends a page request with each of these headers, and wants to be sent
-// back to where it was, whoever may call.
+// unmoved sends a page request with each of these headers, and requires the return
+// URL to be that of the request.
 func unmoved(t *testing.T, headers ...string) {
 	t.Helper()
 	for want, s := range map[string]*site{
@@ -245,16 +246,16 @@ func unmoved(t *testing.T, headers ...string) {
 		"https://www2.example.com/x?y=1": newSite(t, testkit.AnyParty, func(c *clerkauth.Config) { c.Browser.PublicOrigin = "https://www2.example.com" }),
 	} {
 		for _, header := range append(headers, "X-Other: x") {
-			if got := s.wayBack(t, request("GET /x?y=1", "Host: app.example.com", page, header)); got != want {
+			if got := s.returnURL(t, request("GET /x?y=1", "Host: app.example.com", page, header)); got != want {
 				t.Errorf("%q: sent back to %s, want %s", header, got, want)
 			}
 		}
 	}
 }
 
-// forwardedHosts, forwardedSchemes and forwarded: there are no trusted proxies in
-// the configuration yet, so that nothing of this is looked at; who stands behind a
-// proxy names his PublicOrigin.
+// forwardedHosts, forwardedSchemes and forwarded: the configuration has no trusted
+// proxies yet, so these headers are ignored; a server behind a proxy sets
+// PublicOrigin.
 func forwardedHosts(t *testing.T) {
 	unmoved(t, "X-Forwarded-Host: evil.com", "X-Forwarded-Host: a, evil.com", "X-Forwarded-Host: evil.com/..", "X-Forwarded-Host: evil.com@app", "X-Forwarded-Host: app:99999",
 		"X-Forwarded-Host: [::1", "X-Forwarded-Host: ", "X-Forwarded-Host: "+strings.Repeat("evil", 2560), "X-Forwarded-Port: 666", "X-Forwarded-Server: evil", "X-Host: evil")
@@ -268,19 +269,18 @@ func forwarded(t *testing.T) {
 	unmoved(t, "Forwarded: host=evil;proto=https", "Forwarded: for=1.2.3.4;host=evil\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Proto: https")
 }
 
-// foreignHosts: the page answers 400, as net/http does to some of these; here a
-// page whose Host is none of ours is sent to sign in without a way back, so that
-// nothing of it is reflected. With InsecureAnyParty the request's host is as good as any,
-// as long as it is one.
+// foreignHosts: the page lists 400, as net/http responds to some of these; here a
+// page on an unknown Host is redirected to sign-in without a return URL, so that
+// nothing of it is reflected. With InsecureAnyParty any valid host is accepted.
 func foreignHosts(t *testing.T) {
-	parties, anybody := newSite(t), newSite(t, testkit.AnyParty)
+	parties, anyParty := newSite(t), newSite(t, testkit.AnyParty)
 	public := newSite(t, func(c *clerkauth.Config) { c.Browser.PublicOrigin = "https://www.example.com" })
 	back := func(s *site, host string) string {
 		raw := request("GET /x", "Host: "+host, page)
 		if got := testkit.Exchange(t, s.server, raw); len(got) == 1 && got[0].Status == 400 && !strings.Contains(got[0].Body, "evil") {
 			return "400"
 		}
-		return s.wayBack(t, raw)
+		return s.returnURL(t, raw)
 	}
 	for _, host := range []string{"evil.com", "a/b", "a@evil", "evil:99999", "", "app.example.com.evil.com", "app.example.com:443", "app.example.com.", "evilapp.example.com", "[::1]"} {
 		if got := back(parties, host); got != "" && got != "400" {
@@ -296,12 +296,12 @@ func foreignHosts(t *testing.T) {
 		}
 	}
 	for _, host := range []string{"a/b", "a@b", "a?b", "a#b", "", "a b", "[::1", `a\b`, "a:b", "a,b", "a%2fb", "a;b", "a..b", "[::1%25x]", "\"a\""} {
-		if got := back(anybody, host); got != "" && got != "400" {
+		if got := back(anyParty, host); got != "" && got != "400" {
 			t.Errorf("Host %q, with InsecureAnyParty: sent back to %q", host, got)
 		}
 	}
 	for _, host := range []string{"other.example", "other.example:99999", "[::1]:80"} {
-		if got := back(anybody, host); got != "http://"+host+"/x" {
+		if got := back(anyParty, host); got != "http://"+host+"/x" {
 			t.Errorf("Host %q, with InsecureAnyParty: sent back to %q", host, got)
 		}
 	}
@@ -311,17 +311,17 @@ func absoluteForm(t *testing.T) {
 	s := newSite(t)
 	for _, c := range []struct{ target, host, want string }{
 		{"/x", "app.example.com", "https://app.example.com/x"},
-		{"http://evil.example/x", "app.example.com", ""}, // RFC 9112 section 3.2.2: the target's host is the host
+		{"http://evil.example/x", "app.example.com", ""}, // RFC 9112 section 3.2.2: the target's host counts
 		{"http://app.example.com/x", "evil.example", "https://app.example.com/x"},
 		{"http://user:evil@app.example.com/x", "app.example.com", "https://app.example.com/x"},
 	} {
-		if got := s.wayBack(t, request("GET "+c.target, "Host: "+c.host, page)); got != c.want {
+		if got := s.returnURL(t, request("GET "+c.target, "Host: "+c.host, page)); got != c.want {
 			t.Errorf("%s, Host %s: sent back to %q, want %q", c.target, c.host, got, c.want)
 		}
 	}
 	for _, c := range []struct{ path, authority, want string }{
 		{"/x", "app.example.com", "https://app.example.com/x"},
-		{"http://evil.example/x", "app.example.com", "https://app.example.com/x"}, // nothing of the target but its path
+		{"http://evil.example/x", "app.example.com", "https://app.example.com/x"}, // of the target only the path counts
 		{"/x", "evil.example", ""},
 		{"http://app.example.com/x", "evil.example", ""},
 	} {
@@ -331,7 +331,7 @@ func absoluteForm(t *testing.T) {
 		})
 		location, _ := s.location.Load().(string)
 		if body == "" && location == "" && !strings.HasPrefix(c.path, "/") {
-			continue // net/http refuses an absolute :path by itself, as from Go 1.27
+			continue // from Go 1.27 on net/http itself rejects an absolute :path
 		}
 		if got := s.checkLocation(t, c.path, location, body); got != c.want || body == "" {
 			t.Errorf("HTTP/2: %s, :authority %s: sent back to %q, want %q", c.path, c.authority, got, c.want)

@@ -18,7 +18,8 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// Rows about which claims are read, in which version, and about what reading costs.
+// These rows test which claims are read, in which version, and the cost of reading
+// them.
 var _ = addRows(rows{
 	"251/claims_of_versions":            claimsOfVersions,
 	"255/forged_tokens_cost_little":     forgedTokensCostLittle,
@@ -27,8 +28,8 @@ var _ = addRows(rows{
 	"271/custom_claims_that_are_unlike": customClaims,
 })
 
-// granting are claims that grant, of a user and of an organization, in the names of
-// both versions.
+// granting returns claims that grant rights to a user and in an organization, under
+// the names of both versions.
 func granting(r tokenRow, more ...string) []string {
 	now := strconv.FormatInt(r.srv.Now().Unix(), 10)
 	return append([]string{
@@ -37,19 +38,19 @@ func granting(r tokenRow, more ...string) []string {
 	}, more...)
 }
 
-// holds fails unless a token signs in, and meets those and no others of the given
-// demands, in Has and at guards.
-func (r tokenRow) holds(what, token string, demands []clerkauth.Access, met ...clerkauth.Access) clerkauth.Auth {
+// holds requires a token to be accepted, and to meet exactly the given ones of the
+// requirements, in Has and at guards.
+func (r tokenRow) holds(what, token string, requirements []clerkauth.Access, met ...clerkauth.Access) clerkauth.Auth {
 	r.t.Helper()
 	who := r.accepts(what, token)
 	wanted := map[string]bool{}
-	for _, demand := range met {
-		wanted[demand.String()] = true
+	for _, requirement := range met {
+		wanted[requirement.String()] = true
 	}
-	for _, demand := range demands {
-		want := wanted[demand.String()]
-		if w := r.static.answers(token, demand); who.Has(demand) != want || (w.Code == http.StatusOK) != want || !want && w.Code != http.StatusForbidden {
-			r.t.Errorf("%s: %s: Has says %v, status %d, want %v", what, demand, who.Has(demand), w.Code, want)
+	for _, requirement := range requirements {
+		want := wanted[requirement.String()]
+		if w := r.static.answers(token, requirement); who.Has(requirement) != want || (w.Code == http.StatusOK) != want || !want && w.Code != http.StatusForbidden {
+			r.t.Errorf("%s: %s: Has is %v, status %d, want %v", what, requirement, who.Has(requirement), w.Code, want)
 		}
 	}
 	return who
@@ -64,13 +65,13 @@ func claimsOfVersions(t *testing.T) {
 	org := `{"id":"org_1","slg":"one","rol":"admin","per":"read","fpm":"1"}`
 	const none = "an organization"
 
-	// Of an unknown version nothing is granted.
+	// A token of an unknown version grants nothing.
 	for _, v := range []string{`3`, `"2"`, `"1"`, `null`, `0`, `-1`, `1.5`, `2.5`, `true`, `[2]`, `{}`, `""`, `1e400`} {
 		who := r.holds("v "+v, r.claims(granting(r, "o", org, "v", v)...), all)
 		if who.OrgID != "" || who.OrgSlug != "" || who.OrgRole != "" || len(who.Permissions()) != 0 {
 			t.Errorf("v %s: %+v", v, who)
 		}
-		// What restricts is read.
+		// Claims that restrict are read.
 		with := func(namesAndValues ...string) string {
 			return r.claims(granting(r, append(namesAndValues, "v", v)...)...)
 		}
@@ -86,7 +87,7 @@ func claimsOfVersions(t *testing.T) {
 		}
 	}
 
-	// Of version 2 nothing of an organization is, without its id.
+	// In version 2 no claim of an organization counts without its id.
 	for _, o := range []string{
 		none, `"org_1"`, `null`, `[]`, `7`, `true`, `""`, `{}`, `{"id":7}`, `{"id":null}`, `{"id":""}`, `{"id":["org_1"]}`, `{"ID":"org_1"}`,
 		`{"id":"org 1"}`, `{"id":"org_1\n"}`, `{"id":{"id":"org_1"}}`, `{"rol":"admin"}`, `{"id":7,"rol":"admin","slg":"one","per":"read","fpm":"1"}`,
@@ -103,12 +104,12 @@ func claimsOfVersions(t *testing.T) {
 	}
 	r.holds("control", r.claims(granting(r, "o", org, "v", `2`)...), all, all...)
 
-	// Version 1 has no place for an organization beside these claims.
+	// Version 1 has its organization in these claims.
 	v1 := r.claims(granting(r, "v", `1`)...)
 	r.holds("version 1", v1, all, all...)
 	r.holds("version 1, no organization", r.claims(granting(r, "v", `1`)[2:]...), all, age, reports, beta, shared, orgShared, pro, free)
 
-	// oiat tells when ages were counted, also where iat does not.
+	// Ages count from oiat, also without iat.
 	ago := func(d time.Duration) string { return strconv.FormatInt(r.srv.Now().Add(-d).Unix(), 10) }
 	without := func(oiat string) string {
 		token := r.token(clerkauthtest.WithoutClaim("iat"), clerkauthtest.WithClaim("fva", []int{50, -1}))
@@ -119,8 +120,8 @@ func claimsOfVersions(t *testing.T) {
 	r.holds("neither", without(``), []clerkauth.Access{age})
 }
 
-// forgedTokensCostLittle: whoever can make a token without a key of the instance
-// makes the server allocate no more than this, whatever is in it.
+// forgedTokensCostLittle: a token signed without a key of the instance makes the
+// server allocate a bounded amount, whatever it contains.
 func forgedTokensCostLittle(t *testing.T) {
 	const most = 8 << 10
 	r := newTokenRow(t)
@@ -203,8 +204,8 @@ func forgedTokensCostLittle(t *testing.T) {
 	r.accepts("as much, signed", r.srv.SignRaw(r.header(members(27, "%d", "0")), []byte(payload(members(1_000, "%d", "0")))))
 }
 
-// boundJWTs: a key that whoever presents a token must hold is not asked for, so that
-// such a token is refused, whatever it says of the key.
+// boundJWTs: proof of possession of a key is not supported, so a token that is bound
+// to a key is rejected, whatever the binding.
 func boundJWTs(t *testing.T) {
 	r := newTokenRow(t)
 	cnf := []string{`{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}`, `{"x5t#S256":"x"}`, `{}`, `null`, `""`, `"x"`, `[]`, `7`, `false`}
@@ -260,9 +261,9 @@ func rolesHaveOneSpelling(t *testing.T) {
 			if who.OrgRole != want {
 				t.Errorf("org_role %s: %q, want %q", role, who.OrgRole, want)
 			}
-			for asked, met := range map[string]bool{"admin": want == "org:admin", "org:admin": want == "org:admin", "boss": want == "org:boss"} {
-				if who.Has(clerkauth.Role(asked)) != met {
-					t.Errorf("org_role %s: Has(%s) says %v", role, asked, !met)
+			for role, met := range map[string]bool{"admin": want == "org:admin", "org:admin": want == "org:admin", "boss": want == "org:boss"} {
+				if who.Has(clerkauth.Role(role)) != met {
+					t.Errorf("org_role of version %q: Has(%s) is %v", v, role, !met)
 				}
 			}
 			r.static.auth.Handler(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {

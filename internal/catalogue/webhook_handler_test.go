@@ -25,8 +25,8 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about what becomes of authentic deliveries, and of those that no handler
-// sees.
+// These rows test the handling of authentic deliveries, and deliveries that no
+// handler receives.
 var _ = addRows(rows{
 	"219/webhook_methods":                row219Methods,
 	"220/replayed_delivery":              row220Replay,
@@ -66,7 +66,7 @@ func row220Replay(t *testing.T) {
 			t.Errorf("a copy: %d, handled %d times", got, r.handled)
 		}
 	}
-	// It is the id that counts, not the signature or the payload: Svix signs each
+	// The id identifies a delivery, not the signature or the payload: Svix signs each
 	// attempt anew, and two updates of a user are two deliveries.
 	again := hookSignedBy(testkit.VectorSecret, h.Get("Svix-Id"), hookBody+" ")
 	if got := r.deliver(again, hookBody+" "); got != http.StatusNoContent || r.handled != 1 {
@@ -109,7 +109,7 @@ func hookAllocates(do func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// closing notices that it was closed.
+// closing records whether it was closed.
 type closing struct {
 	io.Reader
 	closed bool
@@ -130,7 +130,7 @@ func row222Failures(t *testing.T) {
 			}
 			return nil
 		})
-		// The shared instance's clock stays where it is.
+		// The shared instance's clock does not move.
 		attempts := h.UserCreated().Send(t, testkit.WebhookURL, clerkauthtest.To(h), clerkauthtest.Sleep(func(time.Duration) {}))
 		if len(attempts) != 3 || attempts[0].Status != 500 || attempts[1].Status != 500 || calls != 3 {
 			t.Errorf("%s: %+v, %d calls", what, attempts, calls)
@@ -149,14 +149,14 @@ func row223SlowHandlers(t *testing.T) {
 	t.Run("heeds", handlerHeedsItsDeadline)
 	t.Run("ignores", handlerIgnoresItsDeadline)
 	t.Run("hung up", senderHangsUp)
-	// On the wire, what is not answered in time is sent again and told so.
+	// On the wire, a delivery without a response in time is sent again.
 	synctest.Test(t, func(t *testing.T) {
 		h := testkit.NewWebhookRig(t)
 		calls := 0
 		h.OnAny(func(ctx context.Context, _ *event.Raw) error {
 			calls++
 			if calls == 1 {
-				time.Sleep(20 * time.Second) // done when the second attempt is over
+				time.Sleep(20 * time.Second) // until after the second attempt
 			}
 			return ctx.Err()
 		})
@@ -226,7 +226,7 @@ func row225Rotation(t *testing.T) {
 	}
 }
 
-// hookSecret is a secret with a key of n bytes.
+// hookSecret returns a secret with a key of n bytes.
 func hookSecret(n int) string {
 	return "whsec_" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{' '}, n))
 }
@@ -279,11 +279,11 @@ func row228Events(t *testing.T) {
 	} {
 		r.accepts(what, hookSigned(body), body)
 	}
-	nobody := testkit.NewWebhookRig(t)
-	nobody.Want("nobody's event", nobody.Server.NewDelivery("something.new", "{}"), 204)
+	unhandled := testkit.NewWebhookRig(t)
+	unhandled.Want("an event without a handler", unhandled.Server.NewDelivery("something.new", "{}"), 204)
 }
 
-// A handler that heeds its context has 14 s.
+// handlerHeedsItsDeadline: a handler that heeds its context has 14 s.
 func handlerHeedsItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := testkit.NewWebhookRig(t)
@@ -306,8 +306,9 @@ func handlerHeedsItsDeadline(t *testing.T) {
 	})
 }
 
-// A handler that ignores its context keeps its claim until it returns, however
-// often Svix sends the delivery again, and what it returns then counts.
+// handlerIgnoresItsDeadline: a handler that ignores its context keeps its claim
+// until it returns, however often Svix sends the delivery again; then its result
+// counts.
 func handlerIgnoresItsDeadline(t *testing.T) {
 	for _, result := range []error{nil, errors.New("wrong")} {
 		synctest.Test(t, func(t *testing.T) {
@@ -399,12 +400,12 @@ func row259OverwrittenEvent(t *testing.T) {
 	}
 }
 
-// hookRequestContext is a request's context as servers have it that use their
-// memory again: nothing of it may be asked for after the request.
+// hookRequestContext is a request's context on a server that reuses its memory: it
+// must not be used after the request.
 type hookRequestContext struct {
 	context.Context
 	t    *testing.T
-	over bool // not guarded: the race detector is to see who reads it
+	over bool // without a lock, so that the race detector reports late readers
 }
 
 func (c *hookRequestContext) use(what string) {
@@ -442,7 +443,7 @@ func row295ContextOutlivesRequest(t *testing.T) {
 				t.Error("a handler sees a value of the request's context")
 			}
 			<-ctx.Done()
-			time.Sleep(time.Minute) // long after the request
+			time.Sleep(time.Minute) // long after the response
 			derived, cancel := context.WithTimeout(context.WithValue(ctx, hookKey{}, 1), time.Hour)
 			defer cancel()
 			ended <- errors.Join(derived.Err(), context.Cause(ctx))
@@ -461,7 +462,7 @@ func row295ContextOutlivesRequest(t *testing.T) {
 		if err := <-ended; !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
-		// The sender hangs up: the handler is told, also why.
+		// The sender disconnects: the handler's context ends with the same cause.
 		wrong := errors.New("hung up")
 		ctx, hangUp := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { hangUp(wrong) })
@@ -478,15 +479,15 @@ func row295ContextOutlivesRequest(t *testing.T) {
 	})
 }
 
-// A handler costs its goroutine, and the store one question.
+// row300CostOfAHandler: a handler costs its goroutine, and the store one call.
 func row300CostOfAHandler(t *testing.T) {
 	const handlers = 40
 	synctest.Test(t, func(t *testing.T) {
 		memory := testkit.NewDeliveries()
-		var asked atomic.Int32
+		var storeCalls atomic.Int32
 		h := testkit.NewWebhookRig(t, func(c *clerkauth.WebhookConfig) {
 			c.Deliveries = testkit.DeliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {
-				asked.Add(1)
+				storeCalls.Add(1)
 				return memory.Once(ctx, id, handle)
 			})
 		})
@@ -499,8 +500,8 @@ func row300CostOfAHandler(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if n := runtime.NumGoroutine() - before; n > 2*handlers+8 || asked.Load() != handlers {
-			t.Errorf("%d handlers have %d goroutines, and asked the store %d times", handlers, n, asked.Load())
+		if n := runtime.NumGoroutine() - before; n > 2*handlers+8 || storeCalls.Load() != handlers {
+			t.Errorf("%d handlers have %d goroutines, and called the store %d times", handlers, n, storeCalls.Load())
 		}
 		all.Wait()
 	})

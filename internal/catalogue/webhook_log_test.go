@@ -15,14 +15,15 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about what operators are told of webhooks.
+// These rows test what is logged about webhooks.
 var _ = addRows(rows{
 	"272/webhook":                       row272WebhookMistakes,
 	"299/codes_of_stores_and_databases": row299Codes,
 })
 
-// What is refused although its headers are well formed and current is told an
-// operator, once a minute with a count, and nobody else.
+// row272WebhookMistakes: a delivery that is rejected although its headers are well
+// formed and current is logged for the operator, once a minute with a count; the
+// sender learns nothing.
 func row272WebhookMistakes(t *testing.T) {
 	for name, test := range map[string]struct {
 		request func(h *testkit.WebhookRig) *http.Request
@@ -100,7 +101,7 @@ func row272WebhookMistakes(t *testing.T) {
 			t.Error(log)
 		}
 	}
-	// What is not well formed may come from anybody.
+	// Malformed deliveries may come from anyone and are not logged.
 	h := testkit.NewWebhookRig(t)
 	for _, name := range []string{"Svix-Id", "Svix-Timestamp", "Svix-Signature"} {
 		for _, value := range []string{"", "."} {
@@ -140,8 +141,8 @@ func (e hookRedisError) Error() string { return string(e) }
 
 func (hookRedisError) RedisError() {}
 
-// What a store or a handler's database fails with is named by its code, without the
-// text.
+// row299Codes: an error of a store or of a handler's database is logged by its code,
+// without its text.
 func row299Codes(t *testing.T) {
 	for _, test := range []struct {
 		err  error
@@ -152,23 +153,23 @@ func row299Codes(t *testing.T) {
 		{hookRedisError("MISCONF cannot write user_secret"), "Redis error MISCONF"},
 		{fmt.Errorf("user_secret: %w", context.DeadlineExceeded), "context deadline exceeded"},
 	} {
-		for _, who := range []string{"store", "handler"} {
+		for _, failing := range []string{"store", "handler"} {
 			h := testkit.NewWebhookRig(t, func(c *clerkauth.WebhookConfig) {
 				c.Deliveries = testkit.DeliveriesFunc(func(ctx context.Context, _ string, handle func(context.Context) error) error {
-					if who == "store" {
+					if failing == "store" {
 						return test.err
 					}
 					return handle(ctx)
 				})
 			})
 			h.OnAny(func(context.Context, *event.Raw) error { return test.err })
-			h.Want(who, h.UserCreated(), map[string]int{"store": 503, "handler": 500}[who])
-			if log := h.Log.String(); !strings.Contains(log, who+" failed") || !strings.Contains(log, test.want) || strings.Contains(log, "user_secret") {
+			h.Want(failing, h.UserCreated(), map[string]int{"store": 503, "handler": 500}[failing])
+			if log := h.Log.String(); !strings.Contains(log, failing+" failed") || !strings.Contains(log, test.want) || strings.Contains(log, "user_secret") {
 				t.Error(log)
 			}
 		}
 	}
-	// A store that called the handler and says that it did not has failed.
+	// A store that called the handler and returns that it did not has failed.
 	for _, lie := range []error{clerkauth.ErrHandled, clerkauth.ErrInFlight} {
 		h := testkit.NewWebhookRig(t, func(c *clerkauth.WebhookConfig) {
 			c.Deliveries = testkit.DeliveriesFunc(func(ctx context.Context, _ string, handle func(context.Context) error) error {

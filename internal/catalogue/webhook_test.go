@@ -22,8 +22,8 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// Row 229, how long comparing a signature takes, is measured in no test: the
-// comparison is crypto/hmac's.
+// Row 229, the time of comparing signatures, is measured in no test: the comparison
+// is crypto/hmac's.
 var _ = addRows(rows{
 	"205/missing_headers":            row205MissingHeaders,
 	"206/old_and_future_timestamps":  row206Tolerance,
@@ -74,7 +74,7 @@ const hookBody = `{"type":"user.created","data":{"id":"user_1"}}`
 
 var hookIDs atomic.Int64
 
-// hookSigned returns the headers of a delivery that is signed for body, as it is.
+// hookSigned returns the headers of a delivery that is signed for exactly this body.
 func hookSigned(body string) http.Header {
 	return hookSignedBy(testkit.VectorSecret, fmt.Sprintf("msg_%d", hookIDs.Add(1)), body)
 }
@@ -91,7 +91,7 @@ func hookSignedBy(secret, id, body string) http.Header {
 	return http.Header{"Svix-Id": {id}, "Svix-Timestamp": {fmt.Sprint(testkit.VectorTime)}, "Svix-Signature": {signature}}
 }
 
-// refuses holds that a delivery is answered 400, and not handled.
+// refuses requires a delivery to be answered with 400 and not handled.
 func (r *hookRow) refuses(what string, header http.Header, body string) {
 	r.TB.Helper()
 	before := r.handled
@@ -106,7 +106,7 @@ func (r *hookRow) refuses(what string, header http.Header, body string) {
 	}
 }
 
-// accepts holds that a delivery is handled and acknowledged.
+// accepts requires a delivery to be handled and acknowledged.
 func (r *hookRow) accepts(what string, header http.Header, body string) {
 	r.TB.Helper()
 	before := r.handled
@@ -118,7 +118,7 @@ func (r *hookRow) accepts(what string, header http.Header, body string) {
 	}
 }
 
-// with returns the headers of a good delivery with one changed.
+// hookWith returns the headers of a valid delivery with one changed.
 func hookWith(name string, lines ...string) http.Header {
 	h := hookSigned(hookBody)
 	h[name] = lines
@@ -206,8 +206,7 @@ func row209SignatureLists(t *testing.T) {
 
 func row210SignatureSpellings(t *testing.T) {
 	r := newHookRow(t)
-	// Bodies until there is a signature with the characters that have another
-	// spelling.
+	// Bodies until a signature has the characters with other spellings.
 	for n := 0; ; n++ {
 		body := fmt.Sprintf(`{"type":"user.created","n":%d}`, n)
 		h := hookSigned(body)
@@ -257,7 +256,7 @@ func row212HeaderLines(t *testing.T) {
 			r.refuses(fmt.Sprintf("%s %q", name, lines), h, hookBody)
 		}
 	}
-	// The one list is separated by spaces; what stands before one is nobody's.
+	// The list is separated by spaces; an entry of an unknown version is skipped.
 	h := hookSigned(hookBody)
 	r.accepts("joined by a comma and a space", hookWithSignature(h, "v1,x, "+h.Get("Svix-Signature")), hookBody)
 }
@@ -282,7 +281,7 @@ func row213HeaderFamilies(t *testing.T) {
 	r.refuses("bad ones of ours, good ones of the other family", h, hookBody)
 	h = hookSigned(hookBody)
 	h["Webhook-Id"], h["Webhook-Signature"] = []string{"msg_other"}, []string{"v1,x"}
-	r.accepts("others beside ours say nothing", h, hookBody)
+	r.accepts("other headers are ignored beside ours", h, hookBody)
 }
 
 func row214IDs(t *testing.T) {
@@ -291,7 +290,7 @@ func row214IDs(t *testing.T) {
 		strings.Repeat("m", 129), "msg_" + strings.Repeat("1", 10<<10)} {
 		r.refuses(id, hookSignedBy(testkit.VectorSecret, id, hookBody), hookBody)
 	}
-	// What a dot in an id is good for: a body of one delivery becomes another's.
+	// The attack with a dot in an id: the body of one delivery becomes another's.
 	const body, moved = hookBody, "5330." + hookBody
 	h := hookSignedBy(testkit.VectorSecret, "msg_1", body)
 	h["Svix-Id"], h["Svix-Timestamp"] = []string{"msg_1.161426"}, []string{"5330"}
@@ -315,7 +314,8 @@ func row215AlteredBodies(t *testing.T) {
 	} {
 		r.refuses(what, hookSigned(hookBody), body)
 	}
-	// Signed with the mark it is authentic, and no JSON; without, it is not.
+	// Signed with the BOM it is authentic, but not JSON; signed without, it is not
+	// authentic.
 	r.refuses("a signed BOM", hookSigned("\ufeff"+hookBody), "\ufeff"+hookBody)
 }
 
@@ -335,7 +335,8 @@ func row216BodySizes(t *testing.T) {
 			t.Errorf("1 MiB and a byte, %s: %d", what, w.Code)
 		}
 	}
-	// On the wire: a length that is too short or too long, and a connection cut.
+	// On the wire: a length that is too short or too long, and a connection that
+	// breaks.
 	server := httptest.NewServer(r)
 	defer server.Close()
 	send := func(length, chunks string) string {
@@ -349,7 +350,7 @@ func row216BodySizes(t *testing.T) {
 			fmt.Fprintf(conn, "%s: %s\r\n", name, lines[0])
 		}
 		fmt.Fprint(conn, "\r\n"+chunks)
-		// Who has said all waits for the answer; who hangs up is not answered.
+		// A complete request waits for its response; a broken one receives none.
 		if whole := strings.HasSuffix(chunks, "0\r\n\r\n"); !whole {
 			_ = conn.(*net.TCPConn).CloseWrite()
 		}
@@ -403,7 +404,7 @@ func row217ContentEncoding(t *testing.T) {
 	}
 	h = hookSigned(hookBody)
 	h.Set("Content-Encoding", "gzip")
-	r.accepts("plain, whatever is said of it", h, hookBody)
+	r.accepts("plain, despite its Content-Encoding", h, hookBody)
 }
 
 func row218ContentTypes(t *testing.T) {

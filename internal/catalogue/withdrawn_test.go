@@ -19,8 +19,8 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// These rows are about what is no longer, or never was, a key of the instance: sets
-// that change, two sources that disagree, and a secret key of somebody else's.
+// These rows test keys that are not, or not any more, the instance's: sets that
+// change, two sources that disagree, and a secret key of another instance.
 var _ = addRows(rows{
 	"253/sets_without_the_old_keys": func(t *testing.T) {
 		t.Run("replaced whole", testkit.Bubble(setIsReplacedWhole))
@@ -33,7 +33,7 @@ var _ = addRows(rows{
 		t.Run("the public set", testkit.Bubble(withdrawnFromThePublicSet))
 	},
 	"288/another_instances_secret_key": func(t *testing.T) {
-		t.Run("nobody gets in", testkit.Bubble(anotherInstancesSecretKey))
+		t.Run("no caller enters", testkit.Bubble(anotherInstancesSecretKey))
 		t.Run("found out before the first", testkit.Bubble(foundOutBeforeTheFirst))
 		t.Run("by JWTKey", testkit.Bubble(anotherInstanceByJWTKey))
 		t.Run("one key id", testkit.Bubble(anotherInstanceWithOurKeyID))
@@ -108,11 +108,12 @@ func noSetKeepsTheOldKeys(t *testing.T) {
 	}
 }
 
-// oneIDIsDropped: and it is not taken from the other source, which does not know.
+// oneIDIsDropped: a key with an invalid or ambiguous id is not taken from the other
+// source either.
 func oneIDIsDropped(t *testing.T) {
 	neighbour := testkit.JWK("ins_neighbour", &testkit.OtherKey().PublicKey, nil)
 	ours := testkit.JWK(testkit.KeyID, &testkit.Key().PublicKey, nil)
-	for what, odd := range map[string][]map[string]any{
+	for what, unusable := range map[string][]map[string]any{
 		"private": {testkit.JWK(testkit.KeyID, &testkit.Key().PublicKey, changes{"d": "AA"})}, "twice": {ours, ours}, "two keys": {ours, testkit.JWK(testkit.KeyID, &testkit.OtherKey().PublicKey, nil)},
 	} {
 		for _, warm := range []bool{false, true} {
@@ -120,7 +121,7 @@ func oneIDIsDropped(t *testing.T) {
 			if warm {
 				r.Want(t, r.Jane.Token(), 200, "")
 			}
-			r.Server.Answer(clerkauthtest.BackendJWKS, 200, "application/json", string(testkit.KeySet(append(odd, neighbour)...)))
+			r.Server.Answer(clerkauthtest.BackendJWKS, 200, "application/json", string(testkit.KeySet(append(unusable, neighbour)...)))
 			time.Sleep(5 * time.Minute)
 			r.Want(t, r.Jane.Token(), 401, clerkauth.ErrUnknownKey)
 			r.Want(t, r.Jane.Token(clerkauthtest.SignedBy(testkit.OtherKey()), clerkauthtest.WithKeyID("ins_neighbour")), 200, "")
@@ -145,7 +146,7 @@ func withdrawnFromTheBackend(t *testing.T) {
 	time.Sleep(5 * time.Minute)
 	r.Want(t, gone, 401, clerkauth.ErrUnknownKey)
 	r.Want(t, stays, 200, "")
-	// Nor in an outage, when the public set is all there is.
+	// Not even in an outage, when the public set is the only one.
 	r.Server.Fail(clerkauthtest.BackendJWKS, 500)
 	for range 30 {
 		time.Sleep(5 * time.Minute)
@@ -162,7 +163,7 @@ func withdrawnFromThePublicSet(t *testing.T) {
 	gone := r.Jane.Token(testkit.LongLived)
 	stays := r.Jane.Token(testkit.LongLived, clerkauthtest.SignedBy(testkit.OtherKey()), clerkauthtest.WithKeyID("ins_kept"))
 	r.Server.Fail(clerkauthtest.BackendJWKS, 500)
-	r.Want(t, gone, 200, "") // by the public set
+	r.Want(t, gone, 200, "") // with the public set
 	serveKeys(r, clerkauthtest.BackendJWKS, both)
 	serveKeys(r, clerkauthtest.FrontendJWKS, kept)
 	time.Sleep(5 * time.Minute)
@@ -205,8 +206,8 @@ func (m *mixed) configure(t *testing.T, change func(*clerkauth.Config)) {
 	})
 }
 
-// refused holds that no opaque credential of theirs or ours is let in, and that none
-// is sent anywhere.
+// refused requires that no opaque credential of either instance is accepted, and
+// that none is sent to Clerk.
 func (m *mixed) refused(t *testing.T) {
 	t.Helper()
 	guard := m.auth.Require(testkit.AnyCredential)
@@ -229,11 +230,11 @@ func anotherInstancesSecretKey(t *testing.T) {
 	m := newMixed(t)
 	jane, theirs := m.ours.Server.SignIn(m.ours.User), m.theirs.Server.SignIn(m.theirs.User)
 	guard := m.auth.Require()
-	// Sessions are those of the publishable key, whoever comes first.
+	// Sessions belong to the publishable key's instance, whichever is verified first.
 	testkit.WantReply(t, testkit.Serve(guard, testkit.Bearer(jane.Token())), 200, "")
 	testkit.WantReply(t, testkit.Serve(guard, testkit.Bearer(theirs.Token(clerkauthtest.WithClaim("iss", m.ours.Server.Issuer())))), 401, clerkauth.ErrUnknownKey)
 	m.refused(t)
-	// What is asked on a caller's behalf fails, too, and is not sent.
+	// Calls on a caller's behalf fail as well, and are not sent.
 	who, err := m.auth.VerifyToken(t.Context(), jane.Token())
 	if err != nil {
 		t.Fatal(err)
@@ -247,7 +248,7 @@ func anotherInstancesSecretKey(t *testing.T) {
 	if n := m.theirs.Server.Requests(clerkauthtest.Backend &^ clerkauthtest.BackendJWKS); n != 0 {
 		t.Errorf("%d calls", n)
 	}
-	// Not a fetch a request, however many there are.
+	// Requests do not cause fetches, however many there are.
 	fetches := m.theirs.Server.Requests(clerkauthtest.JWKS) + m.ours.Server.Requests(clerkauthtest.JWKS)
 	var all sync.WaitGroup
 	for range 1000 {
@@ -257,7 +258,8 @@ func anotherInstancesSecretKey(t *testing.T) {
 	if n := m.theirs.Server.Requests(clerkauthtest.JWKS) + m.ours.Server.Requests(clerkauthtest.JWKS); n != fetches {
 		t.Errorf("%d more fetches", n-fetches)
 	}
-	// For a day: sessions go on, others do not, and it is told once a minute at most.
+	// For a day: sessions are accepted, opaque credentials are not, and this is logged
+	// once a minute at most.
 	m.log.Reset()
 	for range 24 * 6 {
 		testkit.WantReply(t, testkit.Serve(guard, testkit.Bearer(jane.Token())), 200, "")
@@ -267,7 +269,7 @@ func anotherInstancesSecretKey(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 	}
 	if n := strings.Count(m.log.String(), "another instance"); n < 24*6-1 || n > 24*6*2 {
-		t.Errorf("it was told %d times", n)
+		t.Errorf("it was logged %d times", n)
 	}
 	if !strings.Contains(m.log.String(), "count=1") {
 		t.Error("there is no count")
@@ -278,7 +280,8 @@ func (m *mixed) refusedOne(t *testing.T) {
 	testkit.WantReply(t, testkit.Serve(m.auth.Require(testkit.AnyCredential), testkit.Bearer(m.theirs.APIKey.Token)), 503, clerkauth.ErrSecretKeyInvalid)
 }
 
-// foundOutBeforeTheFirst: no session has come by.
+// foundOutBeforeTheFirst: the secret key is recognised before any session was
+// verified.
 func foundOutBeforeTheFirst(t *testing.T) {
 	m := newMixed(t)
 	m.refused(t)
@@ -320,7 +323,7 @@ func anotherInstanceByJWTKey(t *testing.T) {
 	}
 }
 
-// anotherInstanceWithOurKeyID: an id is not a key.
+// anotherInstanceWithOurKeyID: the same key id does not make the same key.
 func anotherInstanceWithOurKeyID(t *testing.T) {
 	m := newMixed(t)
 	m.theirs.Server.Answer(clerkauthtest.BackendJWKS, 200, "application/json", string(testkit.KeySet(testkit.JWK(m.ours.Server.KeyID(), &testkit.OtherKey().PublicKey, nil))))
@@ -332,14 +335,14 @@ func anotherInstanceWithOurKeyID(t *testing.T) {
 	if s := fmt.Sprint(m.log); strings.Contains(s, jane.User.ID) {
 		t.Error("the log names a user")
 	}
-	// Nor is a session that JWTKey verified a proof for a key of that id.
-	asked := 0
+	// A session verified with JWTKey does not prove a key of that id either.
+	requests := 0
 	m.configure(t, func(c *clerkauth.Config) {
 		network := c.Transport
 		c.JWTKey = m.ours.Server.JWTKey()
 		c.Transport = testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 			if strings.HasSuffix(r.URL.Path, "/jwks") {
-				if asked++; asked > 1 {
+				if requests++; requests > 1 {
 					return nil, errors.New("away")
 				}
 			}
