@@ -122,7 +122,7 @@ func TestOrganization(t *testing.T) {
 		`{"v":1,` + v1Claims + `}`:   v1,
 		`{"v":2,` + v1Claims + `}`:   {},
 		`{"v":2.0,` + v1Claims + `}`: {},
-		// What an unknown version's claims mean is not known.
+		// The meaning of an unknown version's claims is unknown.
 		`{"v":3,` + v1Claims + `}`:                                   {},
 		`{"v":"2",` + v1Claims + `}`:                                 {},
 		`{"v":null,` + v1Claims + `}`:                                {},
@@ -145,7 +145,7 @@ func TestOrganization(t *testing.T) {
 		`{"v":2,"o":"org_1"}`:                                        {},
 		`{"v":2,"o":null}`:                                           {},
 		`{"v":2,"fea":"o:a","o":{"id":"org_1","per":"r","fpm":"1"}}`: {Org{ID: "org_1"}, []string{"org:a:r"}},
-		// What Clerk does not write makes all of it doubtful.
+		// Claims in a form that Clerk never writes make the whole organization unknown.
 		`{"v":2,"fea":"a","o":{"id":"org_1","per":"r","fpm":"1"}}`:     {},
 		`{"v":2,"fea":7,"o":{"id":"org_1","per":"r","fpm":"1"}}`:       {},
 		`{"v":2,"fea":"o:a","o":{"id":"org_1","per":7,"fpm":"1"}}`:     {},
@@ -166,14 +166,14 @@ func TestOrganization(t *testing.T) {
 	}
 }
 
-// TestDoubtfulOrganization: where a part of what a session may do in its
-// organization cannot be read, nothing of what it may do is believed.
-func TestDoubtfulOrganization(t *testing.T) {
+// TestUnreadableOrganization: if any claim about a session's rights in its
+// organization cannot be read, none of them is used.
+func TestUnreadableOrganization(t *testing.T) {
 	const rest = `"v":2,"sub":"user_1","pla":"u:pro","fva":[0,0]`
-	for claims, doubtful := range map[string]bool{
+	for claims, unreadable := range map[string]bool{
 		`"fea":"o:a,u:b","o":{"id":"org_1","per":"r","fpm":"1"}`: false,
 		`"fea":"u:b"`:                              false,
-		`"fea":"b"`:                                false, // there is no organization to be doubtful
+		`"fea":"b"`:                                false, // there is no organization
 		`"fea":"b","o":null`:                       false,
 		`"fea":"u:b","o":[]`:                       false,
 		`"fea":"b","o":{"id":"org_1"}`:             true,
@@ -185,7 +185,7 @@ func TestDoubtfulOrganization(t *testing.T) {
 		`"o":{"id":"org_1","fpm":1},"fea":"u:b"`:   true,
 	} {
 		s := read(t, "{"+rest+","+claims+"}")
-		if s.Subject != "user_1" || s.Plans().Known == doubtful || s.Ages.Known == doubtful || doubtful && (s.Org.ID != "" || s.Features().Known) {
+		if s.Subject != "user_1" || s.Plans().Known == unreadable || s.Ages.Known == unreadable || unreadable && (s.Org.ID != "" || s.Features().Known) {
 			t.Errorf("%s: %+v, plans %v, features %v", claims, s.Org, s.Plans(), s.Features())
 		}
 	}
@@ -208,7 +208,7 @@ func TestScoped(t *testing.T) {
 	}
 }
 
-// TestPermissionBitmap holds the worked examples of the format.
+// TestPermissionBitmap checks the worked examples of the format.
 func TestPermissionBitmap(t *testing.T) {
 	many := make([]string, 81)
 	for i := range many {
@@ -238,8 +238,8 @@ func TestPermissionBitmap(t *testing.T) {
 	}
 }
 
-// FuzzPermissions holds the bitmap against another way to read it: a permission
-// is there if and only if its mask, divided by 2^j, is odd.
+// FuzzPermissions compares the bitmap with another way to read it: a permission is
+// granted if and only if its mask, divided by 2^j, is odd.
 func FuzzPermissions(f *testing.F) {
 	f.Add("o:repos,u:beta,o:projects", "read,create,update", "7,21")
 	f.Add("uo:a,ou:b", "p", "1208925819614629174706177,0")
@@ -287,8 +287,8 @@ func FuzzPermissions(f *testing.F) {
 	})
 }
 
-// FuzzSession: whatever the payload, reading it does not panic, and what it
-// gives agrees with encoding/json.
+// FuzzSession: reading a session from any payload does not panic, and the result
+// agrees with encoding/json.
 func FuzzSession(f *testing.F) {
 	f.Add(`{"v":2,"sub":"user_1","sid":"sess_1","exp":1790000000,"azp":"https://a.example","fva":[1,-1]}`)
 	f.Add(`{"sub":"user_1","SUB":"user_2","exp":1e400}`)
@@ -311,8 +311,8 @@ func FuzzSession(f *testing.F) {
 	})
 }
 
-// FuzzScan holds the scan of hints against the claims, and both against encoding/json:
-// whenever a payload is read whole, all say the same of it.
+// FuzzScan compares the scan for hints with the claims, and both with encoding/json,
+// for every payload that can be parsed.
 func FuzzScan(f *testing.F) {
 	issuers := []string{"https://clerk.example.com", "https://clerk.\u00e9\u20ac\U0001f600\"\\/example.com"}
 	for _, seed := range []string{
@@ -330,10 +330,10 @@ func FuzzScan(f *testing.F) {
 			return
 		}
 		if err != nil {
-			t.Fatalf("%q: the scan refuses what is read whole", data)
+			t.Fatalf("%q: the scan rejects a payload that Parse accepts", data)
 		}
 		if got := p.Hints(issuers); got != hints {
-			t.Fatalf("%q: the scan says %+v, the claims %+v", data, hints, got)
+			t.Fatalf("%q: the scan returned %+v, the claims %+v", data, hints, got)
 		}
 		var all map[string]any
 		if err := json.Unmarshal([]byte(data), &all); err != nil {
@@ -351,7 +351,7 @@ func FuzzScan(f *testing.F) {
 			want.Issuer = OtherIssuer
 		}
 		if hints != want {
-			t.Fatalf("%q: the scan says %+v, encoding/json %+v", data, hints, want)
+			t.Fatalf("%q: the scan returned %+v, encoding/json %+v", data, hints, want)
 		}
 	})
 }
@@ -365,7 +365,7 @@ func TestScanRefuses(t *testing.T) {
 			t.Errorf("%.60s: %+v", in, h)
 		}
 	}
-	// It is linear, and allocates nothing: other names are not compared.
+	// The scan is linear and does not allocate: other names are not compared.
 	large := []byte(`{"x":{` + strings.Repeat(`"y":0,`, 2000) + `"z":"` + strings.Repeat(`\u0061`, 2000) + `"}}`)
 	if n := testing.AllocsPerRun(10, func() {
 		if _, err := Scan(large, []string{"https://clerk.example.com"}); err != nil {
