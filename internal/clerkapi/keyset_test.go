@@ -85,7 +85,7 @@ func TestErrors(t *testing.T) {
 	}{
 		"Clerk's error":     {401, `{"errors":[{"code":"clerk_key_invalid","message":"sk_test_leaked"}]}`, "clerk_key_invalid", 0},
 		"too many requests": {429, ``, "", 7 * time.Second},
-		"odd code":          {500, `{"errors":[{"code":"x\r\ny"}]}`, "", 0},
+		"malformed code":    {500, `{"errors":[{"code":"x\r\ny"}]}`, "", 0},
 		"long code":         {500, `{"errors":[{"code":"` + strings.Repeat("a", 65) + `"}]}`, "", 0},
 		"no errors":         {500, `{"errors":[]}`, "", 0},
 		"html":              {503, `<html>`, "", 0},
