@@ -32,7 +32,7 @@ func bubble(t *testing.T, f func(*testing.T, *Verifier[string], *atomic.Int64)) 
 	})
 }
 
-// goodFor returns a Fetch that takes so long and whose result is valid for ttl.
+// goodFor returns a Fetch that takes that long and whose result is valid for ttl.
 func goodFor(calls *atomic.Int64, ttl, takes time.Duration) Fetch[string] {
 	return func(context.Context) (string, time.Time, error) {
 		began := time.Now()
@@ -67,7 +67,7 @@ func TestInvalidIsCached(t *testing.T) {
 			}
 			time.Sleep(2 * time.Second)
 		}
-		// One that was valid is not any more.
+		// A credential that was valid becomes invalid.
 		if _, err := v.Verify(t.Context(), key(2), nil, goodFor(calls, 0, 0)); err != nil {
 			t.Fatal(err)
 		}
@@ -79,21 +79,21 @@ func TestInvalidIsCached(t *testing.T) {
 	})
 }
 
-// TestInconclusiveIsOfOneCredential: a response that says nothing is cached for that
-// credential and no other. One that was valid before is still seen afterwards.
+// TestInconclusiveIsOfOneCredential: an inconclusive response is cached for that
+// credential alone. A credential that was valid before still counts as seen.
 func TestInconclusiveIsOfOneCredential(t *testing.T) {
 	bubble(t, func(t *testing.T, v *Verifier[string], calls *atomic.Int64) {
-		odd := errors.New("odd")
+		inconclusive := errors.New("inconclusive")
 		if _, err := v.Verify(t.Context(), key(1), nil, goodFor(calls, 0, 0)); err != nil {
 			t.Fatal(err)
 		}
 		calls.Store(0)
 		fetch := func(context.Context) (string, time.Time, error) {
 			calls.Add(1)
-			return "jane", time.Now().Add(time.Hour), &Failure{Outcome: Inconclusive, Reason: odd}
+			return "jane", time.Now().Add(time.Hour), &Failure{Outcome: Inconclusive, Reason: inconclusive}
 		}
 		for i, want := range []int64{1, 1, 1, 2} {
-			if name, err := v.Verify(t.Context(), key(1), nil, fetch); name != "" || !errors.Is(err, odd) || calls.Load() != want {
+			if name, err := v.Verify(t.Context(), key(1), nil, fetch); name != "" || !errors.Is(err, inconclusive) || calls.Load() != want {
 				t.Errorf("%d: %q, %v, %d calls", i, name, err, calls.Load())
 			}
 			if name, err := v.Verify(t.Context(), key(2), nil, goodFor(new(atomic.Int64), 0, 0)); name != "jane" || err != nil {
@@ -102,7 +102,7 @@ func TestInconclusiveIsOfOneCredential(t *testing.T) {
 			time.Sleep(2 * time.Second)
 		}
 		time.Sleep(5 * time.Second)
-		v.release(v.entered(&v.unseen), &Failure{RateLimited, odd, time.Minute})
+		v.release(v.entered(&v.unseen), &Failure{RateLimited, inconclusive, time.Minute})
 		if name, err := v.Verify(t.Context(), key(1), nil, goodFor(calls, 0, 0)); name != "jane" || err != nil {
 			t.Error(name, err)
 		}
@@ -123,7 +123,7 @@ func TestMissingResponsesAreNotCached(t *testing.T) {
 			func(context.Context) (string, time.Time, error) {
 				return "jane", time.Now().Add(time.Hour), errors.New("away")
 			},
-			func(context.Context) (string, time.Time, error) { panic("odd") },
+			func(context.Context) (string, time.Time, error) { panic("broken") },
 			func(ctx context.Context) (string, time.Time, error) { <-ctx.Done(); return "", time.Time{}, ctx.Err() },
 		} {
 			began := time.Now()
@@ -167,8 +167,8 @@ func TestOneCallForAllWhoWait(t *testing.T) {
 	})
 }
 
-// TestCallsAreBounded: unseen credentials wait for few slots, those that were seen for
-// slots of their own, and calls that cannot wait any longer fail as Busy.
+// TestCallsAreBounded: unseen credentials share a few slots, seen ones have slots of
+// their own, and calls that cannot wait fail as Busy.
 func TestCallsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, calls := newVerifier(time.Now, 100, 10_000), new(atomic.Int64)
@@ -198,7 +198,7 @@ func TestCallsAreBounded(t *testing.T) {
 		}
 		synctest.Wait()
 		if calls.Load() != unseenSlots || busy.Load() != 2000-unseenSlots-maxPending {
-			t.Errorf("%d calls, %d told that it is too much", calls.Load(), busy.Load())
+			t.Errorf("%d calls, %d Busy", calls.Load(), busy.Load())
 		}
 		for i := range 100 {
 			tell(key(i), 900*time.Millisecond)
@@ -208,11 +208,11 @@ func TestCallsAreBounded(t *testing.T) {
 			t.Errorf("%d calls", calls.Load())
 		}
 		wg.Wait()
-		// Of those that were seen, two rounds more begin within the time that there is.
+		// For seen credentials two more rounds of calls begin in time.
 		if calls.Load() != unseenSlots+3*seenSlots || good.Load() != calls.Load() || good.Load()+busy.Load() != 2100 {
 			t.Errorf("%d calls, %d good, %d busy", calls.Load(), good.Load(), busy.Load())
 		}
-		tell(key(5000), 0) // and it is over
+		tell(key(5000), 0) // all slots are free again
 		wg.Wait()
 		if good.Load() != calls.Load() || v.unseen.running != 0 || v.seen.running != 0 || v.unseen.pending.Len() != 0 || len(v.calls) != 0 {
 			t.Errorf("%d and %d are left", v.unseen.running, v.seen.running)
@@ -220,8 +220,8 @@ func TestCallsAreBounded(t *testing.T) {
 	})
 }
 
-// flood verifies made-up credentials, perSecond in a second for so long, and returns how
-// many calls there were in each second.
+// flood verifies perSecond made-up credentials a second for that long, and returns
+// the number of calls in each second.
 func flood(t *testing.T, v *Verifier[string], perSecond int, lasts time.Duration, fetch func() error) []int {
 	t.Helper()
 	var mu sync.Mutex
@@ -243,8 +243,9 @@ func flood(t *testing.T, v *Verifier[string], perSecond int, lasts time.Duration
 	return count
 }
 
-// TestRate: there are 8 calls for unseen credentials in the first second, one more in
-// each second after it, and about half as many once that was too many.
+// TestRate: unseen credentials cause 8 calls in the first second and one more in
+// each second after it, and about half as many after a response of too many
+// requests.
 func TestRate(t *testing.T) {
 	bubble(t, func(t *testing.T, v *Verifier[string], _ *atomic.Int64) {
 		no := func() error { return &Failure{Outcome: Invalid, Reason: errors.New("no")} }
@@ -254,14 +255,14 @@ func TestRate(t *testing.T) {
 				t.Errorf("%d calls in second %d", n, i)
 			}
 		}
-		time.Sleep(time.Hour) // no calls, which does not raise the rate
+		time.Sleep(time.Hour) // without calls the rate does not rise
 		rate := v.unseen.rate.perSecond
 		if count := flood(t, v, 100, time.Second, no); count[0] > rate+2 || rate > 32 {
 			t.Errorf("%d calls in the first second after an hour, at a rate of %d", count[0], rate)
 		}
 		time.Sleep(time.Minute)
 		rate = v.unseen.rate.perSecond
-		for range 5 { // of one moment
+		for range 5 { // at one moment
 			v.release(v.entered(&v.unseen), &Failure{RateLimited, errors.New("slow down"), 3 * time.Second})
 		}
 		if got := v.unseen.rate.perSecond; got != rate/2 {
@@ -298,8 +299,9 @@ func TestValidOnesAreNotLimited(t *testing.T) {
 	})
 }
 
-// TestRateLimited: the call for a credential that was valid before is repeated, calls for
-// others like it go on, and those for unseen ones wait until RetryAfter.
+// TestRateLimited: the call for a credential that was valid before is repeated,
+// calls for other seen ones continue, and those for unseen ones wait until
+// RetryAfter.
 func TestRateLimited(t *testing.T) {
 	bubble(t, func(t *testing.T, v *Verifier[string], calls *atomic.Int64) {
 		cause := errors.New("slow down")
@@ -345,7 +347,7 @@ func TestRateLimited(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		v.release(v.entered(&v.unseen), &Failure{RateLimited, errors.New("less"), time.Second}) // a longer pause goes on
+		v.release(v.entered(&v.unseen), &Failure{RateLimited, errors.New("less"), time.Second}) // a longer pause continues
 		time.Sleep(5 * time.Second)
 		if _, err := v.Verify(t.Context(), key(3), nil, goodFor(calls, 0, 0)); !errors.Is(err, cause) {
 			t.Error(err)
@@ -381,7 +383,7 @@ func TestUnauthorized(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		calls.Store(0)
-		for range 5 { // of which each waits until it may
+		for range 5 { // each waits for its turn
 			_, _ = v.Verify(t.Context(), key(1), nil, fetch)
 		}
 		if n := calls.Load(); n != 5 {
@@ -390,7 +392,8 @@ func TestUnauthorized(t *testing.T) {
 	})
 }
 
-// TestLookupComesFirst: a lookup waits for no slot and takes none.
+// TestLookupComesFirst: a lookup in the shared cache waits for no slot and takes
+// none.
 func TestLookupComesFirst(t *testing.T) {
 	bubble(t, func(t *testing.T, v *Verifier[string], calls *atomic.Int64) {
 		known := func() (string, time.Time, bool) {
@@ -411,7 +414,7 @@ func TestLookupComesFirst(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if _, err := v.Verify(t.Context(), key(2000), func() (string, time.Time, bool) { panic("odd") }, slow); !errors.Is(err, errPanic) {
+		if _, err := v.Verify(t.Context(), key(2000), func() (string, time.Time, bool) { panic("broken") }, slow); !errors.Is(err, errPanic) {
 			t.Error(err)
 		}
 		none := func() (string, time.Time, bool) { return "", time.Time{}, false }
@@ -464,7 +467,7 @@ func TestEntriesAreBounded(t *testing.T) {
 	})
 }
 
-// TestClockGoesBack: a result of the future is not reused.
+// TestClockGoesBack: a result from the future is not reused.
 func TestClockGoesBack(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	v := newVerifier(func() time.Time { return now }, 3, 100)
