@@ -20,7 +20,7 @@ var testKey = sync.OnceValue(func() *rsa.PrivateKey {
 	return key
 })
 
-// sign makes a token with go-jose.
+// sign returns a token signed by go-jose.
 func sign(t testing.TB, payload string) string {
 	t.Helper()
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: testKey()},
@@ -39,7 +39,7 @@ func sign(t testing.TB, payload string) string {
 	return token
 }
 
-// read reads all of a token, and returns its payload.
+// read parses a token, checks its header and returns its payload.
 func read(token string) (Token, string, error) {
 	t, err := Parse(token)
 	if err != nil {
@@ -154,8 +154,8 @@ func TestAlgorithmIsRS256ByteForByte(t *testing.T) {
 	}
 }
 
-// FuzzCompact holds the reader and verifier against go-jose: what is accepted
-// here is accepted there, with the same payload, and has one spelling alone.
+// FuzzCompact compares the reader and verifier with go-jose: what is accepted here
+// is accepted there with the same payload, and has only one spelling.
 func FuzzCompact(f *testing.F) {
 	good := sign(f, `{"sub":"user_1"}`)
 	f.Add(good)
