@@ -22,13 +22,13 @@ func TestBudget(t *testing.T) {
 	take(unknownInterval-1, "x", false)
 	take(unknownInterval, "x", true)
 	take(unknownInterval, "y", false)
-	take(time.Hour, "y", true) // an hour saves no more than a burst
+	take(time.Hour, "y", true) // an hour accumulates at most a burst
 	b.missed("y")
 	take(time.Hour, "y", true)
-	take(time.Hour, "y", false) // the last one is for others
+	take(time.Hour, "y", false) // the last one is reserved for others
 	take(time.Hour, "z", true)
 	take(time.Hour, "u", false)
-	take(time.Hour-time.Minute, "u", false) // a clock that goes back gives nothing
+	take(time.Hour-time.Minute, "u", false) // a clock that goes back adds nothing
 	take(time.Hour-time.Minute+unknownInterval, "u", true)
 	for i := range 10 * maxRecent {
 		b.missed(fmt.Sprint(i))

@@ -18,7 +18,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// testKeys are made once: making them is slow.
+// testKeys are generated once, because that is slow.
 var testKeys = sync.OnceValue(func() []*rsa.PrivateKey {
 	keys := make([]*rsa.PrivateKey, 3)
 	for i := range keys {
@@ -47,7 +47,7 @@ func body(keys map[string]*rsa.PublicKey) []byte {
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
-// endpoint is a key endpoint that takes 50 ms of virtual time to answer.
+// endpoint is a key endpoint that takes 50 ms of virtual time to respond.
 type endpoint struct {
 	mu      sync.Mutex
 	keys    map[string]*rsa.PublicKey
@@ -149,8 +149,8 @@ func TestFirstRequestsShareOneFetch(t *testing.T) {
 	})
 }
 
-// TestUnknownIDsCostABurst: three fetches for a flood of ids, of which a cold start's
-// is one, and one more in 30 s.
+// TestUnknownIDsCostABurst: a flood of unknown ids causes three fetches, one of
+// which is that of a cold start, and one more in 30 s.
 func TestUnknownIDsCostABurst(t *testing.T) {
 	for _, warm := range []bool{false, true} {
 		bubble(t, func(t *testing.T, e *endpoint, s *Set) {
@@ -207,14 +207,14 @@ func TestRotationIsSeenAtOnce(t *testing.T) {
 		mustKey(t, s, "a", public(0))
 		e.set("b", public(1))
 		mustKey(t, s, "b", public(1))
-		// The new set replaced the old one as a whole, so a withdrawn key is unknown.
+		// The new set replaces the old one as a whole, so a withdrawn key is unknown.
 		mustFail(t, s, "a", ErrUnknownKey)
 		e.want(t, 3)
 	})
 }
 
-// TestRepeatedUnknownIDDelaysNoRotation: a client that sends one bad token again and
-// again leaves the last fetch of the burst to others.
+// TestRepeatedUnknownIDDelaysNoRotation: a client that repeats one bad token leaves
+// the last fetch of the burst to others.
 func TestRepeatedUnknownIDDelaysNoRotation(t *testing.T) {
 	bubble(t, func(t *testing.T, e *endpoint, s *Set) {
 		mustKey(t, s, "a", public(0))
@@ -245,7 +245,7 @@ func TestReplacedKeyIsFound(t *testing.T) {
 		if _, ok := s.Replaced(t.Context(), "a", public(0)); ok {
 			t.Error("the same key counts as replaced")
 		}
-		e.want(t, 1) // what was fetched just now is new enough
+		e.want(t, 1) // the set is recent enough
 		time.Sleep(justFetched)
 		if _, ok := s.Replaced(t.Context(), "a", public(0)); ok {
 			t.Error("the same key counts as replaced")
@@ -262,7 +262,7 @@ func TestReplacedKeyIsFound(t *testing.T) {
 			t.Error("the new key was not found")
 		}
 		e.want(t, 3)
-		// Another request that still holds the old key needs no fetch.
+		// A request that still holds the old key needs no fetch.
 		if _, ok := s.Replaced(t.Context(), "a", public(0)); !ok {
 			t.Error("the new key was not found again")
 		}
@@ -320,7 +320,8 @@ func TestOutage(t *testing.T) {
 		start := time.Now()
 		mustKey(t, s, "a", public(0))
 		e.fail(errors.New("down"))
-		// Under traffic, known keys go on for an hour from the last good fetch.
+		// Under traffic, known keys stay valid for an hour after the last successful
+		// fetch.
 		for d := time.Minute; d < maxStale; d += time.Second {
 			at(start, d)
 			mustKey(t, s, "a", public(0))
@@ -333,7 +334,7 @@ func TestOutage(t *testing.T) {
 		if tries > 56*60/int64(maxBackoff/2/time.Second) {
 			t.Errorf("%d tries during the outage", tries)
 		}
-		// The next success heals it, at the latest when the back-off is over.
+		// The next success ends the outage, at the latest after the backoff.
 		e.fail(nil)
 		time.Sleep(maxBackoff)
 		mustKey(t, s, "a", public(0))
@@ -352,13 +353,13 @@ func TestOutageOfAnIdleServer(t *testing.T) {
 		if took := time.Since(before); took != patience {
 			t.Errorf("the first request took %v", took)
 		}
-		for range 10 { // while that fetch hangs on
+		for range 10 { // while that fetch hangs
 			mustKey(t, s, "a", public(0))
 		}
 		if took := time.Since(before); took != patience {
 			t.Errorf("the requests behind it took %v", took-patience)
 		}
-		time.Sleep(fetchTimeout) // now it is known that refreshes fail
+		time.Sleep(fetchTimeout) // the refresh has failed
 		for range 300 {
 			time.Sleep(time.Second)
 			before := time.Now()
@@ -395,7 +396,7 @@ func TestUnknownIDDuringAnOutageIsNotCalledUnknown(t *testing.T) {
 	})
 }
 
-// laterError is the error of a source that asks to wait.
+// laterError is the error of a source with a Retry-After.
 type laterError time.Duration
 
 func (e laterError) Error() string             { return "too many requests" }
@@ -448,8 +449,8 @@ func TestClockThatGoesBackCausesAFetch(t *testing.T) {
 	}
 }
 
-// TestClockThatGoesBackDelaysNoRequest: after the clock was set back while a
-// fetch hangs, a request waits for a known key no longer than before.
+// TestClockThatGoesBackDelaysNoRequest: if the clock goes back while a fetch hangs,
+// a request for a known key waits no longer than before.
 func TestClockThatGoesBackDelaysNoRequest(t *testing.T) {
 	testKeys()
 	synctest.Test(t, func(t *testing.T) {
@@ -521,8 +522,8 @@ func TestConcurrentUseDuringRotations(t *testing.T) {
 	})
 }
 
-// TestKeyThatAnotherRequestFetched is about the moment between a request's look at
-// the set and its lock.
+// TestKeyThatAnotherRequestFetched: a key that was fetched between a request's look
+// at the set and its lock is used.
 func TestKeyThatAnotherRequestFetched(t *testing.T) {
 	bubble(t, func(t *testing.T, e *endpoint, s *Set) {
 		before := s.now()
@@ -541,8 +542,8 @@ func TestKeyThatAnotherRequestFetched(t *testing.T) {
 	})
 }
 
-// TestSetWithoutUsableKeysWithdraws: a set of keys that are of no use is an answer, an
-// empty one is none.
+// TestSetWithoutUsableKeysWithdraws: a set without usable keys replaces the old one;
+// an empty set is an error.
 func TestSetWithoutUsableKeysWithdraws(t *testing.T) {
 	for name, c := range map[string]struct {
 		body      string
@@ -562,7 +563,7 @@ func TestSetWithoutUsableKeysWithdraws(t *testing.T) {
 			e.mu.Unlock()
 			time.Sleep(ttl)
 			if c.withdrawn {
-				for range 20 { // no budget but the backoff bounds what is tried
+				for range 20 { // the backoff alone limits the fetches
 					mustFail(t, s, "a", nil)
 					time.Sleep(maxBackoff / 2)
 				}

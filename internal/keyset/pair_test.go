@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// sites are both places of an instance.
+// sites are the two key endpoints of an instance.
 type sites struct {
 	backend, public *endpoint
-	told            atomic.Int64 // how often the secret key was called foreign
+	told            atomic.Int64 // how often Foreign was called
 }
 
 type keysOf map[string]*rsa.PublicKey
@@ -32,7 +32,7 @@ func (e *endpoint) stop(hang bool) {
 	e.hang = hang
 }
 
-// pairBubble runs test in virtual time with a set of both sources, which hold these
+// pairBubble runs test in virtual time with a set of both sources, which serve these
 // keys.
 func pairBubble(t *testing.T, backend, frontend keysOf, test func(*testing.T, *sites, *Set)) {
 	t.Helper()
@@ -46,7 +46,7 @@ func pairBubble(t *testing.T, backend, frontend keysOf, test func(*testing.T, *s
 	})
 }
 
-func TestPublicSetIsAskedWhenNeeded(t *testing.T) {
+func TestPublicSetIsFetchedWhenNeeded(t *testing.T) {
 	a, ab := keysOf{"a": public(0)}, keysOf{"a": public(0), "b": public(1)}
 	t.Run("not for what the backend has", func(t *testing.T) {
 		pairBubble(t, a, a, func(t *testing.T, at *sites, s *Set) {
@@ -139,8 +139,8 @@ func TestHangingPublicSetDelaysNoRequest(t *testing.T) {
 	})
 }
 
-// TestProofWaitsForOneFetch: Prove, called while a fetch is under way that does not compare
-// the sources, waits no longer than one fetch may take.
+// TestProofWaitsForOneFetch: Prove, called during a fetch that does not compare the
+// sources, waits no longer than one fetch may take.
 func TestProofWaitsForOneFetch(t *testing.T) {
 	a := keysOf{"a": public(0)}
 	pairBubble(t, a, a, func(t *testing.T, at *sites, s *Set) {
@@ -161,31 +161,32 @@ func TestProofWaitsForOneFetch(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		<-unknown
-		time.Sleep(fetchTimeout) // what was begun for the proof ends
+		time.Sleep(fetchTimeout) // the proof's own fetch ends
 	})
 }
 
-// TestKeyRotatedWhileTheOtherSourceHangs: a fetch whose first source was read before a
-// token came says nothing about its key.
+// TestKeyRotatedWhileTheOtherSourceHangs: a fetch whose first source was read before
+// a token arrived does not decide about that token's key.
 func TestKeyRotatedWhileTheOtherSourceHangs(t *testing.T) {
 	pairBubble(t, keysOf{"a": public(0)}, keysOf{"a": public(0)}, func(t *testing.T, at *sites, s *Set) {
 		mustKey(t, s, "a", public(0))
 		at.public.stop(true)
-		waiting := make(chan error)
+		pending := make(chan error)
 		go func() {
 			_, err := s.Key(t.Context(), "made up")
-			waiting <- err
+			pending <- err
 		}()
 		time.Sleep(time.Second)
 		at.backend.serve(keysOf{"a": public(0), "b": public(1)})
 		mustKey(t, s, "b", public(1))
-		if err := <-waiting; !errors.Is(err, ErrUnknownKey) {
+		if err := <-pending; !errors.Is(err, ErrUnknownKey) {
 			t.Error(err)
 		}
 	})
 }
 
-// TestWithdrawnByEither: what one of both has dropped is not taken from the other.
+// TestWithdrawnByEither: a key that one source has dropped is not taken from the
+// other.
 func TestWithdrawnByEither(t *testing.T) {
 	ab := func() keysOf { return keysOf{"a": public(0), "b": public(1)} }
 	b := func() keysOf { return keysOf{"b": public(1)} }
@@ -200,7 +201,7 @@ func TestWithdrawnByEither(t *testing.T) {
 			mustKey(t, s, "b", public(1)) // from the public set
 			mustFail(t, s, "a", ErrUnknownKey)
 			at.backend.fail(nil)
-			at.backend.serve(ab()) // it is back where it was dropped
+			at.backend.serve(ab()) // the source that dropped it has it again
 			time.Sleep(ttl)
 			mustKey(t, s, "a", public(0))
 		})
@@ -239,7 +240,8 @@ func TestWithdrawnByEither(t *testing.T) {
 	})
 }
 
-// TestKeyOfThePublicSetAlone is as fresh as others: its source is looked at again.
+// TestKeyOfThePublicSetAlone: a key that only the public set has is refreshed like
+// others.
 func TestKeyOfThePublicSetAlone(t *testing.T) {
 	a, ab := keysOf{"a": public(0)}, keysOf{"a": public(0), "b": public(1)}
 	pairBubble(t, a, ab, func(t *testing.T, at *sites, s *Set) {
@@ -286,7 +288,7 @@ func TestSetsOfTwoInstances(t *testing.T) {
 					}
 				}
 				at.backend.want(t, backend)
-				// Its set is of no use in an outage either.
+				// Its set is not used in an outage either.
 				at.public.fail(errors.New("down"))
 				time.Sleep(maxStale)
 				mustFail(t, s, "ins_b", nil)
@@ -311,7 +313,7 @@ func TestSetsOfTwoInstances(t *testing.T) {
 			}
 			at.backend.serve(ours)
 			time.Sleep(refreshAfter)
-			_ = s.Prove(t.Context()) // no session has to come by
+			_ = s.Prove(t.Context()) // no session is required
 			time.Sleep(time.Second)
 			if err := s.Prove(t.Context()); err != nil {
 				t.Fatal(err)
@@ -320,7 +322,7 @@ func TestSetsOfTwoInstances(t *testing.T) {
 	})
 }
 
-// rotating is a source whose keys change after a number of answers.
+// rotating returns a source whose keys change after a number of responses.
 func rotating(answers ...keysOf) Source {
 	var n atomic.Int64
 	return func(context.Context) ([]byte, error) {
@@ -358,7 +360,7 @@ func constant(text string) Source {
 	return func(context.Context) ([]byte, error) { return []byte(text), nil }
 }
 
-// once is a source that answers only one time.
+// once returns a source that responds only once.
 func once(text []byte) Source {
 	var n atomic.Int64
 	return func(context.Context) ([]byte, error) {
@@ -391,7 +393,7 @@ func TestProofWithoutThePublicSet(t *testing.T) {
 			t.Error("called foreign without a comparison")
 		}
 		mustKey(t, s, "a", public(0))
-		mustFail(t, s, "x", ErrUnknownKey) // the backend says so
+		mustFail(t, s, "x", ErrUnknownKey) // by the backend's set
 		fails()
 		s.Witness("x")
 		fails()
@@ -405,7 +407,7 @@ func TestProofWithoutThePublicSet(t *testing.T) {
 		if time.Since(before) != 0 {
 			t.Error("it waited")
 		}
-		// Once the public set can be had, it decides.
+		// The public set, once available, decides.
 		at.public.fail(nil)
 		at.public.serve(keysOf{"z": public(2)})
 		time.Sleep(maxBackoff)
@@ -417,7 +419,7 @@ func TestProofWithoutThePublicSet(t *testing.T) {
 	})
 }
 
-// TestPublicSetComesBeforeAWitness: where it can be had, it decides.
+// TestPublicSetComesBeforeAWitness: the public set decides if it is available.
 func TestPublicSetComesBeforeAWitness(t *testing.T) {
 	pairBubble(t, keysOf{"a": public(0)}, keysOf{"z": public(2)}, func(t *testing.T, at *sites, s *Set) {
 		mustKey(t, s, "a", public(0))
@@ -487,7 +489,8 @@ func TestNothingToCompare(t *testing.T) {
 	}
 }
 
-// TestPointersOfUnchangedKeysStay over refreshes, and from one source to the other.
+// TestPointersOfUnchangedKeysStay: an unchanged key keeps its pointer over
+// refreshes, and from one source to the other.
 func TestPointersOfUnchangedKeysStay(t *testing.T) {
 	a := keysOf{"a": public(0)}
 	pairBubble(t, a, a, func(t *testing.T, at *sites, s *Set) {

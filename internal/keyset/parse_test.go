@@ -16,7 +16,7 @@ import (
 	"testing"
 )
 
-// member returns a JWK of key, changed as told; a nil value removes a member.
+// member returns a JWK of key with some members changed; a nil value removes one.
 func member(kid string, key *rsa.PublicKey, change map[string]any) map[string]any {
 	m := map[string]any{
 		"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid,
@@ -155,7 +155,7 @@ func TestSetsThatAreNone(t *testing.T) {
 	}
 }
 
-// shortKey returns a key of 1024 bits, which nobody may make in FIPS mode.
+// shortKey returns a key of 1024 bits, which FIPS mode would not generate.
 func shortKey(t *testing.T) (key *rsa.PrivateKey) {
 	t.Helper()
 	fips140.WithoutEnforcement(func() {
@@ -167,7 +167,7 @@ func shortKey(t *testing.T) (key *rsa.PrivateKey) {
 	return key
 }
 
-// bigKey returns a public key of that many bits. Nobody has its private half.
+// bigKey returns a public key of that many bits without a private half.
 func bigKey(bits int) *rsa.PublicKey {
 	n := new(big.Int).SetBit(big.NewInt(1), bits-1, 1)
 	return &rsa.PublicKey{N: n, E: 65537}
@@ -223,7 +223,7 @@ func TestParsePEM(t *testing.T) {
 	ecDER, _ := x509.MarshalPKIXPublicKey(&ec.PublicKey)
 	shortDER, _ := x509.MarshalPKIXPublicKey(&shortKey(t).PublicKey)
 	private, _ := x509.MarshalPKCS8PrivateKey(testKeys()[0])
-	for name, c := range map[string]struct{ text, says string }{
+	for name, c := range map[string]struct{ text, message string }{
 		"spaces":                  {"   ", "base64"},
 		"trailing garbage":        {public + "x", "one PEM block"},
 		"leading garbage":         {"x" + public, "one PEM block"},
@@ -248,14 +248,14 @@ func TestParsePEM(t *testing.T) {
 		"private key without BEG": {base64.StdEncoding.EncodeToString(private), "no RSA public key"},
 	} {
 		_, err := ParsePEM(c.text)
-		if err == nil || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s: error %v does not say %q", name, err, c.says)
+		if err == nil || !strings.Contains(err.Error(), c.message) {
+			t.Errorf("%s: error %v does not contain %q", name, err, c.message)
 		}
 	}
 }
 
-// FuzzParseSet: every key that is kept is within the bounds, and stands under an
-// id that the set has once.
+// FuzzParseSet: every accepted key is within the bounds and has an id that is unique
+// in its set.
 func FuzzParseSet(f *testing.F) {
 	f.Add(setOf(f, member("a", public(0), nil), member("b", public(1), nil)))
 	f.Add(setOf(f, member("a", public(0), map[string]any{"e": "Aw"}), member("a", public(1), nil)))
@@ -293,7 +293,7 @@ func FuzzParseSet(f *testing.F) {
 	})
 }
 
-// TestLargestKey: keys are used up to the bound that is stated.
+// TestLargestKey: keys up to the documented bound are used.
 func TestLargestKey(t *testing.T) {
 	n := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), maxBits), big.NewInt(1))
 	keys, skipped, err := parseSet(setOf(t, member("a", public(0), map[string]any{"n": encode(n)})))
