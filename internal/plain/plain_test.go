@@ -30,7 +30,7 @@ func TestDescribe(t *testing.T) {
 		want string
 	}{
 		"nothing":       {nil, ""},
-		"a stranger's":  {errors.New(secret), "*errors.errorString"},
+		"another error": {errors.New(secret), "*errors.errorString"},
 		"wrapped":       {fmt.Errorf("%s: %w", secret, errors.New(secret)), "*fmt.wrapError: *errors.errorString"},
 		"ours":          {plain.New(errors.New("the text")), "the text"},
 		"ours wraps":    {plain.Wrap("the text", sqlError{"42P01"}), "the text: plain_test.sqlError (SQLSTATE 42P01)"},
