@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// fiftyRules are the rules of a middling application, and their routes.
+// fiftyRules returns the rules of a medium-sized application, and its routes.
 func fiftyRules() (rules map[string]bool, routes []string) {
 	rules = map[string]bool{}
 	for _, thing := range []string{"users", "orgs", "invoices", "projects", "reports", "teams", "files", "jobs", "keys", "hooks", "events", "plans"} {

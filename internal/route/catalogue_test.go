@@ -7,9 +7,8 @@ import (
 	"testing"
 )
 
-// TestCatalogue takes the odd ways to write a path one by one. The admin subtree
-// is protected, the public one is open, and everything else falls under the
-// default.
+// TestCatalogue looks up unusual spellings of a path. The admin subtree is
+// protected, the public one is open, and everything else has the default rule.
 func TestCatalogue(t *testing.T) {
 	rules := map[string]string{
 		"/admin":            "protected",
@@ -27,9 +26,9 @@ func TestCatalogue(t *testing.T) {
 			}
 		},
 		"182/siblings_of_a_prefix": func(t *testing.T) {
-			// Clerk's (.*) matches siblings: fine to protect with, no way to open.
+			// Clerk's (.*) matches siblings: it may protect, but not open.
 			table := tableOf(t, "", map[string]string{"/admin(.*)": "protected"})
-			expect(t, table, []asked{{"GET", "/administrator", "protected"}, {"GET", "/admin", "protected"}})
+			expect(t, table, []lookups{{"GET", "/administrator", "protected"}, {"GET", "/admin", "protected"}})
 			if _, err := NewTable(map[string]string{"/public(.*)": "public"}, Options[string]{Open: isPublic}); err == nil {
 				t.Error("siblings can be opened")
 			}
@@ -124,7 +123,7 @@ func TestCatalogue(t *testing.T) {
 	})
 	t.Run("row=185/guard_around_strip_prefix", func(t *testing.T) { TestMount(t) })
 	t.Run("row=188/open_rule_within_guarded_subtree", func(t *testing.T) {
-		expect(t, tableOf(t, "", map[string]string{"/admin/{rest...}": "protected", "/admin/health": "public health"}), []asked{
+		expect(t, tableOf(t, "", map[string]string{"/admin/{rest...}": "protected", "/admin/health": "public health"}), []lookups{
 			{"GET", "/admin/health", "public health"},
 			{"GET", "/admin/health/", "protected"},
 			{"GET", "/admin/x/../health", "protected public health"},

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// corpusCase is a recorded answer of Clerk's createRouteMatcher.
+// corpusCase is a recorded result of Clerk's createRouteMatcher.
 type corpusCase struct {
 	ID       string
 	Patterns []any // strings, or regular expressions as objects
@@ -16,7 +16,7 @@ type corpusCase struct {
 	Expect   any // a bool, or {"throws": …}
 }
 
-// answer is "true", "false" or "refused".
+// answer returns "true", "false" or "refused".
 func (c corpusCase) answer() string {
 	switch c.Expect {
 	case true:
@@ -27,14 +27,14 @@ func (c corpusCase) answer() string {
 	return "refused"
 }
 
-// ours returns our answer and, if it is a refusal, which rule of ours made it.
+// ours returns this package's result and, if it is a refusal, its reason.
 func (c corpusCase) ours() (answer, rule string, ordinaryTarget bool) {
 	target := c.Pathname
 	if c.RawPath != nil {
 		target = *c.RawPath
 	}
 	u, urlErr := url.ParseRequestURI(target)
-	// A raw path with a query or a host in it is no path.
+	// A raw path with a query or a host is not a path.
 	ordinaryTarget = urlErr == nil && checkTarget("GET", u) == nil && u.Path == target && ordinary(u)
 	var patterns []string
 	for _, p := range c.Patterns {
@@ -60,8 +60,8 @@ func (c corpusCase) ours() (answer, rule string, ordinaryTarget bool) {
 	return "false", "", ordinaryTarget
 }
 
-// TestCorpus compares with the recorded answers: never laxer, the same wherever
-// path and pattern are ordinary, and otherwise stricter for a reason.
+// TestCorpus compares with the recorded results: never laxer, the same for ordinary
+// paths and patterns, and otherwise stricter for a stated reason.
 func TestCorpus(t *testing.T) {
 	raw, err := os.ReadFile("../../testdata/corpus/matcher.json")
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// anyPattern returns a pattern of many kinds in either grammar.
+// anyPattern returns a random pattern in either grammar.
 func anyPattern(r *rand.Rand) string {
 	pick := func(list ...string) string { return list[r.IntN(len(list))] }
 	text := pick("", "", "", "", "GET ", "POST ", "HEAD ") + pick("", "", "", "a.example", "a.example:80", "a.example:81", "b.example")
@@ -25,8 +25,8 @@ func anyPattern(r *rand.Rand) string {
 	return text + pick("/(.*)", "/:p*", "/:p+", "/:p?", "/a(.*)", "/ab(.*)", "/:p", "/:p(a|b)", `/:x(\d+)(.*)`, "/(.*)/b", "/b(.*)", "/a{-:p}?", "/(a?!b)", "/(.+)")
 }
 
-// build makes an index of random rules, with all pairs compared or those that
-// pairsToCompare names, and returns it with what is wrong with its pairs.
+// build returns an index of these rules and the errors of its pairs, comparing all
+// pairs or those that pairsToCompare returns.
 func build(t *testing.T, texts []string, open []bool, all bool) (*index, string) {
 	t.Helper()
 	ix := &index{open: open, methods: map[string]bool{}, narrower: make(pairs, len(texts)), enclosed: make(pairs, len(texts))}
@@ -57,7 +57,8 @@ func build(t *testing.T, texts []string, open []bool, all bool) (*index, string)
 	return ix, strings.Join(wrong, "\n")
 }
 
-// Of many rules few pairs are compared, and nothing is found otherwise if all are.
+// TestPairsToCompareAreAllThatMatter: few of many pairs are compared, and comparing
+// all finds no more errors.
 func TestPairsToCompareAreAllThatMatter(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	sets := 300
@@ -94,7 +95,8 @@ func TestPairsToCompareAreAllThatMatter(t *testing.T) {
 	}
 }
 
-// The work of building a table grows with its rules and not with their square.
+// TestConstructionIsLinear: the work of building a table grows with the number of
+// rules, not with its square.
 func TestConstructionIsLinear(t *testing.T) {
 	for _, c := range []struct {
 		pattern string
@@ -134,7 +136,7 @@ func TestConstructionIsLinear(t *testing.T) {
 	}
 }
 
-// Rules that could all be for the same paths are an error that says what to do.
+// TestTooManyPairs: rules that may all overlap are an error that says what to do.
 func TestTooManyPairs(t *testing.T) {
 	rules := map[string]bool{}
 	for i := range 700 {

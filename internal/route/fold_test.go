@@ -24,10 +24,10 @@ func TestFold(t *testing.T) {
 		{"i", "\u0131", false}, // without a dot
 		{"i", "\u0130", false}, // with one
 		{"a", "\uff41", false}, // full-width
-		{"ß", "ss", false},     // not one letter
+		{"ß", "ss", false},     // two letters
 		{"a", "a\u0300", false},
 		{"日本", "日本", true},
-		{"\xffA", "\xffa", true}, // no UTF-8: refused before, but no reason to fail
+		{"\xffA", "\xffa", true}, // invalid UTF-8 is rejected earlier; it must not panic here
 	} {
 		if got := Fold(c.a) == Fold(c.b); got != c.same {
 			t.Errorf("%q and %q: %v", c.a, c.b, got)
@@ -48,7 +48,8 @@ func TestFold(t *testing.T) {
 	}
 }
 
-// A folded expression matches a text if the expression matches some spelling of it.
+// TestFoldedExpressions: a folded expression matches a text if the expression
+// matches one of its spellings.
 func TestFoldedExpressions(t *testing.T) {
 	letters := []rune("akKsSfFz1-.\u212a\u017fäÄσςΣ\u0131é")
 	r := rand.New(rand.NewPCG(5, 6))
@@ -77,7 +78,7 @@ func TestFoldedExpressions(t *testing.T) {
 	}
 }
 
-// spelledLike reports whether re matches a spelling of text, of which done is given.
+// spelledLike reports whether re matches a spelling of text that begins with done.
 func spelledLike(re *regexp.Regexp, done, text []rune) bool {
 	if len(text) == 0 {
 		return re.MatchString(string(done))
@@ -87,8 +88,8 @@ func spelledLike(re *regexp.Regexp, done, text []rune) bool {
 	})
 }
 
-// oddPath returns a path of pieces that have several readings.
-func oddPath(r *rand.Rand) string {
+// unusualPath returns a path of pieces that have several readings.
+func unusualPath(r *rand.Rand) string {
 	pieces := []string{"/", "/", "/", "a", "b", "ab", "A", "B", "k", "K", "%E2%84%AA", "\u212a", "1", "12", "-", "--b", "a-", "x", "xa", "a.k", ".", "..", "%2e", "%2f", "%5c", ";x", "%20", "%25",
 		"%61", "%41", "é", "É", "!b", "%C5%BF", ".json"}
 	var b strings.Builder
@@ -99,8 +100,7 @@ func oddPath(r *rand.Rand) string {
 	return b.String()
 }
 
-// What may be opened may be guarded: whatever All matches, Any does, and a rule
-// that guards counts.
+// TestAllImpliesAny: whatever All matches, Any does, and a rule that guards applies.
 func TestAllImpliesAny(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	n, all := 60_000, 0
@@ -122,12 +122,12 @@ func TestAllImpliesAny(t *testing.T) {
 		byFold := anchored(p.source(folded))
 		for range 40 {
 			i++
-			method, host, path := []string{"GET", "POST", "HEAD", "get", "X"}[r.IntN(5)], hosts[r.IntN(len(hosts))], oddPath(r)
+			method, host, path := []string{"GET", "POST", "HEAD", "get", "X"}[r.IntN(5)], hosts[r.IntN(len(hosts))], unusualPath(r)
 			u, err := url.ParseRequestURI(path)
 			if err != nil {
 				continue
 			}
-			// A rule counts for every path that its folded expression matches.
+			// A rule applies to every path that its folded expression matches.
 			if rules, err := table.Lookup(method, host, u); err == nil && takesMethod(p.method, method) {
 				readings, _ := Readings(u)
 				query, _ := newHostQuery(host, u)
@@ -155,8 +155,8 @@ func TestAllImpliesAny(t *testing.T) {
 	}
 }
 
-// A folded form that lacks something of what is written, as one that is rewritten
-// as text does, or a wide form that does, is refused.
+// TestFormsThatLackSomethingAreRefused: a pattern is rejected if its folded or its
+// wide form matches less than the pattern itself.
 func TestFormsThatLackSomethingAreRefused(t *testing.T) {
 	for fold, ok := range map[string]bool{`[\x00-\x{10FFFF}]+`: true, "(?i:[^A-Z]+)": false, "[^a-z]+": false} {
 		p := &Pattern{nodes: []node{{kind: literal, text: "/"}, {kind: custom, text: "[^A-Z]+", fold: fold}}}

@@ -43,9 +43,9 @@ func TestParseHost(t *testing.T) {
 	}
 }
 
-// readingsOf lists the readings of a host one by one, as they are defined: as it
-// is, cut at its first and last colon or behind its bracket, in lower case or not,
-// with dots at its end or not; with those that keep its port apart.
+// readingsOf returns the readings of a host by their definition: as it is, cut at
+// its first and last colon or behind its bracket, in lower case or not, with dots at
+// its end or not; those that keep its port apart.
 func readingsOf(host string) (keep, cut []string) {
 	pieces := []string{host}
 	if i := strings.IndexByte(host, ']'); strings.HasPrefix(host, "[") && i > 0 {
@@ -72,13 +72,13 @@ func readingsOf(host string) (keep, cut []string) {
 	return keep, cut
 }
 
-// A rule that guards counts if any reading of a host matches, and one that opens
-// if all do.
+// TestHostReadings: a rule that guards applies if any reading of a host matches, and
+// one that opens if all do.
 func TestHostReadings(t *testing.T) {
 	names := []string{"a.example", "b.example", "A.example", "a.example.", "b.Example..", "localhost", "[::1]", "[::2]"}
 	ports := []string{"", ":", ":80", ":81", ":443", ":8080"}
 	rules := []string{"a.example", "b.example", "a.example:80", "a.example:81", "localhost:8080", "localhost", "[::1]", "[::1]:8080"}
-	asked, opened := 0, 0
+	requests, opened := 0, 0
 	for _, rule := range rules {
 		guarding := tableOf(t, "", map[string]string{rule + "/x": "guarded", "/{rest...}": "public"})
 		opening := tableOf(t, "", map[string]string{rule + "/x": "public"})
@@ -97,12 +97,12 @@ func TestHostReadings(t *testing.T) {
 					}
 					any := slices.Contains(readings, rule)
 					all := !slices.ContainsFunc(readings, func(s string) bool { return s != rule })
-					// Browsers leave these ports out.
+					// Browsers omit these ports.
 					if bare, ok := strings.CutSuffix(rule, ":80"); ok && !strings.HasSuffix(strings.TrimRight(host, ":"), "]") {
 						_, cut := readingsOf(strings.TrimSuffix(host, ":"))
 						any = any || slices.Contains(cut, bare) && strings.TrimLeft(port, ":") == ""
 					}
-					asked++
+					requests++
 					found, err := guarding.Lookup("GET", host, u)
 					if err != nil || slices.ContainsFunc(found, func(r *Rule[string]) bool { return r.Value == "guarded" }) != any {
 						t.Errorf("%s guards %q: %v (%v), want %v", rule, host, found, err, any)
@@ -119,7 +119,7 @@ func TestHostReadings(t *testing.T) {
 		}
 	}
 	if opened != 2*len(rules) {
-		t.Errorf("%d of %d requests are let in", opened, asked)
+		t.Errorf("%d of %d requests are let in", opened, requests)
 	}
 }
 

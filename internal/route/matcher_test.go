@@ -18,7 +18,7 @@ func TestMatcher(t *testing.T) {
 		{"GET", "", "/dashboardx", true, true},
 		{"GET", "", "/dashboard/a/b", true, true},
 		{"GET", "", "/", false, false},
-		// A slash at the end: not looked at in Clerk's grammar.
+		// A trailing slash is ignored in Clerk's grammar.
 		{"GET", "", "/orgs/acme/", true, true},
 		{"GET", "", "/docs/", true, false},
 		{"GET", "", "/orgs/", false, false},
@@ -29,7 +29,7 @@ func TestMatcher(t *testing.T) {
 		{"GET", "", "/dashboard/../x", true, false},
 		{"GET", "", "/dashboard/%2e%2e/dashboard", true, true},
 		{"GET", "", "/%64ocs", true, false},
-		// A wildcard that some routers let stand for nothing, in an odd path.
+		// A wildcard that some routers match with nothing, in an unusual path.
 		{"GET", "", "/a//b", true, false},
 		{"GET", "", "/a/b", false, false},
 		// Methods.
@@ -58,9 +58,9 @@ func TestMatcher(t *testing.T) {
 
 func TestMatcherErrorsAreJoined(t *testing.T) {
 	_, err := NewMatcher("/a", "/b//", "c", "")
-	for _, says := range []string{`"/b//"`, `"c"`, `""`} {
-		if err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%v does not say %s", err, says)
+	for _, text := range []string{`"/b//"`, `"c"`, `""`} {
+		if err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("%v does not contain %s", err, text)
 		}
 	}
 }

@@ -11,11 +11,11 @@ import (
 	"testing"
 )
 
-// The oracle is the same decision made the slow and obvious way: a hand-written
-// regular expression for each pattern, and containment counted out on all paths
-// of a small world. It shares no code with the package.
+// The oracle decides in the slow and obvious way: a hand-written regular expression
+// for each pattern, and containment by enumeration of all paths of a small world. It
+// shares no code with the package.
 
-// oraclePattern is a pattern with what it matches, written down independently.
+// oraclePattern is a pattern with independent regular expressions for its paths.
 type oraclePattern struct {
 	method, path string
 	exact, wide  string // regular expressions
@@ -23,8 +23,8 @@ type oraclePattern struct {
 
 func (o oraclePattern) text() string { return strings.TrimSpace(o.method + " " + o.path) }
 
-// world is every path of up to three of a few segments, with and without a
-// slash at the end. It tells apart all patterns that the generator makes.
+// world holds every path of up to three of a few segments, with and without a
+// trailing slash. It distinguishes all patterns that the generator makes.
 var world = func() []string {
 	segments := []string{"a", "b", "A", "1", "2", "ax", ""}
 	paths := []string{"/", "/zz"}
@@ -106,7 +106,7 @@ func randomPattern(r *rand.Rand) oraclePattern {
 		o.path, o.exact, o.wide = o.path+"/(b|1)?", o.exact+"(/(b|1))?", o.wide+"(/(b|1))?/?"
 	}
 	if depth == 0 {
-		o.exact += "|/" // what is left of a path that is optional as a whole
+		o.exact += "|/" // the rest of a path that is optional as a whole
 		if strings.Contains(o.path, "a(") {
 			o.exact = "/a.*"
 		}
@@ -120,13 +120,13 @@ type oracle struct {
 }
 
 type oracleRule struct {
-	name, method string
-	open         bool
-	says, saysCI map[string]bool // the paths of the world that the pattern matches
-	takes        map[string]bool // and what else a router may take for them
+	name, method           string
+	open                   bool
+	matches, matchesFolded map[string]bool // the paths of the world that the pattern matches
+	takes                  map[string]bool // and those that a router may take for one of them
 }
 
-// oracleSets remembers the paths of the world by pattern.
+// oracleSets caches the paths of the world by pattern.
 var oracleSets = map[string]oracleRule{}
 
 func newOracle(patterns map[string]oraclePattern, open map[string]bool) *oracle {
@@ -134,7 +134,7 @@ func newOracle(patterns map[string]oraclePattern, open map[string]bool) *oracle 
 	for name, p := range patterns {
 		r, ok := oracleSets[p.path]
 		if !ok {
-			r = oracleRule{says: inWorld("(?s)", p.exact), saysCI: inWorld("(?is)", p.exact), takes: inWorld("(?is)", p.wide)}
+			r = oracleRule{matches: inWorld("(?s)", p.exact), matchesFolded: inWorld("(?is)", p.exact), takes: inWorld("(?is)", p.wide)}
 			oracleSets[p.path] = r
 		}
 		r.name, r.method, r.open = name, p.method, open[name]
@@ -176,17 +176,17 @@ func forMethod(rule, method string) bool {
 	return rule == "" || rule == method || rule == "GET" && method == "HEAD"
 }
 
-// narrower: everything about a is part of b.
+// narrower reports whether every request of a is one of b.
 func (a oracleRule) narrower(b oracleRule) bool {
-	pa, pb := a.saysCI, b.saysCI
+	pa, pb := a.matchesFolded, b.matchesFolded
 	if a.open && b.open {
-		pa, pb = a.says, b.says
+		pa, pb = a.matches, b.matches
 	}
 	methods := b.method == "" || a.method != "" && forMethod(b.method, a.method)
 	return methods && subset(pa, pb)
 }
 
-// mistakes reports whether a table of these rules must not be built.
+// mistakes returns why a table of these rules must be rejected, or "".
 func (o *oracle) mistakes() string {
 	for i, a := range o.rules {
 		under := map[string]bool{}
@@ -194,9 +194,9 @@ func (o *oracle) mistakes() string {
 			if i == j {
 				continue
 			}
-			pa, pb := a.saysCI, b.saysCI
+			pa, pb := a.matchesFolded, b.matchesFolded
 			if a.open && b.open {
-				pa, pb = a.says, b.says
+				pa, pb = a.matches, b.matches
 			}
 			methods := a.method == "" || b.method == "" || forMethod(a.method, b.method) || forMethod(b.method, a.method)
 			if methods && meet(pa, pb) && a.narrower(b) == b.narrower(a) {
@@ -206,10 +206,10 @@ func (o *oracle) mistakes() string {
 				return a.name + " is taken for " + b.name
 			}
 			if a.method == b.method && b.narrower(a) {
-				maps.Copy(under, b.saysCI)
+				maps.Copy(under, b.matchesFolded)
 			}
 		}
-		if subset(a.saysCI, under) {
+		if subset(a.matchesFolded, under) {
 			return a.name + " is never reached"
 		}
 	}
@@ -218,7 +218,7 @@ func (o *oracle) mistakes() string {
 
 func (o *oracle) lookup(method, path string) []string {
 	known := slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"}, method)
-	says := func(r oracleRule) bool { return r.open && r.says[path] || !r.open && r.saysCI[path] }
+	matches := func(r oracleRule) bool { return r.open && r.matches[path] || !r.open && r.matchesFolded[path] }
 	best := func(in func(oracleRule) bool) (out []oracleRule) {
 		for _, r := range o.rules {
 			beaten := false
@@ -232,7 +232,7 @@ func (o *oracle) lookup(method, path string) []string {
 		return out
 	}
 	set := map[string]bool{}
-	own := best(func(r oracleRule) bool { return says(r) && forMethod(r.method, method) })
+	own := best(func(r oracleRule) bool { return matches(r) && forMethod(r.method, method) })
 	for _, r := range own {
 		set[r.name] = true
 	}
@@ -240,11 +240,11 @@ func (o *oracle) lookup(method, path string) []string {
 		set[""] = true
 	}
 	for _, r := range best(func(r oracleRule) bool {
-		return !r.open && !says(r) && r.takes[path] && forMethod(r.method, method)
+		return !r.open && !matches(r) && r.takes[path] && forMethod(r.method, method)
 	}) {
 		outranked := false
 		for _, s := range o.rules {
-			if says(s) && forMethod(s.method, method) {
+			if matches(s) && forMethod(s.method, method) {
 				outranked = outranked || subset(s.takes, r.takes) && !subset(r.takes, s.takes)
 			}
 		}
@@ -256,14 +256,14 @@ func (o *oracle) lookup(method, path string) []string {
 		known = known || r.method == method
 	}
 	for _, r := range o.rules {
-		if !forMethod(r.method, method) && (says(r) || !r.open && r.takes[path]) && (len(own) == 0 || !known) {
+		if !forMethod(r.method, method) && (matches(r) || !r.open && r.takes[path]) && (len(own) == 0 || !known) {
 			set[r.name] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(set))
 }
 
-// shortenedByHand is the beginning and the end of a path in front of and behind its
+// shortenedByHand returns the beginning and the end of a path before and behind its
 // first empty segment, of as many segments as are in front, and every end.
 func shortenedByHand(path string) (list []string) {
 	segments := strings.Split(path, "/")[1:]
@@ -321,7 +321,7 @@ func TestTableAgreesWithTheOracle(t *testing.T) {
 					for _, name := range o.lookup(method, reading) {
 						want[name] = true
 					}
-					// Guards count for what an empty segment makes of a path.
+					// Guards apply to the paths that an empty segment leads to.
 					for _, short := range shortenedByHand(reading) {
 						for _, name := range o.lookup(method, short) {
 							if name != "" && !rules[name] {
@@ -339,7 +339,7 @@ func TestTableAgreesWithTheOracle(t *testing.T) {
 					got[rule.Pattern] = true
 				}
 				if !maps.Equal(got, want) {
-					t.Fatalf("%v\n%s %s: %q, the oracle says %q", rules, method, path,
+					t.Fatalf("%v\n%s %s: %q, the oracle returned %q", rules, method, path,
 						slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
 				}
 			}

@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// says reports whether the pattern matches path, by its trie and by its regular
-// expression, which must agree. As in path-to-regexp, one more slash at the end
-// is not looked at in Clerk's grammar.
-func says(t *testing.T, p *Pattern, path string) bool {
+// matchesPath reports whether the pattern matches path, by its trie and by its
+// regular expression, which must agree. As in path-to-regexp, one more slash at the
+// end is ignored in Clerk's grammar.
+func matchesPath(t *testing.T, p *Pattern, path string) bool {
 	t.Helper()
 	var tr trie
 	tr.insert(p, 0)
@@ -25,7 +25,7 @@ func says(t *testing.T, p *Pattern, path string) bool {
 func TestPatterns(t *testing.T) {
 	for _, c := range []struct{ pattern, matches, not string }{
 		// net/http's grammar.
-		{"/", "", ""}, // see TestPatternErrors
+		{"/", "", ""}, // an error: see TestPatternErrors
 		{"/{$}", "/", "/a //"},
 		{"/dashboard", "/dashboard", "/dashboard/ /Dashboard /dashboardx /x/dashboard /"},
 		{"/a/{$}", "/a/", "/a /a/b"},
@@ -89,20 +89,20 @@ func TestPatterns(t *testing.T) {
 			continue
 		}
 		for _, path := range strings.Fields(c.matches) {
-			if !says(t, p, path) {
+			if !matchesPath(t, p, path) {
 				t.Errorf("%s does not match %s", p, path)
 			}
 		}
 		for _, path := range strings.Fields(c.not) {
-			if says(t, p, path) {
+			if matchesPath(t, p, path) {
 				t.Errorf("%s matches %s", p, path)
 			}
 		}
 	}
 }
 
-// Whatever is a pattern, its trie and its regular expression agree on what it
-// matches, and it can stand in a table.
+// FuzzPattern: the trie and the regular expression of any valid pattern agree, and
+// it can be a rule of a table.
 func FuzzPattern(f *testing.F) {
 	for _, pattern := range []string{
 		"/a/([^A-Z]+)", "/x{a:b}/[^k]", "localhost:8080/ſ", "/a/{b}/{c...}", "GET x.y/{$}", "/a(.*)", "/:a/:b-:c", "/a{/:x}*", "/a/:x?", `/(\d+)`, "/(a|b)/x{.:y}?", "/a/(.+)b",
@@ -116,7 +116,7 @@ func FuzzPattern(f *testing.F) {
 		if err != nil || !strings.HasPrefix(path, "/") || checkReading(path) != nil {
 			return
 		}
-		matches := says(t, p, path)
+		matches := matchesPath(t, p, path)
 		table, err := NewTable(map[string]bool{pattern: false}, Options[bool]{})
 		if err != nil {
 			t.Fatal(err)
@@ -139,7 +139,7 @@ func TestWildcardsCrossLineTerminators(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, path := range []string{"/a/x\ny", "/a/\r", "/a/x\u2028y", "/a/\u2029", "/a/\n\n"} {
-			if !says(t, p, path) {
+			if !matchesPath(t, p, path) {
 				t.Errorf("%s does not match %q", p, path)
 			}
 		}
@@ -157,7 +157,7 @@ func TestPatternParts(t *testing.T) {
 }
 
 func TestPatternErrors(t *testing.T) {
-	for _, c := range []struct{ pattern, says string }{
+	for _, c := range []struct{ pattern, message string }{
 		{"", "is empty"},
 		{"/", "write /{$} for this path alone, or /{rest...} for everything below"},
 		{"/admin/", "write /admin/{$} for this path alone, or /admin/{rest...} for everything below"},
@@ -254,8 +254,8 @@ func TestPatternErrors(t *testing.T) {
 		switch {
 		case err == nil:
 			t.Errorf("%q is accepted", c.pattern)
-		case !strings.Contains(err.Error(), c.says) || !strings.HasPrefix(err.Error(), "pattern "):
-			t.Errorf("%q: error %q does not say %q", c.pattern, err, c.says)
+		case !strings.Contains(err.Error(), c.message) || !strings.HasPrefix(err.Error(), "pattern "):
+			t.Errorf("%q: error %q does not contain %q", c.pattern, err, c.message)
 		}
 	}
 }

@@ -113,7 +113,8 @@ func TestExtension(t *testing.T) {
 	}
 }
 
-// Paths that legitimately hold odd characters are read, and in few ways.
+// TestReadingsOfHonestPaths: legitimate paths with unusual characters are read, and
+// have few readings.
 func TestReadingsOfHonestPaths(t *testing.T) {
 	for _, s := range []string{
 		"/files/a%2Fb", "/x;v=1", "/c%2B%2B", "/50%25", "/caf%C3%A9", "/日本", "/a%20b.txt", "/a+b", "/@user",
@@ -127,8 +128,8 @@ func TestReadingsOfHonestPaths(t *testing.T) {
 	}
 }
 
-// Paths that hold URLs and more are read in a quarter of the ways that there is
-// room for.
+// TestReadingsOfPathsInPaths: paths that contain URLs have at most a quarter of the
+// permitted number of readings.
 func TestReadingsOfPathsInPaths(t *testing.T) {
 	for _, s := range []string{
 		"/img/https://host/x.png", "/img/https%3A%2F%2Fhost%2Fa%2520b.png", "/proxy/https://u:p@host:80/a//b/./c;v=1?x", "/web/2020/https://a.b/c/../d//e",
@@ -167,7 +168,7 @@ func TestRefusals(t *testing.T) {
 		{"surrogate", "GET", target(t, "/%ed%a0%80"), errUTF8},
 		{"encoded 70 times", "GET", target(t, "/"+strings.Repeat("%25", 1)+strings.Repeat("25", 70)+"61"), errReadings},
 		{"every trick at once", "GET", target(t, `/a/b/../../c/./d//e%2f%2e%2e%5cf;x./g%2520h`), errReadings},
-		{"long and odd", "GET", target(t, "/"+strings.Repeat("a;b/", maxBytes/4)), errReadings},
+		{"long and with many readings", "GET", target(t, "/"+strings.Repeat("a;b/", maxBytes/4)), errReadings},
 	} {
 		var ref *Refusal
 		table, err := NewTable(map[string]bool{"/{rest...}": true}, Options[bool]{Open: func(open bool) bool { return open }})
@@ -202,7 +203,8 @@ func TestLongOrdinaryPathsAreServed(t *testing.T) {
 	}
 }
 
-// The short cut for ordinary paths gives the answer of the long way.
+// FuzzOrdinary: the shortcut for ordinary paths returns the same result as the
+// general case.
 func FuzzOrdinary(f *testing.F) {
 	for _, s := range []string{"/", "/a/b", "/a/", "/a.b/.c", "/a./b", "/a/..", "//a", "/a;b", "/%61", "/a@b:c,d=e+f&g$h", "/é", "/a b"} {
 		f.Add(s)
@@ -222,8 +224,8 @@ func FuzzOrdinary(f *testing.F) {
 	})
 }
 
-// Every step that something behind a guard may take leads from one reading to
-// another.
+// FuzzReadingsAreClosed: every step that a program behind a guard may take leads
+// from one reading to another.
 func FuzzReadingsAreClosed(f *testing.F) {
 	for _, s := range []string{"/a/%2e%2e/b", "/x%2f|/../a", "/;x=1%2fx/../a", "/a%5c..%5c%252e", "/a. /b%20"} {
 		f.Add(s)

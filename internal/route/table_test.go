@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// In these tests, the value of a rule is its name; those that begin with
-// "public" are open.
+// tableOf returns a table in which the value of a rule is its name; those that begin
+// with "public" are open.
 func tableOf(t testing.TB, mount string, rules map[string]string) *Table[string] {
 	t.Helper()
 	table, err := NewTable(rules, Options[string]{Default: "default", Open: isPublic, Mount: mount})
@@ -22,8 +22,8 @@ func tableOf(t testing.TB, mount string, rules map[string]string) *Table[string]
 
 func isPublic(value string) bool { return strings.HasPrefix(value, "public") }
 
-// ask returns the values that a request has to meet, sorted, or "refused".
-func ask(t testing.TB, table *Table[string], method, host, at string) string {
+// lookup returns the values that a request has to meet, sorted, or "refused".
+func lookup(t testing.TB, table *Table[string], method, host, at string) string {
 	t.Helper()
 	rules, err := table.Lookup(method, host, target(t, at))
 	if err != nil {
@@ -37,12 +37,12 @@ func ask(t testing.TB, table *Table[string], method, host, at string) string {
 	return strings.Join(values, " ")
 }
 
-type asked struct{ method, target, want string }
+type lookups struct{ method, target, want string }
 
-func expect(t *testing.T, table *Table[string], list []asked) {
+func expect(t *testing.T, table *Table[string], list []lookups) {
 	t.Helper()
 	for _, a := range list {
-		if got := ask(t, table, a.method, "app.example.com", a.target); got != a.want {
+		if got := lookup(t, table, a.method, "app.example.com", a.target); got != a.want {
 			t.Errorf("%s %s: %q, want %q", a.method, a.target, got, a.want)
 		}
 	}
@@ -59,7 +59,7 @@ func TestTheMostSpecificRuleWins(t *testing.T) {
 		"GET /admin/users/{id}":     "get user",
 		"/dashboard(.*)":            "dashboard",
 		"/dashboard/reports/:path*": "reports",
-	}), []asked{
+	}), []lookups{
 		{"GET", "/", "all"},
 		{"GET", "/x/y", "all"},
 		{"GET", "/admin/x", "admin"},
@@ -84,7 +84,7 @@ func TestAllReadingsCount(t *testing.T) {
 		"/staff/{rest...}":  "staff",
 		"/public/{rest...}": "public",
 		"/users/{id}":       "user",
-	}), []asked{
+	}), []lookups{
 		{"GET", "/public/a%2Fb", "public"},
 		{"GET", "/public/x;v=1", "public"},
 		{"GET", "/public/../admin/x", "admin public"},
@@ -109,7 +109,7 @@ func TestProtectingRulesFoldCase(t *testing.T) {
 		"/kelvin":          "k",
 		"/x/ä":             "umlaut",
 		"/x/Σ":             "sigma",
-	}), []asked{
+	}), []lookups{
 		{"GET", "/admin/x", "admin"},
 		{"GET", "/ADMIN/X", "admin"},
 		{"GET", "/gluedX", "glued"},
@@ -119,9 +119,9 @@ func TestProtectingRulesFoldCase(t *testing.T) {
 		{"GET", "/docs/a", "public all"},
 		{"GET", "/KELVIN", "k"},
 		{"GET", "/%E2%84%AAelvin", "k"},          // the Kelvin sign is a k
-		{"GET", "/kelv%C4%B1n", "public all"},    // a dotless i is no i
-		{"GET", "/%EF%BD%8Belvin", "public all"}, // nor is a full-width k a k
-		{"GET", "/doc%C5%BF/x", "public all"},    // an open rule folds nothing
+		{"GET", "/kelv%C4%B1n", "public all"},    // a dotless i is not an i
+		{"GET", "/%EF%BD%8Belvin", "public all"}, // a full-width k is not a k
+		{"GET", "/doc%C5%BF/x", "public all"},    // an open rule does not fold case
 		{"GET", "/x/%C3%84", "umlaut"},           // Ä
 		{"GET", "/x/%CF%82", "sigma"},            // ς
 	})
@@ -137,36 +137,36 @@ func TestASlashAtTheEndDoesNotLeadPastARule(t *testing.T) {
 		"/list":             "public list",
 		"/list/{rest...}":   "entries",
 		"/docs/{$}":         "public docs",
-	}), []asked{
+	}), []lookups{
 		{"GET", "/admin", "admin public all"}, // fiber, chi's Mount
 		{"GET", "/admin/", "admin"},
 		{"GET", "/exact/", "exact public all"}, // fiber, chi's StripSlashes
 		{"GET", "/slash", "public all slash"},
 		{"GET", "/users//posts", "posts public all"}, // chi, gin, echo
 		{"GET", "/users/1/posts/", "posts public all"},
-		// A rule that is as good for the path itself stands.
+		// A rule that is as specific for the path itself stands.
 		{"GET", "/list", "public list"},
 		{"GET", "/list/", "entries"},
 		{"GET", "/docs/", "public docs"},
 		{"GET", "/docs", "public all"},
 	})
-	// An open rule is for its own path alone: not for what would be a redirect
-	// (CVE-2025-47910).
+	// An open rule applies to its own path alone: not to one that a router would
+	// redirect (CVE-2025-47910).
 	expect(t, tableOf(t, "", map[string]string{
 		"/hello/{rest...}": "public hello",
 		"/exact":           "public exact",
-	}), []asked{
+	}), []lookups{
 		{"GET", "/hello/", "public hello"},
 		{"GET", "/hello/x", "public hello"},
 		{"GET", "/hello", "default"},
 		{"GET", "/exact", "public exact"},
 		{"GET", "/exact/", "default"},
 	})
-	// Two rules for the one path of some router both count.
+	// Two rules for the one path of some router both apply.
 	expect(t, tableOf(t, "", map[string]string{
 		"/orgs":           "list",
 		"/orgs/{rest...}": "entries",
-	}), []asked{
+	}), []lookups{
 		{"GET", "/orgs", "list"},
 		{"GET", "/orgs/", "entries list"},
 		{"GET", "/orgs/1", "entries"},
@@ -183,7 +183,7 @@ func TestMethods(t *testing.T) {
 		"PURGE /c":         "purge",
 		"/api/{rest...}":   "api",
 		"POST /api/orders": "orders",
-	}), []asked{
+	}), []lookups{
 		{"GET", "/a", "public get"},
 		{"HEAD", "/a", "public get"},
 		{"POST", "/a", "post"},
@@ -198,7 +198,7 @@ func TestMethods(t *testing.T) {
 		{"PURGE", "/c", "purge"},
 		{"GET", "/c", "default purge"},
 		{"PURGE", "/api/orders", "api"},
-		{"GET", "/api/orders", "api"}, // the rule for POST is no rule for GET
+		{"GET", "/api/orders", "api"}, // the rule for POST does not apply to GET
 		{"POST", "/api/orders", "orders"},
 		{"post", "/api/orders", "api orders"},
 		{"CONNECT", "/a", "refused"},
@@ -240,7 +240,7 @@ func TestHosts(t *testing.T) {
 		{"GET", "[::1]", "/only/here", "all"},
 		{"GET", "", "/only/here", "all"},
 	} {
-		if got := ask(t, table, c.method, c.host, c.target); got != c.want {
+		if got := lookup(t, table, c.method, c.host, c.target); got != c.want {
 			t.Errorf("%s %s %s: %q, want %q", c.method, c.host, c.target, got, c.want)
 		}
 	}
@@ -248,7 +248,7 @@ func TestHosts(t *testing.T) {
 
 func TestMount(t *testing.T) {
 	rules := map[string]string{"/admin/{rest...}": "admin", "/public/{rest...}": "public", "/{$}": "public home"}
-	expect(t, tableOf(t, "/app", rules), []asked{
+	expect(t, tableOf(t, "/app", rules), []lookups{
 		{"GET", "/app/admin/x", "admin"},
 		{"GET", "/app/public/x", "public"},
 		{"GET", "/app", "public home"},
@@ -257,7 +257,7 @@ func TestMount(t *testing.T) {
 		{"GET", "/public/x", "default"},
 		{"GET", "/appx/public/x", "default"},
 		{"GET", "/app/%61dmin/x", "admin default"},
-		// Cleaned behind the prefix, or in front of it.
+		// Cleaned behind the prefix, or before it.
 		{"GET", "/app/%2e%2e/admin/x", "admin default"},
 		{"GET", "/app/../admin/x", "admin default"},
 		{"GET", "/x/../app/admin/x", "admin default"},
@@ -268,35 +268,35 @@ func TestMount(t *testing.T) {
 		{"GET", "/appadmin/x", "admin default"}, // http.StripPrefix makes admin/x of it, a file server /admin/x
 		{"CONNECT", "/app/public/x", "refused"},
 	})
-	// The prefix is stated where it is not, or not stated where it is: nothing is
-	// open then.
+	// With a mount that does not exist, or without one that does, nothing is open.
 	for _, target := range []string{"/public/x", "/", "/admin/x"} {
-		if got := ask(t, tableOf(t, "/app", rules), "GET", "", target); got != "default" {
+		if got := lookup(t, tableOf(t, "/app", rules), "GET", "", target); got != "default" {
 			t.Errorf("mount stated, %s: %s", target, got)
 		}
-		if got := ask(t, tableOf(t, "", rules), "GET", "", "/app"+target); got != "default" {
+		if got := lookup(t, tableOf(t, "", rules), "GET", "", "/app"+target); got != "default" {
 			t.Errorf("mount not stated, /app%s: %s", target, got)
 		}
 	}
 }
 
-// A table in front of http.StripPrefix with the mount stated, and one behind it
-// without, give the same answers on ordinary paths.
+// TestMountInBothOrders: a table in front of http.StripPrefix with its mount, and
+// one behind it without, agree on ordinary paths.
 func TestMountInBothOrders(t *testing.T) {
 	rules := map[string]string{"/admin/{rest...}": "admin", "/public/{rest...}": "public", "/{$}": "public home"}
 	outer, inner := tableOf(t, "/app", rules), tableOf(t, "", rules)
 	for _, path := range []string{"/", "/admin/x", "/public/x", "/x", "/admin/x/"} {
 		var got string
 		http.StripPrefix("/app", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			got = ask(t, inner, r.Method, r.Host, r.URL.String())
+			got = lookup(t, inner, r.Method, r.Host, r.URL.String())
 		})).ServeHTTP(nil, &http.Request{Method: "GET", URL: target(t, "/app"+path)})
-		if want := ask(t, outer, "GET", "", "/app"+path); got != want {
+		if want := lookup(t, outer, "GET", "", "/app"+path); got != want {
 			t.Errorf("%s: %q behind the prefix, %q in front of it", path, got, want)
 		}
 	}
 }
 
-// Nothing but method and target decides, except a host that a rule names.
+// TestOnlyMethodAndTargetCount: only method and target decide, except for a host
+// that a rule names.
 func TestOnlyMethodAndTargetCount(t *testing.T) {
 	table := tableOf(t, "", map[string]string{"/admin/{rest...}": "admin", "/public/{rest...}": "public"})
 	for _, u := range []*url.URL{
@@ -307,7 +307,7 @@ func TestOnlyMethodAndTargetCount(t *testing.T) {
 	} {
 		for _, host := range []string{"", "public", "/public/x", "public:80"} {
 			if u.Host != "" {
-				host = u.Host // another one is refused
+				host = u.Host // another one is rejected
 			}
 			rules, err := table.Lookup("GET", host, u)
 			if err != nil || len(rules) != 1 || rules[0].Value != "admin" {
@@ -319,10 +319,10 @@ func TestOnlyMethodAndTargetCount(t *testing.T) {
 
 func TestTableErrors(t *testing.T) {
 	for _, c := range []struct {
-		name  string
-		rules map[string]string
-		mount string
-		says  []string
+		name     string
+		rules    map[string]string
+		mount    string
+		messages []string
 	}{
 		{"overlap", map[string]string{"/a/{x}": "1", "/{y}/b": "2"}, "",
 			[]string{`rules "/a/{x}" and "/{y}/b" are both for /a/b, and neither is the more specific one`}},
@@ -373,15 +373,15 @@ func TestTableErrors(t *testing.T) {
 			t.Errorf("%s: no error", c.name)
 			continue
 		}
-		for _, says := range c.says {
-			if !strings.Contains(err.Error(), says) {
-				t.Errorf("%s: %q does not say %q", c.name, err, says)
+		for _, text := range c.messages {
+			if !strings.Contains(err.Error(), text) {
+				t.Errorf("%s: %q does not contain %q", c.name, err, text)
 			}
 		}
 	}
 }
 
-// Rules that people write together must not be taken for mistakes.
+// TestRulesThatGoTogether: rules that applications combine are not rejected.
 func TestRulesThatGoTogether(t *testing.T) {
 	for _, rules := range []map[string]string{
 		{"/docs": "public", "/docs/{$}": "public", "/docs/{rest...}": "1"},
@@ -439,7 +439,7 @@ func TestNoRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	expect(t, table, []asked{{"GET", "/", "default"}, {"GET", "/a/../b", "default"}, {"GET", "/%00", "refused"}})
+	expect(t, table, []lookups{{"GET", "/", "default"}, {"GET", "/a/../b", "default"}, {"GET", "/%00", "refused"}})
 	if Open([]*Rule[string]{}) {
 		t.Error("no rules at all count as open")
 	}
