@@ -1,4 +1,5 @@
-// Package walls tests which packages and files of the module may use what.
+// Package walls tests which imports and uses each package and file of the module is
+// allowed.
 package walls
 
 import (
@@ -20,13 +21,13 @@ const (
 	sdk    = "github.com/clerk/clerk-sdk-go/v2"
 )
 
-// rules are what a file, or all files of a package, must not do.
+// rules are what a file, or each file of a package, must not import or use.
 var rules = []struct {
 	of string // a file, or a directory without those below it
-	// imports are packages that it must not import, itself or through packages of the
+	// imports are packages that it must not import, directly or through packages of the
 	// module.
 	imports []string
-	// direct are packages that it must not import itself.
+	// direct are packages that it must not import directly.
 	direct []string
 	// uses are functions and types that it must not name, such as "time.Now".
 	uses []string
@@ -36,20 +37,20 @@ var rules = []struct {
 	{of: "internal/strictjson", imports: []string{"net/http"}},
 	{of: "internal/keyset", imports: []string{"net/http"}}, // its sources make the requests
 	{of: "internal/introspect", imports: []string{"net/http"}},
-	// Judgement and decision are pure: they take neither a context nor the time of day.
+	// Judgement and decision are pure: they use neither a context nor a clock.
 	{of: "judge.go", direct: []string{"context"}, uses: clocks},
 	{of: "policy.go", direct: []string{"context"}, uses: clocks},
 	{of: "decision.go", direct: []string{"context"}, uses: clocks},
 	{of: "audience.go", direct: []string{"context"}, uses: clocks},
 }
 
-// clocks are what tells the time, or waits for it.
+// clocks are functions that read the time or wait.
 var clocks = []string{
 	"time.Now", "time.Since", "time.Until", "time.After", "time.AfterFunc", "time.Tick", "time.NewTimer", "time.NewTicker", "time.Sleep",
 }
 
-// pure are the files whose functions must not call what takes a context or reads a clock
-// elsewhere in the package, either.
+// pure are the files whose functions must not call functions of the package that
+// take a context or read a clock.
 var pure = []string{"judge.go", "policy.go", "decision.go", "audience.go"}
 
 // clerkapi is the only package that makes requests to Clerk.
@@ -68,7 +69,7 @@ var requests = []string{
 	sdk + ".NewBackend", sdk + ".GetBackend", sdk + ".SetBackend",
 }
 
-// exceptions are uses outside of clerkapi that make no request by themselves.
+// exceptions are uses outside clerkapi that make no request by themselves.
 var exceptions = map[string][]string{
 	// The default of Config.Transport, which is handed to clerkapi.
 	"config.go": {"net/http.DefaultTransport"},
@@ -128,7 +129,7 @@ func files(t *testing.T) []file {
 	return all
 }
 
-// uses returns the names of other packages that f uses, such as "net/http.Client".
+// uses returns the names that f uses of other packages, such as "net/http.Client".
 func (f file) uses() []string {
 	var names []string
 	ast.Inspect(f.syntax, func(n ast.Node) bool {
@@ -176,7 +177,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// imported returns what f imports, itself or through packages of the module.
+// imported returns what f imports, directly or through packages of the module.
 func imported(all []file, f file) map[string]bool {
 	set := map[string]bool{}
 	var add func(f file)
@@ -226,7 +227,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestTestkit: what tests share is for tests alone.
+// TestTestkit: only tests import the shared test helpers.
 func TestTestkit(t *testing.T) {
 	for _, f := range files(t) {
 		for _, target := range f.imports {
@@ -237,8 +238,8 @@ func TestTestkit(t *testing.T) {
 	}
 }
 
-// onFunction reports whether call has a function as its argument, as the Do of a sync.Once
-// has.
+// onFunction reports whether call has a function as its argument, like the Do of a
+// sync.Once.
 func onFunction(call *ast.CallExpr) bool {
 	if len(call.Args) != 1 {
 		return false
@@ -247,8 +248,8 @@ func onFunction(call *ast.CallExpr) bool {
 	return ok
 }
 
-// TestPure: what the files of judgement and decision call in their own package takes no
-// context, and reads no clock.
+// TestPure: the functions that judgement and decision call in their own package take
+// no context and read no clock.
 func TestPure(t *testing.T) {
 	effects := map[string]string{} // functions and methods of the root by name, and what they take or use
 	all := files(t)
