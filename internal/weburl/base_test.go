@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// mistake reports what is wrong with an error: it has to hold want, or be nil for "".
+// mistake reports whether err is wrong: it has to contain want, or be nil if want is
+// "".
 func mistake(err error, want string) bool {
 	if want == "" {
 		return err != nil
