@@ -10,8 +10,8 @@ import (
 	"github.com/clerkauth/clerkauth/clerkauthtest"
 )
 
-// A server is tested against an instance of its own. In a test, NewServer(t) does
-// what Start and Close do here.
+// A server is tested against an instance of its own. In a test, NewServer(t) takes
+// the place of Start and Close.
 func Example() {
 	srv, err := clerkauthtest.Start()
 	if err != nil {
@@ -71,12 +71,12 @@ func ExampleServer_Fail() {
 	}
 
 	srv.Fail(clerkauthtest.JWKS, http.StatusServiceUnavailable)
-	request() // nobody can be recognised without keys
+	request() // no session can be verified without keys
 	srv.Heal(clerkauthtest.JWKS)
 	srv.Advance(time.Minute)
 	request()
 	srv.Fail(clerkauthtest.JWKS, http.StatusServiceUnavailable)
-	request() // the keys are known by now
+	request() // the keys are cached
 	// Output:
 	// 503
 	// 200

@@ -77,7 +77,7 @@ func TestSetKeySet(t *testing.T) {
 	mustVerify(t, testkit.NewAuth(t, srv), token)
 }
 
-// response is an answer that has been read.
+// response is a response whose body has been read.
 type response struct {
 	*http.Response
 	body string
@@ -101,7 +101,8 @@ func call(t *testing.T, srv *clerkauthtest.Server, method, path, body string) re
 	return response{resp, string(data), err}
 }
 
-// code returns the code in an error of Clerk's form, which it must have.
+// code returns the code of an error in Clerk's form, and fails the test if it has
+// another form.
 func (r response) code(t *testing.T) string {
 	t.Helper()
 	var answer map[string]any
@@ -168,7 +169,7 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
-func TestBackendDemandsTheSecret(t *testing.T) {
+func TestBackendRequiresTheSecretKey(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
 	session := signIn(srv)
 	refused(t, testkit.NewAuth(t, srv, func(c *clerkauth.Config) {
@@ -231,7 +232,7 @@ func TestClerkSDK(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			refused(t, auth, token, clerkauth.ErrTokenParty) // the Backend API names none
+			refused(t, auth, token, clerkauth.ErrTokenParty) // the Backend API's tokens have no party
 			again := mustVerify(t, testkit.NewAuth(t, srv, func(c *clerkauth.Config) {
 				c.MissingParty = clerkauth.AllowMissingFromHeader
 			}), token)
@@ -273,7 +274,7 @@ func TestClerkSDK(t *testing.T) {
 	}
 }
 
-// wantAnswer fails unless err is such an answer of the Backend API.
+// wantAnswer fails the test unless err is this response of the Backend API.
 func wantAnswer(t *testing.T, err error, status int, code string) {
 	t.Helper()
 	var answer *clerk.APIErrorResponse
@@ -369,7 +370,7 @@ func TestFailOtherwise(t *testing.T) {
 			if n := srv.Requests(clerkauthtest.BackendJWKS); n != before+1 {
 				t.Errorf("Redirect: %d requests", n-before)
 			}
-			// Who does follow gets the keys.
+			// A client that follows the redirect receives the keys.
 			client := &http.Client{Transport: srv.Transport()}
 			followed, err := client.Get(srv.URL + "/.well-known/jwks.json")
 			if err != nil {
@@ -384,7 +385,7 @@ func TestFailOtherwise(t *testing.T) {
 	}
 }
 
-// TestHang is in virtual time: nothing but the deadlines of clerkauth end it.
+// TestHang runs in virtual time: only the deadlines of clerkauth end the requests.
 func TestHang(t *testing.T) {
 	for name, how := range map[string]int{"Hang": clerkauthtest.Hang, "SlowBody": clerkauthtest.SlowBody} {
 		t.Run(name, func(t *testing.T) {
@@ -398,7 +399,7 @@ func TestHang(t *testing.T) {
 				if d := time.Since(start); d != 5*time.Second {
 					t.Errorf("it took %v", d)
 				}
-				// The caller's own deadline is honoured.
+				// The caller's own deadline is respected.
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 				req, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL+"/.well-known/jwks.json", nil)
@@ -413,7 +414,7 @@ func TestHang(t *testing.T) {
 				if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
 					t.Errorf("%v after %v", err, time.Since(start))
 				}
-				// The Frontend API alone is enough in the time that is left.
+				// The Frontend API alone suffices in the remaining time.
 				srv.Heal(clerkauthtest.FrontendJWKS)
 				time.Sleep(time.Minute)
 				mustVerify(t, testkit.NewAuth(t, srv), signIn(srv).Token())

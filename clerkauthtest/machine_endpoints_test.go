@@ -18,8 +18,8 @@ import (
 	"github.com/clerkauth/clerkauth/clerkauthtest"
 )
 
-// sdk returns a configuration of clerk-sdk-go's clients: with the version that they
-// put before paths, or without.
+// sdk returns a configuration of clerk-sdk-go's clients, with the version that they
+// prefix to paths or without.
 func sdk(srv *clerkauthtest.Server, version, key string) *clerk.ClientConfig {
 	config := &clerk.ClientConfig{}
 	config.HTTPClient = &http.Client{Transport: srv.Transport()}
@@ -30,8 +30,8 @@ func sdk(srv *clerkauthtest.Server, version, key string) *clerk.ClientConfig {
 
 var versions = []string{"", "/v1"}
 
-// wantStatus fails unless err is what clerk-sdk-go makes of an error in Clerk's form
-// with that status; 0 is no error.
+// wantStatus fails the test unless err is clerk-sdk-go's error for a response in
+// Clerk's form with that status; 0 is no error.
 func wantStatus(t *testing.T, what string, err error, want int) {
 	t.Helper()
 	var theirs *clerk.APIErrorResponse
@@ -182,7 +182,7 @@ func TestMachinesOfClerkSDK(t *testing.T) {
 				"the instance": {srv.SecretKey(), 0},
 				"another":      {other.SecretKey, 404},
 				"the sender":   {billing.SecretKey, 404},
-				"nobody":       {"ak_none", 401},
+				"unknown":      {"ak_none", 401},
 			} {
 				token, err := m2m_token.NewClient(sdk(srv, version, c.key)).Verify(ctx, &m2m_token.VerifyParams{Token: created.Token})
 				wantStatus(t, who, err, c.status)
@@ -243,7 +243,7 @@ func TestVerifyOAuth(t *testing.T) {
 	}
 }
 
-// verifications are the endpoints that verify, and what to send there.
+// verifications are the endpoints that verify credentials, with a body for each.
 var verifications = []struct {
 	kind     clerkauth.TokenType
 	endpoint clerkauthtest.Endpoint

@@ -14,8 +14,8 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// anyToken returns a handler that lets in every kind of machine credential, and
-// keeps who came in.
+// anyToken returns a handler that accepts every kind of machine credential and
+// stores the caller in who.
 func anyToken(t *testing.T, srv *clerkauthtest.Server, who *clerkauth.Auth) http.Handler {
 	t.Helper()
 	kinds := []clerkauth.TokenType{clerkauth.APIKey, clerkauth.M2MToken, clerkauth.OAuthToken}
@@ -32,7 +32,7 @@ func anyToken(t *testing.T, srv *clerkauthtest.Server, who *clerkauth.Auth) http
 	})
 }
 
-// present returns the status with which handler answers to a bearer token.
+// present returns the status of handler's response to a bearer token.
 func present(handler http.Handler, authorize func(*http.Request)) int {
 	req := httptest.NewRequest(http.MethodGet, "/", nil)
 	authorize(req)
@@ -109,7 +109,7 @@ func TestCredentialJWT(t *testing.T) {
 	} {
 		token := c.credential.JWT()
 		header, claims := decoded(t, token)
-		claimsOf(t, srv, token) // the signature
+		claimsOf(t, srv, token) // verifies the signature
 		c.header["alg"], c.header["kid"] = "RS256", srv.KeyID()
 		same(t, "header", header, c.header)
 		iat, _ := claims["iat"].(float64)

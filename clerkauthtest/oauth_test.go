@@ -15,7 +15,7 @@ import (
 	"github.com/clerkauth/clerkauth/clerkauthtest"
 )
 
-// oauthClient does by hand what a client does.
+// oauthClient is an OAuth client without a library.
 type oauthClient struct {
 	*testing.T
 	srv    *clerkauthtest.Server
@@ -56,7 +56,8 @@ func (c *oauthClient) send(method, path, contentType, body string) (*http.Respon
 	return resp, answer
 }
 
-// authorize sends the user to the server and returns what comes back with her.
+// authorize sends the user to the server and returns the parameters of the redirect
+// back.
 func (c *oauthClient) authorize(changes ...string) url.Values {
 	c.Helper()
 	q := url.Values{
@@ -74,7 +75,7 @@ func (c *oauthClient) authorize(changes ...string) url.Values {
 	return back.Query()
 }
 
-// token asks for tokens.
+// token sends a token request.
 func (c *oauthClient) token(changes ...string) (int, map[string]any) {
 	c.Helper()
 	form := url.Values{
@@ -121,8 +122,8 @@ func TestAuthorizationServerMetadata(t *testing.T) {
 	}
 }
 
-// TestAuthorizationServerInBrowsers: a client in a browser is answered before its
-// requests, too.
+// TestAuthorizationServerInBrowsers: preflight requests of a client in a browser
+// receive a CORS response.
 func TestAuthorizationServerInBrowsers(t *testing.T) {
 	c, _ := newOAuthClient(t)
 	for _, path := range []string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/oauth/register", "/oauth/token"} {
@@ -135,7 +136,8 @@ func TestAuthorizationServerInBrowsers(t *testing.T) {
 	}
 }
 
-// TestRegistration: the methods of RFC 7591, and no others.
+// TestRegistration: the authentication methods of RFC 7591 are accepted, and no
+// others.
 func TestRegistration(t *testing.T) {
 	c, _ := newOAuthClient(t)
 	for method, want := range map[string]string{"": "client_secret_basic", "none": "none", "client_secret_post": "client_secret_post", "private_key_jwt": ""} {
@@ -152,8 +154,8 @@ func TestRegistration(t *testing.T) {
 	}
 }
 
-// TestCodeFlow: from the user's consent to tokens that our own guards take, in both
-// forms, with a client that has a secret and one that has not.
+// TestCodeFlow: the user's consent leads to tokens that guards accept, in both
+// forms, for clients with and without a secret.
 func TestCodeFlow(t *testing.T) {
 	c, jane := newOAuthClient(t)
 	config := c.srv.Config()
@@ -163,7 +165,7 @@ func TestCodeFlow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	admitted := func(token any) clerkauth.Auth {
+	verified := func(token any) clerkauth.Auth {
 		req, _ := http.NewRequestWithContext(t.Context(), "GET", "/", nil)
 		text, _ := token.(string)
 		req.Header.Set("Authorization", "Bearer "+text)
@@ -183,13 +185,13 @@ func TestCodeFlow(t *testing.T) {
 				t.Fatalf("%s: %v", name, back)
 			}
 			status, tokens := client.token("code", back.Get("code"))
-			who := admitted(tokens["access_token"])
+			who := verified(tokens["access_token"])
 			if status != 200 || tokens["token_type"] != "Bearer" || who.UserID != jane.ID || who.ClientID != client.id || who.HasScope("write") != (scopes == nil) {
 				t.Errorf("%s: %d %v %+v", name, status, tokens, who)
 			}
 			refresh, _ := tokens["refresh_token"].(string)
 			status, again := client.token("grant_type", "refresh_token", "refresh_token", refresh)
-			if admitted(again["access_token"]).UserID != jane.ID || status != 200 || again["access_token"] == tokens["access_token"] {
+			if verified(again["access_token"]).UserID != jane.ID || status != 200 || again["access_token"] == tokens["access_token"] {
 				t.Errorf("%s: %d %v", name, status, again)
 			}
 			if status, answer := client.token("grant_type", "refresh_token", "refresh_token", refresh); status != 400 || answer["error"] != "invalid_grant" {
@@ -200,7 +202,7 @@ func TestCodeFlow(t *testing.T) {
 	c.srv.JWTAccessTokens()
 	back := c.authorize("resource", "https://api.example.com/mcp")
 	_, tokens := c.token("code", back.Get("code"))
-	if access, _ := tokens["access_token"].(string); strings.Count(access, ".") != 2 || admitted(access).UserID != jane.ID {
+	if access, _ := tokens["access_token"].(string); strings.Count(access, ".") != 2 || verified(access).UserID != jane.ID {
 		t.Errorf("%v", tokens)
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// mustVerify returns who token is for.
+// mustVerify returns the Auth of token.
 func mustVerify(t *testing.T, auth *clerkauth.Authenticator, token string) clerkauth.Auth {
 	t.Helper()
 	who, err := auth.VerifyToken(t.Context(), token)
@@ -29,7 +29,7 @@ func mustVerify(t *testing.T, auth *clerkauth.Authenticator, token string) clerk
 	return who
 }
 
-// refused fails unless token is refused for that reason.
+// refused fails the test unless token is rejected for that reason.
 func refused(t *testing.T, auth *clerkauth.Authenticator, token string, reason clerkauth.Reason) {
 	t.Helper()
 	if _, err := auth.VerifyToken(t.Context(), token); !errors.Is(err, reason) {
@@ -139,7 +139,7 @@ func TestNowFollowsVirtualTime(t *testing.T) {
 	})
 }
 
-// recorder is a TB that a server fails on.
+// recorder is a TB that records the failures of a server.
 type recorder struct {
 	cleanups []func()
 	failure  string
@@ -180,8 +180,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestCloseEndsRequests closes a server on which requests hang, and wants nothing
-// to be left behind.
+// TestCloseEndsRequests: Close ends requests that hang, and leaves no goroutine.
 func TestCloseEndsRequests(t *testing.T) {
 	before := runtime.NumGoroutine()
 	srv, err := clerkauthtest.Start()
@@ -234,7 +233,7 @@ func TestInMemoryStartsNothing(t *testing.T) {
 	}
 }
 
-func TestInMemoryKnowsNobodyElse(t *testing.T) {
+func TestInMemoryServesNoOtherHost(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
 	for _, url := range []string{"https://example.com/", strings.Replace(srv.URL, "https", "http", 1) + "/"} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -256,7 +255,7 @@ func TestInMemoryKnowsNobodyElse(t *testing.T) {
 	}
 }
 
-// TestConcurrency is for the race detector.
+// TestConcurrency exercises the race detector.
 func TestConcurrency(t *testing.T) {
 	srv := clerkauthtest.NewServer(t)
 	auth := testkit.NewAuth(t, srv, func(c *clerkauth.Config) { c.JWTKey = "" })
@@ -282,7 +281,7 @@ func TestConcurrency(t *testing.T) {
 				_, _ = srv.Requests(clerkauthtest.Backend), srv.JWTKey()
 				_ = signIn(srv, clerkauthtest.InOrganization(fmt.Sprint("o", i), "admin")).TemplateToken("t", nil)
 			}
-			if i < 2 { // keys take their time
+			if i < 2 { // generating a key is slow
 				srv.AddKey()
 				srv.ReplaceKey()
 				srv.RotateKeys()

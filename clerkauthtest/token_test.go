@@ -52,7 +52,7 @@ func claimsOf(t *testing.T, srv *clerkauthtest.Server, token string) map[string]
 	return claims
 }
 
-// same compares what JSON decoded with what is wanted.
+// same compares decoded JSON with the expected value.
 func same(t *testing.T, what string, got, want map[string]any) {
 	t.Helper()
 	data, err := json.Marshal(want)
@@ -262,7 +262,7 @@ func TestSign(t *testing.T) {
 	mustVerify(t, auth, srv.Sign(header, claims))
 
 	for _, header := range []map[string]any{
-		{"alg": "RS256", "x": 1}, {"alg": "RS512"}, {"alg": "RS256", "b64": false}, {"alg": "RS256", "b64": "odd"},
+		{"alg": "RS256", "x": 1}, {"alg": "RS512"}, {"alg": "RS256", "b64": false}, {"alg": "RS256", "b64": "x"},
 	} {
 		gotHeader, gotClaims := decoded(t, srv.Sign(header, map[string]any{"y": "z"}))
 		same(t, "header", gotHeader, header)
@@ -312,8 +312,8 @@ func TestSignOut(t *testing.T) {
 	testkit.MustPanic(t, "TemplateToken", func() { session.TemplateToken("t", nil) })
 }
 
-// TestPermissionsRoundTrip gives permissions at random and reads them back
-// through the library, which has a decoder of its own.
+// TestPermissionsRoundTrip writes random permissions and reads them back through
+// clerkauth, which has a decoder of its own.
 func TestPermissionsRoundTrip(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
 	auth := testkit.NewAuth(t, srv)
@@ -337,7 +337,7 @@ func TestPermissionsRoundTrip(t *testing.T) {
 	}
 }
 
-func TestMistakesPanic(t *testing.T) {
+func TestInvalidArgumentsPanic(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
 	for name, f := range map[string]func(){
 		"permission without feature": func() { clerkauthtest.InOrganization("acme", "admin", "org:create") },
@@ -345,7 +345,7 @@ func TestMistakesPanic(t *testing.T) {
 		"empty role":                 func() { clerkauthtest.InOrganization("acme", "org:") },
 		"feature without scope":      func() { clerkauthtest.Features("reports") },
 		"two plans in one":           func() { clerkauthtest.Plans("u:a,u:b") },
-		"odd age":                    func() { clerkauthtest.FactorAges(-2, 0) },
+		"invalid age":                func() { clerkauthtest.FactorAges(-2, 0) },
 		"no status":                  func() { srv.Fail(clerkauthtest.JWKS, 0) },
 		"no constant":                func() { srv.Fail(clerkauthtest.JWKS, -99) },
 		"template without name":      func() { signIn(srv).TemplateToken("", nil) },

@@ -23,8 +23,8 @@ import (
 	"github.com/clerkauth/clerkauth/event"
 )
 
-// A handler is tested with an event that Clerk would send. In a test, t stands
-// where tb does here.
+// A handler is tested with an event that Clerk would send. In a test, t takes the
+// place of tb.
 func ExampleServer_Send() {
 	tb := exampleTB{}
 	srv := clerkauthtest.NewServer(tb, clerkauthtest.InMemory())
@@ -42,7 +42,7 @@ func ExampleServer_Send() {
 	jane := srv.CreateUser("jane@example.com")
 	const hooksURL = "https://app.example.com/webhooks/clerk"
 	delivery := srv.Send(tb, hooksURL, "user.created", jane, clerkauthtest.To(hooks))
-	delivery.Send(tb, hooksURL, clerkauthtest.To(hooks)) // once more: it is not handled again
+	delivery.Send(tb, hooksURL, clerkauthtest.To(hooks)) // a second time: it is not handled again
 	// Output:
 	// hello jane@example.com
 }
@@ -55,7 +55,8 @@ func (exampleTB) Fatalf(f string, args ...any) { panic(fmt.Sprintf(f, args...)) 
 
 const hooksURL = "https://app.example.com/webhooks/clerk"
 
-// endpoint answers with statuses in turn, the last for ever, and keeps what it got.
+// endpoint responds with statuses in turn, repeating the last, and stores the
+// requests.
 type endpoint struct {
 	mu       sync.Mutex
 	statuses []int
@@ -165,7 +166,7 @@ func TestSendFollowsSvixsSchedule(t *testing.T) {
 	}
 }
 
-// failing is a test that fails.
+// failing is a TB that records its failure.
 type failing struct{ why string }
 
 func (*failing) Helper()                        {}
@@ -206,7 +207,7 @@ func TestSendCopies(t *testing.T) {
 	}
 }
 
-// TestSendOverTheNetwork has a real server answer, which redirects at first.
+// TestSendOverTheNetwork sends to a real server, which redirects at first.
 func TestSendOverTheNetwork(t *testing.T) {
 	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
 	e := &endpoint{statuses: []int{307, 204}}
@@ -222,7 +223,7 @@ func TestSendOverTheNetwork(t *testing.T) {
 	}
 }
 
-// TestSendDoesNotWaitForever is about handlers that take longer than Svix waits.
+// TestSendDoesNotWaitForever: Send gives up on a handler when Svix would.
 func TestSendDoesNotWaitForever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
@@ -235,6 +236,6 @@ func TestSendDoesNotWaitForever(t *testing.T) {
 		if !errors.Is(attempts[0].Err, context.DeadlineExceeded) || time.Since(began) != 35*time.Second {
 			t.Errorf("%+v after %v", attempts, time.Since(began))
 		}
-		time.Sleep(time.Minute) // for the handlers that nobody waited for
+		time.Sleep(time.Minute) // until the abandoned handlers end
 	})
 }
