@@ -15,7 +15,7 @@ import (
 	"github.com/clerkauth/clerkauth/deliveriestest"
 )
 
-// flaws are what a store may do wrong, each with the test that has to find it.
+// flaws maps each flaw of a store to the test that has to find it.
 var flaws = map[string]string{
 	"":                               "",
 	"renews no lease":                "a_claim_lasts_as_long_as_its_handler",
@@ -32,7 +32,7 @@ var flaws = map[string]string{
 	"calls without a claim":          "nothing_is_handled_that_cannot_be_remembered",
 }
 
-// flawVariable makes TestStore test a store with that flaw.
+// flawVariable gives the store of TestStore that flaw.
 const flawVariable = "CLERKAUTH_TEST_FLAW"
 
 const lease = 300 * time.Millisecond
@@ -65,7 +65,7 @@ func TestSuiteFindsFlaws(t *testing.T) {
 			t.Parallel()
 			tests := "^TestStore$"
 			if test != "" {
-				tests += "/^" + test + "$" // the others may take their time
+				tests += "/^" + test + "$" // the other tests are slow
 			}
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", tests, "-test.v") //nolint:gosec // this binary
 			cmd.Env = append(os.Environ(), flawVariable+"="+flaw)
@@ -81,7 +81,7 @@ func TestSuiteFindsFlaws(t *testing.T) {
 	}
 }
 
-// memory is what stores share, as a server of keys is.
+// memory is the state that stores share, like a Redis server.
 type memory struct {
 	mu   sync.Mutex
 	keys map[string]entry
@@ -101,7 +101,7 @@ func (m *memory) set(change func()) {
 	change()
 }
 
-// swap sets the holder of a key if it is free or held by one of those, and returns
+// swap sets the holder of a key if it is free or held by one of from, and returns
 // the holder.
 func (m *memory) swap(id, to string, keep time.Duration, from ...string) (holder string, err error) {
 	m.mu.Lock()
@@ -134,7 +134,7 @@ func (m *memory) swap(id, to string, keep time.Duration, from ...string) (holder
 type store struct {
 	memory *memory
 	flaw   string
-	held   chan struct{} // if not nil, the answer to a claim waits for it
+	held   chan struct{} // if not nil, the response to a claim waits for it
 }
 
 func (s *store) Once(ctx context.Context, id string, handle func(context.Context) error) error {

@@ -33,7 +33,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestParseToleratesWhatIsOdd(t *testing.T) {
+func TestParseIgnoresMalformedOptionalMembers(t *testing.T) {
 	for _, text := range []string{
 		`{"type":"x.y"}`,
 		`{"type":"x.y","data":null,"timestamp":"now","instance_id":7,"event_attributes":[]}`,
@@ -73,8 +73,8 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// The first levels of depth are those of whoever may write a user's metadata: what
-// they put there must not keep an event from arriving.
+// TestDeepMetadataArrives: users may write metadata of their own, and deep or
+// invalid metadata must not prevent an event from being parsed.
 func TestDeepMetadataArrives(t *testing.T) {
 	deep := strings.Repeat("[", 5_000) + strings.Repeat("]", 5_000)
 	e, err := event.Parse([]byte(`{"type":"user.updated","data":{"id":"user_1","unsafe_metadata":` + deep + `,"public_metadata":{"a":1,"a":2,"x":"\ud800"}}}`))
@@ -149,7 +149,7 @@ func TestNamedRefuses(t *testing.T) {
 	}
 }
 
-// decode reads a payload that is told what it must come to.
+// decode decodes a payload as an event of type typ.
 func decode[T any](t *testing.T, typ event.Type[T], data string) T {
 	t.Helper()
 	e, err := event.Parse([]byte(fmt.Sprintf(`{"type":%q,"data":%s}`, typ.Name(), data)))
