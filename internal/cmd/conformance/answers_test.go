@@ -9,8 +9,8 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// TestRulesFollowFromInputs asks rules what a case lets us answer, whatever the library
-// does with it.
+// TestRulesFollowFromInputs: the reasons that a rule permits depend on a case's
+// inputs alone, not on what the library does with it.
 func TestRulesFollowFromInputs(t *testing.T) {
 	b := newBench(t)
 	const (
@@ -36,9 +36,9 @@ func TestRulesFollowFromInputs(t *testing.T) {
 
 	for _, c := range []struct {
 		name  string
-		asked *authCase
+		input *authCase
 		rule  string
-		want  clerkauth.Reason // "" if the rule has nothing to say
+		want  clerkauth.Reason // "" if the rule does not apply
 	}{
 		{"expired", session("1790000050", "1789999990"), "browser-later", clerkauth.ErrTokenExpired},
 		{"issued in the future", session(`"iat":1790000000`, `"iat":1790000040`), "browser-later", clerkauth.ErrTokenFuture},
@@ -55,8 +55,8 @@ func TestRulesFollowFromInputs(t *testing.T) {
 		{"bound", session(`"azp"`, `"cnf":null,"azp"`), "cnf-refused", clerkauth.ErrTokenClaims},
 		{"not bound", session("", ""), "cnf-refused", ""},
 
-		{"answer that does not say revoked", opaque("ak_1", 200, replaced(`"revoked":false,`, "").Replace(key)), "answer-form", clerkauth.ErrBackendUnavailable},
-		{"answer that says null", opaque("ak_1", 200, replaced(`"expired":false`, `"expired":null`).Replace(key)), "answer-form", clerkauth.ErrBackendUnavailable},
+		{"answer without revoked", opaque("ak_1", 200, replaced(`"revoked":false,`, "").Replace(key)), "answer-form", clerkauth.ErrBackendUnavailable},
+		{"answer with null", opaque("ak_1", 200, replaced(`"expired":false`, `"expired":null`).Replace(key)), "answer-form", clerkauth.ErrBackendUnavailable},
 		{"answer with a name in another case", opaque("ak_1", 200, replaced("{", `{"Revoked":true,`).Replace(key)), "answer-form", clerkauth.ErrBackendUnavailable},
 		{"whole answer", opaque("ak_1", 200, key), "answer-form", ""},
 		{"machine without a subject", opaque("mt_1", 200, replaced(`"subject":"mch_1",`, "").Replace(m2m)), "answer-ids", clerkauth.ErrTokenInvalid},
@@ -76,7 +76,7 @@ func TestRulesFollowFromInputs(t *testing.T) {
 				if rule.name != c.rule {
 					continue
 				}
-				got := rule.answers(newReading(c.asked, &sdkKeys{}))
+				got := rule.answers(newReading(c.input, &sdkKeys{}))
 				if c.want == "" && len(got) > 0 || c.want != "" && !slices.Contains(got, c.want) {
 					t.Errorf("%s lets us answer %q, want %q", rule.name, got, c.want)
 				}
@@ -87,9 +87,9 @@ func TestRulesFollowFromInputs(t *testing.T) {
 	}
 }
 
-// TestGrantingRulesDemandGoodTokens asks the rules that let in whom the SDK refuses: they
-// say so of nothing but what is good.
-func TestGrantingRulesDemandGoodTokens(t *testing.T) {
+// TestGrantingRulesRequireGoodTokens: the rules for what the SDK refuses and the
+// library accepts apply to good tokens alone.
+func TestGrantingRulesRequireGoodTokens(t *testing.T) {
 	b, other := newBench(t), newBench(t)
 	escaped := strings.ReplaceAll(b.pem, "\n", `\n`)
 	for _, by := range []*bench{b, other} {
@@ -112,7 +112,8 @@ func TestGrantingRulesDemandGoodTokens(t *testing.T) {
 	}
 }
 
-// TestHasRules names the property for which has() may say no.
+// TestHasRules: if has() returns false, the rule is the one whose property the case
+// has.
 func TestHasRules(t *testing.T) {
 	const (
 		org  = `{"iat":1790000000,"v":2,"o":{"id":"org_1","rol":"admin"},"fea":"o:reports,u:export","fva":[5,5]}`
@@ -139,19 +140,19 @@ func TestHasRules(t *testing.T) {
 		{none, `{}`, ""},
 		{strings.Replace(none, `"v":2`, `"v":1`, 1), `{"feature":"reports"}`, ""},
 		{strings.Replace(none, `"v":2`, `"v":3`, 1), `{"feature":"reports"}`, "known-version"},
-		{strings.Replace(none, `"v":2`, `"sts":"odd"`, 1), `{"feature":"reports"}`, "unknown-status"},
+		{strings.Replace(none, `"v":2`, `"sts":"x"`, 1), `{"feature":"reports"}`, "unknown-status"},
 	} {
-		asked := &hasCase{Claims: json.RawMessage(c.claims)}
-		if err := json.Unmarshal([]byte(c.params), &asked.Params); err != nil {
+		query := &hasCase{Claims: json.RawMessage(c.claims)}
+		if err := json.Unmarshal([]byte(c.params), &query.Params); err != nil {
 			t.Fatal(err)
 		}
-		if got := (hasDecision{asked: asked, now: testNow}).rule(); got != c.want {
+		if got := (hasDecision{query: query, now: testNow}).rule(); got != c.want {
 			t.Errorf("%s of %s: %q, want %q", c.params, c.claims, got, c.want)
 		}
 	}
 }
 
-// TestMatcherJudge compares made-up answers of Any and All.
+// TestMatcherJudge compares made-up results of Any and All.
 func TestMatcherJudge(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -164,7 +165,7 @@ func TestMatcherJudge(t *testing.T) {
 		{"All alone", matched{All: true}, "true", unexplained},
 		{"All opens more", matched{Any: true, All: true}, "false", laxer},
 		{"All opens a query's path", matched{Any: true, All: true, opens: ruleWholeTarget, rule: ruleAnyReading}, "false", stricter},
-		{"All opens less of an odd path", matched{Any: true}, "true", agree},
+		{"All opens less of an unusual path", matched{Any: true}, "true", agree},
 		{"All opens less of a plain path", matched{Any: true, oneWay: true}, "true", unexplained},
 		{"guards less", matched{}, "true", laxer},
 		{"guards more, by a rule", matched{Any: true, rule: ruleAnyReading}, "false", stricter},
@@ -178,12 +179,12 @@ func TestMatcherJudge(t *testing.T) {
 			t.Errorf("%s: %v, %v, want %v", c.name, v.class, err, c.want)
 		}
 	}
-	for pattern, odd := range map[string]bool{
+	for pattern, want := range map[string]bool{
 		"/dashboard": false, "/dashboard(.*)": false, "(.*)": false, "/a/:id": false, "/a/:id/b/:other*": false, "/file.json": false,
 		"": true, "/": true, "/a/": true, "/a//b": true, "/a(b)": true, "/:a/:a": true, "/a|b": true, "a": true, "/%41": true,
 	} {
-		if unusual(pattern) != odd {
-			t.Errorf("%q is unusual: %v", pattern, !odd)
+		if unusual(pattern) != want {
+			t.Errorf("%q is unusual: %v", pattern, !want)
 		}
 	}
 }

@@ -138,7 +138,7 @@ func (cl *client) answer(of *reading) *answer {
 	if cl.config != nil {
 		return &answer{Outcome: outcomeRefuse, Reason: reasonConfiguration, SetCookie: []string{}}
 	}
-	refused := &answer{Outcome: outcomeRefuse, TokenType: nullable(of.asked), Auth: signedOut(of.asked, ""), SetCookie: []string{}}
+	refused := &answer{Outcome: outcomeRefuse, TokenType: nullable(of.requested), Auth: signedOut(of.requested, ""), SetCookie: []string{}}
 	r, err := httpRequest(c)
 	if err != nil {
 		refused.Reason = reasonRequest
@@ -154,7 +154,7 @@ func (cl *client) answer(of *reading) *answer {
 	case errors.As(err, &e):
 		refused.Reason = nullable(e.Reason)
 		if e.Reason == clerkauth.ErrSessionPending {
-			refused.Auth = signedOut(of.asked, clerkauth.SessionPending)
+			refused.Auth = signedOut(of.requested, clerkauth.SessionPending)
 		}
 		return refused
 	case err != nil:

@@ -10,8 +10,8 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// TestBrokenProducts judges libraries that have been broken: each is cried out upon, and
-// none is taken for one that is stricter.
+// TestBrokenProducts compares broken libraries: each is reported, and none is taken
+// for a stricter one.
 func TestBrokenProducts(t *testing.T) {
 	refusing := func(reason clerkauth.Reason) func(*product) {
 		return func(p *product) {
@@ -75,8 +75,8 @@ func TestBrokenProducts(t *testing.T) {
 	for _, file := range []struct {
 		name   string
 		wrecks map[string]func(*product)
-		// slack is how many cases more a rule may explain when everything is refused, or
-		// matched: those that the property is about, whatever the library answers.
+		// slack is how many more cases a rule may explain when everything is refused or
+		// matched: those that the property applies to, whatever the library returns.
 		slack int
 	}{
 		{"authenticate.json", reasons, 0},
@@ -120,17 +120,17 @@ func TestBrokenProducts(t *testing.T) {
 		{"has.json", map[string]func(*product){
 			"Has is always false":        has(func(clerkauth.Auth, []clerkauth.Access) bool { return false }),
 			"Has is always true":         has(func(clerkauth.Auth, []clerkauth.Access) bool { return true }),
-			"Has asks for the first":     has(func(who clerkauth.Auth, of []clerkauth.Access) bool { return len(of) > 0 && who.Has(of[0]) }),
+			"Has checks the first alone": has(func(who clerkauth.Auth, of []clerkauth.Access) bool { return len(of) > 0 && who.Has(of[0]) }),
 			"Has forgets permissions":    has(forgetting("permission ")),
 			"Has forgets roles":          has(forgetting("role ")),
 			"Has forgets features":       has(forgetting("feature ")),
 			"Has forgets plans":          has(forgetting("plan ")),
 			"Has forgets reverification": has(forgetting("reverified")),
-			"nobody is signed in":        refusing(clerkauth.ErrTokenClaims),
+			"every token is refused":     refusing(clerkauth.ErrTokenClaims),
 			"New always refuses": func(p *product) {
 				p.verify = func(*clerkauth.Authenticator, string) (clerkauth.Auth, error) { return clerkauth.Auth{}, errBroken }
 			},
-		}, 12}, // of organization-needed, of which there may be 4 %
+		}, 12}, // cases of organization-needed, up to 4 % of all
 		{"matcher.json", map[string]func(*product){
 			"every pattern is refused": func(p *product) {
 				p.newMatcher = func([]string) (anyOf, allOf func(*http.Request) bool, err error) { return nil, nil, errBroken }
@@ -153,7 +153,7 @@ func TestBrokenProducts(t *testing.T) {
 			"Any is All": matcher(func(_, allOf func(*http.Request) bool) (func(*http.Request) bool, func(*http.Request) bool) {
 				return allOf, allOf
 			}),
-		}, 20}, // odd paths with the words of the pattern in them
+		}, 20}, // unusual paths that contain the words of the pattern
 		{"webhook.json", map[string]func(*product){
 			"no event can be read": func(p *product) {
 				p.deliver = func(clerkauth.WebhookConfig, *http.Request) (bool, string, error) { return false, "", nil }
@@ -187,15 +187,15 @@ func TestBrokenProducts(t *testing.T) {
 				}
 				r.holdToFloors()
 				if len(r.bad) == 0 {
-					t.Error("nothing is cried out upon")
+					t.Error("nothing is reported")
 				}
 			})
 		}
 	}
 }
 
-// compareQuickly compares in virtual time: where the Backend API is asked too much, the
-// library waits before it asks again.
+// compareQuickly compares in virtual time, because the library waits after too many
+// calls to the Backend API.
 func compareQuickly(t *testing.T, p product, files []corpusFile) (r *report) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -207,19 +207,19 @@ func compareQuickly(t *testing.T, p product, files []corpusFile) (r *report) {
 	return r
 }
 
-// forgetting answers as Has does, but for what an Access of that kind asks: no.
+// forgetting returns a Has that is false if an Access of that kind is required.
 func forgetting(kind string) func(clerkauth.Auth, []clerkauth.Access) bool {
-	return func(who clerkauth.Auth, demands []clerkauth.Access) bool {
-		for _, demand := range demands {
-			if strings.HasPrefix(demand.String(), kind) {
+	return func(who clerkauth.Auth, requirements []clerkauth.Access) bool {
+		for _, requirement := range requirements {
+			if strings.HasPrefix(requirement.String(), kind) {
 				return false
 			}
 		}
-		return who.Has(demands...)
+		return who.Has(requirements...)
 	}
 }
 
-// only returns the one file of that name.
+// only returns the file of that name alone.
 func only(t *testing.T, name string) []corpusFile {
 	t.Helper()
 	for _, f := range corpus(t) {
@@ -231,7 +231,8 @@ func only(t *testing.T, name string) []corpusFile {
 	return nil
 }
 
-// TestFloors holds reports in which everything is explained to the floors.
+// TestFloors: the floors hold for reports in which every difference is explained as
+// well.
 func TestFloors(t *testing.T) {
 	for _, c := range []struct {
 		name                   string

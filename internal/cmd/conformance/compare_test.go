@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestJudge compares made-up answers, so that each class can come out.
+// TestJudge compares made-up answers that lead to each class.
 func TestJudge(t *testing.T) {
 	const (
 		signedInAs = `{"status":"signed-in","reason":null,"tokenType":"session_token","headers":{},"auth":{"isAuthenticated":true,"userId":"user_1",
@@ -36,7 +36,7 @@ func TestJudge(t *testing.T) {
 			Location: nullable(location), SetCookie: cookies,
 		}
 	}
-	nobody := &answer{Outcome: outcomeIn, TokenType: "session_token", Auth: map[string]any{"isAuthenticated": true, "userId": "user_1"}}
+	minimal := &answer{Outcome: outcomeIn, TokenType: "session_token", Auth: map[string]any{"isAuthenticated": true, "userId": "user_1"}}
 	cookie := in("", "user_1", "org:admin", all...)
 	cookie.SetCookie = []string{"c=1"}
 	known := func(rule string) *answer {
@@ -59,7 +59,7 @@ func TestJudge(t *testing.T) {
 		{"same redirect", to("", "https://x.test/v1/client/handshake?b=2&a=1", "c=1"), redirect, agree},
 		{"sdk gives no reason", refuse("", "session-pending"), pending, agree},
 		{"sdk throws", refuse("", reasonConfiguration), throws, agree},
-		{"sdk throws at the identity, nothing granted", nobody, authThrows, agree},
+		{"sdk throws at the identity, nothing granted", minimal, authThrows, agree},
 		{"sdk throws at the identity, refused", refuse("", "token-verification-failed"), authThrows, agree},
 
 		{"another reason by a rule", refuse("strict-base64", "token-invalid-signature"), signedOut, sameRefusal},
@@ -130,7 +130,7 @@ func TestHasJudge(t *testing.T) {
 		{true, "false", laxer},
 		{true, `{"throws":{"name":"Error"}}`, laxer},
 	} {
-		d := hasDecision{Allow: c.allow, asked: &hasCase{Claims: json.RawMessage("{}")}}
+		d := hasDecision{Allow: c.allow, query: &hasCase{Claims: json.RawMessage("{}")}}
 		if v, err := d.compare(json.RawMessage(c.sdk)); err != nil || v.class != c.want {
 			t.Errorf("ours %v and %s: %v, %v, want %v", c.allow, c.sdk, v.class, err, c.want)
 		}

@@ -21,8 +21,8 @@ func corpus(t *testing.T) []corpusFile {
 	return files
 }
 
-// TestCorpus holds the library to the recorded decisions: nothing laxer, nothing
-// unexplained, and as much alike as the floors ask for.
+// TestCorpus compares the library with the recorded decisions: nothing is laxer,
+// nothing unexplained, and at least as much agrees as the floors require.
 func TestCorpus(t *testing.T) {
 	r := compareQuickly(t, library, corpus(t))
 	r.holdToFloors()
@@ -30,7 +30,7 @@ func TestCorpus(t *testing.T) {
 		t.Error(line)
 	}
 	for _, line := range r.needless {
-		// A flow that is not there yet may end as ours does.
+		// A flow that is not implemented yet may end in the same decision.
 		if !strings.HasSuffix(line, "-later") {
 			t.Error("a rule is named although we decide as the SDK does:", line)
 		}
@@ -46,8 +46,8 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-// TestDecisionsReadInputsAlone compares the decisions about the corpus with
-// those about copies of it from which every answer is gone.
+// TestDecisionsReadInputsAlone: decisions about the corpus do not change if the
+// recorded answers are removed.
 func TestDecisionsReadInputsAlone(t *testing.T) {
 	dir := t.TempDir()
 	files := corpus(t)
@@ -120,7 +120,7 @@ func TestDecisionLines(t *testing.T) {
 	}
 }
 
-// TestComparisonFails changes what the SDK answered and looks for the outcry.
+// TestComparisonFails: a comparison with changed answers of the SDK fails.
 func TestComparisonFails(t *testing.T) {
 	const in = `{"status":"signed-in","reason":null,"tokenType":"session_token","headers":{},"auth":{"isAuthenticated":true}}`
 	const out = `{"status":"signed-out","reason":"token-invalid","tokenType":"session_token","headers":{}}`
@@ -166,7 +166,7 @@ func TestComparisonFails(t *testing.T) {
 	}
 }
 
-// agreesOn tells whether a case needs no rule, and has that outcome.
+// agreesOn reports whether a case needs no rule and has that outcome.
 func agreesOn(t *testing.T, file string, raw json.RawMessage, outcome string) bool {
 	t.Helper()
 	j := judges[slices.IndexFunc(judges, func(j judge) bool { return j.file == file })]
@@ -178,7 +178,7 @@ func agreesOn(t *testing.T, file string, raw json.RawMessage, outcome string) bo
 	}
 	switch d := d.(type) {
 	case *answer:
-		// One whose reason is token-invalid would agree with both.
+		// A refusal with token-invalid would agree with both.
 		return d.Rule == "" && d.Outcome == outcome
 	case hasDecision:
 		return d.Allow == (outcome == "true")

@@ -31,7 +31,7 @@ type hasDecision struct {
 	ID    string `json:"id"`
 	Allow bool   `json:"allow"`
 
-	asked *hasCase
+	query *hasCase
 	now   int64
 }
 
@@ -149,15 +149,15 @@ func reverification(value json.RawMessage) (clerkauth.Access, bool) {
 		}
 		return nil, false
 	}
-	var asked *struct {
+	var custom *struct {
 		Level        clerkauth.ReverificationLevel `json:"level"`
 		AfterMinutes *float64                      `json:"afterMinutes"`
 	}
-	if json.Unmarshal(value, &asked) != nil || asked == nil || asked.AfterMinutes == nil {
+	if json.Unmarshal(value, &custom) != nil || custom == nil || custom.AfterMinutes == nil {
 		return nil, false
 	}
-	age := time.Duration(min(*asked.AfterMinutes*float64(time.Minute), math.MaxInt64/2))
-	return clerkauth.Reverified(asked.Level, age), true
+	age := time.Duration(min(*custom.AfterMinutes*float64(time.Minute), math.MaxInt64/2))
+	return clerkauth.Reverified(custom.Level, age), true
 }
 
 // compare compares the decision with the SDK's: if has() throws, it denies.

@@ -85,15 +85,15 @@ func (c *matcherCase) decide(p product, d *matched) *matched {
 		return refuse(ruleStrictTarget)
 	}
 	d.Any, d.All = anyOf(r), allOf(r)
-	odd := r.URL.Path != target || strings.Trim(target, plainPath) != "" || strings.Contains(target, "//")
-	if odd && (unreadable(target) || slices.ContainsFunc(patterns, func(p string) bool { return near(p, target) })) {
+	irregular := r.URL.Path != target || strings.Trim(target, plainPath) != "" || strings.Contains(target, "//")
+	if irregular && (unreadable(target) || slices.ContainsFunc(patterns, func(p string) bool { return near(p, target) })) {
 		d.rule = ruleAnyReading
 	}
 	if r.URL.RawQuery != "" || r.URL.Host != "" || strings.ContainsAny(r.URL.Path, "\u2028\u2029") {
 		d.opens = ruleWholeTarget
 	}
 	// All compares the case of letters.
-	d.oneWay = !odd && !strings.ContainsFunc(target+strings.Join(patterns, ""), unicode.IsUpper)
+	d.oneWay = !irregular && !strings.ContainsFunc(target+strings.Join(patterns, ""), unicode.IsUpper)
 	return d
 }
 

@@ -12,14 +12,14 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// unsayable is the error for an option of the SDK that Config cannot express. Such a case
+// unsupportedError is the error for an option of the SDK that Config cannot express. Such a case
 // has no configuration.
-type unsayable struct{ option string }
+type unsupportedError struct{ option string }
 
-func (u unsayable) Error() string { return u.option + " cannot be configured" }
+func (u unsupportedError) Error() string { return u.option + " cannot be configured" }
 
 // optionTable maps the options of the SDK's authenticateRequest to our Config. Options
-// that are not in it are unsayable, so that no restriction is overlooked.
+// that are not in it are unsupported, so that no restriction is overlooked.
 var optionTable = map[string]func(*clerkauth.Config, any) error{
 	"publishableKey": func(c *clerkauth.Config, v any) error { return readText(v, &c.PublishableKey) },
 	"jwtKey":         func(c *clerkauth.Config, v any) error { return readText(v, &c.JWTKey) },
@@ -69,7 +69,7 @@ func configure(options map[string]any) (clerkauth.Config, error) {
 		}
 		set, ok := optionTable[name]
 		if !ok || set(&c, value) != nil {
-			return c, unsayable{name}
+			return c, unsupportedError{name}
 		}
 	}
 	c.InsecureAnyParty = len(c.AuthorizedParties) == 0
@@ -140,7 +140,7 @@ func clockSkew(c *clerkauth.Config, v any) error {
 var allKinds = append([]clerkauth.TokenType{clerkauth.SessionToken}, machineKinds...)
 
 // acceptsToken ignores values that are not kinds. Without any kind, the option is
-// unsayable.
+// unsupported.
 func acceptsToken(c *clerkauth.Config, v any) error {
 	if c.Accept = acceptedKinds(v); len(c.Accept) == 0 {
 		return fmt.Errorf("%v names no kind", v)

@@ -54,7 +54,7 @@ func when(property func(*reading) bool, answers ...clerkauth.Reason) func(*readi
 var rules = []rule{
 	// Configuration.
 	{"browser-later", "cookies, handshakes, refreshing, satellites and proxies are not supported yet", refuses, browserLater},
-	{"typed-options", "an option of another type, or that Config does not have, is rejected", refuses, when(unsaidOption, reasonConfiguration)},
+	{"typed-options", "an option of another type, or that Config does not have, is rejected", refuses, when(unsupportedOption, reasonConfiguration)},
 	{"exact-origins", "New rejects an authorized party that no azp can equal", refuses, when(inexactOrigin, reasonConfiguration)},
 	{"skew-range", "New rejects a negative skew and one over five minutes", refuses, when(skewOutOfRange, reasonConfiguration)},
 	{"key-forms", "JWTKey is an RSA key in any usual form; New rejects others", refuses, when(keyUnreadable, reasonConfiguration)},
@@ -72,7 +72,7 @@ var rules = []rule{
 	{"missing-token", "without a credential the token is missing, whatever kinds are accepted", renames, when(missingToken, clerkauth.ErrTokenMissing)},
 	{"opaque-kind", "an opaque machine token has the wrong kind, and is not malformed", renames, when(opaqueKind, clerkauth.ErrTokenType)},
 
-	{"opaque-form", "an opaque credential is a prefix and 1 to 512 of A-Z a-z 0-9 _ -; others are not sent to Clerk", refuses, whenInvalid(oddOpaque)},
+	{"opaque-form", "an opaque credential is a prefix and 1 to 512 of A-Z a-z 0-9 _ -; others are not sent to Clerk", refuses, whenInvalid(malformedOpaque)},
 	{"kind-by-claims", "a JWT with a machine's category, subject or type is a machine's, whatever else it lacks", renames, when(otherKind, clerkauth.ErrTokenType, clerkauth.ErrTokenInvalid, clerkauth.ErrTokenClaims)},
 	{"api-key-jwt", "a JWT with an API key's id is not a session", refuses, when(apiKeyJWT, clerkauth.ErrTokenType)},
 
@@ -109,18 +109,18 @@ var rules = []rule{
 	{"issuer-enforced", "iss is the instance's", refuses, badClaim(clerkauth.ErrTokenIssuer, foreignIssuer)},
 	{"claim-range", "times are from 1970 to 9999, and none is after the expiry", refuses, badClaim(clerkauth.ErrTokenClaims, timesOutOfRange)},
 	{"session-id-required", "a session has an id, which begins with sess_", refuses, badClaim(clerkauth.ErrTokenClaims, noSessionID)},
-	{"unknown-status", "a session is active or pending; other values of sts are unknown", refuses, badClaim(clerkauth.ErrTokenClaims, oddStatus)},
+	{"unknown-status", "a session is active or pending; other values of sts are unknown", refuses, badClaim(clerkauth.ErrTokenClaims, unknownStatus)},
 	{"cnf-refused", "a token bound to a key needs a proof of possession (RFC 8705 section 3, RFC 9449 section 6)", refuses, badClaim(clerkauth.ErrTokenClaims, confirmed)},
 
 	{"token-id-required", "a machine's JWT has an id", refuses, claimOfMachine(noTokenID)},
-	{"scope-types", "scopes are a string or a list of strings", refuses, claimOfMachine(oddScopes)},
+	{"scope-types", "scopes are a string or a list of strings", refuses, claimOfMachine(malformedScopes)},
 	{"machine-subject", "the subject of a machine-to-machine token is a machine, of an OAuth token a user, of an API key a user or an organization", refuses, when(foreignSubject, clerkauth.ErrTokenClaims)},
 	{"precise-reason", "a machine's JWT is refused for the reasons for which a session's is", renames, preciseReason},
 
 	// Clerk's response about an opaque credential.
 	{"answer-form", "a response is a JSON object of unique names and Clerk's types that has revoked and expired", refuses, told(noAnswer, clerkauth.ErrBackendUnavailable)},
 	{"answer-object", "a response has the object type of the credential's kind", refuses, told(otherObject, clerkauth.ErrTokenInvalid)},
-	{"answer-ids", "a credential has an id and a subject", refuses, told(namesNobody, clerkauth.ErrTokenInvalid)},
+	{"answer-ids", "a credential has an id and a subject", refuses, told(lacksIDs, clerkauth.ErrTokenInvalid)},
 	{"answer-flags", "a revoked or expired credential is rejected, whatever the status", refuses, told(noLongerGood, clerkauth.ErrTokenInvalid, clerkauth.ErrTokenExpired)},
 	{"answer-cnf", "a credential bound to a key needs a proof of possession, whichever member says so", refuses, told(bound, clerkauth.ErrTokenClaims)},
 	{"answer-status", "401 is about our key whatever its body, and 404 about the credential only with Clerk's error", renames, otherMeaning},
@@ -128,9 +128,9 @@ var rules = []rule{
 
 	// Grants.
 	{"known-version", "organization claims of an unknown version are ignored", effectOrganization, when(unknownVersion, letIn)},
-	{"claim-types", "an organization without an id, or a claim of another type than Clerk's, grants nothing", effectOrganization, when(oddOrganization, letIn)},
+	{"claim-types", "an organization without an id, or a claim of another type than Clerk's, grants nothing", effectOrganization, when(malformedOrganization, letIn)},
 	{"scope-words", "an empty word between spaces is not a scope", effectScopes, when(emptyScopes, letIn)},
-	{"client-id", "a client id is visible ASCII", effectClient, when(oddClient, letIn)},
+	{"client-id", "a client id is visible ASCII", effectClient, when(malformedClient, letIn)},
 	{"decodable-claims", "claims that encoding/json would confuse, or cannot represent, are not returned", effectClaims, when(undecodable, letIn)},
 }
 
@@ -177,7 +177,7 @@ func effectsOf(name string) effect {
 // satellites and no proxies, read no cookies, and do not refresh tokens.
 func browserLater(r *reading) []clerkauth.Reason {
 	switch {
-	case slices.Contains([]string{"isSatellite", "domain", "proxyUrl", "organizationSyncOptions"}, r.unsaid):
+	case slices.Contains([]string{"isSatellite", "domain", "proxyUrl", "organizationSyncOptions"}, r.unsupported):
 		return []clerkauth.Reason{reasonConfiguration}
 	case r.flow == flowCookies:
 		return []clerkauth.Reason{clerkauth.ErrTokenMissing}

@@ -80,7 +80,7 @@ func noSessionID(r *reading) bool {
 	return r.flow == flowSession && (!isID(sid) || !strings.HasPrefix(sid, "sess_"))
 }
 
-func oddStatus(r *reading) bool {
+func unknownStatus(r *reading) bool {
 	sts, ok := r.p["sts"]
 	return r.flow == flowSession && ok && sts != "active" && sts != "pending"
 }
@@ -105,9 +105,9 @@ func unknownVersion(r *reading) bool {
 	return slices.ContainsFunc(orgClaims, func(name string) bool { return r.p[name] != nil })
 }
 
-// oddOrganization reports whether claims would grant an organization, or rights in one,
+// malformedOrganization reports whether claims would grant an organization, or rights in one,
 // but they or the organization's id have a wrong type.
-func oddOrganization(r *reading) bool {
+func malformedOrganization(r *reading) bool {
 	if r.sdkThrows() {
 		return false
 	}
@@ -147,7 +147,7 @@ func notText(v any) bool {
 func undecodable(r *reading) bool {
 	claims := r.payload
 	if r.flow == flowOpaque {
-		claims = r.saidObject()["claims"]
+		claims = r.responseObject()["claims"]
 	}
 	return r.kind != clerkauth.OAuthToken && ambiguous(claims)
 }

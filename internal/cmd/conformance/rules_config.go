@@ -36,8 +36,8 @@ func refusedAtStart(r *reading) bool {
 // hostPattern matches an issuer whose host is a plain name.
 var hostPattern = regexp.MustCompile(`(?i)\Ahttps://` + label + `(\.` + label + `)+(:[0-9]{1,5})?\z`)
 
-// unsaidOption reports whether Config cannot express an option.
-func unsaidOption(r *reading) bool { return r.unsaid != "" }
+// unsupportedOption reports whether Config cannot express an option.
+func unsupportedOption(r *reading) bool { return r.unsupported != "" }
 
 // partOfParty reports whether the option is a string that may contain azp and does not
 // equal it: the SDK searches in it.

@@ -140,7 +140,7 @@ func unsigned(r *reading) bool { return strings.HasSuffix(r.token, ".") && r.h["
 // formBeforeKeys returns our reasons to reject a token for its form where the SDK has
 // already failed to find its key.
 func formBeforeKeys(r *reading) (answers []clerkauth.Reason) {
-	if r.keys == keysNotAsked || r.keys == keyFound {
+	if r.keys == keysNotNeeded || r.keys == keyFound {
 		return nil
 	}
 	typ, hasType := r.h["typ"]

@@ -14,20 +14,20 @@ type hasClaims map[string]any
 // there is none.
 func (d hasDecision) rule() string {
 	var claims hasClaims
-	decoder := json.NewDecoder(bytes.NewReader(d.asked.Claims))
+	decoder := json.NewDecoder(bytes.NewReader(d.query.Claims))
 	_ = decoder.Decode(&claims) // what does not decode stays empty
 	version, versioned := claims["v"]
 	status, hasStatus := claims["sts"]
 	switch {
-	case d.asked.ages(claims, d.now):
+	case d.query.ages(claims, d.now):
 		return "fva-ageing" // the ages are those of the time when the token was issued
-	case d.asked.names(unmeetable):
+	case d.query.names(unmeetable):
 		return "whole-names" // a slug is compared exactly, and an empty name is never met
 	case hasStatus && status != "active" && status != "pending":
 		return "unknown-status"
-	case versioned && version != 1.0 && version != 2.0 && len(d.asked.Params) > 0:
+	case versioned && version != 1.0 && version != 2.0 && len(d.query.Params) > 0:
 		return "known-version"
-	case version == 2.0 && d.asked.names(claims.organizationAlone):
+	case version == 2.0 && d.query.names(claims.organizationAlone):
 		return "organization-needed" // rights of an organization need its id
 	default:
 		return ""
@@ -92,11 +92,11 @@ func (c *hasCase) ages(claims hasClaims, now int64) bool {
 	var custom struct {
 		AfterMinutes float64 `json:"afterMinutes"`
 	}
-	asked := c.Params["reverification"]
+	param := c.Params["reverification"]
 	limit := 0.0
-	if json.Unmarshal(asked, &preset) == nil {
+	if json.Unmarshal(param, &preset) == nil {
 		limit = limits[preset]
-	} else if json.Unmarshal(asked, &custom) == nil {
+	} else if json.Unmarshal(param, &custom) == nil {
 		limit = custom.AfterMinutes
 	}
 	return slices.ContainsFunc(list, func(v any) bool {

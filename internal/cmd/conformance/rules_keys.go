@@ -13,7 +13,7 @@ func prototypeID(r *reading) bool { return r.keys == keysPrototype }
 // must not verify it, several with that id, or no usable key.
 func unusableKey(r *reading) bool {
 	set, state := r.published()
-	if r.keys == keysNotAsked || state != keyFound {
+	if r.keys == keysNotNeeded || state != keyFound {
 		return false
 	}
 	usable, named := 0, 0
@@ -61,7 +61,7 @@ func goodExponent(e []byte) bool {
 // otherStatus reports whether the key set comes with a status 2xx other than 200.
 func otherStatus(r *reading) bool {
 	status := r.jwks().Status
-	return r.keys != keysNotAsked && status/100 == 2 && status != 200
+	return r.keys != keysNotNeeded && status/100 == 2 && status != 200
 }
 
 // staleKeys reports whether the endpoint is down, or was at the last fetch: the request
@@ -89,7 +89,7 @@ func withdrawnKey(r *reading) bool {
 // do not fetch the keys that are published now.
 func fetchLimited(r *reading) bool {
 	set, state := r.published()
-	return r.keys != keysNotAsked && r.askedBefore && state == keyFound && (r.keys != keyFound || r.publishes(set))
+	return r.keys != keysNotNeeded && r.failedBefore && state == keyFound && (r.keys != keyFound || r.publishes(set))
 }
 
 // outage reports whether the SDK fails to read the response to its request for keys.

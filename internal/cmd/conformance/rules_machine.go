@@ -25,7 +25,7 @@ func missingToken(r *reading) bool {
 // opaqueForm matches opaque credentials.
 var opaqueForm = regexp.MustCompile(`\A(ak|mt|oat)_[A-Za-z0-9_-]{1,512}\z`)
 
-func oddOpaque(r *reading) bool {
+func malformedOpaque(r *reading) bool {
 	return r.opaque() && !opaqueForm.MatchString(r.token)
 }
 
@@ -58,9 +58,9 @@ func claimOfMachine(property func(*reading) bool) func(*reading) []clerkauth.Rea
 
 func noTokenID(r *reading) bool { return !isID(r.p["jti"]) }
 
-// oddScopes reports whether the scopes, which are in the first of two claims that is
+// malformedScopes reports whether the scopes, which are in the first of two claims that is
 // present, are neither a string nor a list of strings.
-func oddScopes(r *reading) bool {
+func malformedScopes(r *reading) bool {
 	first, second := "scopes", "aud"
 	if r.kind == clerkauth.OAuthToken {
 		first, second = "scp", "scope"
@@ -77,8 +77,8 @@ func oddScopes(r *reading) bool {
 func foreignSubject(r *reading) bool {
 	subject := r.p["sub"]
 	switch {
-	case r.flow == flowOpaque && r.said().Status/100 == 2:
-		subject = r.saidObject()["subject"]
+	case r.flow == flowOpaque && r.response().Status/100 == 2:
+		subject = r.responseObject()["subject"]
 	case r.flow != flowJWT || !r.signed() || r.sdkJudges() != "":
 		return false
 	}
@@ -121,11 +121,11 @@ func preciseReason(r *reading) (answers []clerkauth.Reason) {
 	return answers
 }
 
-// saidObject returns the Backend API's response about the credential, or nil if it is not
+// responseObject returns the Backend API's response about the credential, or nil if it is not
 // a JSON object.
-func (r *reading) saidObject() map[string]any {
+func (r *reading) responseObject() map[string]any {
 	var object map[string]any
-	if json.Unmarshal(r.said().body(), &object) != nil {
+	if json.Unmarshal(r.response().body(), &object) != nil {
 		return nil
 	}
 	return object
@@ -135,7 +135,7 @@ func (r *reading) saidObject() map[string]any {
 // Backend API that we reject with one of the reasons.
 func told(property func(r *reading, object map[string]any) bool, reasons ...clerkauth.Reason) func(*reading) []clerkauth.Reason {
 	return when(func(r *reading) bool {
-		return r.flow == flowOpaque && r.said().Status/100 == 2 && property(r, r.saidObject())
+		return r.flow == flowOpaque && r.response().Status/100 == 2 && property(r, r.responseObject())
 	}, reasons...)
 }
 
@@ -173,7 +173,7 @@ func noAnswer(r *reading, object map[string]any) bool {
 			}
 		}
 	}
-	text := r.said().body()
+	text := r.response().body()
 	return object == nil || !isBool(object["revoked"]) || !isBool(object["expired"]) || hasDuplicates(text) || badJSON(text) || tooDeep(text) || len(text) > 64<<10
 }
 
@@ -183,16 +183,16 @@ func otherObject(r *reading, object map[string]any) bool {
 	}[r.kind]
 }
 
-func namesNobody(_ *reading, object map[string]any) bool {
+func lacksIDs(_ *reading, object map[string]any) bool {
 	return !isID(object["id"]) || !isID(object["subject"])
 }
 
 // bound reports whether a credential is bound to a key.
 func bound(_ *reading, object map[string]any) bool {
-	_, said := object["cnf"]
+	_, own := object["cnf"]
 	custom, _ := object["claims"].(map[string]any)
 	_, claimed := custom["cnf"]
-	return said || claimed
+	return own || claimed
 }
 
 func noLongerGood(r *reading, object map[string]any) bool {
@@ -202,11 +202,11 @@ func noLongerGood(r *reading, object map[string]any) bool {
 
 // goodAnswer reports whether the Backend API's response makes the credential valid.
 func (r *reading) goodAnswer() bool {
-	if r.flow != flowOpaque || r.said().Status/100 != 2 {
+	if r.flow != flowOpaque || r.response().Status/100 != 2 {
 		return false
 	}
-	object := r.saidObject()
-	for _, wrong := range []func(*reading, map[string]any) bool{noAnswer, otherObject, namesNobody, noLongerGood, bound} {
+	object := r.responseObject()
+	for _, wrong := range []func(*reading, map[string]any) bool{noAnswer, otherObject, lacksIDs, noLongerGood, bound} {
 		if wrong(r, object) {
 			return false
 		}
@@ -217,13 +217,13 @@ func (r *reading) goodAnswer() bool {
 // otherMeaning returns our reasons for errors of the Backend API: 401 is about our key
 // whatever its body, and 404 is about the credential only with Clerk's error code.
 func otherMeaning(r *reading) []clerkauth.Reason {
-	status := r.said().Status
+	status := r.response().Status
 	switch {
 	case r.flow != flowOpaque:
 		return nil
 	case status == 401:
 		return []clerkauth.Reason{clerkauth.ErrSecretKeyInvalid}
-	case status == 404 && saysNotFound(r.saidObject()):
+	case status == 404 && isNotFound(r.responseObject()):
 		return []clerkauth.Reason{clerkauth.ErrTokenInvalid}
 	case status == 404:
 		return []clerkauth.Reason{clerkauth.ErrBackendUnavailable}
@@ -232,8 +232,8 @@ func otherMeaning(r *reading) []clerkauth.Reason {
 	}
 }
 
-// saysNotFound reports whether a response has Clerk's error code for not found.
-func saysNotFound(object map[string]any) bool {
+// isNotFound reports whether a response has Clerk's error code for not found.
+func isNotFound(object map[string]any) bool {
 	list, _ := object["errors"].([]any)
 	return slices.ContainsFunc(list, func(e any) bool {
 		err, _ := e.(map[string]any)
@@ -245,8 +245,8 @@ func saysNotFound(object map[string]any) bool {
 // charset reports whether the SDK does not parse a valid response, because its content
 // type has a parameter.
 func charset(r *reading) bool {
-	kind, _, _ := strings.Cut(r.said().ContentType, ";")
-	return kind == "application/json" && r.said().ContentType != kind && r.goodAnswer()
+	kind, _, _ := strings.Cut(r.response().ContentType, ";")
+	return kind == "application/json" && r.response().ContentType != kind && r.goodAnswer()
 }
 
 // emptyScopes reports whether the SDK has an empty scope, from two adjacent spaces.
@@ -258,8 +258,8 @@ func emptyScopes(r *reading) bool {
 	return r.flow == flowJWT && isText && slices.Contains(strings.Split(text, " "), "")
 }
 
-// oddClient reports whether the client id is not an id of visible ASCII.
-func oddClient(r *reading) bool {
+// malformedClient reports whether the client id is not an id of visible ASCII.
+func malformedClient(r *reading) bool {
 	client := r.p["client_id"]
 	return r.flow == flowJWT && r.kind == clerkauth.OAuthToken && truthy(client) && !isID(client)
 }

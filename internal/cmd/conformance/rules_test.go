@@ -18,7 +18,7 @@ const (
 	testPayload = `{"iss":"https://clerk.example.com","sub":"user_1","sid":"sess_1","exp":1790000050,"iat":1790000000,"azp":"https://a.test"}`
 )
 
-// bench makes cases about tokens that it signs.
+// bench makes cases with tokens that it signs.
 type bench struct {
 	key *rsa.PrivateKey
 	pem string
@@ -46,14 +46,14 @@ func (b *bench) token(t *testing.T, header, payload string) string {
 	return token
 }
 
-// jwks is the Backend API with the bench's key, changed by more members.
+// jwks returns the Backend API's response with the bench's key, with more members.
 func (b *bench) jwks(kid, more string) []bapiAnswer {
 	n := base64.RawURLEncoding.EncodeToString(b.key.N.Bytes())
 	body := fmt.Sprintf(`{"keys":[{"kty":"RSA","kid":%q,"n":%q,"e":"AQAB"%s}]}`, kid, n, more)
 	return []bapiAnswer{{Method: "GET", Path: "/v1/jwks", Status: 200, ContentType: "application/json", Body: json.RawMessage(body)}}
 }
 
-// newCase returns a case that both let in, with options on top.
+// newCase returns a case that both accept, with more options.
 func (b *bench) newCase(authorization string, options map[string]any) *authCase {
 	c := &authCase{ID: "x", Now: testNow, Options: map[string]any{
 		"publishableKey": "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k", "secretKey": "sk_live_x", "jwtKey": b.pem, "apiUrl": "{{BAPI}}",
@@ -69,7 +69,7 @@ func (b *bench) newCase(authorization string, options map[string]any) *authCase 
 	return c
 }
 
-// decideAll answers cases in their order.
+// decideAll decides cases in their order.
 func decideAll(t *testing.T, cases ...*authCase) []*answer {
 	t.Helper()
 	decide := openAuthenticate(library, corpusFile{Name: "authenticate.json"})
@@ -91,8 +91,8 @@ func decideAll(t *testing.T, cases ...*authCase) []*answer {
 	return answers
 }
 
-// TestRules checks that a rule is named where its property is there, and not
-// where only something near it is.
+// TestRules: a rule is named if a case has its property, and not if it has a similar
+// one.
 func TestRules(t *testing.T) {
 	b := newBench(t)
 	good := b.token(t, testHeader, testPayload)
@@ -109,7 +109,7 @@ func TestRules(t *testing.T) {
 		options             map[string]any
 		outcome, rule       string
 	}{
-		{"nothing odd", "Bearer " + good, nil, "in", ""},
+		{"nothing unusual", "Bearer " + good, nil, "in", ""},
 		{"no credential", "", nil, "refuse", "browser-later"},
 		{"padding", "Bearer " + good + "==", nil, "refuse", "strict-base64"},
 		{"garbage with padding", "Bearer x.y=", nil, "refuse", ""},
@@ -142,9 +142,9 @@ func TestRules(t *testing.T) {
 		{"no end", "Bearer " + replaced(`"exp":1790000050,`, ""), nil, "refuse", ""},
 		{"expired", "Bearer " + replaced("1790000050", "1789999990"), nil, "refuse", "browser-later"},
 		{"another issuer", "Bearer " + replaced("clerk.example", "clerk.other"), nil, "refuse", "issuer-enforced"},
-		{"another issuer, asked for one", "Bearer " + replaced("clerk.example", "clerk.other"), map[string]any{"issuer": "https://clerk.example.com"}, "refuse", ""},
-		{"the one issuer asked for", "Bearer " + replaced("clerk.example", "clerk.other"), map[string]any{"issuer": "https://clerk.other.com"}, "in", ""},
-		{"the key's issuer, not asked for", "Bearer " + good, map[string]any{"issuer": "https://clerk.other.com"}, "refuse", ""},
+		{"another issuer, one configured", "Bearer " + replaced("clerk.example", "clerk.other"), map[string]any{"issuer": "https://clerk.example.com"}, "refuse", ""},
+		{"the one issuer configured", "Bearer " + replaced("clerk.example", "clerk.other"), map[string]any{"issuer": "https://clerk.other.com"}, "in", ""},
+		{"the key's issuer, not configured", "Bearer " + good, map[string]any{"issuer": "https://clerk.other.com"}, "refuse", ""},
 		{"unknown status", "Bearer " + with(`"sts":"revoked"`), nil, "refuse", "unknown-status"},
 		{"pending", "Bearer " + with(`"sts":"pending"`), nil, "refuse", ""},
 		{"no audience", "Bearer " + good, map[string]any{"audience": "api"}, "refuse", "audience-enforced"},
@@ -190,7 +190,7 @@ func TestMachineRules(t *testing.T) {
 	token := func(header, payload, from, to string) string {
 		return "Bearer " + b.token(t, strings.Replace(header, from, to, 1), strings.Replace(payload, from, to, 1))
 	}
-	said := func(from, to string) bapiAnswer {
+	answered := func(from, to string) bapiAnswer {
 		return bapiAnswer{Status: 200, ContentType: json200, Body: json.RawMessage(strings.Replace(key, from, to, 1))}
 	}
 	asText := func(contentType, text string) bapiAnswer {
@@ -206,43 +206,43 @@ func TestMachineRules(t *testing.T) {
 	for _, c := range []struct {
 		name, authorization string
 		accepts             any
-		said                bapiAnswer
+		answered            bapiAnswer
 		outcome, rule       string
 		tokenType           nullable
 	}{
-		{"API key", "Bearer ak_1", "api_key", said("", ""), "in", "", "api_key"},
-		{"API key among others", "Bearer ak_1", "any", said("", ""), "in", "", "api_key"},
-		{"API key not listed", "Bearer ak_1", list("m2m_token"), said("", ""), "refuse", "", ""},
-		{"API key where another is asked for", "Bearer ak_1", "m2m_token", said("", ""), "refuse", "", "m2m_token"},
-		{"API key beside what is no kind", "Bearer ak_1", list("x", "api_key"), said("", ""), "in", "", "api_key"},
-		{"no kind", "Bearer ak_1", "x", said("", ""), "refuse", "typed-options", ""},
-		{"no kinds", "Bearer ak_1", []any{}, said("", ""), "refuse", "typed-options", ""},
-		{"a session's is asked for", "Bearer ak_1", "session_token", said("", ""), "refuse", "opaque-kind", "session_token"},
-		{"nothing", "", "api_key", said("", ""), "refuse", "missing-token", "api_key"},
-		{"nothing, of a list", "", list("api_key"), said("", ""), "refuse", "missing-token", ""},
-		{"nothing, where cookies would do", "", "any", said("", ""), "refuse", "browser-later", "session_token"},
-		{"no scheme", "ak_1", "api_key", said("", ""), "refuse", "scheme-required", "api_key"},
-		{"two spaces behind", "Bearer ak_1  x", "api_key", said("", ""), "refuse", "one-space", "api_key"},
-		{"prefix alone", "Bearer ak_", "api_key", said("", ""), "refuse", "opaque-form", "api_key"},
-		{"two dots", "Bearer ak_1.a.b", "api_key", said("", ""), "refuse", "opaque-form", "api_key"},
+		{"API key", "Bearer ak_1", "api_key", answered("", ""), "in", "", "api_key"},
+		{"API key among others", "Bearer ak_1", "any", answered("", ""), "in", "", "api_key"},
+		{"API key not listed", "Bearer ak_1", list("m2m_token"), answered("", ""), "refuse", "", ""},
+		{"API key where another is required", "Bearer ak_1", "m2m_token", answered("", ""), "refuse", "", "m2m_token"},
+		{"API key beside what is no kind", "Bearer ak_1", list("x", "api_key"), answered("", ""), "in", "", "api_key"},
+		{"no kind", "Bearer ak_1", "x", answered("", ""), "refuse", "typed-options", ""},
+		{"no kinds", "Bearer ak_1", []any{}, answered("", ""), "refuse", "typed-options", ""},
+		{"a session's is required", "Bearer ak_1", "session_token", answered("", ""), "refuse", "opaque-kind", "session_token"},
+		{"nothing", "", "api_key", answered("", ""), "refuse", "missing-token", "api_key"},
+		{"nothing, of a list", "", list("api_key"), answered("", ""), "refuse", "missing-token", ""},
+		{"nothing, where cookies would do", "", "any", answered("", ""), "refuse", "browser-later", "session_token"},
+		{"no scheme", "ak_1", "api_key", answered("", ""), "refuse", "scheme-required", "api_key"},
+		{"two spaces behind", "Bearer ak_1  x", "api_key", answered("", ""), "refuse", "one-space", "api_key"},
+		{"prefix alone", "Bearer ak_", "api_key", answered("", ""), "refuse", "opaque-form", "api_key"},
+		{"two dots", "Bearer ak_1.a.b", "api_key", answered("", ""), "refuse", "opaque-form", "api_key"},
 
-		{"revoked", "Bearer ak_1", "api_key", said(`"revoked":false`, `"revoked":true`), "refuse", "answer-flags", "api_key"},
-		{"expired", "Bearer ak_1", "api_key", said(`"expired":false`, `"expired":true`), "refuse", "answer-flags", "api_key"},
-		{"expiration past", "Bearer ak_1", "api_key", said(`n":null`, `n":1790000000000`), "refuse", "answer-flags", "api_key"},
-		{"expiration to come", "Bearer ak_1", "api_key", said(`n":null`, `n":1790000000001`), "in", "", "api_key"},
-		{"another object", "Bearer ak_1", "api_key", said(`"api_key"`, `"x"`), "refuse", "answer-object", "api_key"},
-		{"no id", "Bearer ak_1", "api_key", said(`"ak_1"`, "null"), "refuse", "answer-ids", "api_key"},
-		{"no subject", "Bearer ak_1", "api_key", said(`"user_1"`, "null"), "refuse", "", "api_key"},
+		{"revoked", "Bearer ak_1", "api_key", answered(`"revoked":false`, `"revoked":true`), "refuse", "answer-flags", "api_key"},
+		{"expired", "Bearer ak_1", "api_key", answered(`"expired":false`, `"expired":true`), "refuse", "answer-flags", "api_key"},
+		{"expiration past", "Bearer ak_1", "api_key", answered(`n":null`, `n":1790000000000`), "refuse", "answer-flags", "api_key"},
+		{"expiration to come", "Bearer ak_1", "api_key", answered(`n":null`, `n":1790000000001`), "in", "", "api_key"},
+		{"another object", "Bearer ak_1", "api_key", answered(`"api_key"`, `"x"`), "refuse", "answer-object", "api_key"},
+		{"no id", "Bearer ak_1", "api_key", answered(`"ak_1"`, "null"), "refuse", "answer-ids", "api_key"},
+		{"no subject", "Bearer ak_1", "api_key", answered(`"user_1"`, "null"), "refuse", "", "api_key"},
 		{"not found, by an unknown code", "Bearer ak_1", "api_key", failed(404, `{"errors":[{"code":"x"}]}`), "refuse", "answer-status", "api_key"},
-		{"scopes of another type", "Bearer ak_1", "api_key", said(`["a"]`, `"a"`), "refuse", "answer-form", "api_key"},
-		{"no scopes", "Bearer ak_1", "api_key", said(`["a"]`, `null`), "in", "", "api_key"},
-		{"one name twice", "Bearer ak_1", "api_key", said(`{`, `{"id":"ak_2",`), "refuse", "answer-form", "api_key"},
+		{"scopes of another type", "Bearer ak_1", "api_key", answered(`["a"]`, `"a"`), "refuse", "answer-form", "api_key"},
+		{"no scopes", "Bearer ak_1", "api_key", answered(`["a"]`, `null`), "in", "", "api_key"},
+		{"one name twice", "Bearer ak_1", "api_key", answered(`{`, `{"id":"ak_2",`), "refuse", "answer-form", "api_key"},
 		{"text", "Bearer mt_1", "m2m_token", asText("text/plain", "x"), "refuse", "answer-form", "m2m_token"},
 		{"broken", "Bearer ak_1", "api_key", asText(json200, "{"), "refuse", "", "api_key"},
 		{"with a charset", "Bearer ak_1", "api_key", asText(json200+"; charset=utf-8", key), "in", "json-charset", "api_key"},
 		{"no content", "Bearer mt_1", "m2m_token", failed(204, ""), "refuse", "", "m2m_token"},
-		{"another object's subject", "Bearer oat_1", "oauth_token", said("", ""), "refuse", "answer-object", "oauth_token"},
-		{"of a machine that is none", "Bearer mt_1", "m2m_token", said(`"api_key"`, `"machine_to_machine_token"`), "refuse", "machine-subject", "m2m_token"},
+		{"another object's subject", "Bearer oat_1", "oauth_token", answered("", ""), "refuse", "answer-object", "oauth_token"},
+		{"of a machine that is none", "Bearer mt_1", "m2m_token", answered(`"api_key"`, `"machine_to_machine_token"`), "refuse", "machine-subject", "m2m_token"},
 		{"our key is bad", "Bearer ak_1", "api_key", failed(401, `{"errors":[]}`), "refuse", "", "api_key"},
 		{"our key is bad, without a body", "Bearer ak_1", "api_key", failed(401, ""), "refuse", "answer-status", "api_key"},
 		{"not found", "Bearer ak_1", "api_key", failed(404, `{"errors":[{"code":"resource_not_found"}]}`), "refuse", "", "api_key"},
@@ -271,12 +271,12 @@ func TestMachineRules(t *testing.T) {
 		{"extensions where no session will do", token(m2mHeader, m2m, `{"alg"`, `{"crit":[],"alg"`), "m2m_token", bapiAnswer{}, "refuse", "crit-refused", "m2m_token"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			asked := b.newCase(c.authorization, map[string]any{"acceptsToken": c.accepts})
+			input := b.newCase(c.authorization, map[string]any{"acceptsToken": c.accepts})
 			for _, path := range verifyPaths {
-				c.said.Method, c.said.Path = "POST", path
-				asked.BAPI = append(asked.BAPI, c.said)
+				c.answered.Method, c.answered.Path = "POST", path
+				input.BAPI = append(input.BAPI, c.answered)
 			}
-			a := decideAll(t, asked)[0]
+			a := decideAll(t, input)[0]
 			if a.Outcome != c.outcome || a.Rule != c.rule || a.TokenType != c.tokenType {
 				t.Errorf("%s (%s) of %q by rule %q, want %s of %q by %q", a.Outcome, a.Reason, a.TokenType, a.Rule, c.outcome, c.tokenType, c.rule)
 			}
@@ -284,7 +284,8 @@ func TestMachineRules(t *testing.T) {
 	}
 }
 
-// TestMachineOptions checks what is needed to verify machine credentials.
+// TestMachineOptions tests the options that are needed to verify machine
+// credentials.
 func TestMachineOptions(t *testing.T) {
 	b := newBench(t)
 	token := "Bearer " + b.token(t, `{"alg":"RS256"}`, `{"iss":"https://clerk.example.com","sub":"mch_1","jti":"mt_1","exp":1790000050}`)
@@ -315,7 +316,7 @@ func TestMachineOptions(t *testing.T) {
 	}
 }
 
-// TestKeyRules replays what happens to keys, in the order of a scope.
+// TestKeyRules replays changes of keys, in the order of a scope.
 func TestKeyRules(t *testing.T) {
 	b := newBench(t)
 	header := func(kid string) string { return "Bearer " + b.token(t, `{"alg":"RS256","kid":"`+kid+`"}`, testPayload) }
@@ -337,19 +338,19 @@ func TestKeyRules(t *testing.T) {
 			{"k1", 0, b.jwks("k1", ""), "in", ""}, {"k2", 1000, b.jwks("k2", ""), "in", ""},
 			{"k1", 2000, b.jwks("k2", ""), "refuse", "withdrawn-keys"},
 		},
-		"asked too often": {
+		"fetched too often": {
 			{"k2", 0, b.jwks("k1", ""), "refuse", ""}, {"k2", 1000, b.jwks("k1", ""), "refuse", ""},
 			{"k2", 2000, b.jwks("k2", ""), "refuse", "fetch-limit"},
 		},
-		// The refresh ahead of time is under way when its request is answered,
-		// and has landed before the next one.
+		// The refresh ahead of time is under way when its request is decided, and has
+		// ended before the next one.
 		"refreshed ahead": {
 			{"k1", 0, b.jwks("k1", ""), "in", ""}, {"k1", 250_000, b.jwks("k2", ""), "in", ""},
 			{"k1", 250_001, b.jwks("k2", ""), "refuse", "withdrawn-keys"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for range 20 { // a race would not show at once
+			for range 20 { // to find races
 				var cases []*authCase
 				for _, s := range steps {
 					c := b.newCase(header(s.kid), map[string]any{"jwtKey": nil, "clockSkewInMs": 300_000})
@@ -387,7 +388,7 @@ func TestRuleTable(t *testing.T) {
 	}
 }
 
-// TestRequest checks that requests are what a server would hand over.
+// TestRequest: requests are as a server would receive them.
 func TestRequest(t *testing.T) {
 	c := (&bench{}).newCase("Bearer \u00e9", nil)
 	c.Request.URL = "https://app.example.com/a%2Fb?x=1#fragment"

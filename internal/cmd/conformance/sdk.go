@@ -24,9 +24,9 @@ type reading struct {
 	header, payload any
 	h, p            map[string]any // those two, if they are objects
 
-	flow  flow
-	kind  clerkauth.TokenType // of a machine's credential, or ""
-	asked clerkauth.TokenType // the token type in the SDK's refusal, "" for null
+	flow      flow
+	kind      clerkauth.TokenType // of a machine's credential, or ""
+	requested clerkauth.TokenType // the token type in the SDK's refusal, "" for null
 
 	keys    keyState // the result of the search for the token's key
 	kid     string
@@ -34,18 +34,18 @@ type reading struct {
 
 	cache        *sdkKeys         // before this case
 	seen, before []map[string]any // keys published so far, and the last set before this case
-	askedBefore  bool             // an earlier case of the scope has not found its key
+	failedBefore bool             // an earlier case of the scope has not found its key
 
 	genuine *bool // the result of signed
 
-	unsaid string // the option that Config cannot express
+	unsupported string // the option that Config cannot express
 }
 
 func newReading(c *authCase, cache *sdkKeys) *reading {
 	r := &reading{authCase: c, lines: c.Request.Headers["authorization"], cache: cache.clone()}
-	var u unsayable
+	var u unsupportedError
 	if _, err := configure(c.Options); errors.As(err, &u) {
-		r.unsaid = u.option
+		r.unsupported = u.option
 	}
 	r.token = sdkToken(r.lines)
 	r.decode()

@@ -10,7 +10,7 @@ import (
 type keyState int
 
 const (
-	keysNotAsked  keyState = iota // there is a local key, or no usable token
+	keysNotNeeded keyState = iota // there is a local key, or no usable token
 	keyFound                      // whether usable or not
 	keyUnknown                    // jwk-kid-mismatch
 	keysFailed                    // jwk-remote-failed-to-load, secret-key-invalid
@@ -47,7 +47,7 @@ func (k *sdkKeys) clone() *sdkKeys {
 
 // remember records the keys that are published in a case.
 func (k *sdkKeys) remember(r *reading) {
-	r.before, r.askedBefore = k.last, k.failed
+	r.before, r.failedBefore = k.last, k.failed
 	if set, state := r.published(); state == keyFound {
 		k.seen = append(k.seen, set...)
 		k.last = set

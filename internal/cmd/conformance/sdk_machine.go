@@ -59,25 +59,25 @@ func (r *reading) readFlow() {
 		accepts = string(clerkauth.SessionToken)
 	}
 	list, isList := accepts.([]any)
-	asked, _ := accepts.(string)
+	requested, _ := accepts.(string)
 	switch {
 	case isList && !slices.Contains(list, any(string(presented))):
 		r.flow = flowMismatch // without a token type
-	case isList || asked == "any":
-		r.asked = presented
+	case isList || requested == "any":
+		r.requested = presented
 		r.flow = r.flowOfAny(r.kind != "", r.kind != "" || r.foreign())
-	case asked == string(clerkauth.SessionToken):
-		r.asked = clerkauth.SessionToken
+	case requested == string(clerkauth.SessionToken):
+		r.requested = clerkauth.SessionToken
 		r.flow = r.flowOfAny(false, r.kind != "" && !r.opaque() || r.foreign())
 	default:
-		r.asked = clerkauth.TokenType(asked)
-		known := slices.Contains(machineKinds, r.asked)
-		r.flow = r.flowOfAny(r.kind == r.asked, true)
+		r.requested = clerkauth.TokenType(requested)
+		known := slices.Contains(machineKinds, r.requested)
+		r.flow = r.flowOfAny(r.kind == r.requested, true)
 		switch {
 		case r.flow == flowCookies && known:
 			r.flow = flowMissing
 		case r.flow == flowCookies:
-			r.asked = clerkauth.SessionToken
+			r.requested = clerkauth.SessionToken
 		}
 	}
 	if r.rejects() {
@@ -121,9 +121,9 @@ func (r *reading) otherCategory() bool {
 func (r *reading) sdkRefuses() (clerkauth.Reason, clerkauth.TokenType) {
 	switch r.flow {
 	case flowMismatch:
-		return clerkauth.ErrTokenType, r.asked
+		return clerkauth.ErrTokenType, r.requested
 	case flowMissing:
-		return noToken, r.asked
+		return noToken, r.requested
 	case flowUndecodable:
 		return clerkauth.ErrTokenInvalid, clerkauth.M2MToken
 	case flowSession:
@@ -131,7 +131,7 @@ func (r *reading) sdkRefuses() (clerkauth.Reason, clerkauth.TokenType) {
 	case flowJWT:
 		return r.sdkRefusesJWT(), r.kind
 	case flowOpaque:
-		reason, _ := r.sdkAsks()
+		reason, _ := r.sdkOpaque()
 		return reason, r.kind
 	}
 	return "", ""
@@ -160,7 +160,7 @@ func (r *reading) sdkRefusesJWT() clerkauth.Reason {
 func (r *reading) sdkCrashes() bool {
 	switch r.flow {
 	case flowOpaque:
-		_, crash := r.sdkAsks()
+		_, crash := r.sdkOpaque()
 		return crash
 	case flowJWT:
 		if r.header == nil || r.payload == nil {
@@ -184,28 +184,28 @@ var verifyPaths = map[clerkauth.TokenType]string{
 	clerkauth.OAuthToken: "/oauth_applications/access_tokens/verify",
 }
 
-// said returns the Backend API's response, in this case, about the credential.
-func (r *reading) said() bapiAnswer { return find(r.BAPI, "POST", verifyPaths[r.kind]) }
+// response returns the Backend API's response, in this case, about the credential.
+func (r *reading) response() bapiAnswer { return find(r.BAPI, "POST", verifyPaths[r.kind]) }
 
-// sdkAsks returns the SDK's reason to refuse an opaque credential, or "" if it does not,
+// sdkOpaque returns the SDK's reason to refuse an opaque credential, or "" if it does not,
 // and whether it throws because of the response.
-func (r *reading) sdkAsks() (reason clerkauth.Reason, crash bool) {
-	said := r.said()
-	if said.Status == 0 {
+func (r *reading) sdkOpaque() (reason clerkauth.Reason, crash bool) {
+	resp := r.response()
+	if resp.Status == 0 {
 		return clerkauth.ErrBackendUnavailable, false
 	}
-	if said.Status == 204 {
+	if resp.Status == 204 {
 		if r.kind == clerkauth.OAuthToken {
 			return clerkauth.ErrBackendUnavailable, false
 		}
 		return "", true
 	}
-	var body any = string(said.body())
-	if said.ContentType == "application/json" && json.Unmarshal(said.body(), &body) != nil {
+	var body any = string(resp.body())
+	if resp.ContentType == "application/json" && json.Unmarshal(resp.body(), &body) != nil {
 		return clerkauth.ErrBackendUnavailable, false
 	}
-	if said.Status/100 != 2 {
-		return sdkErrorReason(said.Status, body), false
+	if resp.Status/100 != 2 {
+		return sdkErrorReason(resp.Status, body), false
 	}
 	_, isText := body.(string)
 	list, isList := body.([]any)
@@ -266,6 +266,6 @@ func (r *reading) sdkOAuthAudience(aud any) bool {
 	if !isList {
 		list = []any{aud}
 	}
-	odd := func(v any) bool { return notText(v) || v == "" }
-	return !slices.ContainsFunc(list, odd) && slices.ContainsFunc(list, func(v any) bool { return slices.Contains(wanted, v.(string)) })
+	invalid := func(v any) bool { return notText(v) || v == "" }
+	return !slices.ContainsFunc(list, invalid) && slices.ContainsFunc(list, func(v any) bool { return slices.Contains(wanted, v.(string)) })
 }

@@ -97,9 +97,9 @@ func (r *reading) good() bool {
 	case flowOpaque:
 		return r.goodAnswer()
 	case flowSession:
-		return r.sound() && !noSessionID(r) && !oddStatus(r) && r.p["sts"] != "pending"
+		return r.sound() && !noSessionID(r) && !unknownStatus(r) && r.p["sts"] != "pending"
 	case flowJWT:
-		return r.sound() && !noTokenID(r) && !oddScopes(r) && !foreignSubject(r)
+		return r.sound() && !noTokenID(r) && !malformedScopes(r) && !foreignSubject(r)
 	default:
 		return false
 	}

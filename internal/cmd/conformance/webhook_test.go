@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestWebhookComparisonFails gives comparisons what must not be, and looks for the
-// outcry.
+// TestWebhookComparisonFails: a comparison with a wrong decision about a delivery
+// fails.
 func TestWebhookComparisonFails(t *testing.T) {
 	const accepted, refused = `{"clerk":{"ok":true,"event":{"type":"user.created"}}}`, `{"clerk":{"ok":false,"kind":"no-match"}}`
 	for _, c := range []struct {
@@ -33,7 +33,7 @@ func TestWebhookComparisonFails(t *testing.T) {
 	}
 }
 
-// TestWebhookDecisionLine is how a delivery that is refused is printed.
+// TestWebhookDecisionLine checks the printed line of a refused delivery.
 func TestWebhookDecisionLine(t *testing.T) {
 	line, err := json.Marshal(&received{File: "webhook.json", ID: "x"})
 	if err != nil || !strings.Contains(string(line), `"ok":false,"type":null`) {
