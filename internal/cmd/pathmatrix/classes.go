@@ -51,9 +51,9 @@ func classTargets() []target {
 		name := strings.Trim(c.prefix, "/")
 		prefixes := []string{c.prefix, "/" + strings.ToUpper(name[:1]) + name[1:] + "/"}
 		for letter, code := range map[string]string{"s": "%C5%BF", "k": "%E2%84%AA"} { // their other cases
-			if odd := strings.Replace(c.prefix, letter, code, 1); odd != c.prefix {
+			if folded := strings.Replace(c.prefix, letter, code, 1); folded != c.prefix {
 				for _, value := range []string{"1", "a", "A", "-", "SA"} {
-					add("GET", odd+value)
+					add("GET", folded+value)
 				}
 			}
 		}

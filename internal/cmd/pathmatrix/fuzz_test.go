@@ -19,15 +19,15 @@ import (
 type application struct {
 	name      string
 	protected string // the pattern of the one rule that protects, or the layout
-	ask       decide // the rules
-	inside    bool   // the rules stand somewhere inside, and may see another path
+	decide    decide // by the rules
+	inside    bool   // the rules are inside the router, and may see another path
 	http      http.Handler
 	fiber     *fiber.App
 }
 
-// ruleSet lets through as much as can be, so that what protects is nothing but
-// the readings of the path. It is for the shapes that protect no more than it
-// does.
+// ruleSet has one rule that protects and a public one for everything else, so that
+// only the readings of the path protect. It is for shapes whose routes are all under
+// that rule.
 type ruleSet struct {
 	protected string
 	shapes    []shape
@@ -45,10 +45,10 @@ var applications = sync.OnceValue(func() []application {
 	var list []application
 	for _, s := range setups() {
 		for _, set := range s.ruleSets() {
-			ask := rules(s.mount, map[string]bool{"/{rest...}": true, set.protected: false})
-			g := &guard{decide: remembered(s.mount+" "+set.protected, ask)}
+			decision := rules(s.mount, map[string]bool{"/{rest...}": true, set.protected: false})
+			g := &guard{decide: remembered(s.mount+" "+set.protected, decision)}
 			for _, sh := range set.shapes {
-				a := application{name: fmt.Sprintf("%s %c", s.name, sh), protected: set.protected, ask: g.decide, inside: s.inside}
+				a := application{name: fmt.Sprintf("%s %c", s.name, sh), protected: set.protected, decide: g.decide, inside: s.inside}
 				if s.app != nil {
 					a.fiber = s.app(sh, handlers{}, g)
 				} else {
@@ -61,10 +61,10 @@ var applications = sync.OnceValue(func() []application {
 	return list
 })
 
-// hostApplications are the layouts of hosts on all routers that can have them.
+// hostApplications are the layouts of hosts on all routers that support them.
 var hostApplications = sync.OnceValue(func() []application {
 	var list []application
-	asked := map[string]*guard{}
+	guards := map[string]*guard{}
 	for _, s := range hostSetups() {
 		for _, l := range hostLayouts {
 			if !s.can(l) {
@@ -74,42 +74,42 @@ var hostApplications = sync.OnceValue(func() []application {
 				l = l.withoutAddresses()
 			}
 			key := fmt.Sprint(s.mount, s.names, l.name)
-			if asked[key] == nil {
-				asked[key] = &guard{decide: remembered(key, rules(s.mount, l.rules))}
+			if guards[key] == nil {
+				guards[key] = &guard{decide: remembered(key, rules(s.mount, l.rules))}
 			}
-			a := application{name: s.name, protected: l.name, ask: asked[key].decide}
-			a.http, a.fiber = s.scene(l).start(asked[key])
+			a := application{name: s.name, protected: l.name, decide: guards[key].decide}
+			a.http, a.fiber = s.scene(l).start(guards[key])
 			list = append(list, a)
 		}
 	}
 	return list
 })
 
-// memory holds the answers of guards for the request under way: most
-// applications ask about the same path.
+// memory caches the decisions of guards about the current request: most applications
+// see the same path.
 var memory = map[[7]string]int{}
 
-func remembered(name string, ask decide) decide {
+func remembered(name string, next decide) decide {
 	return func(method, host string, u *url.URL) int {
 		if u.Opaque != "" {
-			return ask(method, host, u)
+			return next(method, host, u)
 		}
 		key := [7]string{name, method, host, u.Scheme, u.Host, u.Path, u.RawPath}
 		status, ok := memory[key]
 		if !ok {
-			status = ask(method, host, u)
+			status = next(method, host, u)
 			memory[key] = status
 		}
 		return status
 	}
 }
 
-// silent is a logger for fasthttp, which logs every file that it does not find.
+// silent is a logger for fasthttp, which logs every missing file.
 type silent struct{}
 
 func (silent) Printf(string, ...any) {}
 
-// recorder is a ResponseWriter that is used again and again.
+// recorder is a ResponseWriter that is reused.
 type recorder struct {
 	header http.Header
 	body   bytes.Buffer
@@ -120,9 +120,9 @@ func (w *recorder) Header() http.Header         { return w.header }
 func (w *recorder) Write(p []byte) (int, error) { return w.body.Write(p) }
 func (w *recorder) WriteHeader(status int)      { w.status = status }
 
-// serveHTTP returns the reply to r, which is not changed. A panic of a router ends
-// it, as net/http's server would see to: gorilla's StrictSlash panics on a query
-// that it cannot parse.
+// serveHTTP returns the reply to r, which is not changed. A router's panic ends the
+// request, as in net/http's server: gorilla's StrictSlash panics on a query that it
+// cannot parse.
 func (a application) serveHTTP(r *http.Request, w *recorder) (rep reply) {
 	clear(w.header)
 	w.body.Reset()
@@ -137,7 +137,7 @@ func (a application) serveHTTP(r *http.Request, w *recorder) (rep reply) {
 	return rep
 }
 
-// serveFast returns fiber's reply to raw, or none if it is no request.
+// serveFast returns fiber's reply to raw, or none if raw is not a request.
 func (a application) serveFast(raw []byte) (rep reply) {
 	var req fasthttp.Request
 	if req.Read(bufio.NewReader(bytes.NewReader(raw))) != nil {
@@ -149,31 +149,32 @@ func (a application) serveFast(raw []byte) (rep reply) {
 	return newReply(ctx.Response.StatusCode(), string(ctx.Response.Header.Peek(marker)), -1, ctx.Response.Body())
 }
 
-// check sends t to applications, and fails if it gets past the rules to the
-// protected handler. It returns in how many it reached another handler.
+// check sends t to applications, and fails the test if it passes the rules and
+// reaches the protected handler. It returns how many times it reached another
+// handler.
 func check(tb testing.TB, t target, list []application) (passed int) {
 	tb.Helper()
 	clear(memory)
 	raw := request(t)
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
 	if err != nil {
-		return 0 // net/http answers that with 400, and in fiber the guard does
+		return 0 // net/http responds with 400, and so does the guard in fiber
 	}
 	return checkRequest(tb, t, r, raw, list)
 }
 
-// checkRequest is check for a request that has been read.
+// checkRequest is check for a parsed request.
 func checkRequest(tb testing.TB, t target, r *http.Request, raw []byte, list []application) (passed int) {
 	tb.Helper()
 	w := &recorder{header: http.Header{}}
 	for _, a := range list {
-		if !a.inside && a.ask(r.Method, r.Host, r.URL) != 0 {
-			continue // the guard would not let it in, either
+		if !a.inside && a.decide(r.Method, r.Host, r.URL) != 0 {
+			continue // the guard refuses it
 		}
 		var rep reply
 		switch {
 		case a.fiber != nil && raw == nil:
-			continue // fasthttp speaks HTTP/1.1 alone
+			continue // fasthttp supports HTTP/1.1 alone
 		case a.fiber != nil:
 			rep = a.serveFast(raw)
 		default:
@@ -189,8 +190,8 @@ func checkRequest(tb testing.TB, t target, r *http.Request, raw []byte, list []a
 	return passed
 }
 
-// shares is how many shares the applications are dealt out to: one run of the fuzz
-// target tries one of them.
+// shares is the number of shares that the applications are dealt into: each run of
+// the fuzz target tries one.
 const shares = 64
 
 var dealt = sync.OnceValue(func() (list [shares][]application) {
@@ -200,8 +201,8 @@ var dealt = sync.OnceValue(func() (list [shares][]application) {
 	return list
 })
 
-// FuzzPath holds: a request that reaches the protected handler is one that the
-// rules protect or refuse.
+// FuzzPath: a request that reaches the protected handler is one that the rules
+// protect or refuse.
 func FuzzPath(f *testing.F) {
 	for i, t := range targets() {
 		f.Add(t.method, t.path, uint8(i))
@@ -213,11 +214,11 @@ func FuzzPath(f *testing.F) {
 	})
 }
 
-// checkHost is check for a request of HTTP/1.1 and for one of HTTP/2, whose
-// target may name another host than :authority.
+// checkHost is check for a request of HTTP/1.1 and for one of HTTP/2, whose target
+// may have another host than :authority.
 func checkHost(tb testing.TB, t target, list []application) (passed int) {
 	tb.Helper()
-	if !strings.ContainsAny(t.host, "\r\n") { // two Host lines are refused by net/http, and by fasthttp
+	if !strings.ContainsAny(t.host, "\r\n") { // net/http and fasthttp reject two Host lines
 		passed = check(tb, t, list)
 	}
 	clear(memory)
@@ -229,7 +230,7 @@ func checkHost(tb testing.TB, t target, list []application) (passed int) {
 	return passed + checkRequest(tb, t, r, nil, list)
 }
 
-// FuzzHost holds the same about hosts.
+// FuzzHost is FuzzPath for hosts.
 func FuzzHost(f *testing.F) {
 	for i, host := range hosts {
 		f.Add("GET", "/a", host, uint8(i))
@@ -247,12 +248,11 @@ func FuzzHost(f *testing.F) {
 	})
 }
 
-// hostPieces are what odd hosts are made of.
+// hostPieces are the pieces of unusual hosts.
 var hostPieces = strings.Fields(`admin.example.com admin.example.com kiosk.example.com www.example.com www.example.com localhost [::1] admin . example .com
 	: : : . . .. 80 80 8080 8443 :8443 :8080 [ ] [ ] %25 %3a %2e @ / \ # ? , ; _ - * xn-- 0 + A ADMIN.example.com K ſ Kiosk.example.com 。 ａ`)
 
-// TestComposedHosts tries hosts, and absolute targets, that are made of odd
-// pieces.
+// TestComposedHosts tries hosts, and absolute targets, of random pieces.
 func TestComposedHosts(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	n := 6_000
@@ -285,14 +285,14 @@ func TestComposedHosts(t *testing.T) {
 	t.Logf("%d hosts, %d times another handler than the protected one", n, passed)
 }
 
-// pieces are what odd paths are made of.
+// pieces are the pieces of unusual paths.
 var pieces = strings.Fields(`/ / / / // admin admin admin users users users public public x app app
 	%61dmin %2561dmin a%64min ADMIN user%73 %2575sers ..  .. . %2e %2e%2e %252e%252e .%2e
 	%2f %2F %252f %5c \ %255c ; ;x ;x=1 %3b . .. %20 %09 %2520 | " ^ %7c # ? ?x=/admin %23 %3f + : @ * %
 	%00 %0a %C3%A9 %ff index legacy http: http:// evil.example`)
 
-// TestComposedPaths tries what is made of odd pieces at random, which gets
-// further than changing bytes does.
+// TestComposedPaths tries paths of random pieces, which reach further than changed
+// bytes do.
 func TestComposedPaths(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	n := 3_000

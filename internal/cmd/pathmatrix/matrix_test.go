@@ -7,12 +7,11 @@ import (
 	"testing"
 )
 
-// TestMatrix is the program: no guard of ours lets anything through to the
-// protected handler, or keeps an ordinary request from a public one, whatever
-// router is behind it.
+// TestMatrix runs the program: no guard lets a request through to the protected
+// handler, or keeps an ordinary request from a public one, whatever the router.
 func TestMatrix(t *testing.T) {
 	protocols, list := []string{"http/1.1", "h2c"}, scenes()
-	if testing.Short() { // every router, but one shape and a third of the odd hosts
+	if testing.Short() { // every router, but one shape and a third of the unusual hosts
 		protocols = protocols[:1]
 		list = slices.DeleteFunc(list, func(s scene) bool { return s.part == pathPart && s.layout != string(params) })
 		for i := range list {
@@ -32,8 +31,8 @@ func TestMatrix(t *testing.T) {
 	for _, finding := range findings(rows) {
 		t.Error(finding)
 	}
-	// That the matrix bites: without a guard, or with a simple one, much gets
-	// through; and ordinary requests do reach what is public.
+	// The matrix is effective: without a guard, or with a simple one, many requests get
+	// through, and ordinary requests reach public routes.
 	naive, benign := map[string]int{}, map[string]int{}
 	for _, r := range rows {
 		benign[r.part] += r.benign

@@ -32,7 +32,7 @@ const appHost = "app.example"
 // for other paths.
 func targets() []target {
 	var list []target
-	for _, path := range strings.Fields(odd) {
+	for _, path := range strings.Fields(unusual) {
 		list = append(list, target{method: "GET", path: path})
 	}
 	for _, path := range strings.Fields(benign) {
@@ -64,7 +64,7 @@ func targets() []target {
 	return list
 }
 
-const odd = `
+const unusual = `
 /admin/users /admin /admin/ /admin/users/ /admin/users// /admin/users/x /admin/x
 //admin/users /admin//users ///admin///users //admin//users /admin/users/// //public/../admin/users
 /./admin/users /admin/./users /admin/users/. /.//admin/users
