@@ -117,7 +117,7 @@ func TestNestedGuards(t *testing.T) {
 		"another kind": {clerkauth.Token(clerkauth.OAuthToken), 401},
 		"a scope":      {clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:read")), 200},
 		"a lost scope": {clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:delete")), 403},
-		"anybody":      {clerkauth.Public, 200},
+		"public":       {clerkauth.Public, 200},
 		"other kinds":  {clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.Token(clerkauth.OAuthToken, clerkauth.Scope("reports:read"))), 401},
 	} {
 		got := testkit.Serve(func(h http.Handler) http.Handler { return r.Auth.Require(either)(r.Auth.Require(c.inner)(h)) }, testkit.Bearer(r.APIKey.Token))
@@ -359,7 +359,7 @@ func machineJWTs(t *testing.T) {
 		"a user":                       {opts{with("sub", "user_1")}, []string{"API key", "OAuth"}, ""},
 		"an organization":              {opts{with("sub", "org_1")}, []string{"API key"}, ""},
 		"a machine":                    {opts{with("sub", "mch_1")}, []string{"M2M"}, ""},
-		"somebody else":                {opts{with("sub", "client_1")}, nil, ""},
+		"another owner":                {opts{with("sub", "client_1")}, nil, ""},
 		"no expiry":                    {opts{without("exp")}, nil, clerkauth.ErrTokenClaims},
 		"it has expired":               {opts{with("exp", now-6)}, nil, clerkauth.ErrTokenExpired},
 		"within the skew":              {opts{with("exp", now-4), with("iat", now-60), without("nbf")}, []string{"API key", "M2M", "OAuth"}, ""},

@@ -247,7 +247,7 @@ func FuzzRequest(f *testing.F) {
 				t.Errorf("%s: status %d", name, w.Code)
 			}
 			if !good && req.Method != http.MethodConnect && strings.Contains(w.Body.String(), r.Jane.User.ID) {
-				t.Errorf("%s: taken for somebody: %s", name, w.Body)
+				t.Errorf("%s: taken for a user: %s", name, w.Body)
 			}
 		}
 	})

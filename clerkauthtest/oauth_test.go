@@ -221,7 +221,7 @@ func TestAuthorizationRefusals(t *testing.T) {
 		"a fragment":                {"redirect_uri", oauthCallback + "#x"},
 	} {
 		if back := c.authorize(changes...); back != nil {
-			t.Errorf("%s: somebody is sent to %v", name, back)
+			t.Errorf("%s: the user is sent to %v", name, back)
 		}
 	}
 	if back := c.authorize("redirect_uri", "http://127.0.0.1:5000/callback"); back.Get("code") == "" {

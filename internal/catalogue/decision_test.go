@@ -81,7 +81,7 @@ func hiddenHasNoOracle(t *testing.T) {
 			callers := map[string]string{
 				"signed out": "", "without the right": r.Jane.Token(), "pending": r.Jane.Token(clerkauthtest.WithClaim("sts", "pending")),
 				"a key without the scope": r.APIKey.Token, "a machine without the scope": r.M2M.JWT(), "another kind": r.OAuth.Token,
-				"somebody else's bearer": "ghp_012345678901234567890123456789",
+				"another issuer's bearer": "ghp_012345678901234567890123456789",
 			}
 			methods := []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "get"}
 			accepts := []string{"", "*/*", "application/json", "text/html,application/xhtml+xml"}
@@ -264,7 +264,7 @@ func identityOfAnotherCredential(t *testing.T) {
 		"twice the same":    {[]string{"Bearer " + same, "Bearer " + same}, 401, "", 401},
 		"with garbage":      {[]string{"Bearer " + same, "Bearer x"}, 401, "", 401},
 		"a key":             {[]string{"Bearer " + r.APIKey.Token}, 401, "", 200},
-		"somebody else's":   {[]string{"Bearer ghp_0123456789"}, 401, "", 200},
+		"another issuer's":  {[]string{"Bearer ghp_0123456789"}, 401, "", 200},
 	} {
 		for outerName, outer := range map[string]clerkauth.Middleware{"Handler": r.Auth.Handler, "SignedIn": r.Auth.Require(), "Public": r.Auth.Require(clerkauth.Public), "all": r.Auth.Require(testkit.AnyCredential)} {
 			testkit.Serve(func(http.Handler) http.Handler {
@@ -312,7 +312,7 @@ func identityOfAnotherCredential(t *testing.T) {
 			looks.Store(0)
 			if n := testing.AllocsPerRun(10, func() {
 				if r.Auth.Authenticate(inner).Auth().UserID != r.Jane.User.ID {
-					t.Error("it is somebody else")
+					t.Error("the caller is another one")
 				}
 			}); n != 0 || looks.Load() != 0 {
 				t.Errorf("%v allocations, and %d looks at the clock", n, looks.Load())

@@ -30,7 +30,7 @@ var _ = addRows(rows{
 		t.Run("parties", testkit.Bubble(partiesNotConfigured))
 		t.Run("issuer", testkit.Bubble(proxiedIssuer))
 		t.Run("another issuer with its own key", testkit.Bubble(issuerWithItsOwnKey))
-		t.Run("unknown keys for everybody", testkit.Bubble(unknownKeysForEverybody))
+		t.Run("unknown keys for every caller", testkit.Bubble(unknownKeysForEveryCaller))
 		t.Run("no token yet", testkit.Bubble(noTokenYet))
 	},
 })
@@ -309,7 +309,7 @@ func issuerWithItsOwnKey(t *testing.T) {
 	}
 }
 
-func unknownKeysForEverybody(t *testing.T) {
+func unknownKeysForEveryCaller(t *testing.T) {
 	var logged bytes.Buffer
 	r := testkit.NewRig(t, logging(&logged))
 	unknown := func() {

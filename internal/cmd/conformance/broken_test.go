@@ -97,13 +97,13 @@ func TestBrokenProducts(t *testing.T) {
 				who.OrgID, who.OrgRole, who.OrgSlug = "", "", ""
 				return who
 			}),
-			"everybody is user_x": identities(func(who clerkauth.Auth) clerkauth.Auth {
+			"every caller is user_x": identities(func(who clerkauth.Auth) clerkauth.Auth {
 				if who.UserID != "" {
 					who.UserID, who.Subject = "user_x", "user_x"
 				}
 				return who
 			}),
-			"everybody is let in": func(p *product) {
+			"every caller is let in": func(p *product) {
 				p.authenticate = func(a *clerkauth.Authenticator, r *http.Request, kinds []clerkauth.TokenType) (clerkauth.Auth, error) {
 					if who, err := authenticate(a, r, kinds); err == nil {
 						return who, nil

@@ -79,7 +79,7 @@ func TestJudge(t *testing.T) {
 
 		{"let in", in("", "user_1", "org:admin"), signedOut, laxer},
 		{"let in by a rule that does not say so", in("issuer-enforced", "user_1", "org:admin"), signedOut, laxer},
-		{"let in by a rule that says so", in("bearer-case", "user_1", "org:admin"), signedOut, stricter},
+		{"let in by a rule that allows it", in("bearer-case", "user_1", "org:admin"), signedOut, stricter},
 		{"let in where the sdk throws", in("", "user_1", "org:admin"), throws, laxer},
 		{"let in where the session is pending", in("", "user_1", "org:admin"), pending, laxer},
 		{"let in instead of redirected", in("", "user_1", "org:admin"), redirect, laxer},
