@@ -116,7 +116,7 @@ func (m *memory) swap(id, to string, keep time.Duration, from ...string) (holder
 	if ok {
 		taken := true
 		for _, holder := range from {
-			taken = taken && e.holder != holder && holder != "another holder"
+			taken = taken && e.holder != holder && holder != "any holder"
 		}
 		if taken {
 			return e.holder, nil
@@ -195,7 +195,7 @@ func (s *store) Once(ctx context.Context, id string, handle func(context.Context
 func (s *store) release(id, token string, ended bool) {
 	from := token
 	if s.flaw == "releases another's claim" {
-		from = "another holder"
+		from = "any holder"
 	}
 	if s.flaw == "released later" || s.flaw == "released later after a panic" && !ended {
 		go func() { _, _ = s.memory.swap(id, "", 0, from) }()
@@ -207,7 +207,7 @@ func (s *store) release(id, token string, ended bool) {
 func (s *store) remember(id, token string) error {
 	from := token
 	if s.flaw == "overwrites another's claim" {
-		from = "another holder"
+		from = "any holder"
 	}
 	holder, err := s.memory.swap(id, "done", 48*time.Hour, from)
 	switch {

@@ -12,8 +12,8 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// unsupportedError is the error for an option of the SDK that Config cannot express. Such a case
-// has no configuration.
+// unsupportedError is the error for an option of the SDK that Config cannot express.
+// Such a case has no configuration.
 type unsupportedError struct{ option string }
 
 func (u unsupportedError) Error() string { return u.option + " cannot be configured" }

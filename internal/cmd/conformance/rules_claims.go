@@ -105,8 +105,8 @@ func unknownVersion(r *reading) bool {
 	return slices.ContainsFunc(orgClaims, func(name string) bool { return r.p[name] != nil })
 }
 
-// malformedOrganization reports whether claims would grant an organization, or rights in one,
-// but they or the organization's id have a wrong type.
+// malformedOrganization reports whether claims would grant an organization, or rights
+// in one, but they or the organization's id have a wrong type.
 func malformedOrganization(r *reading) bool {
 	if r.sdkThrows() {
 		return false

@@ -121,8 +121,8 @@ func preciseReason(r *reading) (answers []clerkauth.Reason) {
 	return answers
 }
 
-// responseObject returns the Backend API's response about the credential, or nil if it is not
-// a JSON object.
+// responseObject returns the Backend API's response about the credential, or nil if it
+// is not a JSON object.
 func (r *reading) responseObject() map[string]any {
 	var object map[string]any
 	if json.Unmarshal(r.response().body(), &object) != nil {
