@@ -130,10 +130,10 @@ func TestAnswersAreAsOldAsTheQuestion(t *testing.T) {
 	})(t)
 }
 
-// TestSharedAnswersComeBeforeThePlaces: a replica that has just started accepts keys
+// TestSharedAnswersNeedNoSlot: a replica that has just started accepts keys
 // that other replicas have verified, however many made-up keys it receives and
 // whatever Clerk responds about them.
-func TestSharedAnswersComeBeforeThePlaces(t *testing.T) {
+func TestSharedAnswersNeedNoSlot(t *testing.T) {
 	testkit.Bubble(func(t *testing.T) {
 		store := &testkit.MachineCache{Values: map[string][]byte{}}
 		network := &testkit.SlowTransport{Takes: 2 * time.Second}

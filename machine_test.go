@@ -147,8 +147,7 @@ func TestNestedGuards(t *testing.T) {
 }
 
 // TestMachinesAndWhatIsHidden: with HideUnauthorized a machine receives 404 for what
-// it may not reach, and a request without a valid path is refused without a call to
-// Clerk.
+// it may not reach, and a CONNECT request is refused without a call to Clerk.
 func TestMachinesAndWhatIsHidden(t *testing.T) {
 	r := testkit.NewMachineRig(t, func(c *clerkauth.Config) { c.HideUnauthorized = true })
 	guard := r.Auth.Require(clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:delete")))

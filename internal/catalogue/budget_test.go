@@ -30,8 +30,8 @@ var _ = addRows(rows{
 	},
 })
 
-// eachKind maps the prefix of an opaque credential of each kind, of a made-up
-// credential, to a good response about it.
+// eachKind maps the prefix of each kind of opaque credential to a good response
+// about a made-up one.
 var eachKind = map[string]map[string]any{
 	"ak_":  goodAnswer("api_key", "user_1"),
 	"mt_":  goodAnswer("machine_to_machine_token", "mch_1"),

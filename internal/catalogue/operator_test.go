@@ -355,7 +355,7 @@ func noTokenYet(t *testing.T) {
 		got := r.Want(t, text, 401, clerkauth.ErrTokenInvalid)
 		other := r.Want(t, "x"+text, 401, clerkauth.ErrTokenInvalid)
 		if got.Body != other.Body || fmt.Sprint(got.Header) != fmt.Sprint(other.Header) {
-			t.Errorf("%s: a caller is logCount more: %s", text, got.Body)
+			t.Errorf("%s: a caller learns more: %s", text, got.Body)
 		}
 		if strings.Contains(text, " ") {
 			continue

@@ -108,8 +108,8 @@ func noSetKeepsTheOldKeys(t *testing.T) {
 	}
 }
 
-// oneIDIsDropped: a key with an invalid or ambiguous id is not taken from the other
-// source either.
+// oneIDIsDropped: an id whose key is unusable or ambiguous in one source is not
+// taken from the other.
 func oneIDIsDropped(t *testing.T) {
 	neighbour := testkit.JWK("ins_neighbour", &testkit.OtherKey().PublicKey, nil)
 	ours := testkit.JWK(testkit.KeyID, &testkit.Key().PublicKey, nil)
