@@ -24,33 +24,52 @@ func (p *policy) policy() *policy { return p }
 type basicAccess int
 
 // Requirements that need no argument. What a user has to have is required with
-// [Role], [Permission], [Feature], [Plan] and [Reverified], of a machine with [Token],
-// and several of them are combined with [AllOf] and [AnyOf].
+// [Role], [Permission], [Feature], [Plan], [Claim] and [Reverified], of a machine with
+// [Token], and several of them are combined with [AllOf] and [AnyOf]. From open to
+// strict: Unchecked, Optional, Public, SignedIn.
 const (
 	// Public allows everybody. An invalid session token is rejected nevertheless.
 	Public basicAccess = iota + 1
+	// Optional allows everybody. A caller with an invalid credential is anonymous;
+	// [Auth.Err] returns the reason. It stands alone, outside of [AllOf] and [AnyOf].
+	Optional
+	// Unchecked allows everybody and reads no credential: the caller is anonymous. It is
+	// for health checks, and for routes with secrets of their own, such as those of cron
+	// jobs and webhooks. It stands alone, outside of [AllOf] and [AnyOf]. A Handler around
+	// it decides first, and rejects an invalid session token.
+	Unchecked
 	// SignedIn requires a user with a session.
 	SignedIn
+	// ActiveOrganization requires a session with an active organization, whichever it
+	// is. See [OrganizationParam] for the one that the path names.
+	ActiveOrganization
 	// NotImpersonated requires a session without an actor ("act") claim.
 	NotImpersonated
+	// NotAgent requires a session in which no agent acts in the user's name: its actors,
+	// if it has any, are people, and could be read. See [Actor].
+	NotAgent
 )
 
 var basicPolicies = [...]*policy{
-	Public:          atom(policy{op: opPublic, name: "public"}),
-	SignedIn:        atom(policy{op: opSignedIn, name: "signed in"}),
-	NotImpersonated: atom(policy{op: opNotImpersonated, name: "not impersonated"}),
+	Public:             atom(policy{op: opPublic, name: "public"}),
+	Optional:           atom(policy{op: opOptional, name: "optional"}),
+	Unchecked:          atom(policy{op: opUnchecked, name: "unchecked"}),
+	SignedIn:           atom(policy{op: opSignedIn, name: "signed in"}),
+	ActiveOrganization: atom(policy{op: opActiveOrganization, name: "active organization"}),
+	NotImpersonated:    atom(policy{op: opNotImpersonated, name: "not impersonated"}),
+	NotAgent:           atom(policy{op: opNotAgent, name: "not an agent"}),
 }
 
 var noConstant = atom(policy{name: "none of the constants", wrong: errors.New("it is none of the constants")})
 
 func (a basicAccess) policy() *policy {
-	if a < Public || a > NotImpersonated {
+	if a < Public || a > NotAgent {
 		return noConstant
 	}
 	return basicPolicies[a]
 }
 
-// String returns "public", "signed in" or "not impersonated".
+// String returns the name in words, such as "signed in".
 func (a basicAccess) String() string { return a.policy().String() }
 
 // Role requires a role in the active organization. The prefix may be left out: admin
@@ -232,9 +251,12 @@ func checkParts(parts []*policy) error {
 	}
 	var wrong []error
 	for i, part := range parts {
-		if part == missing {
+		switch {
+		case part == missing:
 			wrong = append(wrong, fmt.Errorf("requirement %d: %w", i+1, part.wrong))
-		} else {
+		case part.op == opOptional || part.op == opUnchecked:
+			wrong = append(wrong, fmt.Errorf("requirement %d: %s stands alone: it is no part of another", i+1, part))
+		default:
 			wrong = append(wrong, part.wrong)
 		}
 	}
@@ -244,7 +266,7 @@ func checkParts(parts []*policy) error {
 // nouns are what requirements with a name are called.
 var nouns = [...]string{
 	opRole: "role ", opPermission: "permission ", opFeature: "feature ", opPlan: "plan ", opScope: "scope ", opAudience: "audience ",
-	opOrganizationParam: "organization in path parameter ", opCheck: "check ", opReverified: "reverified ", opAny: "",
+	opOrganizationParam: "organization in path parameter ", opClaim: "claim ", opCheck: "check ", opReverified: "reverified ", opAny: "",
 }
 
 // String describes the requirement, such as "role org:admin" or

@@ -391,7 +391,7 @@ func TestRequirePanicsAtRegistration(t *testing.T) {
 		"empty plan": {clerkauth.Plan("")}, "plan of an unknown scope": {clerkauth.Plan("x:pro")}, "plan of two scopes": {clerkauth.Plan("u:o:pro")},
 		"no level": {clerkauth.Reverified("", time.Minute)}, "unknown level": {clerkauth.Reverified("third_factor", time.Minute)}, "no age": {clerkauth.Reverified(clerkauth.FirstFactor, 0)},
 		"negative age": {clerkauth.Reverified(clerkauth.FirstFactor, -time.Minute)}, "one that is bad": {clerkauth.Public, clerkauth.Role("")}, "none of any": {clerkauth.AnyOf()}, "none of all": {clerkauth.AllOf()}, "no function": {clerkauth.CheckFunc("x", nil)}, "no parameter": {clerkauth.OrganizationParam("")},
-		"less than Public": {clerkauth.Public - 1}, "more than NotImpersonated": {clerkauth.NotImpersonated + 1}, "less than strict": {clerkauth.ReverifiedStrictMFA - 1}, "more than lax": {clerkauth.ReverifiedLax + 1},
+		"less than Public": {clerkauth.Public - 1}, "more than NotAgent": {clerkauth.NotAgent + 1}, "less than strict": {clerkauth.ReverifiedStrictMFA - 1}, "more than lax": {clerkauth.ReverifiedLax + 1},
 	} {
 		testkit.MustPanic(t, what, func() { r.Auth.Require(requirements...) })
 	}

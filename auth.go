@@ -50,8 +50,9 @@ type Auth struct {
 	// has its prefix: org:admin. An organization's API key has its OrgID alone.
 	OrgID, OrgSlug, OrgRole string
 
-	// ActorID is the id of whoever acts in the user's name in an impersonated session.
-	ActorID string
+	// Actor is who acts in the user's name: in an impersonated session, or with an OAuth
+	// token that an agent uses. It is the zero Actor if no one does.
+	Actor Actor
 
 	// TokenID is the credential's own id: its jti, or Clerk's id of an opaque one, which
 	// is not the credential itself. It stays the same for the life of an API key, and
@@ -110,7 +111,7 @@ func newAuth(p *proof) Auth {
 		OrgID:         s.Org.ID,
 		OrgSlug:       s.Org.Slug,
 		OrgRole:       s.Org.Role,
-		ActorID:       s.ActorID,
+		Actor:         newActor(s.Acting),
 		ExpiresAt:     time.Unix(s.ExpiresAt.Unix, 0),
 		proof:         p,
 	}
@@ -186,7 +187,7 @@ func (a Auth) meets(p *policy) bool {
 		if check == nil {
 			return v.outcome == allowed
 		}
-		met, err := check.run(context.Background(), slog.Default(), a)
+		met, err := check.run(context.Background(), slog.Default(), nil, a)
 		e.answer(check, met, err)
 	}
 }
@@ -214,6 +215,21 @@ func (a Auth) Scopes() []string {
 // org:invoices:create, in the token's order.
 func (a Auth) Permissions() []string {
 	return slices.Clone(a.session().Permissions())
+}
+
+// LogValue returns ids and kinds, and nothing else of what a credential says.
+func (a Auth) LogValue() slog.Value {
+	var attrs []slog.Attr
+	for _, id := range []struct{ name, value string }{
+		{"token_type", string(a.TokenType)}, {"subject", a.Subject}, {"user_id", a.UserID}, {"session_id", a.SessionID}, {"session_status", a.SessionStatus},
+		{"org_id", a.OrgID}, {"actor_id", a.Actor.ID},
+		{"token_id", a.TokenID}, {"machine_id", a.MachineID}, {"client_id", a.ClientID},
+	} {
+		if id.value != "" {
+			attrs = append(attrs, slog.String(id.name, id.value))
+		}
+	}
+	return slog.GroupValue(attrs...)
 }
 
 // session returns the verified claims; those of a machine, and of an Auth made by

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"time"
 
 	"github.com/clerk/clerk-sdk-go/v2"
 	"github.com/clerk/clerk-sdk-go/v2/session"
@@ -118,16 +119,45 @@ func (a *Authenticator) ClerkConfig() *clerk.ClientConfig {
 // pathWord matches what stands in a path for itself alone, such as an id of Clerk's.
 var pathWord = regexp.MustCompile(`\A[A-Za-z0-9_-]+\z`)
 
+// GetTokenOption configures [Authenticator.GetToken]. See [Lifetime].
+type GetTokenOption func(*tokenOptions)
+
+type tokenOptions struct {
+	lifetime time.Duration
+	wrong    error
+}
+
+// maxLifetime is the longest lifetime of a token that Clerk creates: ten years.
+const maxLifetime = 315_360_000 * time.Second
+
+// Lifetime returns an option for a token that expires after d, in whole seconds, ten years
+// at most. Defaults to the template's lifetime, or that of session tokens.
+func Lifetime(d time.Duration) GetTokenOption {
+	return func(o *tokenOptions) {
+		o.lifetime = d
+		if d < time.Second || d > maxLifetime || d%time.Second != 0 {
+			o.wrong = fmt.Errorf("a token's lifetime must be whole seconds, from 1 to %d", maxLifetime/time.Second)
+		}
+	}
+}
+
 // GetToken requests a token for the caller's session from the Backend API: one of the
 // JWT template with that name, or a session token if template is empty.
 //
 // It requires a secret key and a signed-in caller with a verified session. Its error is
 // [ErrUnauthenticated] if there is no such session, [ErrConfiguration] if there is no
-// secret key or if template has characters that no template's name has,
+// secret key, if an option is invalid or if template has characters that no name has,
 // [ErrSecretKeyInvalid] if the secret key belongs to another instance, [ErrUnavailable] if
 // the Backend API cannot be reached, fails or limits the rate, and wraps the SDK's
 // [clerk.APIErrorResponse] if it rejects the request.
-func (a *Authenticator) GetToken(ctx context.Context, who Auth, template string) (string, error) {
+func (a *Authenticator) GetToken(ctx context.Context, who Auth, template string, options ...GetTokenOption) (string, error) {
+	var o tokenOptions
+	for _, option := range options {
+		option(&o)
+	}
+	if o.wrong != nil {
+		return "", newError(ErrConfiguration, o.wrong)
+	}
 	// The verified claims decide, not what a handler may have written into who.
 	verified := who.session()
 	if !who.SignedIn() || verified.SessionID == "" || verified.SessionID != who.SessionID || verified.Subject != who.UserID {
@@ -140,7 +170,11 @@ func (a *Authenticator) GetToken(ctx context.Context, who Auth, template string)
 	if !pathWord.MatchString(who.SessionID) || template != "" && !pathWord.MatchString(template) {
 		return "", newError(ErrConfiguration, errors.New("a session id or template name has characters other than letters, digits, - and _"))
 	}
-	token, err := session.NewClient(a.ClerkConfig()).CreateToken(ctx, &session.CreateTokenParams{ID: who.SessionID, TemplateName: template})
+	params := &session.CreateTokenParams{ID: who.SessionID, TemplateName: template}
+	if o.lifetime > 0 {
+		params.ExpiresInSeconds = clerk.Int64(int64(o.lifetime / time.Second))
+	}
+	token, err := session.NewClient(a.ClerkConfig()).CreateToken(ctx, params)
 	if err != nil {
 		var own *Error
 		if errors.As(err, &own) {

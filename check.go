@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"runtime/debug"
 
 	"github.com/clerkauth/clerkauth/internal/plain"
@@ -23,24 +24,42 @@ import (
 // outcome depends on them: never for a caller who is refused or allowed whatever
 // they return.
 func CheckFunc(name string, holds func(context.Context, Auth) (bool, error)) Access {
-	p := policy{op: opCheck, name: name, checks: []*check{{name, holds}}, wrong: checkName("check", name, name)}
-	if p.wrong == nil && holds == nil {
-		p.wrong = fmt.Errorf("check %s has no function", name)
+	if holds == nil {
+		return newCheck(&check{name: name})
+	}
+	return newCheck(&check{name: name, holds: func(ctx context.Context, _ *http.Request, who Auth) (bool, error) { return holds(ctx, who) }})
+}
+
+// CheckRequest is like [CheckFunc] for checks of the request, such as of its path values
+// or of a header. It is never met where there is no request, as in [Auth.Has]. holds must
+// not read the body.
+func CheckRequest(name string, holds func(*http.Request, Auth) (bool, error)) Access {
+	if holds == nil {
+		return newCheck(&check{name: name})
+	}
+	return newCheck(&check{name: name, ofRequest: true, holds: func(_ context.Context, r *http.Request, who Auth) (bool, error) { return holds(r, who) }})
+}
+
+func newCheck(c *check) Access {
+	p := policy{op: opCheck, name: c.name, checks: []*check{c}, wrong: checkName("check", c.name, c.name)}
+	if p.wrong == nil && c.holds == nil {
+		p.wrong = fmt.Errorf("check %s has no function", c.name)
 	}
 	return atom(p)
 }
 
 // check is a check of the application's.
 type check struct {
-	name  string
-	holds func(context.Context, Auth) (bool, error)
+	name      string
+	ofRequest bool // it is about a request, too
+	holds     func(context.Context, *http.Request, Auth) (bool, error)
 }
 
 // errCheckPanicked is the error of a check that panicked.
 var errCheckPanicked = errors.New("a check panicked")
 
 // run returns the answer of c about a caller, or the error for which it has none.
-func (c *check) run(ctx context.Context, log *slog.Logger, who Auth) (met bool, err error) {
+func (c *check) run(ctx context.Context, log *slog.Logger, r *http.Request, who Auth) (met bool, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			met, err = false, errCheckPanicked
@@ -48,7 +67,7 @@ func (c *check) run(ctx context.Context, log *slog.Logger, who Auth) (met bool, 
 			log.Error("clerkauth: a check panicked; the caller gets 503", "check", c.name, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 		}
 	}()
-	if met, err = c.holds(ctx, who); err != nil && ctx.Err() == nil {
+	if met, err = c.holds(ctx, r, who); err != nil && ctx.Err() == nil {
 		log.Error("clerkauth: a check failed; the caller gets 503 unless another way lets them in", "check", c.name, "error", plain.Describe(err))
 	}
 	return met, err

@@ -59,6 +59,7 @@ const (
 // check has answered.
 type decision struct {
 	refusal  *Error
+	by       *policy // the requirement that refused: the whole policy if not one of its parts
 	check    *check
 	audience audienceFault // why the refusal may be a mistake of the operator's
 }
@@ -68,28 +69,28 @@ type decision struct {
 func decide(s *State, e *evaluation) decision {
 	if e.who.machine() {
 		if refusal, fault := e.checkAudience(); refusal != nil {
-			return decision{refusal: refusal, audience: fault}
+			return decision{refusal: refusal, by: e.policy, audience: fault}
 		}
 	}
 	reason := s.reason()
 	if s.bearer && s.machine == nil && reason != nil && !e.policy.open && !e.policy.takes(e.accept).has(kindSession) {
-		return decision{refusal: newError(ErrTokenType, nil)} // whatever else may be wrong with it
+		return decision{refusal: newError(ErrTokenType, nil), by: e.policy} // whatever else may be wrong with it
 	}
-	if s.bad {
-		return decision{refusal: reason}
+	if s.bad && e.policy.op != opOptional {
+		return decision{refusal: reason, by: e.policy}
 	}
 	v, check, failed := e.settle()
 	switch {
 	case check != nil:
 		return decision{check: check}
 	case failed != nil:
-		return decision{refusal: newError(ErrUnavailable, checkError{failed})}
+		return decision{refusal: newError(ErrUnavailable, checkError{failed}), by: e.policy}
 	case v.outcome == allowed:
 		return decision{}
 	case v.outcome == signedOut && reason != nil:
-		return decision{refusal: reason}
+		return decision{refusal: reason, by: e.policy}
 	default:
-		return decision{refusal: v.refusal()}
+		return decision{refusal: v.refusal(), by: v.by}
 	}
 }
 
@@ -137,7 +138,7 @@ func (e *evaluation) settle() (v verdict, next *check, failed error) {
 // forbidden or allowed. inToken is for parts of a Token.
 func (e *evaluation) evaluate(p *policy, inToken bool, assume outcome) verdict {
 	switch p.op {
-	case opPublic:
+	case opPublic, opOptional, opUnchecked:
 		return verdict{outcome: allowed}
 	case opAll:
 		return e.worst(p.parts, inToken, assume)
@@ -193,7 +194,13 @@ func (e *evaluation) outcome(p *policy, inToken bool, assume outcome) outcome {
 	case opSignedIn:
 		met = true
 	case opNotImpersonated:
-		met = who.ActorID == "" && !who.session().Acted
+		met = who.Actor == (Actor{}) && !who.session().Acted
+	case opActiveOrganization:
+		met = who.OrgID != ""
+	case opNotAgent:
+		met = who.notAgent()
+	case opClaim:
+		met = who.claims(p.path, p.texts)
 	case opRole:
 		met = who.OrgID != "" && who.OrgRole != "" && withoutOrg(who.OrgRole) == p.value
 	case opPermission:
@@ -217,6 +224,9 @@ func (e *evaluation) outcome(p *policy, inToken bool, assume outcome) outcome {
 		}
 		met = true
 	case opCheck:
+		if p.checks[0].ofRequest && e.request == nil {
+			return forbidden
+		}
 		bit := e.policy.bit(p.checks[0])
 		met = e.answers.met&bit != 0 || e.answers.given&bit == 0 && assume == allowed
 	}

@@ -145,7 +145,12 @@ type Error struct {
 	Status int
 	// RetryAfter is when it is worth trying again, where Status is 503.
 	RetryAfter time.Duration
+	// Requirement describes the requirement that refused, as its Access prints, for
+	// [Config.ErrorHandler] and callers of [Authenticator.Check]; "" where none did. It is
+	// for logs, and not sent to callers by default.
+	Requirement string
 
+	by        *policy // what Requirement describes
 	cause     error
 	challenge string          // see Challenge
 	reverify  *reverification // what is required, where Reason is ErrReverification
@@ -166,6 +171,14 @@ func newError(reason Reason, cause error) *Error {
 func (e *Error) own() *Error {
 	own := *e
 	return &own
+}
+
+// describe sets the Requirement of e, and returns e.
+func (e *Error) describe() *Error {
+	if e.by != nil {
+		e.Requirement = e.by.String()
+	}
+	return e
 }
 
 // Error returns what went wrong and the reason's code.

@@ -49,10 +49,10 @@ func (k kind) name() TokenType {
 type kinds uint8
 
 const (
-	// anonymous is the caller who presents nothing.
-	anonymous kinds = 1
-	machines        = 1<<kindAPIKey | 1<<kindM2M | 1<<kindOAuth
-	everyone        = anonymous | 1<<kindSession | machines
+	// noCredential is the caller who presents none.
+	noCredential kinds = 1
+	machines           = 1<<kindAPIKey | 1<<kindM2M | 1<<kindOAuth
+	everyone           = noCredential | 1<<kindSession | machines
 )
 
 func (k kind) set() kinds { return 1 << k }

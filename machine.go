@@ -25,7 +25,8 @@ type machine struct {
 	IssuedAt  time.Time       `json:"issued_at,omitzero"`
 	ExpiresAt time.Time       `json:"expires_at,omitzero"`
 
-	who *Auth // who presents it, if that is kept
+	actor *claims.Actor // of a JWT
+	who   *Auth         // who presents it, if that is kept
 }
 
 // remembered returns m with the identity of who presents it, which is the same each
@@ -57,6 +58,7 @@ func (m *machine) auth(now func() time.Time) Auth {
 		ClientID:  m.ClientID,
 		IssuedAt:  m.IssuedAt,
 		ExpiresAt: m.ExpiresAt,
+		Actor:     newActor(m.actor),
 		proof:     newProof(facts{payload: string(m.Claims), scopes: m.Scopes, audience: m.Audience, now: now}),
 	}
 	if len(m.Claims) == 0 {
@@ -147,6 +149,7 @@ func (a *core) verifyMachineToken(ctx context.Context, u *unverified) (*machine,
 		Scopes:    c.Scopes,
 		Claims:    json.RawMessage(payload),
 		ExpiresAt: time.Unix(c.ExpiresAt.Unix, 0),
+		actor:     c.Acting,
 	}
 	if c.AudienceIs == claims.Present {
 		m.Audience = c.Audience

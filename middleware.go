@@ -201,6 +201,10 @@ func (a *Authenticator) guard(name string, p *policy) Middleware {
 
 // pass serves r by next if its caller satisfies p.
 func (a *Authenticator) pass(w http.ResponseWriter, r *http.Request, p *policy, next http.Handler) {
+	if p.op == opUnchecked && r.Method != http.MethodConnect {
+		next.ServeHTTP(w, anonymous(r))
+		return
+	}
 	state := a.Authenticate(r)
 	err := a.core.authorize(&state, p, r)
 	if err != nil && a.core.hides(err, p) {
@@ -221,21 +225,23 @@ func (a *Authenticator) pass(w http.ResponseWriter, r *http.Request, p *policy, 
 // Requirements that no caller could ever satisfy refuse everybody.
 func (a *Authenticator) Check(r *http.Request, requirements ...Access) (context.Context, error) {
 	p := required(requirements)
+	if p.op == opUnchecked && r.Method != http.MethodConnect {
+		return anonymous(r).Context(), nil
+	}
 	state := a.Authenticate(r)
 	if err := a.core.authorize(&state, p, r); err != nil {
-		refusal := err.own()
 		if a.core.hides(err, p) {
-			refusal.Status = http.StatusNotFound
+			err.Status = http.StatusNotFound
 		} else if challenges(err) {
-			refusal.challenge = challenge(err, resourceOf(r), p.challengeScopes())
+			err.challenge = challenge(err, resourceOf(r), p.challengeScopes())
 		}
-		return r.Context(), refusal
+		return r.Context(), err.describe()
 	}
 	return a.core.with(r, &state).Context(), nil
 }
 
-// authorize returns why the caller in s is refused by a route with that policy, or nil.
-// Every guard calls it. Afterwards s is what was decided about: a machine's credential is
+// authorize returns why the caller in s is refused by a route with that policy, or nil. The
+// error belongs to the caller of authorize. Every guard calls it. Afterwards s is what was decided about: a machine's credential is
 // verified first if the policy has a use for its kind, and its bearer is anonymous if
 // not.
 func (a *core) authorize(s *State, p *policy, r *http.Request) *Error {
@@ -261,11 +267,25 @@ func (a *core) authorize(s *State, p *policy, r *http.Request) *Error {
 		d := decide(s, &e)
 		if d.check == nil {
 			a.refusedAudience(d.audience, p)
-			return d.refusal
+			if d.refusal == nil {
+				return nil
+			}
+			refusal := d.refusal.own()
+			refusal.by = d.by
+			return refusal
 		}
-		met, err := d.check.run(r.Context(), a.log, s.who)
+		met, err := d.check.run(r.Context(), a.log, r, s.who)
 		e.answer(d.check, met, err)
 	}
+}
+
+// anonymous returns r with no caller in its context. Guards authenticate it anew.
+func anonymous(r *http.Request) *http.Request {
+	ctx := r.Context()
+	if ctx.Value(identityKey{}) == nil && ctx.Value(sdkClaimsKey) == nil {
+		return r
+	}
+	return r.WithContext(&identity{Context: ctx})
 }
 
 // with returns r with state in its context. A caller without a credential needs no place

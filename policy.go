@@ -19,6 +19,8 @@ type policy struct {
 
 	user, org bool            // whose plan is meant, of a feature or a plan
 	fresh     *reverification // of opReverified
+	path      []string        // of opClaim
+	texts     []string        // of opClaim: what its value may be
 	token     kind            // of opToken
 	scopes    []string        // that opScope and opToken name
 	audiences []string        // that opToken names
@@ -39,14 +41,19 @@ type op uint8
 const (
 	opNever op = iota
 	opPublic
+	opOptional
+	opUnchecked
 	opSignedIn
+	opActiveOrganization
 	opNotImpersonated
+	opNotAgent
 	opRole
 	opPermission
 	opFeature
 	opPlan
 	opReverified
 	opOrganizationParam
+	opClaim
 	opScope
 	opAudience
 	opCheck
@@ -63,9 +70,11 @@ func compile(p policy) *policy {
 	switch p.op {
 	case opPublic:
 		p.callers, p.machines, p.open = everyone, machines, true
+	case opOptional, opUnchecked:
+		p.callers, p.open = everyone, true
 	case opScope, opAudience:
 		p.machines = machines
-	case opCheck, opOrganizationParam:
+	case opCheck, opOrganizationParam, opClaim:
 		p.callers, p.machines = kindSession.set(), machines
 	case opToken:
 		p.callers, p.tokens = p.token.set()&machines, []*policy{&p}
@@ -117,6 +126,31 @@ const maxChecks = 64
 
 // bit returns the bit of a check in the answers to p.
 func (p *policy) bit(c *check) uint64 { return 1 << slices.Index(p.checks, c) }
+
+// strictest returns the policy for a path that is read in several ways, with the
+// policies of all of them: a caller has to meet every one.
+func strictest(policies []*policy) *policy {
+	open := policies[0]
+	var rest []*policy
+	for _, p := range policies {
+		switch {
+		case p.op == opUnchecked || p.op == opOptional:
+			if open.op == opUnchecked {
+				open = p
+			}
+		default:
+			rest = append(rest, p)
+		}
+	}
+	switch len(rest) {
+	case 0:
+		return open
+	case 1:
+		return rest[0]
+	default:
+		return compile(policy{op: opAll, parts: rest})
+	}
+}
 
 // each calls visit for p and everything that it is composed of.
 func (p *policy) each(visit func(*policy)) {

@@ -131,7 +131,7 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 				for i, rule := range found {
 					all[i] = rule.Value
 				}
-				p = compile(policy{op: opAll, parts: all})
+				p = strictest(all)
 			}
 			a.pass(w, r, p, next)
 		})

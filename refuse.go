@@ -10,9 +10,8 @@ import (
 )
 
 // refuse answers a request that is refused. It is the one place that does. p is the
-// policy that was not satisfied.
-func (a *core) refuse(w http.ResponseWriter, r *http.Request, state *State, why *Error, p *policy) {
-	err := why.own() // an ErrorHandler may do with it what it likes
+// policy that was not satisfied. An ErrorHandler may do with err what it likes.
+func (a *core) refuse(w http.ResponseWriter, r *http.Request, state *State, err *Error, p *policy) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -28,7 +27,7 @@ func (a *core) refuse(w http.ResponseWriter, r *http.Request, state *State, why 
 	}
 	if a.errorHandler != nil {
 		own := &refusalWriter{ResponseWriter: w, status: err.Status}
-		a.errorHandler(own, r, err)
+		a.errorHandler(own, r, err.describe())
 		own.begin()
 		return
 	}

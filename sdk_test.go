@@ -68,7 +68,7 @@ var sdkFields = map[string]func(who clerkauth.Auth, token map[string]any) any{
 		if _, ok := token["act"].(map[string]any); !ok {
 			return json.RawMessage(nil)
 		}
-		if token["act"].(map[string]any)["sub"] != any(who.ActorID) {
+		if token["act"].(map[string]any)["sub"] != any(who.Actor.ID) {
 			return "our Auth names another actor"
 		}
 		actor, err := json.Marshal(token["act"])

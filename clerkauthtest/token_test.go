@@ -149,7 +149,7 @@ func TestSessionsAsTheyAreSeen(t *testing.T) {
 		clerkauthtest.ImpersonatedBy("user_support"))
 	who := mustVerify(t, auth, session.Token())
 	if who.OrgID != session.Organization.ID || who.OrgSlug != "acme" || who.OrgRole != "org:admin" ||
-		who.ActorID != "user_support" || who.SessionStatus != clerkauth.SessionActive {
+		who.Actor.ID != "user_support" || who.SessionStatus != clerkauth.SessionActive {
 		t.Errorf("%+v", who)
 	}
 	for _, access := range []clerkauth.Access{

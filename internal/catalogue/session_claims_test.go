@@ -340,8 +340,8 @@ func claimActor(t *testing.T) {
 	check := func(what, token, actor string, acted bool) {
 		t.Helper()
 		who := r.accepts(what, token)
-		if who.ActorID != actor || who.UserID != r.session.User.ID {
-			t.Errorf("%s: actor %q, user %q", what, who.ActorID, who.UserID)
+		if who.Actor.ID != actor || who.UserID != r.session.User.ID {
+			t.Errorf("%s: actor %q, user %q", what, who.Actor.ID, who.UserID)
 		}
 		want := http.StatusOK
 		if acted {

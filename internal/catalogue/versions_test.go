@@ -82,8 +82,8 @@ func claimsOfVersions(t *testing.T) {
 		payload := tokenPart(with(), 1)
 		r.refuses("v "+v+", cat", r.srv.SignRaw(r.keyID(`{"alg":"RS256","kid":"$kid","cat":"cl_unknown"}`), payload), clerkauth.ErrTokenType)
 		r.refuses("v "+v+", typ", r.srv.SignRaw(r.keyID(`{"alg":"RS256","kid":"$kid","typ":"JOSE"}`), payload), clerkauth.ErrTokenInvalid)
-		if who := r.holds("v "+v+", act", with("act", `{"sub":"user_2"}`), []clerkauth.Access{clerkauth.NotImpersonated}); who.ActorID != "user_2" {
-			t.Errorf("v %s: actor %q", v, who.ActorID)
+		if who := r.holds("v "+v+", act", with("act", `{"sub":"user_2"}`), []clerkauth.Access{clerkauth.NotImpersonated}); who.Actor.ID != "user_2" {
+			t.Errorf("v %s: actor %q", v, who.Actor.ID)
 		}
 	}
 

@@ -126,7 +126,7 @@ type Session struct {
 	Version int    // v: 1, also if it is absent, or 2; 0 for any other value
 	Acted   bool   // act is present, with any value
 	Actor   string // act as written, if it is an object
-	ActorID string // act.sub
+	Acting  *Actor // act as it is read, nil if it is not an object
 
 	Org  Org
 	Ages Ages // fva
@@ -164,7 +164,7 @@ func (p Payload) ReadSession() *Session {
 			s.Version = readVersion(m.Value)
 		case "act":
 			s.Acted = true
-			s.Actor, s.ActorID = readActor(m.Value)
+			s.Actor, s.Acting = readActor(m.Value)
 		case "fva":
 			s.Ages = readAges(m.Value)
 		case "o":
@@ -275,15 +275,6 @@ func readVersion(value string) int {
 	default:
 		return 0
 	}
-}
-
-func readActor(value string) (act, id string) {
-	var buf [4]strictjson.Member
-	members, err := strictjson.Object(value, buf[:0])
-	if err != nil {
-		return "", ""
-	}
-	return value, Payload(members).text("sub")
 }
 
 func readAges(value string) Ages {

@@ -12,6 +12,7 @@ type Machine struct {
 	Registered
 
 	ClientID string   // client_id
+	Acting   *Actor   // act, nil if it is not an object
 	Scopes   []string // nil if the token has none
 	ScopesIs Presence
 }
@@ -31,6 +32,9 @@ func (p Payload) ReadMachine(scopes ...ScopeClaim) *Machine {
 		m.read(member.Name, member.Value)
 	}
 	m.ClientID, _ = readID(p.get("client_id"))
+	if act := p.get("act"); act != "" {
+		_, m.Acting = readActor(act)
+	}
 	for _, claim := range scopes {
 		if value := p.get(claim.Name); value != "" {
 			m.Scopes, m.ScopesIs = claim.read(value)
