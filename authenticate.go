@@ -70,7 +70,10 @@ var (
 )
 
 // authenticate is the one function that authenticates requests.
-func (a *core) authenticate(r *http.Request) State {
+func (a *core) authenticate(r *http.Request, p *presented) State {
+	if p.lines == 0 && a.credential != nil {
+		return a.authenticateOwn(r, p)
+	}
 	token, err := bearerToken(r.Header["Authorization"])
 	if err != nil {
 		a.tellNoToken(err)
@@ -79,6 +82,11 @@ func (a *core) authenticate(r *http.Request) State {
 	if token == "" {
 		return State{}
 	}
+	return a.authenticateToken(r.Context(), token, fromHeader)
+}
+
+// authenticateToken is authenticate for a credential that has been read.
+func (a *core) authenticateToken(ctx context.Context, token string, from carrier) State {
 	u, err := a.classify(token)
 	if err != nil {
 		a.tellNoToken(err)
@@ -104,7 +112,7 @@ func (a *core) authenticate(r *http.Request) State {
 	case !a.accept.has(kindSession):
 		return anonymously(errOtherType)
 	}
-	who, err := a.verifySession(r.Context(), &u, fromHeader)
+	who, err := a.verifySession(ctx, &u, from)
 	if err == nil {
 		return State{who: who, bearer: true}
 	}

@@ -100,6 +100,19 @@ type Config struct {
 	// Their status is 404 unless it sets another. Defaults to http.NotFound.
 	NotFound http.Handler
 
+	// Credential returns the token of a request without an Authorization header, from
+	// wherever else it is: a websocket's subprotocol, a header of the application's own.
+	// It returns "" if there is none. It is called once by every guard that a request
+	// passes, and must not read the body. If it panics, the caller gets 401. It returns
+	// the token alone: with "Bearer " before it, it is rejected.
+	//
+	// Because a browser may send such a token by itself, requests from other sites are
+	// rejected, or anonymous on public routes: for unsafe methods by the rules of
+	// [http.CrossOriginProtection], authorized parties being trusted, and for websockets by
+	// their Origin. MissingParty is honored as for a cookie if the token is also in one.
+	// Defaults to none.
+	Credential func(*http.Request) string
+
 	// ErrorHandler writes refusals. It is not called for redirects. Security headers,
 	// WWW-Authenticate and Retry-After are set before it is called; if it sets no
 	// status, that of the error is sent. Defaults to problem details (RFC 9457).
@@ -227,6 +240,7 @@ func New(c Config) (*Authenticator, error) {
 		hide:         c.HideUnauthorized,
 		notFound:     c.NotFound,
 		errorHandler: c.ErrorHandler,
+		credential:   c.Credential,
 		log:          c.Logger,
 		now:          c.Now,
 		secret:       c.SecretKey,
@@ -265,6 +279,7 @@ func New(c Config) (*Authenticator, error) {
 	}
 	a.notices = notice.New(a.log, a.now, noticeCount)
 	a.operator = &operator{Log: a.notices, clockLimit: max(a.skew, defaultClockSkew) + time.Second}
+	a.origins = newOrigins(a.parties.list)
 	a.pages = newPages(c, of, a.parties, &wrong)
 	a.configureKeys(c, of, &wrong)
 	a.configureMachines(c, &wrong)

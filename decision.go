@@ -73,6 +73,9 @@ func decide(s *State, e *evaluation) decision {
 		}
 	}
 	reason := s.reason()
+	if reason != nil && reason.Reason == ErrCrossSite && !e.policy.open {
+		return decision{refusal: reason, by: e.policy}
+	}
 	if s.bearer && s.machine == nil && reason != nil && !e.policy.open && !e.policy.takes(e.accept).has(kindSession) {
 		return decision{refusal: newError(ErrTokenType, nil), by: e.policy} // whatever else may be wrong with it
 	}

@@ -69,6 +69,9 @@ const (
 	ErrReverification Reason = "reverification-required"
 	// ErrScope indicates a machine credential that lacks a scope.
 	ErrScope Reason = "insufficient-scope"
+	// ErrCrossSite indicates a request that another site's page may have caused, with a
+	// credential that browsers send by themselves; see [Config.Credential].
+	ErrCrossSite Reason = "cross-site-request"
 )
 
 // Reasons why a decision is unavailable.
@@ -115,6 +118,7 @@ var reasons = map[Reason]reasonInfo{
 	ErrForbidden:      {ErrForbidden, 403, "you are signed in, but not allowed to do this", ""},
 	ErrReverification: {ErrForbidden, 403, "verify your sign-in again first", ""},
 	ErrScope:          {ErrForbidden, 403, "the credential lacks a scope for this", ""},
+	ErrCrossSite:      {ErrForbidden, 403, "the request came from another site", ""},
 
 	ErrUnavailable:        {ErrUnavailable, 503, "this cannot be answered at the moment; try again", ""},
 	ErrKeysUnavailable:    {ErrUnavailable, 503, "tokens cannot be verified at the moment; try again", ""},

@@ -7,11 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/clerk/clerk-sdk-go/v2"
 
 	"github.com/clerkauth/clerkauth/internal/keyset"
 	"github.com/clerkauth/clerkauth/internal/notice"
@@ -48,6 +45,8 @@ type core struct {
 	pages        pages
 	hide         bool
 	notFound     http.Handler
+	credential   func(*http.Request) string
+	origins      *http.CrossOriginProtection
 	errorHandler func(http.ResponseWriter, *http.Request, *Error)
 	log          *slog.Logger
 	now          func() time.Time
@@ -60,80 +59,11 @@ type Middleware func(http.Handler) http.Handler
 // Func wraps a handler function.
 func (m Middleware) Func(h http.HandlerFunc) http.Handler { return m(h) }
 
-// identity is the context in which a request's State is kept. Only the Authenticator that
-// made it believes it.
-type identity struct {
-	context.Context
-	state State
-	by    *core
-	of    *authorization // the credential that state is about
-
-	sdkOnce sync.Once
-	sdk     *clerk.SessionClaims
-}
-
-// authorization is the Authorization header of a request: an identity belongs to a
-// credential, and is not believed beside another one. The line is behind two pointers,
-// so that fmt does not print it.
-type authorization struct {
-	lines int
-	line  *string // the first
-}
-
-// identify returns an identity for r, in one piece of memory.
-func (a *core) identify(r *http.Request, state *State) *identity {
-	all := &struct {
-		identity
-		of   authorization
-		line string
-	}{identity: identity{Context: r.Context(), state: *state, by: a}}
-	lines := r.Header["Authorization"]
-	if len(lines) > 0 {
-		all.line = lines[0]
-	}
-	all.of = authorization{len(lines), &all.line}
-	all.identity.of = &all.of
-	return &all.identity
-}
-
-// is reports whether r carries the credential of c. Two lines, of which either may be
-// meant, are rejected in any case.
-func (c *identity) is(r *http.Request) bool {
-	lines := r.Header["Authorization"]
-	return len(lines) == c.of.lines && (len(lines) == 0 || len(lines) == 1 && lines[0] == *c.of.line)
-}
-
-// identityOf returns the identity that a established for r; nil if there is none, or one
-// for another credential.
-func (a *core) identityOf(r *http.Request) *identity {
-	if id, ok := r.Context().Value(identityKey{}).(*identity); ok && id.by == a && id.is(r) {
-		return id
-	}
-	return nil
-}
-
-// Value returns the identity itself, and the session claims that handlers written for
-// clerk-sdk-go look for.
-func (c *identity) Value(key any) any {
-	switch key {
-	case identityKey{}:
-		return c
-	case sdkClaimsKey:
-		if claims := c.sessionClaims(); claims != nil {
-			return claims
-		}
-		return nil
-	}
-	return c.Context.Value(key)
-}
-
 // Authenticate authenticates r. It writes nothing. Inside [Authenticator.Handler] or a
 // guard it returns their result, if r carries the same credential.
 func (a *Authenticator) Authenticate(r *http.Request) State {
-	if id := a.core.identityOf(r); id != nil {
-		return id.state
-	}
-	return a.core.authenticate(r)
+	p := a.core.present(r)
+	return a.core.stateOf(r, &p)
 }
 
 // Handler authenticates requests and passes them to next, where [FromContext] returns
@@ -205,10 +135,11 @@ func (a *Authenticator) pass(w http.ResponseWriter, r *http.Request, p *policy, 
 		next.ServeHTTP(w, anonymous(r))
 		return
 	}
-	state := a.Authenticate(r)
-	err := a.core.authorize(&state, p, r)
+	of := a.core.present(r)
+	state := a.core.stateOf(r, &of)
+	err := a.core.authorize(r.Context(), &state, p, r)
 	if err != nil && a.core.hides(err, p) {
-		a.core.hideFrom(w, r, &state)
+		a.core.hideFrom(w, r, &state, &of)
 		return
 	}
 	state.write(w.Header())
@@ -216,7 +147,7 @@ func (a *Authenticator) pass(w http.ResponseWriter, r *http.Request, p *policy, 
 		a.core.refuse(w, r, &state, err, p)
 		return
 	}
-	next.ServeHTTP(w, a.core.with(r, &state))
+	next.ServeHTTP(w, a.core.with(r, &state, &of))
 }
 
 // Check is like [Authenticator.Require] for frameworks that do not use http.Handler. It
@@ -228,8 +159,9 @@ func (a *Authenticator) Check(r *http.Request, requirements ...Access) (context.
 	if p.op == opUnchecked && r.Method != http.MethodConnect {
 		return anonymous(r).Context(), nil
 	}
-	state := a.Authenticate(r)
-	if err := a.core.authorize(&state, p, r); err != nil {
+	of := a.core.present(r)
+	state := a.core.stateOf(r, &of)
+	if err := a.core.authorize(r.Context(), &state, p, r); err != nil {
 		if a.core.hides(err, p) {
 			err.Status = http.StatusNotFound
 		} else if challenges(err) {
@@ -237,15 +169,40 @@ func (a *Authenticator) Check(r *http.Request, requirements ...Access) (context.
 		}
 		return r.Context(), err.describe()
 	}
-	return a.core.with(r, &state).Context(), nil
+	return a.core.with(r, &state, &of).Context(), nil
+}
+
+// CheckToken is like [Authenticator.Check] for a credential of any kind that came some
+// other way than in a request: in a websocket's first message, the payload of a GraphQL
+// connection, a queue, a function's event. It returns a context carrying the caller, or
+// ctx and an *[Error].
+//
+// Guards of the same Authenticator believe that caller in requests with that context which
+// present no credential by themselves; cookies do not count. Each of them checks again that
+// the session token has not expired, and verifies an API key or opaque token again, from
+// the cache if that still holds: a revocation may go unnoticed for
+// [MachineConfig.CacheTTL]. A connection that outlives its token needs a new one.
+//
+// [CheckRequest] and [OrganizationParam] are never met without a request, and CheckToken
+// does not look at where a connection came from: check its Origin when it is made.
+func (a *Authenticator) CheckToken(ctx context.Context, token string, requirements ...Access) (context.Context, error) {
+	p, state := required(requirements), State{}
+	if p.op != opUnchecked && token != "" {
+		state = a.core.authenticateToken(ctx, token, fromHeader)
+	}
+	if err := a.core.authorize(ctx, &state, p, nil); err != nil {
+		return ctx, err.describe()
+	}
+	return a.core.identify(ctx, &state, &presented{detached: true}), nil
 }
 
 // authorize returns why the caller in s is refused by a route with that policy, or nil. The
-// error belongs to the caller of authorize. Every guard calls it. Afterwards s is what was decided about: a machine's credential is
+// error belongs to the caller of authorize. Every guard calls it. r is nil for a token
+// that is in no request. Afterwards s is what was decided about: a machine's credential is
 // verified first if the policy has a use for its kind, and its bearer is anonymous if
 // not.
-func (a *core) authorize(s *State, p *policy, r *http.Request) *Error {
-	if r.Method == http.MethodConnect {
+func (a *core) authorize(ctx context.Context, s *State, p *policy, r *http.Request) *Error {
+	if r != nil && r.Method == http.MethodConnect {
 		// http.ServeMux does not clean its target, and what a wildcard of its
 		// matched may not be there.
 		return newError(ErrRequestTarget, nil)
@@ -254,10 +211,10 @@ func (a *core) authorize(s *State, p *policy, r *http.Request) *Error {
 		return newError(ErrForbidden, nil) // of any caller
 	}
 	if s.machine != nil {
-		a.choose(r.Context(), s, p.takes(a.accept))
+		a.choose(ctx, s, p.takes(a.accept))
 	}
 	e := evaluation{policy: p, who: s.who, request: r, accept: a.accept, audience: a.audience}
-	if s.who.machine() {
+	if s.who.machine() && r != nil {
 		e.place, e.described = placeOf(r), a.describes.Load()
 	}
 	if p.timed {
@@ -274,29 +231,7 @@ func (a *core) authorize(s *State, p *policy, r *http.Request) *Error {
 			refusal.by = d.by
 			return refusal
 		}
-		met, err := d.check.run(r.Context(), a.log, r, s.who)
+		met, err := d.check.run(ctx, a.log, r, s.who)
 		e.answer(d.check, met, err)
 	}
-}
-
-// anonymous returns r with no caller in its context. Guards authenticate it anew.
-func anonymous(r *http.Request) *http.Request {
-	ctx := r.Context()
-	if ctx.Value(identityKey{}) == nil && ctx.Value(sdkClaimsKey) == nil {
-		return r
-	}
-	return r.WithContext(&identity{Context: ctx})
-}
-
-// with returns r with state in its context. A caller without a credential needs no place
-// there, unless another identity has to be hidden.
-func (a *core) with(r *http.Request, state *State) *http.Request {
-	ctx := r.Context()
-	if id := a.identityOf(r); id != nil && id.state.same(state) {
-		return r
-	}
-	if !state.bearer && ctx.Value(identityKey{}) == nil && ctx.Value(sdkClaimsKey) == nil {
-		return r
-	}
-	return r.WithContext(a.identify(r, state))
 }

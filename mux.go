@@ -90,8 +90,7 @@ func (m *ServeMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := m.checkHost(r); err != nil {
 		if m.auth.core.hide && route.CheckMuxRequest(r.Host, r.URL, nil) == nil {
 			// It is refused for what patterns name, and would tell of it.
-			state := m.auth.Authenticate(r)
-			m.auth.core.hideFrom(w, r, &state)
+			m.auth.hide(w, r)
 			return
 		}
 		m.auth.core.refuse(w, r, &State{}, newError(ErrRequestTarget, err), Public.policy())
@@ -105,8 +104,7 @@ func (m *ServeMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	kinds, below := m.belowGuarded(r)
 	if m.auth.core.hide && (r.Method == http.MethodConnect || below || pattern == "" && isNowhere(h)) {
 		// What is not there must look like what is hidden, to everybody.
-		state := m.auth.Authenticate(r)
-		m.auth.core.hideFrom(w, r, &state)
+		m.auth.hide(w, r)
 		return
 	}
 	if r.Method != http.MethodConnect && !below {

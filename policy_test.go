@@ -105,7 +105,7 @@ func TestAccessAllocates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := auth.core.with(httptest.NewRequest("GET", "/", nil), &state)
+	r := auth.core.with(httptest.NewRequest("GET", "/", nil), &state, &presented{})
 	next := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	header := http.Header{"Vary": {"Authorization"}}
 	for _, access := range []Access{

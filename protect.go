@@ -118,8 +118,7 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 			found, err := table.Lookup(r.Method, r.Host, r.URL)
 			if err != nil {
 				if a.core.hide && r.Method == http.MethodConnect {
-					state := a.Authenticate(r)
-					a.core.hideFrom(w, r, &state)
+					a.hide(w, r)
 					return
 				}
 				a.core.refuse(w, r, &State{}, newError(ErrRequestTarget, err), Public.policy())

@@ -51,7 +51,7 @@ func (a *core) hides(err *Error, p *policy) bool {
 	case ErrUnauthenticated, ErrRequestTarget:
 		return true
 	default:
-		return err.Reason == ErrForbidden || err.Reason == ErrScope
+		return err.Reason == ErrForbidden || err.Reason == ErrScope || err.Reason == ErrCrossSite
 	}
 }
 
@@ -60,7 +60,7 @@ func (a *core) hides(err *Error, p *policy) bool {
 type notFounder interface{ NotFound() }
 
 // hideFrom answers as a public route does for a path where nothing is.
-func (a *core) hideFrom(w http.ResponseWriter, r *http.Request, s *State) {
+func (a *core) hideFrom(w http.ResponseWriter, r *http.Request, s *State, of *presented) {
 	if framework, ok := w.(notFounder); ok {
 		framework.NotFound()
 		return
@@ -68,8 +68,15 @@ func (a *core) hideFrom(w http.ResponseWriter, r *http.Request, s *State) {
 	a.choose(r.Context(), s, kindSession.set()) // as on a public route
 	s.write(w.Header())
 	own := &refusalWriter{ResponseWriter: w, status: http.StatusNotFound}
-	a.notFound.ServeHTTP(own, a.with(r, s))
+	a.notFound.ServeHTTP(own, a.with(r, s, of))
 	own.begin()
+}
+
+// hide answers r as hideFrom does.
+func (a *Authenticator) hide(w http.ResponseWriter, r *http.Request) {
+	of := a.core.present(r)
+	state := a.core.stateOf(r, &of)
+	a.core.hideFrom(w, r, &state, &of)
 }
 
 // refusalWriter is what an ErrorHandler writes to. Without a status of the handler's, a

@@ -1,0 +1,96 @@
+package clerkauth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/clerkauth/clerkauth/internal/jws"
+)
+
+// callCredential calls Config.Credential. failed reports that it panicked.
+func (a *core) callCredential(r *http.Request) (token string, failed bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			token, failed = "", true
+			// What was panicked with may hold the credential.
+			a.log.Error("clerkauth: Config.Credential panicked; the caller gets 401", "type", fmt.Sprintf("%T", v))
+		}
+	}()
+	return a.credential(r), false
+}
+
+// errCredentialPanicked is the cause of rejecting a request for which Config.Credential
+// panicked.
+var errCredentialPanicked = errors.New("the function that reads the credential panicked")
+
+// authenticateOwn authenticates a request by what Config.Credential returned for it. A
+// browser may send that by itself, wherever the request came from.
+func (a *core) authenticateOwn(r *http.Request, p *presented) State {
+	token := p.own
+	switch {
+	case p.failed:
+		return rejected(newError(ErrTokenInvalid, errCredentialPanicked))
+	case token == "":
+		return State{}
+	case len(token) <= jws.MaxLen && !oneWord(token): // such as "Bearer …"
+		return rejected(newError(ErrTokenInvalid, nil))
+	case a.crossSite(r):
+		return anonymously(newError(ErrCrossSite, nil))
+	}
+	from := fromHeader
+	if inCookie(r, token) {
+		from = fromCookie
+	}
+	return a.authenticateToken(r.Context(), token, from)
+}
+
+// inCookie reports whether token is also the value of a cookie, as it is or decoded.
+func inCookie(r *http.Request, token string) bool {
+	for _, c := range r.Cookies() {
+		if decoded, err := url.PathUnescape(c.Value); c.Value == token || err == nil && decoded == token {
+			return true
+		}
+	}
+	return false
+}
+
+// newOrigins returns the check of where requests came from that browsers may send with a
+// credential by themselves. Authorized parties are trusted.
+func newOrigins(parties []string) *http.CrossOriginProtection {
+	origins := http.NewCrossOriginProtection()
+	for _, party := range parties {
+		_ = origins.AddTrustedOrigin(party) // New returns an error for what is not an origin
+	}
+	return origins
+}
+
+// crossSite reports whether a page of another site may have caused r, which a browser
+// sends with the user's credential all the same. For methods that change state it is what
+// [http.CrossOriginProtection] says, authorized parties being trusted. Because that allows
+// every GET, and a page of any site can open a websocket, a request with Upgrade needs an
+// Origin that is this server's or an authorized party. A GET that changes state is not
+// protected.
+func (a *core) crossSite(r *http.Request) bool {
+	if a.origins.Check(r) != nil {
+		return true
+	}
+	if len(r.Header["Upgrade"]) == 0 {
+		return false
+	}
+	origins := r.Header["Origin"]
+	if len(origins) != 1 {
+		return true
+	}
+	origin, err := url.Parse(origins[0])
+	switch {
+	case err != nil || origin.Host == "":
+		return true
+	case strings.EqualFold(origin.Host, r.Host), origins[0] == a.pages.site.Public:
+		return false
+	default:
+		return !a.parties.lists(origins[0])
+	}
+}

@@ -1,0 +1,150 @@
+package clerkauth
+
+import (
+	"context"
+	"net/http"
+	"sync"
+
+	"github.com/clerk/clerk-sdk-go/v2"
+)
+
+// identity is the context in which a request's State is kept. Only the Authenticator that
+// made it believes it.
+type identity struct {
+	context.Context
+	state State
+	by    *core
+	of    *credential // that state is about
+
+	sdkOnce sync.Once
+	sdk     *clerk.SessionClaims
+}
+
+// credential is what an identity belongs to; it is not believed beside another one. It is
+// behind one pointer more, because fmt follows the first where a verb does not fit.
+type credential struct{ *presented }
+
+// presented is what a request presents.
+type presented struct {
+	lines    int    // of the Authorization header
+	line     string // the first
+	own      string // what Config.Credential returned, without such a header
+	failed   bool   // it panicked
+	detached bool   // it came by CheckToken, not in a request
+}
+
+// present returns what r presents.
+func (a *core) present(r *http.Request) presented {
+	p := presented{lines: len(r.Header["Authorization"])}
+	switch {
+	case p.lines > 0:
+		p.line = r.Header["Authorization"][0]
+	case a.credential != nil:
+		p.own, p.failed = a.callCredential(r)
+	}
+	return p
+}
+
+// none reports whether nothing is presented.
+func (p *presented) none() bool { return p.lines == 0 && p.own == "" && !p.failed }
+
+// is reports whether an identity of p belongs to a request that presents r. Two lines, of
+// which either may be meant, are rejected in any case.
+func (p *presented) is(r *presented) bool {
+	if p.detached {
+		return r.none()
+	}
+	return *p == *r && r.lines <= 1 && !r.failed
+}
+
+// identify returns an identity in ctx, in one piece of memory.
+func (a *core) identify(ctx context.Context, state *State, of *presented) *identity {
+	all := &struct {
+		identity
+		credential
+		of presented
+	}{identity: identity{Context: ctx, state: *state, by: a}, of: *of}
+	all.credential.presented = &all.of
+	all.identity.of = &all.credential
+	return &all.identity
+}
+
+// identityOf returns the identity that a established for a request that presents p; nil
+// if there is none, or one for another credential.
+func (a *core) identityOf(ctx context.Context, p *presented) *identity {
+	if id, ok := ctx.Value(identityKey{}).(*identity); ok && id.by == a && id.of.is(p) {
+		return id
+	}
+	return nil
+}
+
+// Value returns the identity itself, and the session claims that handlers written for
+// clerk-sdk-go look for.
+func (c *identity) Value(key any) any {
+	switch key {
+	case identityKey{}:
+		return c
+	case sdkClaimsKey:
+		if claims := c.sessionClaims(); claims != nil {
+			return claims
+		}
+		return nil
+	}
+	return c.Context.Value(key)
+}
+
+// stateOf returns the State of a request that presents p: that of the identity in its
+// context, if there is one for this credential.
+func (a *core) stateOf(r *http.Request, p *presented) State {
+	id := a.identityOf(r.Context(), p)
+	switch {
+	case id == nil:
+		return a.authenticate(r, p)
+	case id.of.detached:
+		return a.renewed(&id.state)
+	default:
+		return id.state
+	}
+}
+
+// renewed returns s as it is now: an identity that belongs to no request may be older than
+// its credential is valid. A machine's credential is verified again, from the cache if
+// that still holds.
+func (a *core) renewed(s *State) State {
+	now := *s
+	if m := s.machine; m != nil {
+		now = anonymously(errOtherType)
+		now.machine = &machineCredential{unverified: m.unverified}
+		return now
+	}
+	if expires := s.who.ExpiresAt; s.who.SignedIn() && !expires.After(a.now().Add(-a.skew)) {
+		return rejected(newError(ErrTokenExpired, nil))
+	}
+	return now
+}
+
+// with returns r, which presents p, with state in its context. A caller without a
+// credential needs no place there, unless another identity has to be hidden.
+func (a *core) with(r *http.Request, state *State, p *presented) *http.Request {
+	ctx := r.Context()
+	of := p
+	if id := a.identityOf(ctx, p); id != nil {
+		if id.state.same(state) {
+			return r
+		}
+		of = id.of.presented
+	}
+	if !state.bearer && ctx.Value(identityKey{}) == nil && ctx.Value(sdkClaimsKey) == nil {
+		return r
+	}
+	return r.WithContext(a.identify(ctx, state, of))
+}
+
+// anonymous returns r with no caller in its context. Guards authenticate it anew.
+func anonymous(r *http.Request) *http.Request {
+	ctx := r.Context()
+	if ctx.Value(identityKey{}) == nil && ctx.Value(sdkClaimsKey) == nil {
+		return r
+	}
+	return r.WithContext(&identity{Context: ctx})
+}
