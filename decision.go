@@ -2,6 +2,7 @@ package clerkauth
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -21,21 +22,50 @@ type evaluation struct {
 	described bool     // there are described resources
 }
 
-// answers are what the application's checks returned, bit i being for checks[i] of the
-// policy.
+// answers are what the application's checks returned, in the order of the policy's checks.
 type answers struct {
-	given, met uint64
-	failed     error // of the last one that had no answer
+	few    [32]answer
+	many   []answer // in place of few, where there are more
+	failed error    // of the last check that had no answer
 }
 
+type answer uint8
+
+const (
+	notGiven answer = iota
+	notMet
+	met
+)
+
 // answer adds the answer of a check.
-func (e *evaluation) answer(c *check, met bool, err error) {
-	bit := e.policy.bit(c)
-	e.answers.given |= bit
+func (e *evaluation) answer(c *check, isMet bool, err error) {
+	a := notMet
 	if err != nil {
 		e.answers.failed = err
-	} else if met {
-		e.answers.met |= bit
+	} else if isMet {
+		a = met
+	}
+	i := slices.Index(e.policy.checks, c)
+	if n := len(e.policy.checks); n <= len(e.answers.few) {
+		e.answers.few[i] = a
+	} else {
+		if e.answers.many == nil {
+			e.answers.many = make([]answer, n)
+		}
+		e.answers.many[i] = a
+	}
+}
+
+// answerOf returns the answer of a check.
+func (e *evaluation) answerOf(c *check) answer {
+	i := slices.Index(e.policy.checks, c)
+	switch {
+	case len(e.policy.checks) <= len(e.answers.few):
+		return e.answers.few[i]
+	case e.answers.many != nil:
+		return e.answers.many[i]
+	default:
+		return notGiven
 	}
 }
 
@@ -192,48 +222,48 @@ func (e *evaluation) outcome(p *policy, inToken bool, assume outcome) outcome {
 	} else if p.callers == 0 || !who.SignedIn() {
 		return signedOut
 	}
-	met := false
+	isMet := false
 	switch p.op {
 	case opSignedIn:
-		met = true
+		isMet = true
 	case opNotImpersonated:
-		met = who.Actor == (Actor{}) && !who.session().Acted
+		isMet = who.Actor == (Actor{}) && !who.session().Acted
 	case opActiveOrganization:
-		met = who.OrgID != ""
+		isMet = who.OrgID != ""
 	case opNotAgent:
-		met = who.notAgent()
+		isMet = who.notAgent()
 	case opClaim:
-		met = who.claims(p.path, p.texts)
+		isMet = who.claims(p.path, p.texts)
 	case opRole:
-		met = who.OrgID != "" && who.OrgRole != "" && withoutOrg(who.OrgRole) == p.value
+		isMet = who.OrgID != "" && who.OrgRole != "" && withoutOrg(who.OrgRole) == p.value
 	case opPermission:
-		met = who.OrgID != "" && hasPermission(who.session().Permissions(), p.value)
+		isMet = who.OrgID != "" && hasPermission(who.session().Permissions(), p.value)
 	case opFeature:
-		met = p.in(who.session().Features())
+		isMet = p.in(who.session().Features())
 	case opPlan:
-		met = p.in(who.session().Plans())
+		isMet = p.in(who.session().Plans())
 	case opReverified:
 		if !p.fresh.met(who, e.now) {
 			return stale
 		}
-		met = true
+		isMet = true
 	case opOrganizationParam:
-		met = e.names(p.name)
+		isMet = e.names(p.name)
 	case opScope:
-		met = who.HasScope(p.name)
+		isMet = who.HasScope(p.name)
 	case opAudience:
 		if !isFor(who, p.name) {
 			return signedOut
 		}
-		met = true
+		isMet = true
 	case opCheck:
 		if p.checks[0].ofRequest && e.request == nil {
 			return forbidden
 		}
-		bit := e.policy.bit(p.checks[0])
-		met = e.answers.met&bit != 0 || e.answers.given&bit == 0 && assume == allowed
+		a := e.answerOf(p.checks[0])
+		isMet = a == met || a == notGiven && assume == allowed
 	}
-	if !met {
+	if !isMet {
 		return forbidden
 	}
 	return allowed

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/clerkauth/clerkauth/internal/claims"
+	"github.com/clerkauth/clerkauth/internal/hint"
 	"github.com/clerkauth/clerkauth/internal/jws"
 )
 
@@ -145,7 +146,7 @@ func newAccept(list []TokenType, wrong *mistakes) kinds {
 	for _, name := range list {
 		k, ok := tokenTypes[name]
 		if !ok {
-			wrong.add("Accept", fmt.Errorf("%q is no kind of token: use SessionToken, APIKey, M2MToken and OAuthToken", string(name)))
+			wrong.add("Accept", fmt.Errorf("%s is not a kind of token: use SessionToken, APIKey, M2MToken and OAuthToken", hint.Quote(string(name))))
 			continue
 		}
 		accept |= k.set()

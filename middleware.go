@@ -156,6 +156,9 @@ func (a *Authenticator) pass(w http.ResponseWriter, r *http.Request, p *policy, 
 // Requirements that no caller could ever satisfy refuse everybody.
 func (a *Authenticator) Check(r *http.Request, requirements ...Access) (context.Context, error) {
 	p := required(requirements)
+	if p.possible() != nil {
+		return r.Context(), newError(ErrForbidden, nil)
+	}
 	if p.op == opUnchecked && r.Method != http.MethodConnect {
 		return anonymous(r).Context(), nil
 	}
@@ -187,6 +190,9 @@ func (a *Authenticator) Check(r *http.Request, requirements ...Access) (context.
 // does not look at where a connection came from: check its Origin when it is made.
 func (a *Authenticator) CheckToken(ctx context.Context, token string, requirements ...Access) (context.Context, error) {
 	p, state := required(requirements), State{}
+	if p.possible() != nil {
+		return ctx, newError(ErrForbidden, nil)
+	}
 	if p.op != opUnchecked && token != "" {
 		state = a.core.authenticateToken(ctx, token, fromHeader)
 	}
@@ -206,9 +212,6 @@ func (a *core) authorize(ctx context.Context, s *State, p *policy, r *http.Reque
 		// http.ServeMux does not clean its target, and what a wildcard of its
 		// matched may not be there.
 		return newError(ErrRequestTarget, nil)
-	}
-	if p.wrong != nil || p.callers == 0 {
-		return newError(ErrForbidden, nil) // of any caller
 	}
 	if s.machine != nil {
 		a.choose(ctx, s, p.takes(a.accept))

@@ -114,18 +114,9 @@ func compile(p policy) *policy {
 			}
 		}
 	}
-	if len(p.checks) > maxChecks && p.wrong == nil {
-		p.wrong = fmt.Errorf("access has more than %d checks: let one function make several of them", maxChecks)
-	}
 	p.open = p.open && p.wrong == nil && p.callers != 0
 	return &p
 }
-
-// maxChecks is how many of the application's checks an Access may have.
-const maxChecks = 64
-
-// bit returns the bit of a check in the answers to p.
-func (p *policy) bit(c *check) uint64 { return 1 << slices.Index(p.checks, c) }
 
 // strictest returns the policy for a path that is read in several ways, with the
 // policies of all of them: a caller has to meet every one.

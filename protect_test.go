@@ -1,6 +1,7 @@
 package clerkauth_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -168,4 +169,56 @@ func BenchmarkProtect(b *testing.B) {
 			mux.Handler(r)
 		}
 	})
+}
+
+// TestRulesThatNoneCanMeetTogether: a path whose interpretations meet rules for different
+// kinds of callers is refused as each of the rules would, not as forbidden.
+func TestRulesThatNoneCanMeetTogether(t *testing.T) {
+	r := testkit.NewMachineRig(t)
+	protect, err := r.Auth.Protect(clerkauth.Rules{"/api/{rest...}": clerkauth.Token(clerkauth.APIKey)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		token  string
+		reason clerkauth.Reason
+	}{"none": {"", clerkauth.ErrTokenMissing}, "an API key": {r.APIKey.Token, clerkauth.ErrTokenType}, "a session": {r.Jane.Token(), clerkauth.ErrTokenType}} {
+		for _, path := range []string{"//api/x", "/api//x", "/y/../api/x"} {
+			got := testkit.Serve(protect, testkit.Bearer(c.token), func(r *http.Request) { r.URL.Path = path })
+			if testkit.WantReply(t, got, 401, c.reason); !strings.HasPrefix(got.Header.Get("WWW-Authenticate"), "Bearer") {
+				t.Errorf("%s to %s: %v", name, path, got)
+			}
+		}
+	}
+	testkit.WantReply(t, testkit.Serve(protect, testkit.Bearer(r.APIKey.Token), func(r *http.Request) { r.URL.Path = "/api/x" }), 200, "")
+}
+
+// TestManyChecks: as many checks as a path's rules have are made, in order.
+func TestManyChecks(t *testing.T) {
+	r := testkit.NewRig(t)
+	calls, refuses := 0, -1
+	list := func() (checks []clerkauth.Access) {
+		for range 40 {
+			checks = append(checks, clerkauth.CheckFunc("many", func(context.Context, clerkauth.Auth) (bool, error) {
+				calls++
+				return calls != refuses, nil
+			}))
+		}
+		return checks
+	}
+	protect, err := r.Auth.Protect(clerkauth.Rules{"/a/{rest...}": clerkauth.AllOf(list()...), "/b/{rest...}": clerkauth.AllOf(list()...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for refuses = range 82 {
+		calls = 0
+		want, most := 200, 80
+		if refuses >= 1 && refuses <= 80 {
+			want, most = 403, refuses
+		}
+		got := testkit.Serve(protect, testkit.Bearer(r.Jane.Token()), func(r *http.Request) { r.URL.Path = "/a/../b/x" })
+		if got.Status != want || calls != most {
+			t.Errorf("check %d refuses: %v after %d calls", refuses, got, calls)
+		}
+	}
 }

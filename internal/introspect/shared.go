@@ -31,7 +31,7 @@ type digester struct {
 func NewKeys(secret string) *Keys {
 	// Hashed first, because FIPS mode requires keys of HMAC to have 112 bits.
 	hashed := sha256.Sum256([]byte(secret))
-	k := &Keys{key: mac(hashed[:], "clerkauth machine credentials, version 2")}
+	k := &Keys{key: mac(hashed[:], "clerkauth machine credentials, version 3")}
 	k.pool.New = func() any { return &digester{mac: hmac.New(sha256.New, k.key)} }
 	return k
 }
