@@ -46,9 +46,20 @@ type Payee struct {
 
 // Totals are the amounts of a payment.
 type Totals struct {
-	Subtotal   Money `json:"subtotal"`
-	TaxTotal   Money `json:"tax_total"`
-	GrandTotal Money `json:"grand_total"`
+	Subtotal      Money       `json:"subtotal"`
+	TaxTotal      Money       `json:"tax_total"`
+	GrandTotal    Money       `json:"grand_total"`
+	PerUnitTotals []UnitTotal `json:"per_unit_totals"`
+}
+
+// UnitTotal is the part of a payment for units of one kind, such as seats. Amounts are in
+// the smallest unit of the currency.
+type UnitTotal struct {
+	Name     string `json:"name"`
+	Amount   int64  `json:"amount"`   // of one unit
+	Quantity *int64 `json:"quantity"` // nil if it is unlimited
+	Total    int64  `json:"total"`
+	Currency string `json:"currency"`
 }
 
 // Subscription is what a user or an organization pays for.
@@ -73,12 +84,41 @@ type Subscription struct {
 // SubscriptionItem is a plan of a subscription. Its price is in the plan's fees.
 type SubscriptionItem struct {
 	clerk.SubscriptionItem
+	Plan           *Plan        `json:"plan"`
 	Interval       string       `json:"interval"`        // month or annual, as PlanPeriod
 	SubscriptionID *string      `json:"subscription_id"` // nil within a Subscription
 	Credit         *Credit      `json:"credit"`          // for the rest of a replaced plan's period
+	Credits        *Credits     `json:"credits"`
+	Seats          *Seats       `json:"seats"`
 	LifetimePaid   *Money       `json:"lifetime_paid"`
 	Amount         *Money       `json:"amount"`
 	NextPayment    *NextPayment `json:"next_payment"`
+}
+
+// Plan is a plan with the prices of units, such as seats.
+type Plan struct {
+	clerk.Plan
+	UnitPrices []UnitPrice `json:"unit_prices"`
+}
+
+// UnitPrice is the price of units of one kind, which are sold in blocks.
+type UnitPrice struct {
+	Name      string     `json:"name"`
+	BlockSize int64      `json:"block_size"`
+	Tiers     []UnitTier `json:"tiers"`
+}
+
+// UnitTier is the price of a block within a range of blocks.
+type UnitTier struct {
+	StartsAtBlock  int64  `json:"starts_at_block"`
+	EndsAfterBlock *int64 `json:"ends_after_block"` // nil if it does not end
+	AmountPerBlock int64  `json:"amount_per_block"` // in the smallest unit of the currency
+	Currency       string `json:"currency"`
+}
+
+// Seats are the seats of a subscription item.
+type Seats struct {
+	Quantity *int64 `json:"quantity"` // nil if it is unlimited
 }
 
 // NextPayment is the amount and date of the next payment, in milliseconds since 1970.
@@ -93,6 +133,19 @@ type Credit struct {
 	CycleDaysRemaining    float64 `json:"cycle_days_remaining"`
 	CycleDaysTotal        float64 `json:"cycle_days_total"`
 	CycleRemainingPercent float64 `json:"cycle_remaining_percent"`
+}
+
+// Credits are all credits that were applied to a payment.
+type Credits struct {
+	Proration *Credit      `json:"proration"` // for the rest of a replaced plan's period
+	Payer     *PayerCredit `json:"payer"`     // from the payer's balance
+	Total     Money        `json:"total"`
+}
+
+// PayerCredit is a credit from the payer's balance.
+type PayerCredit struct {
+	AppliedAmount    Money `json:"applied_amount"`
+	RemainingBalance Money `json:"remaining_balance"`
 }
 
 // Money is an amount in the smallest unit of its currency.
@@ -147,17 +200,12 @@ func (s *Subscription) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-// UnmarshalJSON accepts a plan's amount for its fee, next_payment_amount and
-// next_payment_date for next_payment, and payment_source_id for payment_method_id.
+// UnmarshalJSON accepts next_payment_amount and next_payment_date for next_payment, and
+// payment_source_id for payment_method_id. The embedded item gets the same plan.
 func (s *SubscriptionItem) UnmarshalJSON(text []byte) error {
 	type fields SubscriptionItem
 	older := struct {
 		*fields
-		Plan *struct {
-			clerk.Plan
-			Amount   *int64 `json:"amount"`
-			Currency string `json:"currency"`
-		} `json:"plan"`
 		NextPaymentAmount *Money `json:"next_payment_amount"`
 		NextPaymentDate   *int64 `json:"next_payment_date"`
 		PaymentSourceID   string `json:"payment_source_id"`
@@ -169,11 +217,24 @@ func (s *SubscriptionItem) UnmarshalJSON(text []byte) error {
 	if s.PaymentMethodID == "" {
 		s.PaymentMethodID = older.PaymentSourceID
 	}
-	if plan := older.Plan; plan != nil {
-		s.Plan = &plan.Plan
-		if plan.Fee == nil && plan.Amount != nil {
-			s.Plan.Fee = &clerk.BillingMoney{Amount: *plan.Amount, Currency: plan.Currency}
-		}
+	s.SubscriptionItem.Plan = nil
+	if s.Plan != nil {
+		s.SubscriptionItem.Plan = &s.Plan.Plan
+	}
+	return err
+}
+
+// UnmarshalJSON accepts amount and currency for fee.
+func (p *Plan) UnmarshalJSON(text []byte) error {
+	type fields Plan
+	older := struct {
+		*fields
+		Amount   *int64 `json:"amount"`
+		Currency string `json:"currency"`
+	}{fields: (*fields)(p)}
+	err := json.Unmarshal(text, &older)
+	if p.Fee == nil && older.Amount != nil {
+		p.Fee = &clerk.BillingMoney{Amount: *older.Amount, Currency: older.Currency}
 	}
 	return err
 }

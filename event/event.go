@@ -7,11 +7,14 @@
 //
 // A handler for another payload does not compile. Payloads are types of clerk-sdk-go
 // where these have all fields that Clerk sends, and otherwise types of this package that
-// embed them. Times in payloads are in milliseconds since 1970.
+// embed them. Users are the exception: their payload is the clerk.User that the rest of a
+// program has, and FullUser returns the fields that it lacks. Times in payloads are in
+// milliseconds since 1970.
 //
-// New fields and types of Clerk's do no harm. Fields that this package does not know are
-// not in the payload, but in the JSON of every event; events of types that it does not
-// know are passed to the handler for any event.
+// Every field of Clerk's published schema is in the payload, apart from deprecated ones. New
+// fields and types do no harm: fields that this package does not know are in the JSON of
+// every event, and events of types that it does not know are passed to the handler for any
+// event. Custom makes types for them.
 package event
 
 import (
@@ -22,6 +25,8 @@ import (
 	"math"
 	"time"
 	"unicode/utf8"
+
+	"github.com/clerk/clerk-sdk-go/v2"
 
 	"github.com/clerkauth/clerkauth/internal/unixtime"
 )
@@ -146,7 +151,7 @@ func (t Type[T]) Decode(e *Raw) (*Event[T], error) {
 		return nil, fmt.Errorf("%w: there is no data in a %s", ErrMalformed, t.name)
 	}
 	typed := &Event[T]{Raw: *e}
-	err := json.Unmarshal(e.Data, &typed.Data)
+	err := decode(e.Data, &typed.Data)
 	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
 		return nil, fmt.Errorf("%w: data.%s of a %s is not a %s", ErrMalformed, wrong.Field, t.name, wrong.Type)
 	}
@@ -154,4 +159,17 @@ func (t Type[T]) Decode(e *Raw) (*Event[T], error) {
 		return nil, fmt.Errorf("%w: the data of a %s cannot be read", ErrMalformed, t.name)
 	}
 	return typed, nil
+}
+
+// decode decodes a payload. A clerk.User that does not fit may be the part of a User that
+// does: the SDK has a type for SAML connections, whose form Clerk's schema leaves open.
+func decode(payload []byte, to any) error {
+	err := json.Unmarshal(payload, to)
+	if user, ok := to.(*clerk.User); ok && err != nil {
+		var full User
+		if json.Unmarshal(payload, &full) == nil {
+			*user, err = full.User, nil
+		}
+	}
+	return err
 }

@@ -15,34 +15,10 @@ type Deleted struct {
 	Deleted    bool    `json:"deleted"`
 }
 
-// DeletedMembership is a membership as it was before its deletion.
-type DeletedMembership struct {
-	clerk.OrganizationMembership
-	Deleted bool `json:"deleted"` // may be false: Clerk may leave it out
-}
-
 // Session is a session with its user.
 type Session struct {
 	clerk.Session
-	User *clerk.User `json:"user"` // nil if Clerk does not send it
-}
-
-// OrganizationDomain is a domain with its organization.
-type OrganizationDomain struct {
-	clerk.OrganizationDomain
-	PublicOrganizationData *clerk.PublicOrganizationData `json:"public_organization_data"` // nil if Clerk does not send it
-}
-
-// OrganizationInvitation is an invitation with the user who sent it.
-type OrganizationInvitation struct {
-	clerk.OrganizationInvitation
-	InviterID *string `json:"inviter_id"` // nil if no user sent it
-}
-
-// AcceptedInvitation is an invitation with the user who accepted it.
-type AcceptedInvitation struct {
-	OrganizationInvitation
-	UserID string `json:"user_id"`
+	User *User `json:"user"` // nil if Clerk does not send it
 }
 
 // Email is an email message.
@@ -77,4 +53,5 @@ type SMS struct {
 	Status           string          `json:"status"`
 	Data             json.RawMessage `json:"data"`               // the values in the template, such as otp_code, which is a secret
 	DeliveredByClerk bool            `json:"delivered_by_clerk"` // otherwise the application has to send it
+	CreatedAt        int64           `json:"created_at_ms"`
 }

@@ -2,7 +2,7 @@ package event
 
 import "github.com/clerk/clerk-sdk-go/v2"
 
-// Users.
+// Users. FullUser returns what clerk.User lacks.
 var (
 	UserCreated = newType[clerk.User]("user.created")
 	UserUpdated = newType[clerk.User]("user.updated")
@@ -28,16 +28,16 @@ var (
 
 // Organizations, and what belongs to them.
 var (
-	OrganizationCreated = newType[clerk.Organization]("organization.created")
-	OrganizationUpdated = newType[clerk.Organization]("organization.updated")
+	OrganizationCreated = newType[Organization]("organization.created")
+	OrganizationUpdated = newType[Organization]("organization.updated")
 	OrganizationDeleted = newType[Deleted]("organization.deleted")
 
 	OrganizationDomainCreated = newType[OrganizationDomain]("organizationDomain.created")
 	OrganizationDomainUpdated = newType[OrganizationDomain]("organizationDomain.updated")
 	OrganizationDomainDeleted = newType[Deleted]("organizationDomain.deleted")
 
-	OrganizationMembershipCreated = newType[clerk.OrganizationMembership]("organizationMembership.created")
-	OrganizationMembershipUpdated = newType[clerk.OrganizationMembership]("organizationMembership.updated")
+	OrganizationMembershipCreated = newType[OrganizationMembership]("organizationMembership.created")
+	OrganizationMembershipUpdated = newType[OrganizationMembership]("organizationMembership.updated")
 	OrganizationMembershipDeleted = newType[DeletedMembership]("organizationMembership.deleted")
 
 	OrganizationInvitationCreated  = newType[OrganizationInvitation]("organizationInvitation.created")
