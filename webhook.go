@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -19,7 +20,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/notice"
 )
 
-// WebhookConfig configures a [Webhook]. Secrets is required.
+// WebhookConfig configures a [Webhook]. Secrets is required; [WebhookFromEnv] reads them.
 type WebhookConfig struct {
 	// Secrets are the endpoint's signing secrets, whsec_…: one, or the new and the old
 	// one while it is rotated. Svix signs with both for 24 hours. Keep both for 36
@@ -50,6 +51,22 @@ type WebhookConfig struct {
 
 	// Now is the clock that timestamps are compared with. Defaults to time.Now.
 	Now func() time.Time
+}
+
+const webhookVariable = "CLERK_WEBHOOK_SIGNING_SECRET"
+
+// WebhookFromEnv returns a configuration with the signing secret in the environment
+// variable CLERK_WEBHOOK_SIGNING_SECRET, or with several, separated by commas: the new and
+// the old one while it is rotated. White space around them is ignored. [NewWebhook] checks
+// them, and returns an error if the variable is unset or blank.
+func WebhookFromEnv() WebhookConfig {
+	var c WebhookConfig
+	for secret := range strings.SplitSeq(os.Getenv(webhookVariable), ",") {
+		if secret = strings.TrimSpace(secret); secret != "" {
+			c.Secrets = append(c.Secrets, NewSecret(secret))
+		}
+	}
+	return c
 }
 
 const (
@@ -105,7 +122,7 @@ func NewWebhook(c WebhookConfig) (*Webhook, error) {
 	}
 	var wrong mistakes
 	if len(c.Secrets) == 0 {
-		wrong.add("Secrets", errors.New("there is none: set CLERK_WEBHOOK_SIGNING_SECRET"))
+		wrong.add("Secrets", errors.New("there is none: set "+webhookVariable+" to the endpoint's signing secret, whsec_…"))
 	}
 	var fingerprints []string
 	for i, secret := range c.Secrets {

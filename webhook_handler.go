@@ -3,6 +3,7 @@ package clerkauth
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -166,8 +167,13 @@ func (w *webhook) receive(rw http.ResponseWriter, r *http.Request) WebhookOutcom
 		}
 	}
 	if why := w.verify(d, body); why != "" {
-		if len(body) == 0 {
+		switch {
+		case len(body) == 0 && r.ContentLength > 0:
+			why = whyRead
+		case len(body) == 0:
 			why = whyEmpty
+		case json.Valid(body):
+			why = whyJSON
 		}
 		w.refuse(r.Context(), why)
 		return refused
@@ -189,7 +195,9 @@ func (w *webhook) receive(rw http.ResponseWriter, r *http.Request) WebhookOutcom
 const (
 	whyClock     = "it is too old or from the future: check the clock"
 	whySignature = "no signature matches: check the secret, and that nothing changes the body on its way"
+	whyJSON      = "no signature matches, and the body is well-formed JSON: check the secret, which may be of another endpoint, and that nothing decoded and re-encoded the body"
 	whyEmpty     = "its body is empty: check that no middleware reads it first"
+	whyRead      = "its body is empty, although it has a Content-Length: something read it first"
 	whyCut       = "the body ended early"
 	whyNoEvent   = "it is authentic, but not an event"
 )
@@ -202,6 +210,10 @@ func (w *webhook) refuse(ctx context.Context, why string) {
 		w.notices.Tell(noticeWebhookClock, slog.LevelWarn, "webhook deliveries are refused because their timestamps are more than 5 minutes away: check this machine's clock")
 	case whySignature:
 		w.notices.Tell(noticeWebhookSignature, slog.LevelWarn, "webhook deliveries are refused because no signature matches: check that WebhookConfig.Secrets holds the signing secret of this endpoint, whsec_…, and that nothing in front of the Webhook decodes, reformats or changes the body")
+	case whyJSON:
+		w.notices.Tell(noticeWebhookSignature, slog.LevelWarn, "webhook deliveries are refused because no signature matches their bodies, which are well-formed JSON: either WebhookConfig.Secrets holds the signing secret, whsec_…, of another endpoint, or something in front of the Webhook decodes and re-encodes, or otherwise changes the body")
+	case whyRead:
+		w.notices.Tell(noticeWebhookBody, slog.LevelWarn, "webhook deliveries are refused because their body is empty, although they have a Content-Length: a middleware reads or closes the body before the Webhook does; mount the Webhook outside of middleware that logs, parses or decodes bodies")
 	case whyEmpty:
 		w.notices.Tell(noticeWebhookBody, slog.LevelWarn, "webhook deliveries are refused because their body is empty: check that no middleware reads or closes the body before the Webhook does")
 	case whyCut:

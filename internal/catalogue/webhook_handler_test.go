@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -397,6 +398,23 @@ func row259OverwrittenEvent(t *testing.T) {
 	}
 	if !strings.HasPrefix(atEnd, string(d.Body)) || !strings.Contains(atEnd[len(d.Body):], "user_secret") {
 		t.Errorf("OnError saw %q", atEnd)
+	}
+	// The same for a payload that is JSON itself, and for a handler that leaves it alone.
+	for _, overwrite := range []bool{true, false} {
+		h := testkit.NewWebhookRig(t)
+		clerkauth.On(h.Webhook, event.Custom[json.RawMessage]("user.created"), func(_ context.Context, e *event.Event[json.RawMessage]) error {
+			if overwrite {
+				clear(e.Data)
+				e.Raw = event.Raw{}
+			}
+			return nil
+		})
+		h.OnAny(func(_ context.Context, e *event.Raw) error { seen = string(e.JSON) + string(e.Data); return nil })
+		d := h.UserCreated()
+		h.Want("JSON as a payload", d, 204)
+		if !strings.HasPrefix(seen, string(d.Body)) || !strings.Contains(seen[len(d.Body):], "user_secret") {
+			t.Errorf("overwritten: %t: OnAny saw %q", overwrite, seen)
+		}
 	}
 }
 

@@ -1,7 +1,9 @@
 package catalogue
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -38,6 +40,26 @@ func row272WebhookMistakes(t *testing.T) {
 			r.Body = io.NopCloser(strings.NewReader(string(body) + "\n"))
 			return r
 		}, "changes the body"},
+		"decoded and re-encoded": {func(h *testkit.WebhookRig) *http.Request {
+			r := testkit.Received(h.UserCreated().Request(testkit.WebhookURL))
+			r.Body = io.NopCloser(hookReencoded(t, r.Body))
+			return r
+		}, "decodes and re-encodes"},
+		"not JSON": {func(h *testkit.WebhookRig) *http.Request {
+			r := testkit.Received(h.UserCreated().Request(testkit.WebhookURL))
+			r.Body = io.NopCloser(strings.NewReader("user_secret=1"))
+			return r
+		}, "decodes, reformats or changes"},
+		"read before, with a length": {func(h *testkit.WebhookRig) *http.Request {
+			r := testkit.Received(h.UserCreated().Request(testkit.WebhookURL))
+			r.ContentLength, _ = io.Copy(io.Discard, r.Body)
+			return r
+		}, "although they have a Content-Length"},
+		"closed before, with a length": {func(h *testkit.WebhookRig) *http.Request {
+			r := testkit.Received(h.UserCreated().Request(testkit.WebhookURL))
+			r.Body, r.ContentLength = io.NopCloser(hookClosedBody{}), 7
+			return r
+		}, "although they have a Content-Length"},
 		"read before": {func(h *testkit.WebhookRig) *http.Request {
 			r := testkit.Received(h.UserCreated().Request(testkit.WebhookURL))
 			_, _ = io.ReadAll(r.Body)
@@ -119,6 +141,20 @@ func row272WebhookMistakes(t *testing.T) {
 	if log := h.Log.String(); strings.Contains(log, "level=WARN") {
 		t.Error(log)
 	}
+}
+
+// hookReencoded returns a JSON body with the same values in other bytes.
+func hookReencoded(t *testing.T, body io.Reader) io.Reader {
+	t.Helper()
+	var v any
+	if err := json.NewDecoder(body).Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.MarshalIndent(v, "", "\t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.NewReader(text)
 }
 
 type hookClosedBody struct{}
