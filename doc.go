@@ -53,9 +53,9 @@
 //
 // # Webhooks
 //
-// [NewWebhook] makes a handler for Clerk's webhooks. [On] registers a function for the
-// events of a type of package event, and each delivery is handled once, as the
-// [Deliveries] remember it.
+// [NewWebhook] makes a handler for Clerk's webhooks, with the secret that
+// [WebhookFromEnv] reads. [On] registers a function for the events of a type of package
+// event, and each delivery is handled once, as the [Deliveries] remember it.
 //
 // # Testing
 //

@@ -11,10 +11,10 @@
 // program has, and FullUser returns the fields that it lacks. Times in payloads are in
 // milliseconds since 1970.
 //
-// Every field of Clerk's published schema is in the payload, apart from deprecated ones. New
-// fields and types do no harm: fields that this package does not know are in the JSON of
-// every event, and events of types that it does not know are passed to the handler for any
-// event. Custom makes types for them.
+// No field of Clerk's published schema is lost, apart from deprecated ones. New fields and
+// types do no harm: fields that this package does not know are in the JSON of every event,
+// and events of types that it does not know are passed to the handler for any event. Custom
+// makes types for them.
 package event
 
 import (

@@ -34,9 +34,8 @@ func newInstance(base string, alwaysLocal bool) (*instance, error) {
 	// it shuts down.
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 15 * time.Second}
 	in := &instance{base: base, hooksURL: base + "/webhooks/clerk", client: client}
-	if secret := os.Getenv("CLERK_WEBHOOK_SIGNING_SECRET"); secret != "" && !alwaysLocal {
-		in.config = clerkauth.FromEnv()
-		in.webhook.Secrets = []clerkauth.Secret{clerkauth.NewSecret(secret)}
+	if os.Getenv("CLERK_WEBHOOK_SIGNING_SECRET") != "" && !alwaysLocal {
+		in.config, in.webhook = clerkauth.FromEnv(), clerkauth.WebhookFromEnv()
 		return in, nil
 	}
 	local, err := clerkauthtest.Start(clerkauthtest.Origin(base))

@@ -44,7 +44,7 @@ func (u users) put(ctx context.Context, e *event.Event[clerk.User]) error {
 INSERT INTO users (id, email, name, updated_at, deleted) VALUES ($1, $2, $3, $4, false)
 ON CONFLICT (id) DO UPDATE SET email = excluded.email, name = excluded.name, updated_at = excluded.updated_at
 WHERE NOT users.deleted AND users.updated_at <= excluded.updated_at`,
-		e.Data.ID, primaryEmail(e.Data), name(e.Data), e.Data.UpdatedAt)
+		e.Data.ID, event.PrimaryEmail(e.Data), name(e.Data), e.Data.UpdatedAt)
 }
 
 func (u users) delete(ctx context.Context, e *event.Event[event.Deleted]) error {
@@ -52,15 +52,6 @@ func (u users) delete(ctx context.Context, e *event.Event[event.Deleted]) error 
 INSERT INTO users (id, email, name, updated_at, deleted) VALUES ($1, '', '', $2, true)
 ON CONFLICT (id) DO UPDATE SET email = '', name = '', updated_at = excluded.updated_at, deleted = true`,
 		e.Data.ID, e.Timestamp.UnixMilli())
-}
-
-func primaryEmail(u clerk.User) string {
-	for _, address := range u.EmailAddresses {
-		if u.PrimaryEmailAddressID != nil && address.ID == *u.PrimaryEmailAddressID {
-			return address.EmailAddress
-		}
-	}
-	return ""
 }
 
 func name(u clerk.User) string {
