@@ -264,7 +264,7 @@ func hugeValues(t *testing.T) {
 		return h.Sum(nil)
 	}
 	hashed := sha256.Sum256([]byte(r.Server.SecretKey()))
-	macKey := mac(hashed[:], "clerkauth machine credentials, version 2", "")
+	macKey := mac(hashed[:], "clerkauth machine credentials, version 3", "")
 	for _, c := range []struct{ length, calls int }{{0, 0}, {64 << 10, 0}, {64<<10 + 1, 1}, {200 << 20, 1}} {
 		store.values.Clear()
 		if n := calls(); n != 1 {
