@@ -258,5 +258,5 @@ func FromContext(ctx context.Context) Auth {
 // It opens no guard: [Authenticator.Require] believes only what its own Authenticator
 // has verified.
 func NewContext(ctx context.Context, who Auth) context.Context {
-	return &identity{Context: ctx, state: State{who: who}}
+	return newIdentity(ctx, State{who: who})
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -241,6 +242,7 @@ func New(c Config) (*Authenticator, error) {
 		notFound:     c.NotFound,
 		errorHandler: c.ErrorHandler,
 		credential:   c.Credential,
+		seed:         maphash.MakeSeed(),
 		log:          c.Logger,
 		now:          c.Now,
 		secret:       c.SecretKey,

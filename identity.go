@@ -2,6 +2,7 @@ package clerkauth
 
 import (
 	"context"
+	"hash/maphash"
 	"net/http"
 	"sync"
 
@@ -12,6 +13,11 @@ import (
 // made it believes it.
 type identity struct {
 	context.Context
+	// key and val are what context.WithValue would hold: fiber v2's net/http adaptor
+	// copies fields of these names, in this order, to fiber's context.
+	key identityKey //nolint:unused // it is read by reflection
+	val any         // the identity itself
+
 	state State
 	by    *core
 	of    *credential // that state is about
@@ -30,6 +36,7 @@ type presented struct {
 	line     string // the first
 	own      string // what Config.Credential returned, without such a header
 	failed   bool   // it panicked
+	hash     uint64 // of line and own: their memory may have been written to since, as fasthttp does
 	detached bool   // it came by CheckToken, not in a request
 }
 
@@ -41,6 +48,9 @@ func (a *core) present(r *http.Request) presented {
 		p.line = r.Header["Authorization"][0]
 	case a.credential != nil:
 		p.own, p.failed = a.callCredential(r)
+	}
+	if text := p.line + p.own; text != "" { // one of them is empty
+		p.hash = maphash.String(a.seed, text)
 	}
 	return p
 }
@@ -65,8 +75,15 @@ func (a *core) identify(ctx context.Context, state *State, of *presented) *ident
 		of presented
 	}{identity: identity{Context: ctx, state: *state, by: a}, of: *of}
 	all.credential.presented = &all.of
-	all.identity.of = &all.credential
+	all.identity.of, all.val = &all.credential, &all.identity
 	return &all.identity
+}
+
+// newIdentity returns an identity in ctx that no Authenticator believes.
+func newIdentity(ctx context.Context, state State) *identity {
+	id := &identity{Context: ctx, state: state}
+	id.val = id
+	return id
 }
 
 // identityOf returns the identity that a established for a request that presents p; nil
@@ -146,5 +163,5 @@ func anonymous(r *http.Request) *http.Request {
 	if ctx.Value(identityKey{}) == nil && ctx.Value(sdkClaimsKey) == nil {
 		return r
 	}
-	return r.WithContext(&identity{Context: ctx})
+	return r.WithContext(newIdentity(ctx, State{}))
 }

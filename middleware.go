@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rsa"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -50,6 +51,7 @@ type core struct {
 	errorHandler func(http.ResponseWriter, *http.Request, *Error)
 	log          *slog.Logger
 	now          func() time.Time
+	seed         maphash.Seed // of hashes of credentials
 }
 
 // Middleware wraps a handler. It is assignable to func(http.Handler) http.Handler, which
