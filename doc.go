@@ -20,9 +20,10 @@
 //     [Authenticator].
 //   - [Authenticator.Handler] wraps a server and authenticates its requests.
 //   - [Authenticator.Require] is [Middleware] that guards a handler.
-//   - [SignedIn], [Role], [Permission], [Feature], [Plan] and the other [Access] values
-//     are what a route can require; [AllOf] and [AnyOf] combine them. [Public] is for
-//     everyone.
+//   - [SignedIn], [Role], [Permission], [Feature], [Plan], [Claim] and the other [Access]
+//     values are what a route can require; [AllOf] and [AnyOf] combine them. [CheckFunc]
+//     and [CheckRequest] are for checks of your own. [Public] is for everyone, [Optional]
+//     for everyone whatever they present, and [Unchecked] reads no credential.
 //   - [FromContext] returns an [Auth] in a handler: [Auth.SignedIn], its ids, and
 //     [Auth.Has] for decisions within the handler.
 //   - [Authenticator.SignInURL] is where to send users who are not signed in.
@@ -43,6 +44,10 @@
 //
 // [Authenticator.Check] is for frameworks that do not use [http.Handler], and a [Matcher]
 // for programs that compare paths themselves.
+//
+// Tokens are read from the Authorization header, or where [Config.Credential] finds them.
+// [Authenticator.CheckToken] is for those that are in no request: in a websocket's first
+// message, in a queue, in the event of a function.
 //
 // # Machines
 //
