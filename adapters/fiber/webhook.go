@@ -3,11 +3,11 @@ package clerkfiber
 import (
 	"bytes"
 	"io"
-	"net/http"
 
 	"github.com/gofiber/fiber/v3"
 
 	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/internal/fast"
 )
 
 // Webhook returns a handler that serves hooks:
@@ -28,9 +28,9 @@ func Webhook(hooks *clerkauth.Webhook) fiber.Handler {
 			body := c.Request().Body() // the bytes that were signed; c.Body would decompress them
 			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		}
-		w := &response{c: c, header: http.Header{}}
+		w := fast.NewResponse(c.Response())
 		hooks.ServeHTTP(w, r)
-		w.send()
+		w.Send(&c.Response().Header, c.Vary)
 		return nil
 	}
 }
