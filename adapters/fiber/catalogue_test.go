@@ -3,7 +3,6 @@ package clerkfiber_test
 import (
 	"bytes"
 	"context"
-	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -11,7 +10,6 @@ import (
 	"github.com/gofiber/fiber/v3"
 	"github.com/valyala/fasthttp"
 
-	"github.com/clerkauth/clerkauth"
 	clerkfiber "github.com/clerkauth/clerkauth/adapters/fiber"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
 	"github.com/clerkauth/clerkauth/event"
@@ -70,10 +68,7 @@ func gluedWildcards(t *testing.T) {
 // request for others.
 func webhooksOutliveTheirRequests(t *testing.T) {
 	srv := clerkauthtest.NewServer(t)
-	hooks, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: []clerkauth.Secret{clerkauth.NewSecret(srv.WebhookSecret())}, Now: srv.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
+	hooks := adaptertest.NewHooks(t, srv)
 	jane := srv.CreateUser("jane@example.com")
 	delivery := srv.NewDelivery("user.created", jane)
 	var group sync.WaitGroup
@@ -131,53 +126,5 @@ func webhooksOutliveTheirRequests(t *testing.T) {
 	}
 	if status := send("/webhooks/clerk", r.Header, body.Bytes()[1:]); status != 400 {
 		t.Errorf("another body: status %d", status)
-	}
-}
-
-// TestWebhookIsAsInNetHTTP makes deliveries over the wire.
-func TestWebhookIsAsInNetHTTP(t *testing.T) {
-	srv := clerkauthtest.NewServer(t)
-	hooks, err := clerkauth.NewWebhook(clerkauth.WebhookConfig{Secrets: []clerkauth.Secret{clerkauth.NewSecret(srv.WebhookSecret())}, Now: srv.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	handled := 0
-	hooks.OnAny(func(context.Context, *event.Raw) error { handled++; return nil })
-	jane := srv.CreateUser("jane@example.com")
-	for name, config := range map[string]fiber.Config{"buffered": {}, "streamed": {StreamRequestBody: true}} {
-		f := fiber.New(config)
-		f.All("/webhooks/clerk", clerkfiber.Webhook(hooks))
-		base := "http://" + listen(t, f, nil)
-		for _, test := range []struct {
-			rule, method string
-			change       func(header map[string][]string, body []byte) []byte
-			status       int
-		}{
-			{"a delivery is handled", "POST", func(_ map[string][]string, body []byte) []byte { return body }, 204},
-			{"another body is refused", "POST", func(_ map[string][]string, body []byte) []byte { return append(body, ' ') }, 400},
-			{"another signature is refused", "POST", func(h map[string][]string, body []byte) []byte { h["Svix-Signature"] = []string{"v1,x"}; return body }, 400},
-			{"another method is refused", "PUT", func(_ map[string][]string, body []byte) []byte { return body }, 405},
-		} {
-			r := srv.NewDelivery("user.created", jane).Request(base + "/webhooks/clerk")
-			var body bytes.Buffer
-			if _, err := body.ReadFrom(r.Body); err != nil {
-				t.Fatal(err)
-			}
-			sent := test.change(r.Header, body.Bytes())
-			var lines []string
-			for name := range r.Header {
-				lines = append(lines, name+": "+r.Header.Get(name))
-			}
-			was := handled
-			got, gotBody := adaptertest.Send(t, base, test.method, "/webhooks/clerk", lines, string(sent))
-			if got.StatusCode != test.status || (handled > was) != (test.status == 204) {
-				t.Errorf("%s, %s: status %d, handled %d", name, test.rule, got.StatusCode, handled-was)
-			}
-			want := httptest.NewRecorder()
-			hooks.ServeHTTP(want, httptest.NewRequest("PUT", "/", nil))
-			if test.status == 405 && (gotBody != want.Body.String() || got.Header.Get("Allow") != "POST" || got.Header.Get("Cache-Control") != "no-store") {
-				t.Errorf("%s, %s: %q %q", name, test.rule, got.Header, gotBody)
-			}
-		}
 	}
 }

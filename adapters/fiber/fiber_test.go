@@ -1,18 +1,15 @@
 package clerkfiber_test
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"fmt"
-	"io"
+	"maps"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gofiber/fiber/v3"
 	fibercors "github.com/gofiber/fiber/v3/middleware/cors"
@@ -28,6 +25,28 @@ func TestRules(t *testing.T) {
 	adaptertest.Run(t, adaptertest.Framework{
 		Serve:   serve,
 		Require: func(auth *clerkauth.Authenticator, demands ...clerkauth.Access) { clerkfiber.Require(auth, demands...) },
+	})
+}
+
+func TestFastRules(t *testing.T) {
+	options := map[string]fiber.Config{
+		"default": {}, "immutable": {Immutable: true}, "header names as they came": {DisableHeaderNormalizing: true}, "unescaped": {UnescapePath: true},
+	}
+	adaptertest.RunFast(t, adaptertest.Fast{
+		Serve: func(t *testing.T, option string, config *tls.Config, auth *clerkauth.Authenticator, requirements ...clerkauth.Access) string {
+			f, answer := fiber.New(options[option]), func(c fiber.Ctx) error { return c.SendString("reached") }
+			f.Get("/open", answer)
+			f.All("/orgs/:slug", clerkfiber.Require(auth, requirements...), answer)
+			f.Use("*", clerkfiber.Require(auth, requirements...))
+			f.All("/*", answer)
+			return listen(t, f, config)
+		},
+		Options: slices.Sorted(maps.Keys(options)),
+		Webhook: func(t *testing.T, hooks *clerkauth.Webhook, streams bool) string {
+			f := fiber.New(fiber.Config{StreamRequestBody: streams})
+			f.All("/webhooks/clerk", clerkfiber.Webhook(hooks))
+			return listen(t, f, nil)
+		},
 	})
 }
 
@@ -94,180 +113,6 @@ func newFiber(a adaptertest.App, config fiber.Config) *fiber.App {
 	admins.Get("/*", answer)
 	f.Group("/orgs/:slug", guard(slug)).Get("/x", answer)
 	return f
-}
-
-// dump is what a guard is told of a request.
-func dump(r *http.Request) string {
-	header := r.Header.Clone()
-	if cookies := header["Cookie"]; cookies != nil {
-		header["Cookie"] = []string{strings.Join(cookies, "; ")} // fasthttp's are one line (RFC 9113 section 8.2.3 allows it)
-	}
-	header.Del("Content-Length") // fasthttp has it where there is no body
-	return fmt.Sprintf("%s %#v %q %s %s %d.%d %q tls=%v", r.Method, *r.URL, r.RequestURI, r.Host, r.Proto, r.ProtoMajor, r.ProtoMinor,
-		header, r.TLS != nil)
-}
-
-// TestRequestIsAsInNetHTTP sends the same bytes to fiber and to net/http. What the
-// two tell a guard must not differ, and what net/http has no request for must
-// reach no handler.
-func TestRequestIsAsInNetHTTP(t *testing.T) {
-	_, srv := adaptertest.NewApp(t)
-	token := srv.SignIn(srv.CreateUser("jane@example.com")).Token()
-	config := srv.Config()
-	config.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err *clerkauth.Error) {
-		w.WriteHeader(err.Status)
-		fmt.Fprint(w, dump(r))
-	}
-	auth := adaptertest.NewAuth(t, config)
-	nobody := clerkauth.CheckFunc("nobody", func(context.Context, clerkauth.Auth) (bool, error) { return false, nil })
-	netHTTP := httptest.NewServer(auth.Require(nobody).Func(func(http.ResponseWriter, *http.Request) {}))
-	defer netHTTP.Close()
-	for name, config := range map[string]fiber.Config{
-		"default": {}, "immutable": {Immutable: true}, "header names as they came": {DisableHeaderNormalizing: true}, "unescaped": {UnescapePath: true},
-	} {
-		f := fiber.New(config)
-		f.Use("*", clerkfiber.Require(auth, nobody))
-		f.All("/*", func(c fiber.Ctx) error { return c.SendString("reached") })
-		address := listen(t, f, nil)
-		for _, message := range []string{
-			"GET / HTTP/1.1\nHost: app.example.com",
-			"GET /a?b=c%20d&e HTTP/1.1\nHost: app.example.com:8080",
-			"DELETE //a//b/../%2e%2e/%2f;c?d HTTP/1.1\nHost: a",
-			"GET http://other.example/a HTTP/1.1\nHost: app.example.com",
-			"GET http://other.example HTTP/1.1\nHost: app.example.com",
-			"GET / HTTP/1.0\nHost: a",
-			"HEAD / HTTP/1.1\nHost: a",
-			"GET / HTTP/1.1\nhost: a\nACCEPT: b\nx-y_z: c\nX-Y_Z: d\nUser-Agent: e\nContent-Type: f\nReferer: ",
-			"GET / HTTP/1.1\nHost: a\nCookie: b=c; d=e\nCookie: b=f",
-			"GET / HTTP/1.1\nHost: a\nAuthorization: Bearer " + token,
-			"GET / HTTP/1.1\nHost: a\nauthorization: Bearer " + token,
-			"GET / HTTP/1.1\nHost: a\nAuthorization: Bearer " + token + "\nAuthorization: Bearer " + token,
-			"GET / HTTP/1.1\nHost: a\nAuthorization: Bearer " + token + "\naUTHORIZATION: ",
-			"GET / HTTP/1.1\nHost: a\nAuthorization: Bearer\t" + token,
-			"GET / HTTP/1.1\nHost: a\nAuthorization:   Bearer " + token + "  ",
-			"GET / HTTP/1.1\nHost: a\nAuthorization : Bearer " + token,
-			"GET / HTTP/1.1\nHost: a\nAuthori zation: Bearer " + token,
-			"GET /%zz HTTP/1.1\nHost: a",
-			"GET /% HTTP/1.1\nHost: a",
-			"GET a/b HTTP/1.1\nHost: a",
-			"GET http://[ HTTP/1.1\nHost: a",
-		} {
-			message = strings.ReplaceAll(message, "\n", "\r\n") + "\r\nConnection: close\r\n\r\n"
-			want, wantBody := sendRaw(t, netHTTP.Listener.Addr().String(), message)
-			got, gotBody := sendRaw(t, address, message)
-			if want.StatusCode == http.StatusBadRequest {
-				wantBody, gotBody = "", strings.ReplaceAll(gotBody, "Bad Request", "")
-			}
-			if got.StatusCode != want.StatusCode || gotBody != wantBody && got.StatusCode != http.StatusBadRequest {
-				t.Errorf("%s: %.80q:\ngot  %d %s\nwant %d %s", name, message, got.StatusCode, gotBody, want.StatusCode, wantBody)
-			}
-		}
-	}
-}
-
-// sendRaw sends a message as it is.
-func sendRaw(t *testing.T, address, message string) (*http.Response, string) {
-	t.Helper()
-	conn, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	return exchange(t, conn, bufio.NewReader(conn), message)
-}
-
-// exchange sends a message and reads the answer.
-func exchange(t *testing.T, conn net.Conn, from *bufio.Reader, message string) (*http.Response, string) {
-	t.Helper()
-	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(conn, message); err != nil {
-		t.Fatal(err)
-	}
-	method, _, _ := strings.Cut(message, " ")
-	resp, err := http.ReadResponse(from, &http.Request{Method: method})
-	if err != nil {
-		t.Fatalf("%.80q: %v", message, err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp, string(body)
-}
-
-// TestRequestIsACopy keeps requests and looks at them again when fasthttp has used
-// their memory for others.
-func TestRequestIsACopy(t *testing.T) {
-	_, srv := adaptertest.NewApp(t)
-	type kept struct {
-		r    *http.Request
-		then string
-	}
-	var all []kept // one connection: one request at a time
-	look := func(r *http.Request) string { return dump(r) + r.PathValue("slug") + r.RemoteAddr }
-	config := srv.Config()
-	config.ErrorHandler = func(w http.ResponseWriter, r *http.Request, _ *clerkauth.Error) {
-		all = append(all, kept{r, strings.Clone(look(r))})
-		w.WriteHeader(http.StatusForbidden)
-	}
-	f := fiber.New()
-	f.All("/orgs/:slug", clerkfiber.Require(adaptertest.NewAuth(t, config)), func(fiber.Ctx) error { return nil })
-	conn, err := net.Dial("tcp", listen(t, f, nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	reader := bufio.NewReader(conn)
-	for i := range 10 {
-		c := strings.Repeat(string(rune('a'+i)), 8)
-		exchange(t, conn, reader, fmt.Sprintf("%s /orgs/%s?%s HTTP/1.1\r\nHost: %s\r\nX-%s: %s\r\nCookie: %s=%s\r\nAuthorization: %s\r\n\r\n",
-			[]string{"GET", "PUT"}[i%2], c, c, c, c, c, c, c, c))
-	}
-	if len(all) != 10 {
-		t.Fatalf("%d requests were seen", len(all))
-	}
-	for _, k := range all {
-		if now := look(k.r); now != k.then {
-			t.Errorf("the request has become\n%s\nfrom\n%s", now, k.then)
-		}
-	}
-}
-
-// TestTLS shows that a guard knows that it speaks https, and sends people back to
-// there.
-func TestTLS(t *testing.T) {
-	_, srv := adaptertest.NewApp(t)
-	secure := httptest.NewUnstartedServer(nil) // for its certificate
-	secure.StartTLS()
-	defer secure.Close()
-	config := srv.Config()
-	config.AuthorizedParties, config.InsecureAnyParty = nil, true
-	f := fiber.New()
-	f.Get("/dashboard", clerkfiber.Require(adaptertest.NewAuth(t, config)), func(fiber.Ctx) error { return nil })
-	address := listen(t, f, secure.TLS)
-	client := secure.Client()
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	req, err := http.NewRequest("GET", "https://"+address+"/dashboard", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Accept", "text/html")
-	resp, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	defer client.CloseIdleConnections()
-	to, err := resp.Location()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if back := to.Query().Get("redirect_url"); resp.StatusCode != 307 || back != "https://"+address+"/dashboard" {
-		t.Errorf("status %d, way back %q", resp.StatusCode, back)
-	}
 }
 
 // TestRouterOptions asks in odd ways of apps that read paths in every way that
@@ -402,42 +247,5 @@ func TestContext(t *testing.T) {
 	token := adaptertest.Bearer(srv.SignIn(srv.CreateUser("jane@example.com")))
 	if _, body := adaptertest.Send(t, base, "GET", "/", []string{token}, ""); body != "kept true false" {
 		t.Error(body)
-	}
-}
-
-// TestMalformedRequests shows which requests that net/http refuses fasthttp serves, and
-// that a guard refuses them.
-func TestMalformedRequests(t *testing.T) {
-	a, _ := adaptertest.NewApp(t)
-	f := fiber.New()
-	answer := func(c fiber.Ctx) error { return c.SendString(a.Witness.Say(c.Context(), "")) }
-	f.Get("/open", answer)
-	f.Get("/guarded", clerkfiber.Require(a.Auth, clerkauth.Public), answer)
-	address := listen(t, f, nil)
-	for rule, head := range map[string]string{
-		"two hosts":                 "HTTP/1.1\r\nHost: a\r\nhost: b\r\n",
-		"no host":                   "HTTP/1.1\r\n",
-		"a space in a name":         "HTTP/1.1\r\nHost: a\r\nX Y: 1\r\n",
-		"a version that is unheard": "HTTP/9.9\r\nHost: a\r\n",
-	} {
-		for path, status := range map[string]int{"/open": 200, "/guarded": 400} {
-			conn, err := net.Dial("tcp", address)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
-				t.Fatal(err)
-			}
-			fmt.Fprintf(conn, "GET %s %sConnection: close\r\n\r\n", path, head)
-			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-			if err != nil {
-				t.Fatalf("%s: %v", rule, err)
-			}
-			resp.Body.Close()
-			conn.Close()
-			if resp.StatusCode != status {
-				t.Errorf("%s: %s answers %d", rule, path, resp.StatusCode)
-			}
-		}
 	}
 }
