@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/clerkauth/clerkauth"
@@ -48,8 +49,13 @@ func hiddenIsTheFrameworksNotFound(t *testing.T, f Framework) {
 					}
 					sent.path = "/nowhere"
 					nowhere, nothing := send(t, base, sent)
+					names := strings.Contains(nothing, sent.path) // fiber v2's names the path
+					nothing = strings.ReplaceAll(nothing, sent.path, r.path)
 					for _, header := range []http.Header{there.Header, nowhere.Header} {
 						header.Del("Date")
+						if names {
+							header.Del("Content-Length")
+						}
 					}
 					if reached || there.StatusCode != nowhere.StatusCode || body != nothing ||
 						!maps.EqualFunc(there.Header, nowhere.Header, slices.Equal) {

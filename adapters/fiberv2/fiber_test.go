@@ -1,0 +1,268 @@
+package clerkfiber_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gofiber/fiber/v2"
+	fibercors "github.com/gofiber/fiber/v2/middleware/cors"
+	"github.com/gofiber/fiber/v2/middleware/recover"
+
+	"github.com/clerkauth/clerkauth"
+	clerkfiber "github.com/clerkauth/clerkauth/adapters/fiberv2"
+	"github.com/clerkauth/clerkauth/internal/adaptertest"
+)
+
+func TestRules(t *testing.T) {
+	adaptertest.Run(t, adaptertest.Framework{
+		Serve:   serve,
+		Require: func(auth *clerkauth.Authenticator, demands ...clerkauth.Access) { clerkfiber.Require(auth, demands...) },
+	})
+}
+
+func TestFastRules(t *testing.T) {
+	options := map[string]fiber.Config{
+		"default": {}, "immutable": {Immutable: true}, "header names as they came": {DisableHeaderNormalizing: true}, "unescaped": {UnescapePath: true},
+	}
+	adaptertest.RunFast(t, adaptertest.Fast{
+		Serve: func(t *testing.T, option string, config *tls.Config, auth *clerkauth.Authenticator, requirements ...clerkauth.Access) string {
+			f, answer := newApp(options[option]), func(c *fiber.Ctx) error { return c.SendString("reached") }
+			f.Get("/open", answer)
+			f.All("/orgs/:slug", clerkfiber.Require(auth, requirements...), answer)
+			f.Use("*", clerkfiber.Require(auth, requirements...))
+			f.All("/*", answer)
+			return listen(t, f, config)
+		},
+		Options: slices.Sorted(maps.Keys(options)),
+		Webhook: func(t *testing.T, hooks *clerkauth.Webhook, streams bool) string {
+			f := newApp(fiber.Config{StreamRequestBody: streams})
+			f.All("/webhooks/clerk", clerkfiber.Webhook(hooks))
+			return listen(t, f, nil)
+		},
+		Rejects: []string{"a space in a name"},
+	})
+}
+
+// serve starts a, as adaptertest.App says, and returns its address.
+func serve(t *testing.T, a adaptertest.App) string {
+	return "http://" + listen(t, newFiber(a, fiber.Config{}), nil)
+}
+
+// listen serves until the test ends.
+func listen(t *testing.T, f *fiber.App, config *tls.Config) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	if config != nil {
+		listener = tls.NewListener(listener, config)
+	}
+	done := make(chan error, 1)
+	started := make(chan struct{})
+	f.Hooks().OnListen(func(fiber.ListenData) error { close(started); return nil })
+	go func() { done <- f.Listener(listener) }()
+	<-started
+	t.Cleanup(func() {
+		if err := f.Shutdown(); err != nil {
+			t.Error(err)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return address
+}
+
+// newApp is fiber.New without the message that fiber prints when it starts.
+func newApp(config fiber.Config) *fiber.App {
+	config.DisableStartupMessage = true
+	return fiber.New(config)
+}
+
+func newFiber(a adaptertest.App, config fiber.Config) *fiber.App {
+	f := newApp(config)
+	f.Use(recover.New())
+	if a.CORS {
+		f.Use(fibercors.New(fibercors.Config{AllowOrigins: adaptertest.Origin}))
+	}
+	if a.Identify {
+		f.Use("*", clerkfiber.Identify(a.Auth))
+	}
+	guard := func(demands ...clerkauth.Access) fiber.Handler { return clerkfiber.Require(a.Auth, demands...) }
+	answer := func(c *fiber.Ctx) error { return c.SendString(a.Witness.Say(c.UserContext(), c.Params("slug"))) }
+	later := func(c *fiber.Ctx) error {
+		c.Set("X-Later", clerkauth.FromContext(c.UserContext()).UserID)
+		return c.Next()
+	}
+	forge := func(c *fiber.Ctx) error {
+		c.SetUserContext(adaptertest.Forged(c.UserContext()))
+		return c.Next()
+	}
+	admin, slug := clerkauth.Role("org:admin"), clerkauth.OrganizationParam("slug")
+	f.Get("/", answer)
+	f.Get("/dashboard", guard(), later, answer)
+	f.Delete("/orgs/:slug", guard(admin, slug), answer)
+	f.Post("/invoices", guard(adaptertest.Invoices), answer)
+	f.Get("/forged", forge, guard(), answer)
+	f.Get("/panic", guard(), func(*fiber.Ctx) error { panic("a handler's") })
+	admins := f.Group("/admin", guard(admin))
+	admins.Get("/users", answer)
+	admins.Get("/*", answer)
+	f.Group("/orgs/:slug", guard(slug)).Get("/x", answer)
+	return f
+}
+
+// TestRouterOptions asks in odd ways of apps that read paths in every way that
+// fiber has.
+func TestRouterOptions(t *testing.T) {
+	for name, config := range map[string]fiber.Config{
+		"case counts":      {CaseSensitive: true},
+		"slashes count":    {StrictRouting: true},
+		"unescaped":        {UnescapePath: true},
+		"all of these":     {CaseSensitive: true, StrictRouting: true, UnescapePath: true},
+		"immutable":        {Immutable: true},
+		"headers as given": {DisableHeaderNormalizing: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, _ := adaptertest.NewApp(t)
+			base := "http://" + listen(t, newFiber(a, config), nil)
+			for _, path := range []string{"/admin/users", "//admin/users", "/admin//users", "/admin/users/", "/x/../admin/users", "/ADMIN/users",
+				"/%61dmin/users", "/admin%2fusers", "/admin%2Fusers", "/admin/%2e%2e/admin/users", "//dashboard", "/./dashboard", "/dashboard%2f",
+				"/Admin/", "/admin", "/admin%00/users", "/admin%3fusers", "/%2fadmin/users", "/orgs%2facme/x", "/orgs/%2f/x", "/orgs/acme%2fx"} {
+				adaptertest.Send(t, base, "GET", path, nil, "")
+				if seen := a.Witness.Take(); len(seen) > 0 {
+					t.Errorf("%s reached a handler", path)
+				}
+			}
+		})
+	}
+}
+
+// routes are asked for odd targets with a guard in one place or another.
+var (
+	routes  = []string{"/", "/*", "*", "/:a?", "/+", "/:a?/:b?", "/users"}
+	targets = []string{"/admin", "/admin/", "/admin//", "/ADMIN/", "/admin/users", "//admin/", "/admin?", "/admin%2f", "/orgs/a", "/orgs//",
+		"/orgs/a/", "/orgs/:slug", "/orgs/%2f", "admin/x", "/users", "//users/", "/", "//", "///", "x", "a/b", "?a", "*"}
+)
+
+// reached returns how many targets reach a handler that place has put a guard before.
+func reached(t *testing.T, config fiber.Config, place func(f *fiber.App, guard fiber.Handler) fiber.Router) (n int) {
+	a, _ := adaptertest.NewApp(t)
+	for _, path := range routes {
+		f := newApp(config)
+		place(f, clerkfiber.Require(a.Auth)).All(path, func(c *fiber.Ctx) error { return c.SendString(a.Witness.Say(c.UserContext(), "")) })
+		for _, target := range targets {
+			get(f.Handler(), target)
+		}
+	}
+	return len(a.Witness.Take())
+}
+
+// TestPlacesThatGuardEverything puts a guard where it guards every route behind it.
+func TestPlacesThatGuardEverything(t *testing.T) {
+	for name, place := range map[string]func(f *fiber.App, guard fiber.Handler) fiber.Router{
+		`Use(guard)`:                  func(f *fiber.App, guard fiber.Handler) fiber.Router { return f.Use(guard) },
+		`Use("/", guard)`:             func(f *fiber.App, guard fiber.Handler) fiber.Router { return f.Use("/", guard) },
+		`Use("*", guard)`:             func(f *fiber.App, guard fiber.Handler) fiber.Router { return f.Use("*", guard) },
+		`Group("", guard)`:            func(f *fiber.App, guard fiber.Handler) fiber.Router { return f.Group("", guard) },
+		`Group("/", guard)`:           func(f *fiber.App, guard fiber.Handler) fiber.Router { return f.Group("/", guard) },
+		`Group("/admin", guard)`:      func(f *fiber.App, guard fiber.Handler) fiber.Router { return f.Group("/admin", guard) },
+		`Group("/orgs/:slug", guard)`: func(f *fiber.App, guard fiber.Handler) fiber.Router { return f.Group("/orgs/:slug", guard) },
+	} {
+		for _, config := range []fiber.Config{{}, {StrictRouting: true}, {CaseSensitive: true, UnescapePath: true}} {
+			if n := reached(t, config, place); n > 0 {
+				t.Errorf("%s: %d requests reach the handler", name, n)
+			}
+		}
+	}
+}
+
+// TestPlacesThatDoNot: the README warns of these. Should this fail with a newer fiber,
+// the warning may go.
+func TestPlacesThatDoNot(t *testing.T) {
+	mount := func(prefix string) func(f *fiber.App, guard fiber.Handler) fiber.Router {
+		return func(f *fiber.App, guard fiber.Handler) fiber.Router {
+			mounted := newApp(f.Config())
+			mounted.Use(guard)
+			f.Mount(prefix, mounted)
+			return mounted
+		}
+	}
+	for name, place := range map[string]func(f *fiber.App, guard fiber.Handler) fiber.Router{
+		`Group("/admin/", guard)`: func(f *fiber.App, guard fiber.Handler) fiber.Router { return f.Group("/admin/", guard) },
+		`Mount("/admin", app)`:    mount("/admin"),
+		`Mount("/:slug", app)`:    mount("/:slug"),
+		`Mount("/", app)`:         mount("/"),
+	} {
+		if n := reached(t, fiber.Config{StrictRouting: true}, place); n == 0 {
+			t.Errorf("%s: no request reaches the handler", name)
+		}
+	}
+}
+
+// TestOtherHeaders shows what a guard does to headers that a middleware before it
+// has set: refusals replace them, but for Vary and cookies, to which both add.
+func TestOtherHeaders(t *testing.T) {
+	a, srv := adaptertest.NewApp(t)
+	token := adaptertest.Bearer(srv.SignIn(srv.CreateUser("jane@example.com")))
+	config := srv.Config()
+	config.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, err *clerkauth.Error) {
+		http.SetCookie(w, &http.Cookie{Name: "c", Value: "d"})
+		w.WriteHeader(err.Status)
+	}
+	f := newApp(fiber.Config{})
+	f.Use(func(c *fiber.Ctx) error {
+		for _, line := range []string{"Cache-Control: public", "Cache-Control: max-age=60", "Vary: Origin", "Vary: Accept", "X-Other: 1"} {
+			name, value, _ := strings.Cut(line, ": ")
+			c.Response().Header.Add(name, value)
+		}
+		c.Cookie(&fiber.Cookie{Name: "a", Value: "b"})
+		return c.Next()
+	}, clerkfiber.Identify(a.Auth))
+	f.Get("/", clerkfiber.Require(adaptertest.NewAuth(t, config)), func(c *fiber.Ctx) error { return c.SendString("ok") })
+	base := "http://" + listen(t, f, nil)
+	for _, test := range []struct {
+		cacheControl string
+		header       []string
+		status       int
+	}{
+		{"max-age=60, public", []string{token}, 200},
+		{"no-store", nil, 401},
+	} {
+		resp, _ := adaptertest.Send(t, base, "GET", "/", test.header, "")
+		line := func(name string) string { return strings.Join(slices.Sorted(slices.Values(resp.Header[name])), ", ") }
+		if resp.StatusCode != test.status || line("Cache-Control") != test.cacheControl || line("Vary") != "Accept, Origin, Authorization" ||
+			line("X-Other") != "1" || !strings.HasPrefix(line("Set-Cookie"), "a=b;") || strings.HasSuffix(line("Set-Cookie"), ", c=d") != (test.status == 401) {
+			t.Errorf("%d %q", resp.StatusCode, resp.Header)
+		}
+	}
+}
+
+// TestContext shows that the context of handlers is the one that was there, with
+// the caller in it, and that fiber's own, asked by mistake, names nobody.
+func TestContext(t *testing.T) {
+	a, srv := adaptertest.NewApp(t)
+	type key struct{}
+	f := newApp(fiber.Config{})
+	f.Use(func(c *fiber.Ctx) error {
+		c.SetUserContext(context.WithValue(c.UserContext(), key{}, "kept"))
+		return c.Next()
+	})
+	f.Get("/", clerkfiber.Require(a.Auth), func(c *fiber.Ctx) error {
+		return c.SendString(fmt.Sprintf("%v %v %v", c.UserContext().Value(key{}), clerkauth.FromContext(c.UserContext()).SignedIn(), clerkauth.FromContext(c.Context()).SignedIn()))
+	})
+	base := "http://" + listen(t, f, nil)
+	token := adaptertest.Bearer(srv.SignIn(srv.CreateUser("jane@example.com")))
+	if _, body := adaptertest.Send(t, base, "GET", "/", []string{token}, ""); body != "kept true false" {
+		t.Error(body)
+	}
+}
