@@ -122,6 +122,13 @@ func sendRaw(t *testing.T, address, message string) (*http.Response, string) {
 	return exchange(t, conn, bufio.NewReader(conn), message)
 }
 
+// SendOn makes a GET request with header lines on a connection that remains open, and
+// returns the response and its body.
+func SendOn(t *testing.T, conn net.Conn, path, header string) (*http.Response, string) {
+	t.Helper()
+	return exchange(t, conn, bufio.NewReader(conn), "GET "+path+" HTTP/1.1\r\nHost: a\r\n"+header+"\r\n\r\n")
+}
+
 // exchange sends a message and reads the response.
 func exchange(t *testing.T, conn net.Conn, from *bufio.Reader, message string) (*http.Response, string) {
 	t.Helper()
