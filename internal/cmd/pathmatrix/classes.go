@@ -126,11 +126,11 @@ func classScenes() []scene {
 	)
 	for name, build := range setups {
 		list = append(list, scene{part: classPart, setup: name, layout: "classes", targets: classTargets(), guards: guards,
-			start: func(g *guard) (http.Handler, *fiber.App) { return g.middleware()(build(g.handlers())), nil }})
+			start: func(g *guard) (http.Handler, fastApp) { return g.middleware()(build(g.handlers())), nil }})
 	}
 	for name, config := range map[string]fiber.Config{"fiber, classes": {UnescapePath: true}, "fiber, classes+CaseSensitive": {CaseSensitive: true}} {
 		list = append(list, scene{part: classPart, setup: name, layout: "classes", targets: classTargets(), guards: decided,
-			start: func(g *guard) (http.Handler, *fiber.App) {
+			start: func(g *guard) (http.Handler, fastApp) {
 				app := fiber.New(config)
 				guardFiber(app, g)
 				for _, c := range classes {
@@ -140,8 +140,12 @@ func classScenes() []scene {
 					app.All(c.prefix+":x<regex(^"+c.expression+"$)>", fiberSay(secret))
 				}
 				app.All("/*", fiberSay(public))
-				return nil, app
+				return nil, fiberApp{app}
 			}})
+	}
+	for name, start := range fiber2Classes() {
+		list = append(list, scene{part: classPart, setup: name, layout: "classes", targets: classTargets(), guards: decided,
+			start: func(g *guard) (http.Handler, fastApp) { return nil, start(g) }})
 	}
 	return list
 }

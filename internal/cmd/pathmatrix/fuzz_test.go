@@ -11,7 +11,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/gofiber/fiber/v3"
 	"github.com/valyala/fasthttp"
 )
 
@@ -22,7 +21,7 @@ type application struct {
 	decide    decide // by the rules
 	inside    bool   // the rules are inside the router, and may see another path
 	http      http.Handler
-	fiber     *fiber.App
+	fiber     fastApp
 }
 
 // ruleSet has one rule that protects and a public one for everything else, so that

@@ -5,8 +5,10 @@ go 1.26.0
 require (
 	github.com/clerkauth/clerkauth v0.0.0
 	github.com/clerkauth/clerkauth/adapters/fiber v0.0.0
+	github.com/clerkauth/clerkauth/adapters/fiberv2 v0.0.0
 	github.com/gin-gonic/gin v1.12.0
 	github.com/go-chi/chi/v5 v5.5.0
+	github.com/gofiber/fiber/v2 v2.52.15
 	github.com/gofiber/fiber/v3 v3.1.0
 	github.com/gorilla/mux v1.8.1
 	github.com/labstack/echo/v4 v4.16.0
@@ -42,12 +44,14 @@ require (
 	github.com/leodido/go-urn v1.4.0 // indirect
 	github.com/mattn/go-colorable v0.1.15 // indirect
 	github.com/mattn/go-isatty v0.0.22 // indirect
+	github.com/mattn/go-runewidth v0.0.16 // indirect
 	github.com/modern-go/concurrent v0.0.0-20180306012644-bacd9c7ef1dd // indirect
 	github.com/modern-go/reflect2 v1.0.2 // indirect
 	github.com/pelletier/go-toml/v2 v2.2.4 // indirect
 	github.com/philhofer/fwd v1.2.0 // indirect
 	github.com/quic-go/qpack v0.6.0 // indirect
 	github.com/quic-go/quic-go v0.59.0 // indirect
+	github.com/rivo/uniseg v0.2.0 // indirect
 	github.com/svix/svix-webhooks v1.99.1 // indirect
 	github.com/tinylib/msgp v1.6.3 // indirect
 	github.com/twitchyliquid64/golang-asm v0.15.1 // indirect
@@ -66,3 +70,5 @@ require (
 replace github.com/clerkauth/clerkauth => ../../..
 
 replace github.com/clerkauth/clerkauth/adapters/fiber => ../../../adapters/fiber
+
+replace github.com/clerkauth/clerkauth/adapters/fiberv2 => ../../../adapters/fiberv2

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gofiber/fiber/v3"
-
 	"github.com/clerkauth/clerkauth"
 )
 
@@ -137,7 +135,7 @@ func (l hostLayout) withoutAddresses() hostLayout {
 type hostSetup struct {
 	name  string
 	build func(l hostLayout, h handlers) http.Handler
-	app   func(l hostLayout, h handlers, g *guard) *fiber.App
+	app   func(l hostLayout, h handlers, g *guard) fastApp
 	// ports reports whether the router distinguishes ports.
 	ports bool
 	mount string
@@ -179,7 +177,7 @@ func (s hostSetup) scene(l hostLayout) scene {
 		}
 	}
 	return scene{part: hostPart, setup: s.name, layout: l.name, targets: targets, guards: s.guards(l),
-		start: func(g *guard) (http.Handler, *fiber.App) {
+		start: func(g *guard) (http.Handler, fastApp) {
 			h := g.handlers()
 			switch {
 			case g != nil && g.build != nil:

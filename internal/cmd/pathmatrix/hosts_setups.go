@@ -57,7 +57,7 @@ func hostSetups() []hostSetup {
 		"Host":     {true, func(c fiber.Ctx) string { return c.Host() }},
 		"header":   {true, func(c fiber.Ctx) string { return string(c.Request().Header.Host()) }},
 	} {
-		list = append(list, hostSetup{name: "fiber, " + name, ports: read.ports, app: func(l hostLayout, h handlers, g *guard) *fiber.App {
+		list = append(list, hostSetup{name: "fiber, " + name, ports: read.ports, app: func(l hostLayout, h handlers, g *guard) fastApp {
 			app := fiber.New()
 			guardFiber(app, g)
 			known := l.known(read.ports)
@@ -76,10 +76,10 @@ func hostSetups() []hostSetup {
 				}
 				return fiberSay(secret)(c)
 			})
-			return app
+			return fiberApp{app}
 		}})
 	}
-	return list
+	return append(list, fiber2HostSetups()...)
 }
 
 // known returns the routes by the router's spelling of their hosts.

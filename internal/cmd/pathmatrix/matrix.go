@@ -13,8 +13,6 @@ import (
 	"strings"
 	"sync"
 	"text/tabwriter"
-
-	"github.com/gofiber/fiber/v3"
 )
 
 // summary is the last line that the program prints.
@@ -45,7 +43,7 @@ type scene struct {
 	targets []target
 	guards  []*guard
 	// start returns the application with g, which may be nil: a handler or a fiber app.
-	start func(g *guard) (http.Handler, *fiber.App)
+	start func(g *guard) (http.Handler, fastApp)
 }
 
 // The parts of the matrix.
@@ -189,7 +187,7 @@ func (s scene) serve(g *guard) (addr string, fast bool, stop func(), err error) 
 	}
 	handler, app := s.start(g)
 	if app != nil {
-		go app.Listener(listener, fiber.ListenConfig{DisableStartupMessage: true}) // it returns an error after Close
+		go app.serve(listener) // it returns an error after Close
 		return listener.Addr().String(), true, func() { listener.Close() }, nil
 	}
 	srv := &http.Server{Handler: recovered(handler), Protocols: new(http.Protocols), ErrorLog: log.New(io.Discard, "", 0)}

@@ -9,7 +9,6 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
-	"github.com/gofiber/fiber/v3"
 	"github.com/gorilla/mux"
 	"github.com/uptrace/bunrouter"
 )
@@ -21,7 +20,7 @@ type setup struct {
 	// the guard.
 	build func(s shape, h handlers, outer middle) http.Handler
 	// app is build for fiber, which does not use net/http.
-	app func(s shape, h handlers, g *guard) *fiber.App
+	app func(s shape, h handlers, g *guard) fastApp
 	// mount is a prefix that is removed from paths behind the guard.
 	mount string
 	// prefix is prepended to all targets. They are sent without it, too.
@@ -42,7 +41,7 @@ func (s setup) scene(sh shape) scene {
 		}
 	}
 	return scene{part: pathPart, setup: s.name, layout: string(sh), targets: s.targets(), guards: guards,
-		start: func(g *guard) (http.Handler, *fiber.App) {
+		start: func(g *guard) (http.Handler, fastApp) {
 			h := g.handlers()
 			switch {
 			case g != nil && g.build != nil:
@@ -157,6 +156,7 @@ func setups() []setup {
 	list = append(list, echo4Setups()...)
 	list = append(list, echo5Setups()...)
 	list = append(list, fiberSetups()...)
+	list = append(list, fiber2Setups()...)
 	slices.SortFunc(list, func(a, b setup) int { return cmp.Compare(a.name, b.name) })
 	return list
 }

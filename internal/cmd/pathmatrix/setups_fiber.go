@@ -2,13 +2,29 @@ package main
 
 import (
 	"cmp"
+	"net"
 	"net/url"
 
 	"github.com/gofiber/fiber/v3"
 	fiberstatic "github.com/gofiber/fiber/v3/middleware/static"
 
+	"github.com/valyala/fasthttp"
+
 	clerkfiber "github.com/clerkauth/clerkauth/adapters/fiber"
 )
+
+// fastApp is an app of fiber's, v2 or v3.
+type fastApp interface {
+	Handler() fasthttp.RequestHandler
+	// serve serves until the listener is closed.
+	serve(net.Listener) error
+}
+
+type fiberApp struct{ *fiber.App }
+
+func (a fiberApp) serve(listener net.Listener) error {
+	return a.Listener(listener, fiber.ListenConfig{DisableStartupMessage: true})
+}
 
 func fiberSetups() []setup {
 	var list []setup
@@ -17,7 +33,7 @@ func fiberSetups() []setup {
 		"fiber+StrictRouting+CaseSensitive": {StrictRouting: true, CaseSensitive: true},
 		"fiber+UnescapePath":                {UnescapePath: true},
 	} {
-		list = append(list, setup{name: name, app: func(s shape, h handlers, g *guard) *fiber.App {
+		list = append(list, setup{name: name, app: func(s shape, h handlers, g *guard) fastApp {
 			app := fiber.New(config)
 			guardFiber(app, g)
 			// The guard at the handler is the adapter.
@@ -49,7 +65,7 @@ func fiberSetups() []setup {
 				first, rest := guarded(fiberstatic.New("", fiberstatic.Config{FS: tree}))
 				app.Get("/*", first, rest...)
 			}
-			return app
+			return fiberApp{app}
 		}})
 	}
 	return list
@@ -62,27 +78,28 @@ func fiberSay(what string) fiber.Handler {
 	}
 }
 
-// fiberStatus calls the guard with fasthttp's reading of the request line and with
-// net/http's. fasthttp decodes and cleans the path, and reads some targets as absolute.
-func fiberStatus(c fiber.Ctx, g *guard) int {
+// fastStatus calls the guard with fasthttp's reading of the request line and with
+// net/http's. fasthttp decodes and cleans the path, and reads some targets as absolute. host is
+// fiber's reading.
+func fastStatus(c *fasthttp.RequestCtx, host string, g *guard) int {
 	// The header's, because Request.RequestURI returns a cleaned one.
-	u, err := url.ParseRequestURI(string(c.Request().Header.RequestURI()))
+	u, err := url.ParseRequestURI(string(c.Request.Header.RequestURI()))
 	if err != nil {
-		return fiber.StatusBadRequest
+		return fasthttp.StatusBadRequest
 	}
-	header := string(c.Request().Header.Host())
-	if status := g.decide(c.Method(), cmp.Or(u.Host, header), u); status != 0 {
+	method, header := string(c.Method()), string(c.Request.Header.Host())
+	if status := g.decide(method, cmp.Or(u.Host, header), u); status != 0 {
 		return status
 	}
 	if u.Host != "" { // fasthttp keeps the Host header readable
 		named := *u
 		named.Scheme, named.Host = "", ""
-		if status := g.decide(c.Method(), header, &named); status != 0 {
+		if status := g.decide(method, header, &named); status != 0 {
 			return status
 		}
 	}
-	uri := c.Request().URI()
-	return g.decide(c.Method(), c.Host(), &url.URL{Path: string(uri.Path()), RawPath: string(uri.PathOriginal())})
+	uri := c.URI()
+	return g.decide(method, host, &url.URL{Path: string(uri.Path()), RawPath: string(uri.PathOriginal())})
 }
 
 // guardFiber puts g in front of all of app.
@@ -93,7 +110,7 @@ func guardFiber(app *fiber.App, g *guard) {
 	// Use without a path skips targets that do not begin with a slash, which the route /*
 	// matches nevertheless.
 	app.Use("/*", func(c fiber.Ctx) error {
-		if status := fiberStatus(c, g); status != 0 {
+		if status := fastStatus(c.RequestCtx(), c.Host(), g); status != 0 {
 			return c.SendStatus(status)
 		}
 		return c.Next()
