@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/clerkauth/clerkauth/internal/claims"
@@ -124,9 +125,10 @@ func (a *core) introspect(ctx context.Context, u *unverified, by *opaqueVerifier
 			return m.remembered(a.now), until, until.After(o.now())
 		}
 	}
+	raw := strings.Clone(u.raw) // the call may outlive the request, whose memory some servers reuse
 	return by.cache.Verify(ctx, key, lookup, func(ctx context.Context) (*machine, time.Time, error) {
 		began := o.now()
-		m, err := a.fetchCredential(ctx, u.kind, u.raw, by)
+		m, err := a.fetchCredential(ctx, u.kind, raw, by)
 		if err != nil {
 			return nil, time.Time{}, err
 		}
