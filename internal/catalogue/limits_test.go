@@ -186,8 +186,10 @@ func inventedKeyIDsLeaveNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	if n := r.Refreshes(); n < 2 || n > 1+unknownBurst {
-		t.Errorf("%d fetches, want the first and at most a burst for all of the others", n)
+	// The first fetch may still be under way when the first of them arrives, and counts for
+	// it as well.
+	if n := r.Refreshes(); n < unknownBurst || n > 1+unknownBurst {
+		t.Errorf("%d fetches, want the first and a burst for all of the others", n)
 	}
 	r.Want(t, good, 200, "")
 }
