@@ -1,6 +1,7 @@
-// Command connections authenticates callers who do not send an Authorization header with
-// each request: websockets, event streams, GraphQL subscriptions, functions and queues. It
-// is its own client, with a local Clerk instance.
+// Command connections authenticates callers of websockets, event streams, GraphQL
+// subscriptions, functions and queues, where there is no request with an Authorization
+// header or where the connection outlives its token. It is its own client, with a local
+// Clerk instance.
 //
 //	go run .   connect in every way, with valid and with invalid tokens, in an outage, and
 //	           until a token expires; print what happens, and exit 0 or 1

@@ -8,22 +8,22 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// job is a message of a queue that anybody may write to: it carries the credential of
-// who asks for it. A session token is valid for a minute, so it suits queues that are
-// short; programs use an API key.
+// job is a message of a queue that everybody may write to. It carries the credential of
+// the caller who asks for the report. A session token is valid for a minute, so it suits
+// short queues; programs use an API key.
 type job struct {
 	Token  string `json:"token"`
 	Report string `json:"report"`
 }
 
-// outcome is what becomes of a message.
+// outcome is the result of taking a message.
 type outcome struct {
 	by    string        // who asked for the report, if it was written
 	retry time.Duration // deliver the message again after that
 	drop  error         // why never to deliver it again
 }
 
-// mayWrite is who may have reports written.
+// mayWrite is required of callers who ask for a report.
 var mayWrite = clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("reports:write")))
 
 // take handles a message when it is taken from the queue. An outage says nothing about
