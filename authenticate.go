@@ -1,10 +1,10 @@
 package clerkauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/clerkauth/clerkauth/internal/jws"
@@ -18,7 +18,8 @@ type State struct {
 	// bad marks a credential that claims to be of this instance and is not valid. It is
 	// refused even on public routes: a caller who presents it wants to be known.
 	bad    bool
-	bearer bool // there is a bearer credential: this is a program, not a page
+	bearer bool   // there is a bearer credential: this is a program, not a page
+	vary   string // what the response depends on, if it is not the Authorization header
 	// machine is the credential of a machine, verified only for a route that takes its
 	// kind; on all others its bearer is anonymous.
 	machine *machineCredential
@@ -56,11 +57,8 @@ func (s *State) reason() *Error {
 
 // Header returns the headers that belong on the response, whatever it will be.
 func (s State) Header() http.Header {
-	return http.Header{"Vary": slices.Clone(vary)}
+	return http.Header{"Vary": {cmp.Or(s.vary, "Authorization")}}
 }
-
-// vary names what answers depend on.
-var vary = []string{"Authorization"}
 
 // Reasons that are met often, or cheaply by whoever sends garbage. None is handed out:
 // see own.
@@ -212,18 +210,14 @@ func (s *State) same(other *State) bool {
 	return s.who.proof == other.who.proof && s.who.err == other.who.err && s.bearer == other.bearer && s.machine == other.machine
 }
 
-// write adds the headers of s to a response, each once.
-func (s *State) write(h http.Header) {
-	if len(h["Vary"]) == 0 {
-		h["Vary"] = slices.Clone(vary) // a handler may write into what it finds
-		return
-	}
+// varyBy adds what a response depends on to its Vary, once.
+func varyBy(h http.Header, name string) {
 	for _, line := range h["Vary"] {
 		for item := range strings.SplitSeq(line, ",") {
-			if item = strings.TrimSpace(item); item == "*" || strings.EqualFold(item, vary[0]) {
+			if item = strings.TrimSpace(item); item == "*" || strings.EqualFold(item, name) {
 				return
 			}
 		}
 	}
-	h.Add("Vary", vary[0])
+	h.Add("Vary", name)
 }

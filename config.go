@@ -111,6 +111,7 @@ type Config struct {
 	// rejected, or anonymous on public routes: for unsafe methods by the rules of
 	// [http.CrossOriginProtection], authorized parties being trusted, and for websockets by
 	// their Origin. MissingParty is honored as for a cookie if the token is also in one.
+	// Responses have "Vary: *", because they may depend on anything in the request.
 	// Defaults to none.
 	Credential func(*http.Request) string
 
@@ -242,6 +243,7 @@ func New(c Config) (*Authenticator, error) {
 		notFound:     c.NotFound,
 		errorHandler: c.ErrorHandler,
 		credential:   c.Credential,
+		vary:         "Authorization",
 		seed:         maphash.MakeSeed(),
 		log:          c.Logger,
 		now:          c.Now,
@@ -252,6 +254,9 @@ func New(c Config) (*Authenticator, error) {
 	}
 	if a.log == nil {
 		a.log = slog.Default()
+	}
+	if a.credential != nil {
+		a.vary = "*" // it may look anywhere
 	}
 	if a.now == nil {
 		a.now = time.Now

@@ -47,6 +47,7 @@ type core struct {
 	hide         bool
 	notFound     http.Handler
 	credential   func(*http.Request) string
+	vary         string // what responses depend on
 	origins      *http.CrossOriginProtection
 	errorHandler func(http.ResponseWriter, *http.Request, *Error)
 	log          *slog.Logger
@@ -65,7 +66,9 @@ func (m Middleware) Func(h http.HandlerFunc) http.Handler { return m(h) }
 // guard it returns their result, if r carries the same credential.
 func (a *Authenticator) Authenticate(r *http.Request) State {
 	p := a.core.present(r)
-	return a.core.stateOf(r, &p)
+	state := a.core.stateOf(r, &p)
+	state.vary = a.core.vary
+	return state
 }
 
 // Handler authenticates requests and passes them to next, where [FromContext] returns
@@ -144,7 +147,7 @@ func (a *Authenticator) pass(w http.ResponseWriter, r *http.Request, p *policy, 
 		a.core.hideFrom(w, r, &state, &of)
 		return
 	}
-	state.write(w.Header())
+	varyBy(w.Header(), a.core.vary)
 	if err != nil {
 		a.core.refuse(w, r, &state, err, p)
 		return
@@ -186,7 +189,8 @@ func (a *Authenticator) Check(r *http.Request, requirements ...Access) (context.
 // present no credential by themselves; cookies do not count. Each of them checks again that
 // the session token has not expired, and verifies an API key or opaque token again, from
 // the cache if that still holds: a revocation may go unnoticed for
-// [MachineConfig.CacheTTL]. A connection that outlives its token needs a new one.
+// [MachineConfig.CacheTTL]. A connection that outlives its token needs a new one. With ""
+// for the token, CheckToken decides about the caller in ctx as such a guard does.
 //
 // [CheckRequest] and [OrganizationParam] are never met without a request, and CheckToken
 // does not look at where a connection came from: check its Origin when it is made.
@@ -195,8 +199,14 @@ func (a *Authenticator) CheckToken(ctx context.Context, token string, requiremen
 	if p.possible() != nil {
 		return ctx, newError(ErrForbidden, nil)
 	}
-	if p.op != opUnchecked && token != "" {
+	switch {
+	case p.op == opUnchecked:
+	case token != "":
 		state = a.core.authenticateToken(ctx, token, fromHeader)
+	default:
+		if id := a.core.identityOf(ctx, &presented{}); id != nil && id.of.detached {
+			state = a.core.renewed(&id.state)
+		}
 	}
 	if err := a.core.authorize(ctx, &state, p, nil); err != nil {
 		return ctx, err.describe()

@@ -66,7 +66,7 @@ func (a *core) hideFrom(w http.ResponseWriter, r *http.Request, s *State, of *pr
 		return
 	}
 	a.choose(r.Context(), s, kindSession.set()) // as on a public route
-	s.write(w.Header())
+	varyBy(w.Header(), a.vary)
 	own := &refusalWriter{ResponseWriter: w, status: http.StatusNotFound}
 	a.notFound.ServeHTTP(own, a.with(r, s, of))
 	own.begin()

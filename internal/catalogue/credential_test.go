@@ -72,6 +72,13 @@ func configuredCredential(t *testing.T) {
 		})
 	}
 
+	// What a response depends on is not known, so that no cache may serve it to another.
+	for vary, guard := range map[string]clerkauth.Middleware{"*": r.Auth.Handler, "Authorization": testkit.NewRig(t).Auth.Handler} {
+		if got := testkit.Serve(guard); strings.Join(got.Header["Vary"], ", ") != vary {
+			t.Errorf("Vary is %q, want %q", got.Header["Vary"], vary)
+		}
+	}
+
 	// A value that is in a cookie as well may have been sent by a browser.
 	for missing, want := range map[clerkauth.MissingParty][2]int{
 		clerkauth.RefuseMissing: {401, 401}, clerkauth.AllowMissingFromHeader: {200, 401}, clerkauth.AllowMissingFromCookie: {401, 200}, clerkauth.AllowMissing: {200, 200},
@@ -292,6 +299,32 @@ func identityOfCheckToken(t *testing.T) {
 	testkit.WantReply(t, in(key), 401, clerkauth.ErrTokenInvalid)
 	time.Sleep(2 * time.Second)
 	testkit.WantReply(t, in(session), 401, clerkauth.ErrTokenExpired)
+
+	// The same without a request.
+	if _, err := r.Auth.CheckToken(session, "", all); !errors.Is(err, clerkauth.ErrTokenExpired) {
+		t.Errorf("an expired session without a request: %v", err)
+	}
+	if _, err := r.Auth.CheckToken(key, "", all); !errors.Is(err, clerkauth.ErrTokenInvalid) {
+		t.Errorf("a revoked key without a request: %v", err)
+	}
+	fresh, err := r.Auth.CheckToken(session, r.Jane.Token(), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := r.Auth.CheckToken(fresh, "", clerkauth.Role("admin"))
+	if err != nil || clerkauth.FromContext(again).UserID != r.Jane.User.ID {
+		t.Errorf("a fresh one: %v", err)
+	}
+	if _, err := other.CheckToken(fresh, "", all); !errors.Is(err, clerkauth.ErrTokenMissing) {
+		t.Errorf("another Authenticator: %v", err)
+	}
+	var ofRequest context.Context
+	testkit.Serve(func(http.Handler) http.Handler {
+		return r.Auth.Require().Func(func(_ http.ResponseWriter, r *http.Request) { ofRequest = r.Context() })
+	}, testkit.Bearer(r.Jane.Token()))
+	if _, err := r.Auth.CheckToken(ofRequest, "", all); !errors.Is(err, clerkauth.ErrTokenMissing) {
+		t.Errorf("the identity of a request, without it: %v", err)
+	}
 }
 
 // requirementsOfCheckToken: it decides as Require does, without a request.
