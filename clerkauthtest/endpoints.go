@@ -25,6 +25,9 @@ func (s *Server) routes() {
 	s.mux.Handle("GET /v1/sessions/{id}", route{Sessions, s.backend(s.serveSession)})
 	s.mux.Handle("POST /v1/sessions/{id}/tokens", route{SessionTokens, s.backend(s.serveToken)})
 	s.mux.Handle("POST /v1/sessions/{id}/tokens/{template}", route{SessionTokens, s.backend(s.serveToken)})
+	s.mux.Handle("POST /v1/users/{id}/ban", route{Users, s.backend(s.ban((*User).Ban))})
+	s.mux.Handle("POST /v1/users/{id}/unban", route{Users, s.backend(s.ban((*User).Unban))})
+	s.memberRoutes()
 	s.machineRoutes()
 	s.oauthRoutes()
 	s.mux.Handle("/v1/", route{backendOther, s.backend(notFound)})
@@ -123,73 +126,37 @@ func (s *Server) serveKeySet(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) serveUser(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	u := s.users[r.PathValue("id")]
-	s.mu.Unlock()
 	if u == nil {
 		notFound(w, r)
 		return
 	}
-	createdAt := u.createdAt.UnixMilli()
-	emailID := "idn_" + u.ID[len("user_"):]
-	writeJSON(w, http.StatusOK, clerk.User{
-		Object:                "user",
-		ID:                    u.ID,
-		PrimaryEmailAddressID: &emailID,
-		EmailAddresses: []*clerk.EmailAddress{{
-			Object:       "email_address",
-			ID:           emailID,
-			EmailAddress: u.Email,
-			Verification: &clerk.Verification{Object: "verification_otp", Status: "verified", Strategy: "email_code"},
-			LinkedTo:     []*clerk.LinkedIdentification{},
-			CreatedAt:    createdAt,
-			UpdatedAt:    createdAt,
-		}},
-		PhoneNumbers:       []*clerk.PhoneNumber{},
-		Web3Wallets:        []*clerk.Web3Wallet{},
-		Passkeys:           []*clerk.Passkey{},
-		ExternalAccounts:   []*clerk.ExternalAccount{},
-		SAMLAccounts:       []*clerk.SAMLAccount{},
-		EnterpriseAccounts: []*clerk.EnterpriseAccount{},
-		PublicMetadata:     json.RawMessage("{}"),
-		PrivateMetadata:    json.RawMessage("{}"),
-		UnsafeMetadata:     json.RawMessage("{}"),
-		CreatedAt:          createdAt,
-		UpdatedAt:          createdAt,
-	})
+	writeJSON(w, http.StatusOK, u.resource())
+}
+
+// ban returns the handler of an endpoint that bans a user or lifts the ban.
+func (s *Server) ban(change func(*User)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		u := s.users[r.PathValue("id")]
+		s.mu.Unlock()
+		if u != nil {
+			change(u)
+		}
+		s.serveUser(w, r)
+	}
 }
 
 func (s *Server) serveSession(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	session := s.sessions[r.PathValue("id")]
-	var status string
-	if session != nil {
-		status = session.status()
-	}
-	s.mu.Unlock()
 	if session == nil {
 		notFound(w, r)
 		return
 	}
-	const week = 7 * 24 * time.Hour // Clerk's default
-	resource := clerk.Session{
-		Object:       "session",
-		ID:           session.ID,
-		ClientID:     "client_" + session.ID[len("sess_"):],
-		UserID:       session.User.ID,
-		Status:       status,
-		LastActiveAt: session.signedInAt.UnixMilli(),
-		ExpireAt:     session.signedInAt.Add(week).UnixMilli(),
-		AbandonAt:    session.signedInAt.Add(4 * week).UnixMilli(),
-		CreatedAt:    session.signedInAt.UnixMilli(),
-		UpdatedAt:    session.signedInAt.UnixMilli(),
-	}
-	if session.Organization != nil {
-		resource.LastActiveOrganizationID = session.Organization.ID
-	}
-	if session.actorID != "" {
-		resource.Actor = mustJSON(map[string]any{"sub": session.actorID})
-	}
-	writeJSON(w, http.StatusOK, resource)
+	writeJSON(w, http.StatusOK, session.resource())
 }
 
 // serveToken issues a token. As a server requests it, it has no azp.

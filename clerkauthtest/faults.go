@@ -14,14 +14,14 @@ const (
 	BackendJWKS Endpoint = 1 << iota
 	// FrontendJWKS is GET /.well-known/jwks.json.
 	FrontendJWKS
-	// Users is GET /v1/users/{id}.
+	// Users is everything below /v1/users.
 	Users
 	// Sessions is GET /v1/sessions/{id}.
 	Sessions
 	// SessionTokens is POST /v1/sessions/{id}/tokens, with a template or
 	// without.
 	SessionTokens
-	// APIKeyVerify is POST /api_keys/verify. This endpoint and those below are also
+	// APIKeyVerify is POST /api_keys/verify. This endpoint and the next three are also
 	// served under /v1.
 	APIKeyVerify
 	// M2MVerify is POST /m2m_tokens/verify.
@@ -30,6 +30,8 @@ const (
 	OAuthVerify
 	// APIKeys is everything else below /api_keys, /m2m_tokens and /machines.
 	APIKeys
+	// Organizations is everything below /v1/organizations.
+	Organizations
 	// OAuth is the authorization server.
 	OAuth
 	backendOther
@@ -40,7 +42,7 @@ const (
 	// TokenVerify is all of the endpoints that verify machine credentials.
 	TokenVerify = APIKeyVerify | M2MVerify | OAuthVerify
 	// Backend is everything under /v1, with or without that prefix.
-	Backend = BackendJWKS | Users | Sessions | SessionTokens | TokenVerify | APIKeys | backendOther
+	Backend = BackendJWKS | Users | Organizations | Sessions | SessionTokens | TokenVerify | APIKeys | backendOther
 	// Frontend is everything else.
 	Frontend = FrontendJWKS | OAuth | frontendOther
 )

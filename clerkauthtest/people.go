@@ -1,28 +1,17 @@
 package clerkauthtest
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/clerkauth/clerkauth"
 )
-
-// User is a user of the instance.
-type User struct {
-	ID    string // user_…
-	Email string
-
-	createdAt time.Time
-}
-
-// CreateUser creates a user.
-func (s *Server) CreateUser(email string) *User {
-	u := &User{ID: "user_" + randomText(), Email: email, createdAt: s.Now()}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.users[u.ID] = u
-	return u
-}
 
 // Organization is an organization of the instance.
 type Organization struct {
@@ -30,6 +19,7 @@ type Organization struct {
 	Slug string
 
 	srv             *Server
+	createdAt       time.Time
 	roles           map[string][]string // role with its prefix → permissions
 	features, plans []string            // with their scope
 }
@@ -45,7 +35,7 @@ func (s *Server) CreateOrganization(slug string) *Organization {
 func (s *Server) organization(slug string) *Organization {
 	o, ok := s.organizations[slug]
 	if !ok {
-		o = &Organization{ID: "org_" + randomText(), Slug: slug, srv: s, roles: make(map[string][]string)}
+		o = &Organization{ID: "org_" + randomText(), Slug: slug, srv: s, createdAt: s.Now(), roles: make(map[string][]string)}
 		s.organizations[slug] = o
 	}
 	return o
@@ -87,7 +77,9 @@ type Session struct {
 	permissions     []string // in addition to the role's
 	features, plans []string // with their scopes
 	actorID         string
-	pending, ended  bool
+	custom          map[string]json.RawMessage // claims
+	pending         bool
+	ended           string // how, in Clerk's words: ended, revoked; "" if it has not
 	ages            [2]int // of the factors, in minutes, when the user signed in
 	signedInAt      time.Time
 }
@@ -97,7 +89,7 @@ type SessionOption func(*Session)
 
 // InOrganization sets the active organization, and the user's role and permissions in
 // it; permissions are in addition to the role's. The organization is created if there is
-// none with that slug.
+// none with that slug, and the user becomes a member.
 func InOrganization(slug, role string, permissions ...string) SessionOption {
 	checkPermissions(permissions)
 	role = withOrg(role)
@@ -105,6 +97,7 @@ func InOrganization(slug, role string, permissions ...string) SessionOption {
 		s.Organization = s.srv.organization(slug)
 		s.role = role
 		s.permissions = slices.Clone(permissions)
+		s.Organization.addMember(s.User, role, permissions)
 	}
 }
 
@@ -121,6 +114,31 @@ func Plans(plans ...string) SessionOption {
 	return func(s *Session) { s.plans = append(s.plans, plans...) }
 }
 
+// Claims adds custom claims to the session's tokens, as the instance's settings for
+// session tokens do: a value that encoding/json marshals to an object. Claims that Clerk
+// sets itself are invalid; see [WithClaim] for tokens that Clerk would not issue.
+func Claims(claims any) SessionOption {
+	var custom map[string]json.RawMessage
+	if err := json.Unmarshal(mustObject("claims", claims), &custom); err != nil {
+		panic(err) // it is an object
+	}
+	for name := range custom {
+		if slices.Contains(ownClaims, name) {
+			panic("clerkauthtest: the claim " + name + " is Clerk's own")
+		}
+	}
+	return func(s *Session) {
+		if s.custom == nil {
+			s.custom = make(map[string]json.RawMessage)
+		}
+		maps.Copy(s.custom, custom)
+	}
+}
+
+// ownClaims are the claims of session tokens that no setting changes.
+var ownClaims = []string{"iss", "sub", "azp", "iat", "nbf", "exp", "jti", "sid", "sts", "fva", "act", "v", "o", "fea", "pla",
+	"org_id", "org_slug", "org_role", "org_permissions"}
+
 // Pending makes the session pending: the user has a task to complete first.
 func Pending() SessionOption { return func(s *Session) { s.pending = true } }
 
@@ -136,11 +154,15 @@ func FactorAges(first, second int) SessionOption {
 	return func(s *Session) { s.ages = [2]int{first, second} }
 }
 
-// SignIn creates a session of user.
+// SignIn creates a session of user. It panics if user is banned: Clerk does not let
+// them.
 func (s *Server) SignIn(user *User, opts ...SessionOption) *Session {
 	session := &Session{ID: "sess_" + randomText(), User: user, srv: s, ages: [2]int{0, -1}, signedInAt: s.Now()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if user.banned {
+		panic("clerkauthtest: a banned user cannot sign in")
+	}
 	for _, option := range opts {
 		option(session)
 	}
@@ -153,7 +175,9 @@ func (s *Server) SignIn(user *User, opts ...SessionOption) *Session {
 func (s *Session) SignOut() {
 	s.srv.mu.Lock()
 	defer s.srv.mu.Unlock()
-	s.ended = true
+	if s.ended == "" {
+		s.ended = "ended"
+	}
 }
 
 // Authorize sets the Authorization header of req to a new token of the session.
@@ -161,11 +185,25 @@ func (s *Session) Authorize(req *http.Request, opts ...TokenOption) {
 	req.Header.Set("Authorization", "Bearer "+s.Token(opts...))
 }
 
+// Auth returns the caller that auth finds in a new token of the session, with its
+// permissions, claims and everything else. It is for tests of handlers alone:
+//
+//	ctx := clerkauth.NewContext(t.Context(), session.Auth(auth))
+//
+// It panics if auth does not accept the token.
+func (s *Session) Auth(auth *clerkauth.Authenticator, opts ...TokenOption) clerkauth.Auth {
+	who, err := auth.VerifyToken(context.Background(), s.Token(opts...))
+	if err != nil {
+		panic(fmt.Sprintf("clerkauthtest: the session's token is not accepted: %v", err))
+	}
+	return who
+}
+
 // status returns the session's status in Clerk's words. The caller holds mu.
 func (s *Session) status() string {
 	switch {
-	case s.ended:
-		return "ended"
+	case s.ended != "":
+		return s.ended
 	case s.pending:
 		return "pending"
 	default:

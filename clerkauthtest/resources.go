@@ -2,6 +2,7 @@ package clerkauthtest
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/clerk/clerk-sdk-go/v2"
@@ -9,8 +10,107 @@ import (
 	"github.com/clerkauth/clerkauth"
 )
 
-// resource returns the credential in the form of Clerk's API. The caller of it and of the
+// resource returns the user in the form of Clerk's API. The caller of it and of the
 // functions below holds mu.
+func (u *User) resource() clerk.User {
+	createdAt, updatedAt := u.createdAt.UnixMilli(), u.updatedAt.UnixMilli()
+	emailID := "idn_" + u.ID[len("user_"):]
+	return clerk.User{
+		Object:                "user",
+		ID:                    u.ID,
+		FirstName:             orNull(u.firstName),
+		LastName:              orNull(u.lastName),
+		PrimaryEmailAddressID: &emailID,
+		EmailAddresses: []*clerk.EmailAddress{{
+			Object:       "email_address",
+			ID:           emailID,
+			EmailAddress: u.Email,
+			Verification: &clerk.Verification{Object: "verification_otp", Status: "verified", Strategy: "email_code"},
+			LinkedTo:     []*clerk.LinkedIdentification{},
+			CreatedAt:    createdAt,
+			UpdatedAt:    createdAt,
+		}},
+		PhoneNumbers:       []*clerk.PhoneNumber{},
+		Web3Wallets:        []*clerk.Web3Wallet{},
+		Passkeys:           []*clerk.Passkey{},
+		ExternalAccounts:   []*clerk.ExternalAccount{},
+		SAMLAccounts:       []*clerk.SAMLAccount{},
+		EnterpriseAccounts: []*clerk.EnterpriseAccount{},
+		PublicMetadata:     u.public,
+		PrivateMetadata:    u.private,
+		UnsafeMetadata:     u.unsafe,
+		Banned:             u.banned,
+		CreatedAt:          createdAt,
+		UpdatedAt:          updatedAt,
+	}
+}
+
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func (s *Session) resource() clerk.Session {
+	const week = 7 * 24 * time.Hour // Clerk's default
+	resource := clerk.Session{
+		Object:       "session",
+		ID:           s.ID,
+		ClientID:     "client_" + s.ID[len("sess_"):],
+		UserID:       s.User.ID,
+		Status:       s.status(),
+		LastActiveAt: s.signedInAt.UnixMilli(),
+		ExpireAt:     s.signedInAt.Add(week).UnixMilli(),
+		AbandonAt:    s.signedInAt.Add(4 * week).UnixMilli(),
+		CreatedAt:    s.signedInAt.UnixMilli(),
+		UpdatedAt:    s.signedInAt.UnixMilli(),
+	}
+	if s.Organization != nil {
+		resource.LastActiveOrganizationID = s.Organization.ID
+	}
+	if s.actorID != "" {
+		resource.Actor = mustJSON(map[string]any{"sub": s.actorID})
+	}
+	return resource
+}
+
+func (o *Organization) resource() *clerk.Organization {
+	return &clerk.Organization{
+		Object:          "organization",
+		ID:              o.ID,
+		Name:            o.Slug,
+		Slug:            o.Slug,
+		PublicMetadata:  json.RawMessage("{}"),
+		PrivateMetadata: json.RawMessage("{}"),
+		CreatedAt:       o.createdAt.UnixMilli(),
+		UpdatedAt:       o.createdAt.UnixMilli(),
+	}
+}
+
+func (m *membership) resource() clerk.OrganizationMembership {
+	permissions := nonNil(unique(m.organization.roles[m.role], m.permissions))
+	return clerk.OrganizationMembership{
+		Object:          "organization_membership",
+		ID:              m.id,
+		Organization:    m.organization.resource(),
+		Permissions:     permissions,
+		PublicMetadata:  json.RawMessage("{}"),
+		PrivateMetadata: json.RawMessage("{}"),
+		Role:            m.role,
+		RoleName:        strings.TrimPrefix(m.role, "org:"),
+		CreatedAt:       m.createdAt.UnixMilli(),
+		UpdatedAt:       m.createdAt.UnixMilli(),
+		PublicUserData: &clerk.OrganizationMembershipPublicUserData{
+			UserID:     m.user.ID,
+			FirstName:  orNull(m.user.firstName),
+			LastName:   orNull(m.user.lastName),
+			Identifier: m.user.Email,
+		},
+	}
+}
+
+// resource returns the credential in the form of Clerk's API.
 func (c *Credential) resource() any {
 	switch c.Kind {
 	case clerkauth.APIKey:

@@ -1,14 +1,17 @@
 // Package clerkauthtest is a Clerk instance for tests, and for trying things out without
 // an account: it has keys, users, organizations, sessions, machines and API keys, issues
 // the tokens that Clerk would, and serves the parts of Clerk's Backend and Frontend API
-// that package clerkauth calls.
+// that package clerkauth calls, and the users, organizations and memberships that handlers
+// read with clerk-sdk-go.
 //
 //	srv := clerkauthtest.NewServer(t)
 //	auth, err := clerkauth.New(srv.Config())
 //	…
-//	jane := srv.CreateUser("jane@example.com")
+//	jane := srv.CreateUser("jane@example.com", clerkauthtest.Name("Jane", "Doe"))
 //	srv.SignIn(jane, clerkauthtest.InOrganization("acme", "org:admin")).Authorize(req)
 //
+// [Session.Auth] returns the caller for tests of a handler alone, and
+// [Session.ListenAndServe] runs a server for development, with one user signed in.
 // It can be made to fail ([Server.Fail]), to change its keys ([Server.RotateKeys]) and to
 // move its clock ([Server.Advance]). With [InMemory] it works inside a bubble of
 // testing/synctest.
@@ -62,6 +65,7 @@ type Server struct {
 	keySet        []byte // served instead of keys, if not nil
 	users         map[string]*User
 	organizations map[string]*Organization // by slug
+	memberships   []*membership            // in the order in which they were created
 	sessions      map[string]*Session
 	templates     map[string]map[string]any
 	machines      []*Machine

@@ -81,7 +81,8 @@ func WithKeyID(kid string) TokenOption { return WithHeader("kid", kid) }
 // SignedBy sets the key that signs, and not the kid of the header.
 func SignedBy(key *rsa.PrivateKey) TokenOption { return func(d *draft) { d.key = key } }
 
-// Token issues a token of the session. It panics after SignOut, when Clerk issues none.
+// Token issues a token of the session. It panics after SignOut and for a
+// banned user, when Clerk issues none.
 func (s *Session) Token(opts ...TokenOption) string {
 	d := draft{lifetime: lifetime}
 	for _, option := range opts {
@@ -113,7 +114,7 @@ func (s *Session) TemplateToken(name string, claims map[string]any) string {
 func (s *Session) mustMint(d *draft) string {
 	token, ok := s.mint(d)
 	if !ok {
-		panic("clerkauthtest: there are no tokens of a session that was signed out")
+		panic("clerkauthtest: there are no tokens of a session that has ended")
 	}
 	return token
 }
@@ -141,7 +142,7 @@ func (s *Session) prepare(d *draft) (header, claims map[string]any, key *rsa.Pri
 	now := s.srv.Now()
 	s.srv.mu.Lock()
 	defer s.srv.mu.Unlock()
-	if s.ended {
+	if s.ended != "" {
 		return nil, nil, nil
 	}
 	claims = s.srv.registered(s.User.ID, now, d.lifetime)
@@ -180,6 +181,9 @@ func (s *Server) registered(subject string, now time.Time, lifetime time.Duratio
 
 // addClaims adds the claims that both versions have. The caller holds mu.
 func (s *Session) addClaims(claims map[string]any, now time.Time) {
+	for name, value := range s.custom {
+		claims[name] = value
+	}
 	claims["sid"] = s.ID
 	claims["sts"] = s.status()
 	claims["fva"] = s.agesAt(now)
