@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"time"
@@ -34,10 +35,10 @@ func instance(base string) (clerkauth.Config, []request, func(), error) {
 	config := clerk.Config()
 	config.Browser.SignInURL = signInPath
 	return config, withTokens(tokens{
-		admin:   admin.Token(clerkauthtest.ExpiresIn(tokenLife)),
-		member:  member.Token(clerkauthtest.ExpiresIn(tokenLife)),
-		expired: admin.Token(issued(clerk.Now().Add(-time.Hour))...),
-		foreign: admin.Token(clerkauthtest.ExpiresIn(tokenLife), clerkauthtest.WithClaim("azp", "https://evil.example")),
+		admin:   token{"JANE", admin.Token(clerkauthtest.ExpiresIn(tokenLife))},
+		member:  token{"JOHN", member.Token(clerkauthtest.ExpiresIn(tokenLife))},
+		expired: token{"EXPIRED", admin.Token(issued(clerk.Now().Add(-time.Hour))...)},
+		foreign: token{"FOREIGN", admin.Token(clerkauthtest.ExpiresIn(tokenLife), clerkauthtest.WithClaim("azp", "https://evil.example"))},
 	}), clerk.Close, nil
 }
 
@@ -58,23 +59,47 @@ func signInPage(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	fmt.Fprintln(w, `<!doctype html><title>Sign in</title><p>You are not signed in, so the server sent you here.
 <p>With your own Clerk keys this is Clerk's sign-in page. The local instance signs in with bearer tokens:
-paste one of the curl lines that the quickstart printed.`)
+paste the curl lines that the quickstart printed, or run it with -dev to be signed in here.`)
 }
 
-// tokens are session tokens of the local instance.
+// develop serves at addr, on loopback alone, to a browser in which jane is signed in, with a
+// local instance, until serving fails.
+func develop(addr string, out io.Writer) error {
+	clerk, err := clerkauthtest.Start()
+	if err != nil {
+		return err
+	}
+	defer clerk.Close()
+	auth, err := clerkauth.New(clerk.Config())
+	if err != nil {
+		return err
+	}
+	jane := clerk.CreateUser("jane@example.com", clerkauthtest.Name("Jane", "Doe"))
+	session := clerk.SignIn(jane, clerkauthtest.InOrganization("acme", "org:admin", "org:invoices:create"))
+	fmt.Fprintf(out, "jane is signed in, and an admin of acme, at http://%s\n", addr)
+	return session.ListenAndServe(addr, newServer(auth))
+}
+
+// token is a session token of the local instance, or another credential.
+type token struct {
+	variable string // of the shell, which holds value; "" for a short one
+	value    string // "": none
+}
+
+// tokens are the session tokens in requests.
 type tokens struct {
-	admin, member    string
-	expired, foreign string
+	admin, member    token
+	expired, foreign token
 }
 
 // withoutTokens returns the requests that need no session token.
 func withoutTokens() []request {
 	return []request{
-		{"the home page is public", "GET", "/", "", 200},
-		{"the dashboard requires a session", "GET", "/dashboard", "", 401},
-		{"so do the other routes", "DELETE", "/orgs/acme", "", 401},
-		{"a credential of another kind is rejected", "GET", "/dashboard", "cron-secret", 401},
-		{"but is anonymous on a public route", "GET", "/", "cron-secret", 200},
+		{"the home page is public", "GET", "/", token{}, 200},
+		{"the dashboard requires a session", "GET", "/dashboard", token{}, 401},
+		{"so do the other routes", "DELETE", "/orgs/acme", token{}, 401},
+		{"a credential of another kind is rejected", "GET", "/dashboard", token{value: "cron-secret"}, 401},
+		{"but is anonymous on a public route", "GET", "/", token{value: "cron-secret"}, 200},
 	}
 }
 

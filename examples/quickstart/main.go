@@ -1,8 +1,9 @@
 // Command quickstart is a server with public and guarded routes. Without Clerk keys in
 // the environment it starts a local Clerk instance:
 //
-//	go run ./examples/quickstart          serve, and print curl lines with live tokens
+//	go run ./examples/quickstart          serve, and print live tokens and curl lines that use them
 //	go run ./examples/quickstart -check   make those requests, compare the responses, and exit 0 or 1
+//	go run ./examples/quickstart -dev     serve to a browser in which a user is signed in
 //
 // With CLERK_PUBLISHABLE_KEY and CLERK_AUTHORIZED_PARTIES set it uses your own instance.
 package main
@@ -40,14 +41,18 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.SetOutput(out)
 	check := flags.Bool("check", false, "make the requests instead of printing them, and compare the responses")
 	addr := flags.String("addr", "127.0.0.1:8080", "the address to listen on; -check uses any free port")
+	dev := flags.Bool("dev", false, "sign a user of a local instance in to every browser; on loopback alone")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
 		}
 		return err
 	}
-	if *check {
+	switch {
+	case *check:
 		*addr = "127.0.0.1:0"
+	case *dev:
+		return develop(*addr, out)
 	}
 	listener, err := net.Listen("tcp", *addr)
 	if err != nil {

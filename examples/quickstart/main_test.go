@@ -33,7 +33,7 @@ func TestCheckCanFail(t *testing.T) {
 	srv := &http.Server{}
 	defer srv.Close()
 	var out strings.Builder
-	wrong := []request{{"nothing listens there", "GET", "/", "", 200}}
+	wrong := []request{{"nothing listens there", "GET", "/", token{}, 200}}
 	if err := checkAll(t.Context(), &out, "http://127.0.0.1:1", wrong); err == nil || !strings.Contains(out.String(), "FAILED") {
 		t.Errorf("error %v\n%s", err, out.String())
 	}
@@ -64,7 +64,7 @@ func TestPrintedLinesWork(t *testing.T) {
 	out := &lines{found: make(chan string, 1000)}
 	done := make(chan error, 1)
 	go func() { done <- run(ctx, []string{"-addr", "127.0.0.1:0"}, out) }()
-	checked, want := 0, ""
+	checked, want, variables := 0, "", ""
 	for line := range out.found {
 		if strings.HasPrefix(line, "press") {
 			break
@@ -72,20 +72,26 @@ func TestPrintedLinesWork(t *testing.T) {
 		if strings.HasPrefix(line, "# ") {
 			want = line[strings.LastIndex(line, " ")+1:]
 		}
+		if name, _, ok := strings.Cut(line, "='"); ok && name == strings.ToUpper(name) {
+			variables += line + "\n"
+		}
 		if strings.HasPrefix(line, "curl ") {
+			if len(line) > 100 {
+				t.Errorf("a line of %d bytes: %.80s", len(line), line)
+			}
 			checked++
 			if curl == "" {
 				continue
 			}
 			line = strings.Replace(line, "curl -i", curl+" -s -o /dev/null -w '%{http_code}'", 1)
-			b, err := exec.CommandContext(ctx, "sh", "-c", line).Output()
+			b, err := exec.CommandContext(ctx, "sh", "-c", variables+line).Output()
 			if got := string(b); err != nil || got != want {
 				t.Errorf("%v: %s instead of %s: %.80s", err, got, want, line)
 			}
 		}
 	}
-	if checked != 17 {
-		t.Errorf("%d lines were printed", checked)
+	if tokens := strings.Count(variables, "\n"); checked != 17 || tokens != 4 {
+		t.Errorf("%d lines and %d tokens were printed", checked, tokens)
 	}
 	stop()
 	select {
@@ -116,6 +122,15 @@ func (l *lines) Write(p []byte) (int, error) {
 	}
 }
 
+func TestDevelopmentIsOnLoopbackAlone(t *testing.T) {
+	for _, addr := range []string{":0", "0.0.0.0:0", "example.com:80"} {
+		var out strings.Builder
+		if err := run(t.Context(), []string{"-dev", "-addr", addr}, &out); err == nil || !strings.Contains(err.Error(), "loopback") {
+			t.Errorf("%s: %v", addr, err)
+		}
+	}
+}
+
 func Example_printAll() {
 	var out strings.Builder
 	printAll(&out, "http://127.0.0.1:8080", withoutTokens()[:2])
@@ -130,7 +145,8 @@ func Example_printAll() {
 	// curl -i http://127.0.0.1:8080/dashboard
 	//
 	// # signed in: run `await Clerk.session.getToken()` in the console of one of your pages; the token is valid for a minute
-	// curl -i -H 'Authorization: Bearer <token>' http://127.0.0.1:8080/dashboard
+	// TOKEN='<token>'
+	// curl -i -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8080/dashboard
 	//
 	// press Ctrl-C to stop
 }

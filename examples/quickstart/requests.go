@@ -15,28 +15,41 @@ type request struct {
 	shows  string
 	method string
 	path   string
-	token  string // "": none
+	token  token
 	want   int
 }
 
-// printAll prints the requests as commands for a shell.
+// printAll prints the requests as commands for a shell, after the tokens as variables.
 func printAll(out io.Writer, base string, requests []request) {
 	fmt.Fprintf(out, "serving on %s\n", base)
-	tokens := false
+	printed := map[string]bool{}
+	for _, r := range requests {
+		name := r.token.variable
+		if name == "" || printed[name] {
+			continue
+		}
+		if len(printed) == 0 {
+			fmt.Fprintln(out, "\n# paste these into your shell first")
+		}
+		printed[name] = true
+		fmt.Fprintf(out, "%s='%s'\n", name, r.token.value)
+	}
 	for _, r := range requests {
 		fmt.Fprintf(out, "\n# %s: %d\ncurl -i", r.shows, r.want)
 		if r.method != http.MethodGet {
 			fmt.Fprintf(out, " -X %s", r.method)
 		}
-		if r.token != "" {
-			fmt.Fprintf(out, " -H 'Authorization: Bearer %s'", r.token)
-			tokens = tokens || len(r.token) > 100
+		switch {
+		case r.token.variable != "":
+			fmt.Fprintf(out, ` -H "Authorization: Bearer $%s"`, r.token.variable)
+		case r.token.value != "":
+			fmt.Fprintf(out, ` -H "Authorization: Bearer %s"`, r.token.value)
 		}
 		fmt.Fprintf(out, " %s%s\n", base, r.path)
 	}
-	if !tokens {
+	if len(printed) == 0 {
 		fmt.Fprintf(out, "\n# signed in: run `await Clerk.session.getToken()` in the console of one of your pages; the token is valid for a minute\n"+
-			"curl -i -H 'Authorization: Bearer <token>' %s/dashboard\n", base)
+			"TOKEN='<token>'\ncurl -i -H \"Authorization: Bearer $TOKEN\" %s/dashboard\n", base)
 	}
 	fmt.Fprintln(out, "\npress Ctrl-C to stop")
 }
@@ -76,8 +89,8 @@ func try(ctx context.Context, client *http.Client, base string, r request) (int,
 	if err != nil {
 		return 0, err
 	}
-	if r.token != "" {
-		req.Header.Set("Authorization", "Bearer "+r.token)
+	if r.token.value != "" {
+		req.Header.Set("Authorization", "Bearer "+r.token.value)
 	}
 	resp, err := client.Do(req)
 	if err != nil {
