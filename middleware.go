@@ -143,7 +143,7 @@ func (a *Authenticator) pass(w http.ResponseWriter, r *http.Request, p *policy, 
 	of := a.core.present(r)
 	state := a.core.stateOf(r, &of)
 	err := a.core.authorize(r.Context(), &state, p, r)
-	if err != nil && a.core.hides(err, p) {
+	if err != nil && a.core.hides(r, err, p) {
 		a.core.hideFrom(w, r, &state, &of)
 		return
 	}
@@ -170,7 +170,7 @@ func (a *Authenticator) Check(r *http.Request, requirements ...Access) (context.
 	of := a.core.present(r)
 	state := a.core.stateOf(r, &of)
 	if err := a.core.authorize(r.Context(), &state, p, r); err != nil {
-		if a.core.hides(err, p) {
+		if a.core.hides(r, err, p) {
 			err.Status = http.StatusNotFound
 		} else if challenges(err) {
 			err.challenge = challenge(err, resourceOf(r), p.challengeScopes())

@@ -53,14 +53,19 @@ type resource struct {
 	anyAudience bool
 }
 
-// wellKnown is the beginning of a document's path (RFC 9728 section 3).
-const wellKnown = "/.well-known/oauth-protected-resource"
+const (
+	// wellKnown is the beginning of a document's path (RFC 9728 section 3).
+	wellKnown = "/.well-known/oauth-protected-resource"
+	// discovery is the beginning of every path at which clients look for documents.
+	discovery = "/.well-known/oauth-"
+)
 
 // ResourceMetadata returns middleware that describes resources to clients, so that a
 // client that knows only a resource's URL, such as one of the Model Context Protocol,
 // can find out where to get a token. It serves the metadata of each resource (RFC 9728)
-// at its well-known path, to pages of any origin, and guards behind it refer to that
-// document in their WWW-Authenticate challenges.
+// at its well-known path, with a slash at its end or without, and at the root's if there
+// is one resource. Guards behind it refer to that document in their WWW-Authenticate
+// challenges.
 //
 //	describe, err := auth.ResourceMetadata(clerkauth.Resource{URL: "https://api.example.com/mcp", Scopes: []string{"notes:read"}})
 //	…
@@ -75,6 +80,12 @@ const wellKnown = "/.well-known/oauth-protected-resource"
 // of [Config.Audience]; see [Resource.InsecureAnyAudience]. Outside all resources,
 // guards of the same Authenticator accept OAuth tokens only where a route requires an
 // [Audience] of them, because what is not described may be another resource.
+//
+// Pages of any origin can read the documents, and, as far as the application's CORS lets
+// them read a response at all, the challenges inside a resource. That CORS, and its answer
+// to preflights, belongs around this middleware. Below /.well-known/oauth-, where clients
+// also look for documents that this server does not have, guards respond with 404 in place
+// of 401 and redirects.
 //
 // The middleware must wrap everything that it describes, guards included; guards that
 // it does not wrap are outside. Describe all resources of a server in one call. The
@@ -102,26 +113,69 @@ func (a *Authenticator) ResourceMetadata(resources ...Resource) (Middleware, err
 	// The innermost of nested resources comes first.
 	slices.SortStableFunc(described, func(x, y *resource) int { return len(y.segments) - len(x.segments) })
 	a.core.describes.Store(true)
+	documents := documentsOf(described)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			for _, d := range described {
-				if r.URL.Path == d.served {
-					d.ServeHTTP(w, r)
-					return
-				}
+			if d := documents[r.URL.Path]; d != nil {
+				d.ServeHTTP(w, r)
+				return
 			}
 			if at := placeAmong(described, r); at != nil {
 				r = r.WithContext(context.WithValue(r.Context(), placeKey{}, at))
+				if at.discovery {
+					anyOrigin(w.Header())
+				}
+				if len(at.in) > 0 {
+					exposeChallenge(w.Header())
+				}
 			}
 			next.ServeHTTP(w, r)
 		})
 	}, nil
 }
 
+// documentsOf returns described by the paths at which their documents are served.
+func documentsOf(described []*resource) map[string]*resource {
+	documents := make(map[string]*resource)
+	for _, d := range described {
+		documents[d.served] = d
+	}
+	also := func(path string, d *resource) {
+		path = strings.TrimSuffix(path, "/")
+		for _, path := range []string{path, path + "/"} {
+			if documents[path] == nil {
+				documents[path] = d
+			}
+		}
+	}
+	for _, d := range described {
+		also(d.served, d)
+	}
+	if len(described) == 1 {
+		also(wellKnown, described[0])
+	}
+	return documents
+}
+
+// anyOrigin lets pages of any origin read a response, unless the application's CORS has
+// decided already.
+func anyOrigin(h http.Header) {
+	if len(h["Access-Control-Allow-Origin"]) == 0 {
+		h.Set("Access-Control-Allow-Origin", "*")
+	}
+}
+
+// exposeChallenge lets pages that can read a response read its challenge.
+func exposeChallenge(h http.Header) {
+	const name = "Access-Control-Expose-Headers"
+	h[name] = append(slices.Clip(h[name]), "WWW-Authenticate") // middleware may share its slice among responses
+}
+
 // place is which of the described resources a request is inside.
 type place struct {
 	in         []*resource // for each interpretation of the path, that of URL.Path first
 	unreadable bool        // requests with this path are refused: see [route.Readings]
+	discovery  bool        // clients look for documents there
 }
 
 // placeKey is the context key for *place.
@@ -138,7 +192,7 @@ func placeOf(r *http.Request) place {
 // placeAmong returns the place of r among described, in addition to its place so far,
 // or nil if it is outside described.
 func placeAmong(described []*resource, r *http.Request) *place {
-	at := place{}
+	at := place{discovery: strings.HasPrefix(r.URL.Path, discovery)}
 	readings, err := route.Readings(r.URL)
 	at.unreadable = err != nil
 	for _, reading := range readings {
@@ -147,7 +201,7 @@ func placeAmong(described []*resource, r *http.Request) *place {
 			at.in = append(at.in, described[i])
 		}
 	}
-	if len(at.in) == 0 && !at.unreadable {
+	if len(at.in) == 0 && !at.unreadable && !at.discovery {
 		return nil
 	}
 	outer := placeOf(r)
@@ -225,7 +279,7 @@ func (a *core) describe(r Resource) (*resource, error) {
 func (d *resource) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	const methods = "GET, HEAD, OPTIONS"
 	h := w.Header()
-	h.Set("Access-Control-Allow-Origin", "*")
+	anyOrigin(h)
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		h.Set("Cache-Control", "public, max-age=3600")

@@ -14,7 +14,8 @@ import (
 )
 
 // TestResourceMetadata: each resource's metadata is served at the path that RFC
-// 9728, section 3.1, derives from its URL, and nowhere else.
+// 9728, section 3.1, derives from its URL, whether that ends in a slash or not, and
+// nowhere else.
 func TestResourceMetadata(t *testing.T) {
 	r := testkit.NewRig(t, func(c *clerkauth.Config) { c.FrontendURL = "" })
 	issuer := r.Server.Issuer()
@@ -29,7 +30,7 @@ func TestResourceMetadata(t *testing.T) {
 	}
 	h := describe(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
 	const wellKnown = "/.well-known/oauth-protected-resource"
-	for path, want := range map[string]map[string]any{
+	all := map[string]map[string]any{
 		wellKnown: {"resource": "https://api.example.com", "authorization_servers": []any{issuer}, "bearer_methods_supported": []any{"header"}},
 		wellKnown + "/mcp": {
 			"resource": "https://api.example.com/mcp", "authorization_servers": []any{issuer}, "bearer_methods_supported": []any{"header"},
@@ -37,8 +38,12 @@ func TestResourceMetadata(t *testing.T) {
 		},
 		wellKnown + "/mcp/v2": {"resource": "https://api.example.com/mcp/v2", "authorization_servers": []any{"https://login.example.com"}, "bearer_methods_supported": []any{"header"}},
 		wellKnown + "/slash/": {"resource": "https://api.example.com/slash/", "authorization_servers": []any{issuer}, "bearer_methods_supported": []any{"header"}},
-		wellKnown + "/":       nil, wellKnown + "/mcp/": nil, wellKnown + "/slash": nil, wellKnown + "/mcp/v3": nil, "/mcp" + wellKnown: nil, "/": nil, "/mcp": nil,
-	} {
+		wellKnown + "//":      nil, wellKnown + "/slash//": nil, wellKnown + "/mcp/v3": nil, "/mcp" + wellKnown: nil, "/": nil, "/mcp": nil,
+	}
+	for served, same := range map[string]string{"": "/", "/mcp": "/mcp/", "/slash/": "/slash"} {
+		all[wellKnown+same] = all[wellKnown+served]
+	}
+	for path, want := range all {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 		if want == nil {
