@@ -88,6 +88,14 @@ func discoveryByAPage(t *testing.T) {
 			}
 		}
 	}
+	// What it has decided already, stays.
+	own := testkit.Page{Origin: pageOrigin, Server: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "https://app.example.com")
+		guarded.ServeHTTP(w, r)
+	})}
+	if _, err := own.Fetch(http.MethodGet, "/.well-known/oauth-protected-resource", nil); err == nil {
+		t.Error("the application's CORS is overruled")
+	}
 	// The application's CORS decides whether a page reads anything, and outside of the
 	// resource also whether it reads the challenge.
 	if _, err := (testkit.Page{Origin: pageOrigin, Server: guarded}).Fetch(http.MethodPost, "/mcp", header("")); err == nil {
@@ -177,7 +185,7 @@ func notFoundBesideDocuments(t *testing.T) {
 		for _, target := range []string{unknown, unknown + "/mcp", "/.well-known/oauth-protected-resource/notes", "/.well-known/oauth-", unknown + "/../x"} {
 			for caller, edit := range map[string]func(*http.Request){"nobody": at(target), "a page": testkit.AsPage, "an expired token": expired} {
 				got := testkit.Serve(inside, edit, at(target))
-				if got.Status != 404 || got.Entered || got.Header.Get("WWW-Authenticate") != "" || got.Header.Get("Access-Control-Allow-Origin") != "*" {
+				if got.Status != 404 || got.Entered || got.Header.Get("WWW-Authenticate") != "" || got.Header.Get("Access-Control-Allow-Origin") != "*" || got.Header["Access-Control-Expose-Headers"] != nil {
 					t.Errorf("%s, %s for %s: %v", name, target, caller, got)
 				}
 			}
