@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/clerkauth/clerkauth v0.0.0
 	github.com/modelcontextprotocol/go-sdk v1.8.0
+	github.com/rs/cors v1.11.1
 )
 
 require (

@@ -10,6 +10,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/rs/cors"
 
 	"github.com/clerkauth/clerkauth"
 )
@@ -40,7 +41,16 @@ func newServer(clerk *clerkauth.Authenticator, base string) (http.Handler, error
 	// rejects requests all scopes, and gets those that the user grants.
 	mux := clerk.NewServeMux()
 	mux.Handle("/mcp", clerkauth.Token(clerkauth.OAuthToken), withTokenInfo(handler))
-	return describe(mux), nil
+	// CORS goes around everything: a preflight carries no token. Clients may run in pages
+	// of any origin, such as that of the MCP inspector, because browsers send nothing to
+	// this server by themselves that it accepts.
+	pages := cors.New(cors.Options{
+		AllowedOrigins: []string{"*"},
+		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodDelete},
+		AllowedHeaders: []string{"Authorization", "Content-Type", "Last-Event-ID", "Mcp-Protocol-Version", "Mcp-Session-Id"},
+		ExposedHeaders: []string{"Mcp-Session-Id", "WWW-Authenticate"},
+	})
+	return pages.Handler(describe(mux)), nil
 }
 
 // withTokenInfo passes the caller to the MCP SDK, so that tools find it with each
