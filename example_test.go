@@ -78,7 +78,7 @@ func ExampleAuthenticator_Protect() {
 
 	protect, err := auth.Protect(clerkauth.Rules{
 		"/{$}":                     clerkauth.Public,
-		"POST /api/webhooks/clerk": clerkauth.Public,
+		"POST /api/webhooks/clerk": clerkauth.Unchecked,
 		"/admin/{rest...}":         clerkauth.Role("org:admin"),
 		"/dashboard(.*)":           clerkauth.SignedIn, // Clerk's own grammar, as in their docs
 	})
@@ -162,6 +162,56 @@ func ExampleClaimsAs() {
 	// Output: jj <nil>
 }
 
+// Some roles are not in an organization, but in metadata of the user that the instance's
+// settings add to session tokens.
+func ExampleClaim() {
+	srv, err := clerkauthtest.Start(clerkauthtest.InMemory())
+	if err != nil {
+		log.Fatal(err)
+	}
+	auth, err := clerkauth.New(srv.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /admin", auth.Require(clerkauth.Claim("metadata.role", "admin", "owner")).Func(home))
+
+	for _, role := range []string{"owner", "member"} {
+		req := httptest.NewRequest("GET", "/admin", nil)
+		srv.SignIn(srv.CreateUser("jane@example.com"), clerkauthtest.Claims(map[string]any{"metadata": map[string]any{"role": role}})).Authorize(req)
+		rec := httptest.NewRecorder()
+		mux.ServeHTTP(rec, req)
+		fmt.Println(role, rec.Code)
+	}
+	// Output:
+	// owner 200
+	// member 403
+}
+
+// Credentials of every kind also arrive by other ways than HTTP.
+func ExampleAuthenticator_CheckToken() {
+	srv, err := clerkauthtest.Start(clerkauthtest.InMemory())
+	if err != nil {
+		log.Fatal(err)
+	}
+	config := srv.Config()
+	config.Accept = []clerkauth.TokenType{clerkauth.SessionToken, clerkauth.APIKey}
+	auth, err := clerkauth.New(config)
+	if err != nil {
+		log.Fatal(err)
+	}
+	token := srv.CreateAPIKey(srv.CreateUser("jane@example.com")).Token
+	ctx := context.Background()
+
+	ctx, err = auth.CheckToken(ctx, token, clerkauth.AnyOf(clerkauth.SignedIn, clerkauth.Token(clerkauth.APIKey)))
+	fmt.Println(clerkauth.FromContext(ctx).TokenType, err)
+	_, err = auth.VerifyToken(ctx, token) // sessions alone
+	fmt.Println(err)
+	// Output:
+	// api_key <nil>
+	// clerkauth: a token of this kind is not accepted here (token-type-mismatch)
+}
+
 // The rest of Clerk's Backend API is clerk-sdk-go's, with our key and deadline.
 func ExampleAuthenticator_ClerkConfig() {
 	srv, err := clerkauthtest.Start()
@@ -226,6 +276,23 @@ func TestDashboardHandlerAlone(t *testing.T) {
 	rec := httptest.NewRecorder()
 	dashboard(rec, httptest.NewRequestWithContext(ctx, "GET", "/dashboard", nil))
 	if got := rec.Body.String(); got != "user_1  false\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestDashboardHandlerAloneWithPermissions(t *testing.T) {
+	srv := clerkauthtest.NewServer(t, clerkauthtest.InMemory())
+	auth, err := clerkauth.New(srv.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	jane := srv.CreateUser("jane+clerk_test@example.com", clerkauthtest.Name("Jane", "Doe"))
+	session := srv.SignIn(jane, clerkauthtest.InOrganization("acme", "org:admin", "org:invoices:create"))
+	ctx := clerkauth.NewContext(t.Context(), session.Auth(auth))
+
+	rec := httptest.NewRecorder()
+	dashboard(rec, httptest.NewRequestWithContext(ctx, "GET", "/dashboard", nil))
+	if got := rec.Body.String(); got != jane.ID+" acme true\n" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -1,10 +1,14 @@
 package clerkauthtest_test
 
 import (
+	"context"
 	"fmt"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"time"
+
+	"github.com/clerk/clerk-sdk-go/v2/user"
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
@@ -81,4 +85,39 @@ func ExampleServer_Fail() {
 	// 503
 	// 200
 	// 200
+}
+
+// A program for development, beside the one that is deployed, needs no account at Clerk.
+func ExampleSession_ListenAndServe() {
+	newServer := func(auth *clerkauth.Authenticator) http.Handler { return auth.Require().Func(http.NotFound) }
+
+	srv, err := clerkauthtest.Start()
+	if err != nil {
+		log.Fatal(err)
+	}
+	auth, err := clerkauth.New(srv.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	jane := srv.CreateUser("jane@example.com", clerkauthtest.Name("Jane", "Doe"))
+	session := srv.SignIn(jane, clerkauthtest.InOrganization("acme", "org:admin"))
+	log.Fatal(session.ListenAndServe("localhost:8080", newServer(auth)))
+}
+
+// Handlers that read users with clerk-sdk-go find those of the instance.
+func ExampleServer_CreateUser() {
+	srv, err := clerkauthtest.Start(clerkauthtest.InMemory())
+	if err != nil {
+		log.Fatal(err)
+	}
+	auth, err := clerkauth.New(srv.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	jane := srv.CreateUser("jane@example.com", clerkauthtest.Name("Jane", "Doe"),
+		clerkauthtest.PublicMetadata(map[string]any{"role": "admin"}))
+
+	u, err := user.NewClient(auth.ClerkConfig()).Get(context.Background(), jane.ID)
+	fmt.Println(*u.FirstName, string(u.PublicMetadata), u.Banned, err)
+	// Output: Jane {"role":"admin"} false <nil>
 }

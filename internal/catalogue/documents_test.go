@@ -17,7 +17,10 @@ func TestSnippetsAreCompiled(t *testing.T) {
 		}
 		return string(b)
 	}
-	compiled := squeeze(read("../../example_test.go")) + squeeze(read("../../example_webhook_test.go")) + squeeze(read("../../examples/quickstart/server.go"))
+	compiled := ""
+	for _, name := range []string{"example_test.go", "example_webhook_test.go", "clerkauthtest/example_test.go", "examples/quickstart/server.go"} {
+		compiled += squeeze(read("../../" + name))
+	}
 	snippets := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(read("../../README.md"), -1)
 	if len(snippets) == 0 {
 		t.Fatal("README.md shows no Go")
