@@ -8,11 +8,11 @@ import (
 
 // Actor is a party that acts in a user's name, as the "act" claim of a token describes it
 // (RFC 8693 section 4.1): a person who impersonates the user, or an agent. The zero value
-// is no actor.
+// is no actor; one whose claim could not be read is not zero, but has neither id nor type.
 type Actor struct {
 	// ID is the actor's id, such as user_…; "" if the claim has none.
 	ID string
-	// Type is the kind of actor, such as "agent"; "" for a person.
+	// Type is the kind of actor, such as "agent"; "" or "user" for a person.
 	Type string
 
 	of *claims.Actor
@@ -40,14 +40,12 @@ func (a Actor) Chain() []Actor {
 	return chain
 }
 
-// notAgent reports whether no agent acts in the caller's session. An act claim that is not
-// an object says nothing about who acts.
+// notAgent reports whether no one acts in the caller's session, or people alone do.
 func (a *Auth) notAgent() bool {
-	s := a.session()
-	if s.Acted {
+	if s := a.session(); s.Acted {
 		return s.Acting != nil && s.Acting.IsPerson()
 	}
-	return a.Actor == Actor{} || a.Actor.of == nil && !a.Actor.Agent()
+	return a.Actor.Type == "" || a.Actor.Type == claims.PersonType
 }
 
 // FactorAges returns how long ago the user verified the first and the second factor. An

@@ -153,7 +153,9 @@ func Lifetime(d time.Duration) GetTokenOption {
 func (a *Authenticator) GetToken(ctx context.Context, who Auth, template string, options ...GetTokenOption) (string, error) {
 	var o tokenOptions
 	for _, option := range options {
-		option(&o)
+		if option != nil {
+			option(&o)
+		}
 	}
 	if o.wrong != nil {
 		return "", newError(ErrConfiguration, o.wrong)

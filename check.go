@@ -67,6 +67,9 @@ func (c *check) run(ctx context.Context, log *slog.Logger, r *http.Request, who 
 			log.Error("clerkauth: a check panicked; the caller gets 503", "check", c.name, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 		}
 	}()
+	if r != nil && c.ofRequest {
+		r = r.WithContext(ctx)
+	}
 	if met, err = c.holds(ctx, r, who); err != nil && ctx.Err() == nil {
 		log.Error("clerkauth: a check failed; the caller gets 503 unless another way lets them in", "check", c.name, "error", plain.Describe(err))
 	}

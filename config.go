@@ -286,7 +286,7 @@ func New(c Config) (*Authenticator, error) {
 	}
 	a.notices = notice.New(a.log, a.now, noticeCount)
 	a.operator = &operator{Log: a.notices, clockLimit: max(a.skew, defaultClockSkew) + time.Second}
-	a.origins = newOrigins(a.parties.list)
+	a.origins = newOrigins(append(slices.Clone(a.parties.list), c.Browser.PublicOrigin))
 	a.pages = newPages(c, of, a.parties, &wrong)
 	a.configureKeys(c, of, &wrong)
 	a.configureMachines(c, &wrong)

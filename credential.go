@@ -12,14 +12,16 @@ import (
 
 // callCredential calls Config.Credential. failed reports that it panicked.
 func (a *core) callCredential(r *http.Request) (token string, failed bool) {
+	failed = true // until it has returned
 	defer func() {
-		if v := recover(); v != nil {
-			token, failed = "", true
+		if failed {
+			v := recover()
 			// What was panicked with may hold the credential.
 			a.log.Error("clerkauth: Config.Credential panicked; the caller gets 401", "type", fmt.Sprintf("%T", v))
 		}
 	}()
-	return a.credential(r), false
+	token = a.credential(r)
+	return token, false
 }
 
 // errCredentialPanicked is the cause of rejecting a request for which Config.Credential
@@ -37,7 +39,7 @@ func (a *core) authenticateOwn(r *http.Request, p *presented) State {
 		return State{}
 	case len(token) <= jws.MaxLen && !oneWord(token): // such as "Bearer …"
 		return rejected(newError(ErrTokenInvalid, nil))
-	case a.crossSite(r):
+	case p.cross:
 		return anonymously(newError(ErrCrossSite, nil))
 	}
 	from := fromHeader
@@ -58,11 +60,11 @@ func inCookie(r *http.Request, token string) bool {
 }
 
 // newOrigins returns the check of where requests came from that browsers may send with a
-// credential by themselves. Authorized parties are trusted.
-func newOrigins(parties []string) *http.CrossOriginProtection {
+// credential by themselves. This server's own origin and authorized parties are trusted.
+func newOrigins(trusted []string) *http.CrossOriginProtection {
 	origins := http.NewCrossOriginProtection()
-	for _, party := range parties {
-		_ = origins.AddTrustedOrigin(party) // New returns an error for what is not an origin
+	for _, origin := range trusted {
+		_ = origins.AddTrustedOrigin(origin) // New returns an error for what is not an origin
 	}
 	return origins
 }
@@ -74,23 +76,18 @@ func newOrigins(parties []string) *http.CrossOriginProtection {
 // Origin that is this server's or an authorized party. A GET that changes state is not
 // protected.
 func (a *core) crossSite(r *http.Request) bool {
-	if a.origins.Check(r) != nil {
-		return true
-	}
-	if len(r.Header["Upgrade"]) == 0 {
-		return false
-	}
 	origins := r.Header["Origin"]
-	if len(origins) != 1 {
-		return true
-	}
-	origin, err := url.Parse(origins[0])
 	switch {
-	case err != nil || origin.Host == "":
+	case a.origins.Check(r) != nil:
 		return true
-	case strings.EqualFold(origin.Host, r.Host), origins[0] == a.pages.site.Public:
+	case len(r.Header["Upgrade"]) == 0 && (len(origins) == 0 || r.Host != ""):
 		return false
-	default:
-		return !a.parties.lists(origins[0])
+	case len(origins) != 1:
+		return true
+	case origins[0] == a.pages.site.Public || a.parties.lists(origins[0]):
+		return false
+	default: // without a Host, "null" is no one's own
+		host := strings.ToLower(r.Host)
+		return host == "" || origins[0] != "https://"+host && origins[0] != "http://"+host
 	}
 }

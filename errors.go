@@ -152,7 +152,7 @@ type Error struct {
 	// Requirement describes the requirement that refused, as its Access prints, for
 	// [Config.ErrorHandler] and callers of [Authenticator.Check]; "" where none did. It is
 	// for logs, and not sent to callers by default.
-	Requirement string
+	Requirement string `json:"-"`
 
 	by        *policy // what Requirement describes
 	cause     error

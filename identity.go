@@ -36,6 +36,7 @@ type presented struct {
 	line     string // the first
 	own      string // what Config.Credential returned, without such a header
 	failed   bool   // it panicked
+	cross    bool   // another site may have caused the request, with own
 	hash     uint64 // of line and own: their memory may have been written to since, as fasthttp does
 	detached bool   // it came by CheckToken, not in a request
 }
@@ -48,6 +49,7 @@ func (a *core) present(r *http.Request) presented {
 		p.line = r.Header["Authorization"][0]
 	case a.credential != nil:
 		p.own, p.failed = a.callCredential(r)
+		p.cross = p.own != "" && a.crossSite(r)
 	}
 	if text := p.line + p.own; text != "" { // one of them is empty
 		p.hash = maphash.String(a.seed, text)
@@ -77,6 +79,16 @@ func (a *core) identify(ctx context.Context, state *State, of *presented) *ident
 	all.credential.presented = &all.of
 	all.identity.of, all.val = &all.credential, &all.identity
 	return &all.identity
+}
+
+// checked returns ctx for the application's checks of the caller in s: the outer identity
+// may be another one.
+func (a *core) checked(ctx context.Context, s *State) context.Context {
+	id, ok := ctx.Value(identityKey{}).(*identity)
+	if ok && id.state.same(s) {
+		return ctx
+	}
+	return newIdentity(ctx, *s)
 }
 
 // newIdentity returns an identity in ctx that no Authenticator believes.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -67,6 +68,9 @@ func (m Middleware) Func(h http.HandlerFunc) http.Handler { return m(h) }
 func (a *Authenticator) Authenticate(r *http.Request) State {
 	p := a.core.present(r)
 	state := a.core.stateOf(r, &p)
+	if id := a.core.identityOf(r.Context(), &p); id != nil && id.of.detached && id.state.machine != nil && id.state.machine.verified {
+		a.core.choose(r.Context(), &state, id.state.machine.kind.set())
+	}
 	state.vary = a.core.vary
 	return state
 }
@@ -193,7 +197,9 @@ func (a *Authenticator) Check(r *http.Request, requirements ...Access) (context.
 // for the token, CheckToken decides about the caller in ctx as such a guard does.
 //
 // [CheckRequest] and [OrganizationParam] are never met without a request, and CheckToken
-// does not look at where a connection came from: check its Origin when it is made.
+// does not look at where a connection came from: check its Origin when it is made. A
+// session that could not be verified because keys were unavailable, on an [Optional] route,
+// stays unverified in the context: call CheckToken again.
 func (a *Authenticator) CheckToken(ctx context.Context, token string, requirements ...Access) (context.Context, error) {
 	p, state := required(requirements), State{}
 	if p.possible() != nil {
@@ -202,7 +208,8 @@ func (a *Authenticator) CheckToken(ctx context.Context, token string, requiremen
 	switch {
 	case p.op == opUnchecked:
 	case token != "":
-		state = a.core.authenticateToken(ctx, token, fromHeader)
+		// Guards verify it again, when the memory of a message may have been reused.
+		state = a.core.authenticateToken(ctx, strings.Clone(token), fromHeader)
 	default:
 		if id := a.core.identityOf(ctx, &presented{}); id != nil && id.of.detached {
 			state = a.core.renewed(&id.state)
@@ -229,8 +236,8 @@ func (a *core) authorize(ctx context.Context, s *State, p *policy, r *http.Reque
 		a.choose(ctx, s, p.takes(a.accept))
 	}
 	e := evaluation{policy: p, who: s.who, request: r, accept: a.accept, audience: a.audience}
-	if s.who.machine() && r != nil {
-		e.place, e.described = placeOf(r), a.describes.Load()
+	if s.who.machine() {
+		e.place, e.described = placeOf(ctx), a.describes.Load()
 	}
 	if p.timed {
 		e.now = a.now()
@@ -246,7 +253,7 @@ func (a *core) authorize(ctx context.Context, s *State, p *policy, r *http.Reque
 			refusal.by = d.by
 			return refusal
 		}
-		met, err := d.check.run(ctx, a.log, r, s.who)
+		met, err := d.check.run(a.checked(ctx, s), a.log, r, s.who)
 		e.answer(d.check, met, err)
 	}
 }

@@ -44,7 +44,7 @@ func (a *core) refuse(w http.ResponseWriter, r *http.Request, state *State, err 
 // hides reports whether the refusal of r by a route with that policy must look like a path
 // where nothing is.
 func (a *core) hides(r *http.Request, err *Error, p *policy) bool {
-	if err.Status == http.StatusUnauthorized && placeOf(r).discovery {
+	if err.Status == http.StatusUnauthorized && placeOf(r.Context()).discovery {
 		return true
 	}
 	if !a.hide || p.open {

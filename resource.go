@@ -182,8 +182,8 @@ type place struct {
 type placeKey struct{}
 
 // placeOf returns the place of r. The zero place is outside all resources.
-func placeOf(r *http.Request) place {
-	if at, ok := r.Context().Value(placeKey{}).(*place); ok {
+func placeOf(ctx context.Context) place {
+	if at, ok := ctx.Value(placeKey{}).(*place); ok {
 		return *at
 	}
 	return place{}
@@ -204,7 +204,7 @@ func placeAmong(described []*resource, r *http.Request) *place {
 	if len(at.in) == 0 && !at.unreadable && !at.discovery {
 		return nil
 	}
-	outer := placeOf(r)
+	outer := placeOf(r.Context())
 	at.in, at.unreadable = append(at.in, outer.in...), at.unreadable || outer.unreadable
 	return &at
 }
@@ -223,7 +223,7 @@ func (d *resource) holds(path string) bool {
 
 // resourceOf returns the resource that r is inside, or nil.
 func resourceOf(r *http.Request) *resource {
-	if at := placeOf(r); len(at.in) > 0 {
+	if at := placeOf(r.Context()); len(at.in) > 0 {
 		return at.in[0]
 	}
 	return nil

@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
@@ -21,6 +23,9 @@ var _ = addRows(rows{
 	"285/credential_of_another_site":     credentialOfAnotherSite,
 	"285/identity_of_another_credential": identityOfAnotherOwnCredential,
 	"286/identity_of_CheckToken":         testkit.Bubble(identityOfCheckToken),
+	"285/request_that_changes":           requestThatChanges,
+	"286/memory_that_is_reused":          memoryThatIsReused,
+	"286/tokens_of_another_resource":     tokensOfAnotherResource,
 	"286/requirements_of_CheckToken":     requirementsOfCheckToken,
 })
 
@@ -366,6 +371,110 @@ func requirementsOfCheckToken(t *testing.T) {
 		who := clerkauth.FromContext(ctx)
 		if c.want != nil && who.UserID != "user_outer" || c.want == nil && who.UserID == "user_outer" {
 			t.Errorf("%s: the context is for %+v", name, who)
+		}
+	}
+}
+
+// requestThatChanges: where a request came from is part of what an identity belongs to, and
+// checks see the caller that they are asked about.
+func requestThatChanges(t *testing.T) {
+	r := testkit.NewMachineRig(t, fromOwnHeader)
+	evil := []func(*http.Request){own(r.Jane.Token()), setHeader("Sec-Fetch-Site", "cross-site"), setHeader("Origin", "https://evil.example")}
+	override := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Method = http.MethodDelete
+			next.ServeHTTP(w, r)
+		})
+	}
+	inside := func(next http.Handler) http.Handler { return r.Auth.Handler(override(r.Auth.Require()(next))) }
+	testkit.WantReply(t, testkit.Serve(inside, evil...), 403, clerkauth.ErrCrossSite)
+
+	// Without a Host, no origin is this server's own.
+	for _, origin := range []string{"null", "file://", "about:blank", "https://evil.example"} {
+		for _, method := range []string{"POST", "GET"} {
+			got := testkit.Serve(r.Auth.Require(), own(r.Jane.Token()), setHeader("Origin", origin), func(r *http.Request) { r.Host, r.Method = "", method })
+			testkit.WantReply(t, got, 403, clerkauth.ErrCrossSite)
+		}
+	}
+	testkit.WantReply(t, testkit.Serve(r.Auth.Require(), own(r.Jane.Token()), func(r *http.Request) { r.Host, r.Method = "", "POST" }), 200, "")
+
+	// The caller that a check gets is the one in its context.
+	john := r.Server.SignIn(r.Server.CreateUser("john@example.com"))
+	var users []string
+	note := func(who clerkauth.Auth, ctx context.Context) (bool, error) {
+		users = append(users, who.UserID, clerkauth.FromContext(ctx).UserID)
+		return true, nil
+	}
+	checks := clerkauth.AllOf(
+		clerkauth.CheckFunc("context", func(ctx context.Context, who clerkauth.Auth) (bool, error) { return note(who, ctx) }),
+		clerkauth.CheckRequest("request", func(r *http.Request, who clerkauth.Auth) (bool, error) { return note(who, r.Context()) }),
+	)
+	other := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			own(john.Token())(r)
+			next.ServeHTTP(w, r)
+		})
+	}
+	for _, guard := range []clerkauth.Middleware{
+		func(next http.Handler) http.Handler { return r.Auth.Handler(other(r.Auth.Require(checks)(next))) },
+		func(next http.Handler) http.Handler { return other(r.Auth.Require(checks)(next)) },
+	} {
+		users = nil
+		testkit.WantReply(t, testkit.Serve(guard, own(r.Jane.Token())), 200, "")
+		if len(users) != 4 || slices.ContainsFunc(users, func(id string) bool { return id != john.User.ID }) {
+			t.Errorf("checks see %v, want %s", users, john.User.ID)
+		}
+	}
+}
+
+// memoryThatIsReused: what CheckToken was given is the caller's to write to afterwards.
+func memoryThatIsReused(t *testing.T) {
+	r := testkit.NewMachineRig(t)
+	john := r.Server.CreateUser("john@example.com")
+	first, second := r.Server.CreateAPIKey(r.User).Token, r.Server.CreateAPIKey(john).Token
+	memory := []byte(first)
+	ctx, err := r.Auth.CheckToken(t.Context(), unsafe.String(&memory[0], len(memory)), testkit.AnyCredential)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(memory, second)
+	got := testkit.Serve(r.Auth.Require(testkit.AnyCredential), func(r *http.Request) { *r = *r.WithContext(ctx) })
+	if !got.Entered || strings.Contains(got.Body, john.ID) {
+		t.Errorf("after the memory was written to: %v", got)
+	}
+}
+
+// tokensOfAnotherResource: CheckToken decides about audiences as a guard does, in the
+// context of a request inside a resource and outside of all.
+func tokensOfAnotherResource(t *testing.T) {
+	r := testkit.NewMachineRig(t)
+	const mine, other = "https://api.example.com/mcp", "https://evil.example/mcp"
+	describe, err := r.Auth.ResourceMetadata(clerkauth.Resource{URL: mine})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside := t.Context()
+	describe(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { inside = r.Context() })).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/mcp", nil))
+	oauth, audience := clerkauth.Token(clerkauth.OAuthToken), clerkauth.Token(clerkauth.OAuthToken, clerkauth.Audience(mine))
+	for name, c := range map[string]struct {
+		audience string
+		ctx      context.Context
+		access   clerkauth.Access
+		in       bool
+	}{
+		"another's, outside":           {other, t.Context(), oauth, false},
+		"another's, inside":            {other, inside, oauth, false},
+		"mine, inside":                 {mine, inside, oauth, true},
+		"mine, outside":                {mine, t.Context(), oauth, false},
+		"mine, outside, required":      {mine, t.Context(), audience, true},
+		"another's, outside, required": {other, t.Context(), audience, false},
+	} {
+		token := r.Server.CreateOAuthToken(r.User, "client_1")
+		token.SetAudience(c.audience)
+		for form, text := range map[string]string{"opaque": token.Token, "JWT": token.JWT()} {
+			if _, err := r.Auth.CheckToken(c.ctx, text, c.access); (err == nil) != c.in {
+				t.Errorf("%s, %s: %v", name, form, err)
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -44,8 +45,12 @@ func actorsThatAreAgents(t *testing.T) {
 		"a person, for agents": {map[string]any{"sub": "user_2", "act": map[string]any{"sub": "user_3", "act": agent}}, "user_2", "", 2, true, true},
 		"a person's person":    {map[string]any{"sub": "user_2", "act": person}, "user_2", "", 1, true, false},
 		"type of a number":     {map[string]any{"sub": "user_2", "type": 7}, "user_2", "", 0, true, true},
-		"act in act malformed": {map[string]any{"sub": "user_2", "act": "user_3"}, "user_2", "", 0, true, true},
+		"act in act malformed": {map[string]any{"sub": "user_2", "act": "user_3"}, "user_2", "", 1, true, true},
 		"a string":             {"user_2", "", "", 0, true, true},
+		"a type of its own":    {map[string]any{"sub": "user_2", "type": "Agent"}, "user_2", "Agent", 0, true, true},
+		"a bot":                {map[string]any{"sub": "user_2", "type": "bot"}, "user_2", "bot", 0, true, true},
+		"malformed, then type": {json.RawMessage(`{"act":["agent"],"sub":"user_2","type":"user"}`), "user_2", "user", 1, true, true},
+		"null, then type":      {json.RawMessage(`{"act":null,"type":"user"}`), "", "user", 1, true, true},
 		"an empty object":      {map[string]any{}, "", "", 0, true, false},
 		"a list":               {[]any{person}, "", "", 0, true, true},
 	} {
@@ -60,6 +65,9 @@ func actorsThatAreAgents(t *testing.T) {
 		}
 		if who.Actor.ID != c.id || who.Actor.Type != c.kind || len(who.Actor.Chain()) != c.chain {
 			t.Errorf("%s: %+v behind %v", name, who.Actor, who.Actor.Chain())
+		}
+		if (who.Actor != clerkauth.Actor{}) != (c.act != nil) {
+			t.Errorf("%s: somebody acts, or nobody: %+v", name, who.Actor)
 		}
 		for requirement, met := range map[clerkauth.Access]bool{clerkauth.NotImpersonated: !c.impersonated, clerkauth.NotAgent: !c.one, clerkauth.SignedIn: true} {
 			want := http.StatusOK
@@ -390,6 +398,9 @@ func requirementThatRefused(t *testing.T) {
 		var refusal *clerkauth.Error
 		if !errors.As(err, &refusal) || refusal.Requirement != want || strings.Contains(refusal.Error(), want) {
 			t.Errorf("Check(%v): %+v", c.access, refusal)
+		}
+		if text, err := json.Marshal(refusal); err != nil || strings.Contains(string(text), "equirement") {
+			t.Errorf("%v: as JSON %s, %v", c.access, text, err)
 		}
 		if got := testkit.Serve(r.Auth.Require(c.access), testkit.Bearer(c.token)); strings.Contains(got.Body, want) || strings.Contains(strings.Join(got.Header["Www-Authenticate"], ""), "requirement") {
 			t.Errorf("%v: the caller is told %v", c.access, got)

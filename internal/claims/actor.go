@@ -12,39 +12,44 @@ type Actor struct {
 	Known bool
 }
 
-// AgentType is the type of actors that are not people.
-const AgentType = "agent"
+// Types of actors.
+const (
+	AgentType  = "agent"
+	PersonType = "user" // as no type at all
+)
 
-// IsPerson reports whether neither a nor an actor behind it is an agent, as far as that
-// can be told: it is false if a part of the claim could not be read.
+// IsPerson reports whether a, and every actor behind it, is a person. It is false for
+// types that are not known, and if a part of the claim could not be read.
 func (a *Actor) IsPerson() bool {
 	for ; a != nil; a = a.Behind {
-		if !a.Known || a.Type == AgentType {
+		if !a.Known || a.Type != "" && a.Type != PersonType {
 			return false
 		}
 	}
 	return true
 }
 
-// readActor reads an act claim. It returns the claim as written and as it is read, or ""
-// and nil if it is not an object.
+// readActor reads an act claim. It returns the claim as written, "" if it is not an
+// object, and as it is read.
 func readActor(value string) (string, *Actor) {
 	var buf [4]strictjson.Member
 	members, err := strictjson.Object(value, buf[:0])
 	if err != nil {
-		return "", nil
+		return "", &Actor{}
 	}
-	a := &Actor{Known: true}
+	a, known := &Actor{}, true
 	for _, m := range members {
 		switch m.Name {
 		case "sub":
 			a.ID, _ = readID(m.Value)
 		case "type":
-			a.Type, a.Known = strictjson.String(m.Value)
+			var ok bool
+			a.Type, ok = strictjson.String(m.Value)
+			known = known && ok
 		case "act":
 			_, a.Behind = readActor(m.Value)
-			a.Known = a.Known && a.Behind != nil
 		}
 	}
+	a.Known = known
 	return value, a
 }

@@ -126,7 +126,7 @@ type Session struct {
 	Version int    // v: 1, also if it is absent, or 2; 0 for any other value
 	Acted   bool   // act is present, with any value
 	Actor   string // act as written, if it is an object
-	Acting  *Actor // act as it is read, nil if it is not an object
+	Acting  *Actor // act as it is read, nil if it is absent
 
 	Org  Org
 	Ages Ages // fva

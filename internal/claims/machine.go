@@ -12,7 +12,7 @@ type Machine struct {
 	Registered
 
 	ClientID string   // client_id
-	Acting   *Actor   // act, nil if it is not an object
+	Acting   *Actor   // act, nil if it is absent
 	Scopes   []string // nil if the token has none
 	ScopesIs Presence
 }
