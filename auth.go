@@ -256,7 +256,8 @@ func FromContext(ctx context.Context) Auth {
 
 // NewContext returns a context in which FromContext returns who, for tests of handlers.
 // It opens no guard: [Authenticator.Require] believes only what its own Authenticator
-// has verified.
+// has verified. UserID is enough for a user, and OrgID beside OrgRole for a role. Session
+// claims for clerk-sdk-go are in it only for an Auth that was verified.
 func NewContext(ctx context.Context, who Auth) context.Context {
 	return newIdentity(ctx, State{who: who})
 }

@@ -18,7 +18,8 @@ import (
 //
 // Any other value does not meet it: a number, a list, or no claim at all. The claims of
 // Clerk and of RFC 7519, which have requirements and fields of their own, and unsafe
-// metadata, which users write themselves, can never be met.
+// metadata, which users write themselves, can never be met: a route that requires them
+// panics when it is registered.
 func Claim(name string, values ...string) Access {
 	return ClaimPath(strings.Split(name, "."), values...)
 }

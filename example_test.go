@@ -27,15 +27,16 @@ func dashboard(w http.ResponseWriter, r *http.Request) {
 
 // From the environment to a guarded server.
 func Example() {
-	auth, err := clerkauth.New(clerkauth.FromEnv()) // every configuration mistake, joined in one error
+	auth, err := clerkauth.New(clerkauth.FromEnv()) // every error in the configuration, joined in one
 	if err != nil {
 		log.Fatal(err)
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", home)
-	mux.Handle("GET /dashboard", auth.Require().Func(dashboard))                                 // anyone signed in
-	mux.Handle("DELETE /orgs/{slug}", auth.Require(clerkauth.Role("org:admin")).Func(deleteOrg)) // role in the active organization
-	log.Fatal(http.ListenAndServe(":8080", auth.Handler(mux)))                                   // identifies callers
+	mux.Handle("GET /dashboard", auth.Require().Func(dashboard)) // any signed-in user
+	mux.Handle("DELETE /orgs/{slug}", auth.Require(              // an admin of the organization in the path
+		clerkauth.Role("org:admin"), clerkauth.OrganizationParam("slug")).Func(deleteOrg))
+	log.Fatal(http.ListenAndServe(":8080", auth.Handler(mux))) // authenticates requests
 }
 
 // A mux on which no route can be registered without its access.

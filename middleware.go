@@ -194,7 +194,8 @@ func (a *Authenticator) Check(r *http.Request, requirements ...Access) (context.
 // the session token has not expired, and verifies an API key or opaque token again, from
 // the cache if that still holds: a revocation may go unnoticed for
 // [MachineConfig.CacheTTL]. A connection that outlives its token needs a new one. With ""
-// for the token, CheckToken decides about the caller in ctx as such a guard does.
+// for the token, CheckToken decides again about the caller that an earlier CheckToken has
+// put into ctx; a caller whom a request's header identifies is not taken over.
 //
 // [CheckRequest] and [OrganizationParam] are never met without a request, and CheckToken
 // does not look at where a connection came from: check its Origin when it is made. A

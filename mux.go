@@ -37,7 +37,7 @@ type muxRoute struct{ method, pattern, access, handler string }
 // tells it from those that http.ServeMux makes up for redirects and errors.
 type muxHandler struct{ http.Handler }
 
-// NewServeMux returns an empty ServeMux.
+// NewServeMux returns an empty ServeMux. It needs no [Authenticator.Handler] around it.
 func (a *Authenticator) NewServeMux() *ServeMux {
 	return &ServeMux{auth: a, mux: http.NewServeMux(), guarded: newPrefixes(), below: belowPolicies(), hosts: map[string]bool{}}
 }

@@ -1,7 +1,6 @@
 package catalogue
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -250,7 +249,7 @@ func budgets(t *testing.T, replicas, each int) {
 			guard := guards[i%replicas]
 			for j := range each * replicas / 100 {
 				guard := guards[(i+j)%replicas]
-				wg.Go(func() { made.count(testkit.Serve(guard, testkit.Bearer("ak_"+rand.Text()))) })
+				wg.Go(func() { made.count(testkit.Serve(guard, testkit.Bearer(testkit.MadeUpKey()))) })
 			}
 			token, at := known[(i*7+second)%100], guards[(i+second)%replicas]
 			wg.Go(func() { seen.count(testkit.Serve(at, testkit.Bearer(token))) })
@@ -287,7 +286,7 @@ func eachKindHasItsPace(t *testing.T) {
 		for range seconds {
 			before := r.Server.Requests(clerkauthtest.APIKeyVerify)
 			for range 100 {
-				wg.Go(func() { testkit.Serve(guard, testkit.Bearer("ak_"+rand.Text())) })
+				wg.Go(func() { testkit.Serve(guard, testkit.Bearer(testkit.MadeUpKey())) })
 				time.Sleep(10 * time.Millisecond)
 			}
 			calls = append(calls, r.Server.Requests(clerkauthtest.APIKeyVerify)-before)
