@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -151,8 +152,23 @@ type BrowserConfig struct {
 
 	// PublicOrigin is this server's origin as browsers know it. Defaults to the
 	// authorized party that has the request's host or, with InsecureAnyParty, to the
-	// request's own host.
+	// request's own host, which TrustedProxies affects. It determines return URLs.
 	PublicOrigin string
+
+	// TrustedProxies are the addresses of the reverse proxies that connect to this
+	// server. What they say in X-Forwarded-Proto, -Host and -Port or in Forwarded (RFC
+	// 7239) replaces the scheme and host of a request where PublicOrigin is not set, and
+	// the host that its Origin is compared with (see [Config.Credential]); it does not
+	// extend the origins above, and rules ignore it. Of several entries the last counts.
+	// Malformed headers, and X-Forwarded-* and Forwarded that contradict each other, are
+	// ignored.
+	//
+	// Proxies must overwrite, append to or remove each of these headers, because clients
+	// can send them, too. Their address is [http.Request.RemoteAddr] as net/http sets it,
+	// which no middleware before may replace by what a header says; one without a port,
+	// or that of a Unix socket, is not trusted. All addresses (0.0.0.0/0, ::/0) are an
+	// error: where those of proxies are not known, set PublicOrigin. Defaults to none.
+	TrustedProxies []netip.Prefix
 
 	// ProxyURL is the URL of the application's proxy of the Frontend API: an absolute
 	// https URL, or a path on PublicOrigin or else on the only authorized party that is
@@ -371,23 +387,5 @@ func (a *core) configureProxy(c Config, wrong *mistakes) {
 	wrong.add("Browser.ProxyURL", err)
 	if err == nil && proxy.HTTPS {
 		a.issuers = append(a.issuers, proxy.URL)
-	}
-}
-
-// tellOfPlainParties warns of authorized parties on plain http, whose pages anyone on
-// the network between can change, if the instance is a live one.
-func (a *core) tellOfPlainParties(c Config, of *instance) {
-	live := isLive(c.SecretKey.reveal())
-	if of != nil {
-		live = of.production
-	}
-	if !live {
-		return
-	}
-	for _, party := range a.parties.list {
-		if strings.HasPrefix(party, "http://") {
-			a.log.Warn("clerkauth: a live instance has an authorized party on plain http, whose pages anyone on their network can change; use https",
-				"party", party)
-		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,9 @@ func TestNewAccepts(t *testing.T) {
 		"own sign-in page": func(c *clerkauth.Config) {
 			c.Browser.SignInURL, c.Browser.SignUpURL = "/sign-in", "https://app.example.com/sign-up?x=1"
 		},
+		"trusted proxies": func(c *clerkauth.Config) {
+			c.Browser.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")}
+		},
 	} {
 		c := testkit.Config()
 		change(&c)
@@ -62,6 +66,14 @@ func TestNewRefuses(t *testing.T) {
 	}
 	party := func(s string) func(*clerkauth.Config) {
 		return func(c *clerkauth.Config) { c.AuthorizedParties = []string{s} }
+	}
+	proxies := func(prefixes ...string) func(*clerkauth.Config) {
+		return func(c *clerkauth.Config) {
+			for _, s := range prefixes {
+				p, _ := netip.ParsePrefix(s) // the zero value if it is invalid
+				c.Browser.TrustedProxies = append(c.Browser.TrustedProxies, p)
+			}
+		}
 	}
 	for name, tc := range map[string]struct {
 		change  func(*clerkauth.Config)
@@ -133,6 +145,10 @@ func TestNewRefuses(t *testing.T) {
 		"sign-in page with backslash":     {func(c *clerkauth.Config) { c.Browser.SignInURL = `/\evil.example` }, "SignInURL"},
 		"sign-up page javascript":         {func(c *clerkauth.Config) { c.Browser.SignUpURL = "javascript:alert(1)" }, "SignUpURL"},
 		"public origin with path":         {func(c *clerkauth.Config) { c.Browser.PublicOrigin = "https://app.example.com/x" }, "PublicOrigin"},
+		"proxies, every address":          {proxies("0.0.0.0/0"), "TrustedProxies 0.0.0.0/0: it is every address"},
+		"proxies, every IPv6 address":     {proxies("10.0.0.0/8", "::/0"), "TrustedProxies ::/0"},
+		"proxies, an address in a subnet": {proxies("10.1.2.3/8"), "use 10.0.0.0/8 for all of it, or 10.1.2.3/32"},
+		"proxies, invalid":                {proxies("10.0.0.0/33"), "TrustedProxies invalid Prefix"},
 		"issuers alone give no keys": {func(c *clerkauth.Config) {
 			*c = clerkauth.Config{Issuers: []string{"https://clerk.example.com"}, InsecureAnyParty: true}
 		}, "no way to get keys"},

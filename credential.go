@@ -74,8 +74,13 @@ func newOrigins(trusted []string) *http.CrossOriginProtection {
 // [http.CrossOriginProtection] says, authorized parties being trusted. Because that allows
 // every GET, and a page of any site can open a websocket, a request with Upgrade needs an
 // Origin that is this server's or an authorized party. A GET that changes state is not
-// protected.
+// protected. The host of this server's own origin is that of r, or what a trusted proxy
+// says it is; pages of other sites can set no header that says so.
 func (a *core) crossSite(r *http.Request) bool {
+	if _, host := a.pages.proxies.Requested(r); host != r.Host {
+		r = r.WithContext(r.Context()) // a copy
+		r.Host = host
+	}
 	origins := r.Header["Origin"]
 	switch {
 	case a.origins.Check(r) != nil:

@@ -2,6 +2,7 @@ package clerkauth
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/clerkauth/clerkauth/internal/weburl"
@@ -27,13 +28,15 @@ func isPage(r *http.Request) bool {
 type pages struct {
 	signIn, signUp string
 	site           weburl.Site
+	proxies        weburl.Proxies
 }
 
 func newPages(c Config, of *instance, p parties, wrong *mistakes) pages {
 	pg := pages{
-		signIn: c.Browser.SignInURL,
-		signUp: c.Browser.SignUpURL,
-		site:   weburl.Site{Public: c.Browser.PublicOrigin, Origins: weburl.Web(p.list), AnyHost: p.any},
+		signIn:  c.Browser.SignInURL,
+		signUp:  c.Browser.SignUpURL,
+		proxies: slices.Clone(c.Browser.TrustedProxies),
+		site:    weburl.Site{Public: c.Browser.PublicOrigin, Origins: weburl.Web(p.list), AnyHost: p.any},
 	}
 	for field, page := range map[string]string{"Browser.SignInURL": pg.signIn, "Browser.SignUpURL": pg.signUp} {
 		if page != "" {
@@ -42,6 +45,9 @@ func newPages(c Config, of *instance, p parties, wrong *mistakes) pages {
 	}
 	if pg.site.Public != "" {
 		wrong.add("Browser.PublicOrigin", weburl.CheckOrigin(pg.site.Public))
+	}
+	for _, proxy := range pg.proxies {
+		wrong.add("Browser.TrustedProxies "+proxy.String(), weburl.CheckProxy(proxy))
 	}
 	if of != nil && pg.signIn == "" {
 		pg.signIn = of.accountsURL() + "/sign-in"
@@ -55,7 +61,7 @@ func newPages(c Config, of *instance, p parties, wrong *mistakes) pages {
 // SignInURL returns the URL where the sender of r signs in, with the URL of r in its
 // redirect_url parameter. The parameter is left out if r names a host that is not this
 // server's, because the sender of r may have chosen it; see
-// [BrowserConfig.PublicOrigin]. SignInURL returns "" if there is neither a
+// [BrowserConfig.PublicOrigin] and [BrowserConfig.TrustedProxies]. SignInURL returns "" if there is neither a
 // [BrowserConfig.SignInURL] nor a publishable key.
 func (a *Authenticator) SignInURL(r *http.Request) string {
 	return a.core.signInURL(r, "")
@@ -79,5 +85,5 @@ func (a *core) signInURL(r *http.Request, reason Reason) string {
 
 // returnURL returns the public URL of r, or "" if it is not known.
 func (p *pages) returnURL(r *http.Request) string {
-	return weburl.Return(p.site.Origin(r.TLS != nil, r.Host), r.URL)
+	return weburl.Return(p.site.Origin(p.proxies.Requested(r)), r.URL)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/clerkauth/clerkauth/internal/claims"
 	"github.com/clerkauth/clerkauth/internal/hint"
@@ -109,5 +110,23 @@ func (p parties) check(s *claims.Session, from carrier) partyFault {
 		return 0
 	default:
 		return partyFault(weburl.Differ(s.Party, p.list))
+	}
+}
+
+// tellOfPlainParties warns of authorized parties on plain http, whose pages anyone on
+// the network between can change, if the instance is a live one.
+func (a *core) tellOfPlainParties(c Config, of *instance) {
+	live := isLive(c.SecretKey.reveal())
+	if of != nil {
+		live = of.production
+	}
+	if !live {
+		return
+	}
+	for _, party := range a.parties.list {
+		if strings.HasPrefix(party, "http://") {
+			a.log.Warn("clerkauth: a live instance has an authorized party on plain http, whose pages anyone on their network can change; use https",
+				"party", party)
+		}
 	}
 }

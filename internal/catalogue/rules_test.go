@@ -11,7 +11,7 @@ import (
 )
 
 // ruled are requests to a server whose rules differ by method, path and host, with
-// the status for anonymous callers and for an admin.
+// the status for anonymous callers and for an admin. Its clients are trusted proxies.
 var ruled = []struct {
 	line, host          string
 	anonymous, signedIn int
@@ -33,7 +33,7 @@ var ruled = []struct {
 
 func newRuled(t *testing.T) *site {
 	t.Helper()
-	r := testkit.NewRig(t)
+	r := testkit.NewRig(t, loopback)
 	protect, err := r.Auth.Protect(clerkauth.Rules{
 		"GET /open": clerkauth.Public, "DELETE /open": clerkauth.SignedIn, "POST /open": clerkauth.Role("org:owner"),
 		"/public/{rest...}": clerkauth.Public, "/admin/{rest...}": clerkauth.Role("org:admin"), "/owners/{rest...}": clerkauth.Role("org:owner"),

@@ -236,12 +236,12 @@ func (s *site) checkLocation(t *testing.T, what, location, body string) string {
 const page = "Accept: text/html"
 
 // unmoved sends a page request with each of these headers, and requires the return
-// URL to be that of the request.
+// URL to be that of the request: nothing that it passed is a trusted proxy.
 func unmoved(t *testing.T, headers ...string) {
 	t.Helper()
 	for want, s := range map[string]*site{
 		"https://app.example.com/x?y=1":  newSite(t),
-		"http://app.example.com/x?y=1":   newSite(t, testkit.AnyParty),
+		"http://app.example.com/x?y=1":   newSite(t, testkit.AnyParty, behind("10.0.0.0/8", "2001:db8::/32")),
 		"https://www.example.com/x?y=1":  newSite(t, func(c *clerkauth.Config) { c.Browser.PublicOrigin = "https://www.example.com" }),
 		"https://www2.example.com/x?y=1": newSite(t, testkit.AnyParty, func(c *clerkauth.Config) { c.Browser.PublicOrigin = "https://www2.example.com" }),
 	} {
@@ -253,9 +253,6 @@ func unmoved(t *testing.T, headers ...string) {
 	}
 }
 
-// forwardedHosts, forwardedSchemes and forwarded: the configuration has no trusted
-// proxies yet, so these headers are ignored; a server behind a proxy sets
-// PublicOrigin.
 func forwardedHosts(t *testing.T) {
 	unmoved(t, "X-Forwarded-Host: evil.com", "X-Forwarded-Host: a, evil.com", "X-Forwarded-Host: evil.com/..", "X-Forwarded-Host: evil.com@app", "X-Forwarded-Host: app:99999",
 		"X-Forwarded-Host: [::1", "X-Forwarded-Host: ", "X-Forwarded-Host: "+strings.Repeat("evil", 2560), "X-Forwarded-Port: 666", "X-Forwarded-Server: evil", "X-Host: evil")

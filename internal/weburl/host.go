@@ -1,6 +1,7 @@
 // Package weburl holds every check of a URL, an origin or a host that a configuration
-// names, and builds the URLs that browsers and clients are sent to. Its functions are
-// pure; errors say what to do about a value and quote nothing that may be a secret.
+// names, reads what proxies say about a request's URL, and builds the URLs that browsers
+// and clients are sent to. Its functions are pure; errors say what to do about a value and
+// quote nothing that may be a secret.
 //
 // How a request's path and host are read is the subject of package route.
 package weburl
