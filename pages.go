@@ -61,8 +61,8 @@ func newPages(c Config, of *instance, p parties, wrong *mistakes) pages {
 // SignInURL returns the URL where the sender of r signs in, with the URL of r in its
 // redirect_url parameter. The parameter is left out if r names a host that is not this
 // server's, because the sender of r may have chosen it; see
-// [BrowserConfig.PublicOrigin] and [BrowserConfig.TrustedProxies]. SignInURL returns "" if there is neither a
-// [BrowserConfig.SignInURL] nor a publishable key.
+// [BrowserConfig.PublicOrigin] and [BrowserConfig.TrustedProxies]. SignInURL returns "" if
+// there is neither a [BrowserConfig.SignInURL] nor a publishable key.
 func (a *Authenticator) SignInURL(r *http.Request) string {
 	return a.core.signInURL(r, "")
 }
