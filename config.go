@@ -292,6 +292,7 @@ func New(c Config) (*Authenticator, error) {
 	a.skew = checkSkew(c.ClockSkew, &wrong)
 	a.parties = newParties(c, &wrong)
 	a.configureProxy(c, &wrong)
+	a.frontends = frontendOrigins(c, of)
 	if c.Audience != nil && len(c.Audience) == 0 {
 		wrong.add("Audience", errors.New("it is empty: leave it nil to demand none"))
 	}

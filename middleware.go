@@ -43,6 +43,8 @@ type core struct {
 	describes atomic.Bool
 	// authorizationServer is the issuer of OAuth tokens: the Frontend API.
 	authorizationServer string
+	// frontends are the origins at which browsers call the Frontend API.
+	frontends []string
 	// How to answer.
 	pages        pages
 	hide         bool

@@ -32,6 +32,7 @@ var rules = []struct {
 	// uses are functions and types that it must not name, such as "time.Now".
 	uses []string
 }{
+	{of: "internal/csp", imports: []string{"net/http"}},
 	{of: "internal/claims", imports: []string{"net/http"}},
 	{of: "internal/jws", imports: []string{"net/http"}},
 	{of: "internal/strictjson", imports: []string{"net/http"}},
