@@ -98,7 +98,7 @@ func (a *Authenticator) ContentSecurityPolicy(c CSP) (Middleware, error) {
 					nonce = newNonce()
 					r = r.WithContext(context.WithValue(r.Context(), nonceKey{}, nonce))
 				}
-				nostore.Seal(h)
+				nostore.Set(h)
 				var done func()
 				w, done = nostore.Writer(w)
 				defer done()

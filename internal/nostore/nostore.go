@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// Seal sets Cache-Control to no-store, unless it keeps shared caches from storing the
+// Set sets Cache-Control to no-store, unless it keeps shared caches from storing the
 // response already: it has no-store, or it has private and not public.
-func Seal(h http.Header) {
+func Set(h http.Header) {
 	var private, public bool
 	for _, line := range h["Cache-Control"] {
 		if strings.Contains(line, `"`) {
@@ -35,13 +35,13 @@ func Seal(h http.Header) {
 }
 
 // Writer returns w with a function that the caller has to call when the handler is done.
-// Seal is called for the headers before they are written, whatever the handler set. The
+// Set is called for the headers before they are written, whatever the handler set. The
 // writer is a Flusher, a Hijacker, a ReaderFrom and a StringWriter if w is all of
 // these, as that of HTTP/1 is; else a Flusher and a Pusher if w is both, as that of
 // HTTP/2 is; else a Flusher if w is one. Everything else is left to Unwrap, except that
 // [http.MaxBytesReader] cannot close the connection through it.
 func Writer(w http.ResponseWriter) (http.ResponseWriter, func()) {
-	sealed := &writer{ResponseWriter: w}
+	inner := &writer{ResponseWriter: w}
 	_, flushes := w.(http.Flusher)
 	_, hijacks := w.(http.Hijacker)
 	_, reads := w.(io.ReaderFrom)
@@ -49,13 +49,13 @@ func Writer(w http.ResponseWriter) (http.ResponseWriter, func()) {
 	pusher, pushes := w.(http.Pusher)
 	switch {
 	case flushes && hijacks && reads && texts:
-		return &http1{flusher{sealed}}, sealed.seal
+		return &http1{flusher{inner}}, inner.apply
 	case flushes && pushes:
-		return &http2{flusher{sealed}, pusher}, sealed.seal
+		return &http2{flusher{inner}, pusher}, inner.apply
 	case flushes:
-		return &flusher{sealed}, sealed.seal
+		return &flusher{inner}, inner.apply
 	}
-	return sealed, sealed.seal
+	return inner, inner.apply
 }
 
 type writer struct {
@@ -63,22 +63,22 @@ type writer struct {
 	written bool // the headers are
 }
 
-func (w *writer) seal() {
+func (w *writer) apply() {
 	if !w.written {
-		Seal(w.Header())
+		Set(w.Header())
 	}
 }
 
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *writer) WriteHeader(status int) {
-	w.seal()
+	w.apply()
 	w.written = w.written || status >= 200 || status == http.StatusSwitchingProtocols
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *writer) begin() {
-	w.seal()
+	w.apply()
 	w.written = true
 }
 
@@ -93,7 +93,7 @@ func (w *writer) WriteString(s string) (int, error) {
 }
 
 func (w *writer) FlushError() error {
-	w.seal()
+	w.apply()
 	err := http.NewResponseController(w.ResponseWriter).Flush()
 	w.written = w.written || err == nil // not if it is not supported
 	return err

@@ -37,7 +37,7 @@ func TestSeal(t *testing.T) {
 		{[]string{"No-Store, max-age=0"}, true},
 	} {
 		h := http.Header{"Cache-Control": c.there}
-		Seal(h)
+		Set(h)
 		want := []string{"no-store"}
 		if c.kept {
 			want = c.there
