@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-func TestSeal(t *testing.T) {
+func TestSet(t *testing.T) {
 	for _, c := range []struct {
 		there []string
 		kept  bool
