@@ -65,6 +65,7 @@ func (s State) Header() http.Header {
 var (
 	errMissing   = newError(ErrTokenMissing, nil)
 	errOtherType = newError(ErrTokenType, nil)
+	errInvalid   = newError(ErrTokenInvalid, nil)
 )
 
 // authenticate is the one function that authenticates requests.
@@ -182,7 +183,7 @@ func bearerToken(lines []string) (string, *Error) {
 	}
 	token := rest[1:]
 	if rest[0] == '\t' || len(token) <= jws.MaxLen && !oneWord(token) {
-		return "", newError(ErrTokenInvalid, notYetToken(token))
+		return "", errInvalid.because(notYetToken(token))
 	}
 	return token, nil
 }

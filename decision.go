@@ -131,13 +131,9 @@ func decide(s *State, e *evaluation) decision {
 func (v verdict) refusal() *Error {
 	switch {
 	case v.outcome == stale:
-		err := newError(ErrReverification, nil)
-		err.reverify = v.by.fresh
-		return err
+		return newError(ErrReverification, nil)
 	case v.outcome == forbidden && len(v.by.scopes) > 0:
-		err := newError(ErrScope, nil)
-		err.scopes = v.by.scopes
-		return err
+		return newError(ErrScope, nil)
 	case v.outcome == forbidden:
 		return newError(ErrForbidden, nil)
 	case v.by.op == opAudience:

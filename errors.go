@@ -156,9 +156,7 @@ type Error struct {
 
 	by        *policy // what Requirement describes
 	cause     error
-	challenge string          // see Challenge
-	reverify  *reverification // what is required, where Reason is ErrReverification
-	scopes    []string        // what is required, where Reason is ErrScope
+	challenge string // see Challenge
 }
 
 // newError returns a refusal with what the table of reasons says.
@@ -175,6 +173,13 @@ func newError(reason Reason, cause error) *Error {
 func (e *Error) own() *Error {
 	own := *e
 	return &own
+}
+
+// because returns a copy of e with a cause. It costs less than newError.
+func (e *Error) because(cause error) *Error {
+	own := e.own()
+	own.cause = cause
+	return own
 }
 
 // describe sets the Requirement of e, and returns e.

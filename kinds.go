@@ -102,14 +102,14 @@ func (a *core) classify(credential string) (unverified, *Error) {
 	token, err := jws.Parse(credential)
 	hasPrefix := func(prefix string) bool { return strings.HasPrefix(credential, prefix) }
 	if errors.Is(err, jws.ErrParts) && !slices.ContainsFunc(keyPrefixes, hasPrefix) {
-		return unverified{kind: kindUnrelated, err: newError(ErrTokenInvalid, notYetToken(credential))}, nil
+		return unverified{kind: kindUnrelated, err: errInvalid.because(notYetToken(credential))}, nil
 	}
 	if err != nil {
-		return unverified{}, newError(ErrTokenInvalid, notYetToken(credential))
+		return unverified{}, errInvalid.because(notYetToken(credential))
 	}
 	u := unverified{raw: credential, token: token}
 	if u.hints, err = claims.ScanToken(&u.token, a.issuers); err != nil {
-		return unverified{}, newError(ErrTokenInvalid, nil)
+		return unverified{}, errInvalid.because(nil)
 	}
 	h := &u.token.Header
 	switch {
@@ -120,7 +120,7 @@ func (a *core) classify(credential string) (unverified, *Error) {
 	case h.HasCat && h.Category != categorySession && h.Category != categoryIgnore:
 		u.kind = kindForeign
 	case h.HasType && h.Type != "JWT":
-		return unverified{}, newError(ErrTokenInvalid, nil)
+		return unverified{}, errInvalid.because(nil)
 	case !h.HasCat && u.hints.APIKey && !u.hints.Session:
 		u.kind = kindAPIKey
 	case u.hints.Issuer == claims.OtherIssuer:
@@ -129,7 +129,7 @@ func (a *core) classify(credential string) (unverified, *Error) {
 		u.kind = kindSession
 	}
 	if u.kind != kindUnrelated && u.token.CheckHeader() != nil {
-		return unverified{}, newError(ErrTokenInvalid, nil)
+		return unverified{}, errInvalid.because(nil)
 	}
 	return u, nil
 }

@@ -32,7 +32,7 @@ func (a *core) refuse(w http.ResponseWriter, r *http.Request, state *State, err 
 		return
 	}
 	if err.Reason == ErrReverification {
-		writeJSON(w, err.Status, "application/json", reverificationBody(err.reverify))
+		writeJSON(w, err.Status, "application/json", reverificationBody(err.by.fresh))
 	} else {
 		writeJSON(w, err.Status, "application/problem+json", problem{
 			Type: "about:blank", Title: http.StatusText(err.Status), Status: err.Status,
@@ -161,7 +161,7 @@ func challenge(err *Error, of *resource, scopes []string) string {
 	case err.Reason == ErrScope:
 		add("error", "insufficient_scope")
 		add("error_description", reasons[err.Reason].text)
-		scopes = err.scopes
+		scopes = err.by.scopes
 	case err.Reason != ErrTokenMissing && err.Reason != ErrUnauthenticated:
 		add("error", "invalid_token")
 		add("error_description", reasons[err.Reason].text)
