@@ -269,8 +269,16 @@ func budgets(t *testing.T, replicas, each int) {
 	if n := seen.busy.Load(); n != 0 {
 		t.Errorf("%d requests with credentials that were seen are put off", n)
 	}
-	// In a flood ten times as large, some of those are told to retry.
-	if n := fresh.busy.Load(); n != 0 && (each*replicas <= 100 || n > 15) {
+	// Where ten replicas share Clerk's limit, one in a hundred may be told to retry; in a
+	// flood ten times as large, a few more.
+	most := int64(0)
+	switch {
+	case each*replicas > 100:
+		most = 15
+	case replicas == 10:
+		most = 3
+	}
+	if n := fresh.busy.Load(); n > most {
 		t.Errorf("%d requests with new M2M tokens are put off", n)
 	}
 }
