@@ -255,7 +255,7 @@ func checkParts(parts []*policy) error {
 		case part == missing:
 			wrong = append(wrong, fmt.Errorf("requirement %d: %w", i+1, part.wrong))
 		case part.op == opOptional || part.op == opUnchecked:
-			wrong = append(wrong, fmt.Errorf("requirement %d: %s stands alone: it is no part of another", i+1, part))
+			wrong = append(wrong, fmt.Errorf("requirement %d: %s stands alone: it cannot be part of another", i+1, part))
 		default:
 			wrong = append(wrong, part.wrong)
 		}

@@ -8,7 +8,8 @@ import (
 
 // Actor is a party that acts in a user's name, as the "act" claim of a token describes it
 // (RFC 8693 section 4.1): a person who impersonates the user, or an agent. The zero value
-// is no actor; one whose claim could not be read is not zero, but has neither id nor type.
+// means that no party does. An Actor whose claim could not be read is not the zero value, but
+// has neither id nor type.
 type Actor struct {
 	// ID is the actor's id, such as user_…; "" if the claim has none.
 	ID string

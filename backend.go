@@ -145,7 +145,7 @@ func Lifetime(d time.Duration) GetTokenOption {
 // JWT template with that name, or a session token if template is empty.
 //
 // It requires a secret key and a signed-in caller with a verified session. Its error is
-// [ErrUnauthenticated] if there is no such session, [ErrConfiguration] if there is no
+// [ErrUnauthenticated] without such a session, [ErrConfiguration] without a
 // secret key, if an option is invalid or if template has characters that no name has,
 // [ErrSecretKeyInvalid] if the secret key belongs to another instance, [ErrUnavailable] if
 // the Backend API cannot be reached, fails or limits the rate, and wraps the SDK's

@@ -31,7 +31,7 @@ func CheckFunc(name string, holds func(context.Context, Auth) (bool, error)) Acc
 }
 
 // CheckRequest is like [CheckFunc] for checks of the request, such as of its path values
-// or of a header. It is never met where there is no request, as in [Auth.Has]. holds must
+// or of a header. It is never met without a request, as in [Auth.Has]. holds must
 // not read the body.
 func CheckRequest(name string, holds func(*http.Request, Auth) (bool, error)) Access {
 	if holds == nil {

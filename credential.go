@@ -91,7 +91,7 @@ func (a *core) crossSite(r *http.Request) bool {
 		return true
 	case origins[0] == a.pages.site.Public || a.parties.lists(origins[0]):
 		return false
-	default: // without a Host, "null" is no one's own
+	default: // without a Host, no origin is this server's
 		host := strings.ToLower(r.Host)
 		return host == "" || origins[0] != "https://"+host && origins[0] != "http://"+host
 	}

@@ -72,7 +72,7 @@ type unverified struct {
 	kind   kind
 	raw    string
 	err    *Error // why it is refused, if it is unrelated
-	opaque bool   // it is no JWT; what follows is empty
+	opaque bool   // it is not a JWT; what follows is empty
 	token  jws.Token
 	hints  claims.Hints
 }

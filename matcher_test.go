@@ -75,7 +75,7 @@ func TestMatcherTakesCreateRouteMatchersPlace(t *testing.T) {
 			}
 		}
 	}
-	for pattern, message := range map[string]string{"/a/{...}": "is no name for a wildcard", "//": "holds //", "/a//": "holds //", "/(x[ab]*a[ab]{18})": "too intricate to check"} {
+	for pattern, message := range map[string]string{"/a/{...}": "is not a name for a wildcard", "//": "holds //", "/a//": "holds //", "/(x[ab]*a[ab]{18})": "too intricate to check"} {
 		if _, err := clerkauth.NewMatcher(pattern); err == nil || !strings.Contains(err.Error(), message) {
 			t.Errorf("%s: %v", pattern, err)
 		}

@@ -170,7 +170,7 @@ func (p *policy) unmet(inToken bool) error {
 			return err
 		}
 	}
-	return fmt.Errorf("%s: no caller is all of this: a machine is no user, and a scope or an audience stands in a Token", p)
+	return fmt.Errorf("%s: no caller is all of this: a machine is not a user, and a scope or an audience stands in a Token", p)
 }
 
 // named returns the kinds of machine credentials that p names.

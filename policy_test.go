@@ -58,7 +58,7 @@ func TestPolicyThatNoneCanMeet(t *testing.T) {
 		"none of the constants":      Public - 1,
 		"is nil":                     AnyOf(SignedIn, nil),
 		"requires nothing":           AllOf(),
-		"a machine is no user":       AllOf(SignedIn, Token(APIKey)),
+		"a machine is not a user":    AllOf(SignedIn, Token(APIKey)),
 		"stands in a Token":          AnyOf(SignedIn, Scope("a")),
 		"audience":                   AnyOf(SignedIn, AllOf(SignedIn, Audience("https://a.example"))),
 		"signed in: no caller":       Token(APIKey, SignedIn),

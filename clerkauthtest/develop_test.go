@@ -12,7 +12,7 @@ import (
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
-// developed serves the caller's user id to a user who is signed in, and returns that user's
+// developed serves the caller's user id to a signed-in user, and returns that user's
 // session, and a function that makes a request and returns status and body.
 func developed(t *testing.T) (*clerkauthtest.Session, func(edits ...func(*http.Request)) (int, string)) {
 	t.Helper()

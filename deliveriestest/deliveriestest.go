@@ -83,7 +83,7 @@ func Run(t *testing.T, open func(t *testing.T) clerkauth.Deliveries, opts ...Opt
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			if missing := test.needs != nil && !test.needs(&s); missing {
-				t.Skip("the option for it is not given")
+				t.Skip("this rule needs an Option that Run was not given")
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()

@@ -231,7 +231,7 @@ func TestOtherHeaders(t *testing.T) {
 }
 
 // TestContext shows that the context of handlers is the one that was there, with
-// the caller in it, and that fiber's own, asked by mistake, names nobody.
+// the caller in it, and that fiber's own context holds an anonymous one.
 func TestContext(t *testing.T) {
 	a, srv := adaptertest.NewApp(t)
 	type key struct{}

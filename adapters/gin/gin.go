@@ -83,7 +83,7 @@ func NoRoute(handler gin.HandlerFunc) gin.HandlerFunc {
 	return func(c *gin.Context) { c.Set(noRouteKey, handler) }
 }
 
-// notFound responds as the engine does where there is no route.
+// notFound responds as the engine does for a path without a route.
 func notFound(c *gin.Context) {
 	c.Abort()
 	c.Status(http.StatusNotFound)

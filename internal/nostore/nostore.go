@@ -15,7 +15,7 @@ func Set(h http.Header) {
 	var private, public bool
 	for _, line := range h["Cache-Control"] {
 		if strings.Contains(line, `"`) {
-			public = true // private="field" is about that field alone, and what is quoted is no directive
+			public = true // private="field" is about that field alone, and what is quoted is not a directive
 			break
 		}
 		for part := range strings.SplitSeq(line, ",") {

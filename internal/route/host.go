@@ -19,7 +19,7 @@ import (
 // the name with its port, in some spelling.
 
 var (
-	errHost  = &Refusal{"its Host is no host"}
+	errHost  = &Refusal{"its Host is not a host"}
 	errHosts = &Refusal{"its URL names another host than its Host"}
 )
 
@@ -192,9 +192,9 @@ func parsePatternHost(s string) (hostName, error) {
 	h, plain, ok := parseHost(s)
 	switch {
 	case !ok:
-		return h, fmt.Errorf("%q before the first / is no host name: begin a path with /, and write a host as example.com, localhost:8080 or [::1]:8080", s)
+		return h, fmt.Errorf("%q before the first / is not a host name: begin a path with /, and write a host as example.com, localhost:8080 or [::1]:8080", s)
 	case h.port != "" && (len(h.port) > 5 || len(h.port) == 5 && h.port > "65535" || h.port == "0"):
-		return h, fmt.Errorf("%q is no port: it must be from 1 to 65535", h.port)
+		return h, fmt.Errorf("%q is not a port: it must be from 1 to 65535", h.port)
 	case !plain && lower(s) != h.String():
 		return h, fmt.Errorf("spells its host in a way that no browser does: write %s", h)
 	case h.port == "" && !strings.Contains(h.name, ".") && h.name != "localhost" && h.name[0] != '[':

@@ -139,7 +139,7 @@ func decodeLiteral(text string) (string, error) {
 			return "", errors.New(`holds a "+" that follows no parameter and no group: write %2B for a plus sign`)
 		case c >= 0x80, isAlphanumeric(c), strings.IndexByte("-._~!$&'()*,;=:@/%", c) >= 0:
 		default:
-			return "", fmt.Errorf("holds %q, which is not written bare in a path: a pattern is no regular expression", c)
+			return "", fmt.Errorf("holds %q, which is not written bare in a path: a pattern is not a regular expression", c)
 		}
 	}
 	decoded, err := url.PathUnescape(text)

@@ -155,7 +155,7 @@ func checkMethod(method string) error {
 	for _, c := range []byte(method) {
 		// The characters of a token, RFC 9110 section 5.6.2.
 		if !isAlphanumeric(c) && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {
-			return fmt.Errorf("%q is no method", method)
+			return fmt.Errorf("%q is not a method", method)
 		}
 	}
 	upper := strings.ToUpper(method)

@@ -15,7 +15,7 @@ func (r *Refusal) Error() string { return "request refused: " + r.reason }
 
 var (
 	errConnect  = &Refusal{"CONNECT asks for a tunnel, not for a path"}
-	errTarget   = &Refusal{"its target is no path that begins with /"}
+	errTarget   = &Refusal{"its target is not a path that begins with /"}
 	errControl  = &Refusal{"its path holds a control character"}
 	errUTF8     = &Refusal{"its path is not UTF-8"}
 	errReadings = &Refusal{"its path can be read in too many ways"}

@@ -41,7 +41,7 @@ func parseServeMux(path string) ([]node, error) {
 			continue
 		}
 		if len(s) < 3 || s[0] != '{' || s[len(s)-1] != '}' {
-			return nil, fmt.Errorf("%q is no wildcard: {name}, {name...} and {$} fill a whole segment", s)
+			return nil, fmt.Errorf("%q is not a wildcard: {name}, {name...} and {$} fill a whole segment", s)
 		}
 		name := s[1 : len(s)-1]
 		if name == "$" {
@@ -55,7 +55,7 @@ func parseServeMux(path string) ([]node, error) {
 			return nil, fmt.Errorf("{%s...} must be at the end", name)
 		}
 		if !isIdentifier(name) {
-			return nil, fmt.Errorf("%q is no name for a wildcard", name)
+			return nil, fmt.Errorf("%q is not a name for a wildcard", name)
 		}
 		if names[name] {
 			return nil, fmt.Errorf("has two wildcards named %q", name)
