@@ -51,16 +51,16 @@ const (
 )
 
 var basicPolicies = [...]*policy{
-	Public:             atom(policy{op: opPublic, name: "public"}),
-	Optional:           atom(policy{op: opOptional, name: "optional"}),
-	Unchecked:          atom(policy{op: opUnchecked, name: "unchecked"}),
-	SignedIn:           atom(policy{op: opSignedIn, name: "signed in"}),
-	ActiveOrganization: atom(policy{op: opActiveOrganization, name: "active organization"}),
-	NotImpersonated:    atom(policy{op: opNotImpersonated, name: "not impersonated"}),
-	NotAgent:           atom(policy{op: opNotAgent, name: "not an agent"}),
+	Public:             compile(policy{op: opPublic, name: "public"}),
+	Optional:           compile(policy{op: opOptional, name: "optional"}),
+	Unchecked:          compile(policy{op: opUnchecked, name: "unchecked"}),
+	SignedIn:           compile(policy{op: opSignedIn, name: "signed in"}),
+	ActiveOrganization: compile(policy{op: opActiveOrganization, name: "active organization"}),
+	NotImpersonated:    compile(policy{op: opNotImpersonated, name: "not impersonated"}),
+	NotAgent:           compile(policy{op: opNotAgent, name: "not an agent"}),
 }
 
-var noConstant = atom(policy{name: "none of the constants", wrong: errors.New("it is none of the constants")})
+var noConstant = compile(policy{name: "none of the constants", wrong: errors.New("it is none of the constants")})
 
 func (a basicAccess) policy() *policy {
 	if a < Public || a > NotAgent {
@@ -75,13 +75,13 @@ func (a basicAccess) String() string { return a.policy().String() }
 // Role requires a role in the active organization. The prefix may be left out: admin
 // is org:admin.
 func Role(role string) Access {
-	return atom(policy{op: opRole, name: role, value: withoutOrg(role), wrong: checkName("role", role, withoutOrg(role))})
+	return compile(policy{op: opRole, name: role, value: withoutOrg(role), wrong: checkName("role", role, withoutOrg(role))})
 }
 
 // Permission requires a permission in the active organization, such as
 // org:invoices:create. The prefix may be left out.
 func Permission(permission string) Access {
-	return atom(policy{op: opPermission, name: permission, value: withoutOrg(permission), wrong: checkName("permission", permission, withoutOrg(permission))})
+	return compile(policy{op: opPermission, name: permission, value: withoutOrg(permission), wrong: checkName("permission", permission, withoutOrg(permission))})
 }
 
 // withoutOrg returns a role or permission without its prefix, however often that is
@@ -125,7 +125,7 @@ func billing(op op, what, name string) Access {
 	case p.value == "" || strings.Contains(p.value, ":"):
 		p.wrong = fmt.Errorf("%s %q: no caller can have it: it must be a slug, or a scope, a colon and a slug", what, name)
 	}
-	return atom(p)
+	return compile(p)
 }
 
 // OrganizationParam requires that the organization named in the path is the active
@@ -134,7 +134,7 @@ func billing(op op, what, name string) Access {
 // parameter is the wildcard of that name as [http.Request.PathValue] returns it, so this
 // is for guards behind routing, not for [Authenticator.Protect].
 func OrganizationParam(name string) Access {
-	return atom(policy{op: opOrganizationParam, name: name, wrong: checkName("organization in path parameter", name, name)})
+	return compile(policy{op: opOrganizationParam, name: name, wrong: checkName("organization in path parameter", name, name)})
 }
 
 // Token requires a machine credential of that kind, [APIKey], [M2MToken] or
@@ -174,7 +174,7 @@ func Scope(name string) Access {
 	if !validScope(name) {
 		p.wrong = fmt.Errorf("scope %q is none: it must be visible ASCII without space, quote and backslash", name)
 	}
-	return atom(p)
+	return compile(p)
 }
 
 // validScope reports whether s is a scope-token (RFC 6749 section 3.3).
@@ -195,7 +195,7 @@ func Audience(url string) Access {
 	if url == "" || strings.ContainsFunc(url, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
 		p.wrong = fmt.Errorf("audience %q is none: it must be a URL", url)
 	}
-	return atom(p)
+	return compile(p)
 }
 
 // AllOf requires every one of the given requirements.
@@ -213,7 +213,7 @@ func compose(op op, requirements []Access) *policy {
 }
 
 // missing stands for an Access that is nil.
-var missing = atom(policy{name: "nil", wrong: errors.New("it is nil: use Public for everybody, SignedIn for every user")})
+var missing = compile(policy{name: "nil", wrong: errors.New("it is nil: use Public for everybody, SignedIn for every user")})
 
 func policyOf(a Access) *policy {
 	if a == nil {

@@ -45,7 +45,7 @@ func newCheck(c *check) Access {
 	if p.wrong == nil && c.holds == nil {
 		p.wrong = fmt.Errorf("check %s has no function", c.name)
 	}
-	return atom(p)
+	return compile(p)
 }
 
 // check is a check of the application's.

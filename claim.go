@@ -38,7 +38,7 @@ func ClaimPath(path []string, values ...string) Access {
 	}
 	p.name = strings.Join(names, ".") + " " + strings.Join(texts, " or ")
 	p.wrong = checkClaim(path, values)
-	return atom(p)
+	return compile(p)
 }
 
 // reserved are the claims of Clerk and of RFC 7519, and what to use in their place.

@@ -62,9 +62,6 @@ const (
 	opAny
 )
 
-// atom compiles a policy without parts.
-func atom(p policy) *policy { return compile(p) }
-
 // compile fills in what follows from what p requires.
 func compile(p policy) *policy {
 	switch p.op {

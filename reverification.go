@@ -40,7 +40,7 @@ func Reverified(level ReverificationLevel, age time.Duration) Access {
 	case age <= 0:
 		p.wrong = errors.New("reverification age must be more than 0")
 	}
-	return atom(p)
+	return compile(p)
 }
 
 // preset is the type of Clerk's named reverification levels.
@@ -66,7 +66,7 @@ var presetPolicies = [...]*policy{
 }
 
 func presetPolicy(name string, level ReverificationLevel, age time.Duration) *policy {
-	return atom(policy{op: opReverified, name: name, fresh: &reverification{name, level, age}})
+	return compile(policy{op: opReverified, name: name, fresh: &reverification{name, level, age}})
 }
 
 func (p preset) policy() *policy {
