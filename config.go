@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/clerkauth/clerkauth/internal/clerkapi"
+	"github.com/clerkauth/clerkauth/internal/clerkkey"
 	"github.com/clerkauth/clerkauth/internal/hint"
 	"github.com/clerkauth/clerkauth/internal/keyset"
 	"github.com/clerkauth/clerkauth/internal/notice"
@@ -139,7 +140,7 @@ type Config struct {
 	Now func() time.Time
 
 	// frontEnd is what FromEnv found. It is a pointer, so that it does not print.
-	frontEnd *frontEndKey
+	frontEnd *clerkkey.FrontEnd
 }
 
 // BrowserConfig configures where people sign in and how browsers reach this server.
@@ -280,10 +281,10 @@ func New(c Config) (*Authenticator, error) {
 
 	of := c.instance(a.log, &wrong)
 	if of != nil {
-		a.issuers = append(a.issuers, of.issuer())
+		a.issuers = append(a.issuers, of.Issuer())
 	}
 	if !c.SecretKey.IsZero() {
-		wrong.add("SecretKey", checkSecretKey(c.SecretKey.reveal(), of))
+		wrong.add("SecretKey", clerkkey.CheckSecret(c.SecretKey.reveal(), of))
 	}
 	for _, issuer := range c.Issuers {
 		wrong.add("Issuers "+hint.Quote(issuer), weburl.CheckIssuer(issuer))
@@ -330,11 +331,11 @@ func checkSkew(skew time.Duration, wrong *mistakes) time.Duration {
 // configureKeys decides where keys come from: JWTKey, or the Backend API with the secret
 // key and the Frontend API's public set, as [keyset.Sources] describes. Of JWTKey and the
 // secret key, the former verifies tokens and the latter is compared with it.
-func (a *core) configureKeys(c Config, of *instance, wrong *mistakes) {
+func (a *core) configureKeys(c Config, of *clerkkey.Instance, wrong *mistakes) {
 	if c.JWTKey != "" {
 		key, err := keyset.ParsePEM(c.JWTKey)
 		if err != nil {
-			err = hint.Error(err.Error(), c.JWTKey, jwtKeyHint(c.JWTKey))
+			err = hint.Error(err.Error(), c.JWTKey, clerkkey.JWTHint(c.JWTKey))
 		}
 		wrong.add("JWTKey", err)
 		a.jwtKey = key
@@ -358,7 +359,7 @@ func (a *core) configureKeys(c Config, of *instance, wrong *mistakes) {
 	}
 	frontend := c.FrontendURL
 	if frontend == "" && of != nil {
-		frontend = of.issuer()
+		frontend = of.Issuer()
 	}
 	a.authorizationServer = frontend
 	if frontend != "" {

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/clerkauth/clerkauth/internal/clerkkey"
 	"github.com/clerkauth/clerkauth/internal/csp"
 	"github.com/clerkauth/clerkauth/internal/hint"
 	"github.com/clerkauth/clerkauth/internal/nostore"
@@ -134,10 +135,10 @@ func newNonce() string {
 
 // frontendOrigins returns the origins at which browsers call the Frontend API of the
 // instance. What is invalid is left out: New rejects it elsewhere.
-func frontendOrigins(c Config, of *instance) []string {
+func frontendOrigins(c Config, of *clerkkey.Instance) []string {
 	var urls, origins []string
 	if of != nil {
-		urls = append(urls, of.issuer())
+		urls = append(urls, of.Issuer())
 	}
 	if c.FrontendURL != "" {
 		urls = append(urls, c.FrontendURL)

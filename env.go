@@ -3,17 +3,12 @@ package clerkauth
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
+
+	"github.com/clerkauth/clerkauth/internal/clerkkey"
 )
-
-// publicPrefixes begin the names of variables that front-end tools expose to pages.
-var publicPrefixes = []string{"NEXT_PUBLIC_", "VITE_", "EXPO_PUBLIC_", "PUBLIC_"}
-
-const publishableVariable = "CLERK_PUBLISHABLE_KEY"
 
 // FromEnv returns the configuration in Clerk's own environment variables:
 // CLERK_PUBLISHABLE_KEY, CLERK_SECRET_KEY, CLERK_MACHINE_SECRET_KEY, CLERK_JWT_KEY,
@@ -29,16 +24,16 @@ const publishableVariable = "CLERK_PUBLISHABLE_KEY"
 // was read from them is not used beside a JWTKey or Issuers.
 func FromEnv() Config {
 	c := Config{
-		PublishableKey: os.Getenv(publishableVariable),
+		PublishableKey: os.Getenv(clerkkey.PublishableVariable),
 		SecretKey:      NewSecret(os.Getenv("CLERK_SECRET_KEY")),
 		JWTKey:         os.Getenv("CLERK_JWT_KEY"),
 		Machines:       MachineConfig{SecretKey: NewSecret(os.Getenv("CLERK_MACHINE_SECRET_KEY"))},
 		BackendURL:     os.Getenv("CLERK_API_URL"),
 		Browser:        BrowserConfig{ProxyURL: os.Getenv("CLERK_PROXY_URL"), SignInURL: os.Getenv("CLERK_SIGN_IN_URL"), SignUpURL: os.Getenv("CLERK_SIGN_UP_URL")},
 	}
-	c.frontEnd = findFrontEndKey(c.PublishableKey)
-	if c.PublishableKey == "" && c.JWTKey == "" && len(c.frontEnd.others) == 0 {
-		c.PublishableKey = c.frontEnd.key
+	c.frontEnd = clerkkey.FindFrontEnd(c.PublishableKey)
+	if c.PublishableKey == "" && c.JWTKey == "" && len(c.frontEnd.Others) == 0 {
+		c.PublishableKey = c.frontEnd.Key
 	}
 	if list := os.Getenv("CLERK_AUTHORIZED_PARTIES"); list != "" {
 		c.AuthorizedParties = []string{} // New rejects an empty list
@@ -51,65 +46,32 @@ func FromEnv() Config {
 	return c
 }
 
-// frontEndKey is the publishable key in the variables of front-end tools, and in
-// CLERK_PUBLISHABLE_KEY.
-type frontEndKey struct {
-	plain  string   // the value of CLERK_PUBLISHABLE_KEY
-	name   string   // the first front-end variable that is set
-	key    string   // its value
-	others []string // the front-end variables with another value
-}
-
-func findFrontEndKey(plain string) *frontEndKey {
-	f := &frontEndKey{plain: plain}
-	for _, prefix := range publicPrefixes {
-		name := prefix + publishableVariable
-		switch key := os.Getenv(name); {
-		case key == "" || key == f.key:
-		case f.key == "":
-			f.name, f.key = name, key
-		default:
-			f.others = append(f.others, name)
-		}
-	}
-	return f
-}
-
 // instance returns the instance of the publishable key, or nil if there is no key or it
 // is invalid.
-func (c Config) instance(log *slog.Logger, wrong *mistakes) *instance {
-	f := cmp.Or(c.frontEnd, &frontEndKey{})
-	field, key := "PublishableKey", c.PublishableKey
-	fromFrontEnd := f.plain == "" && f.key != "" && key == f.key
-	switch {
-	case fromFrontEnd && (c.JWTKey != "" || len(c.Issuers) > 0):
-		key = "" // it must not add an issuer to those that are configured
-	case fromFrontEnd:
-		field += " (" + f.name + ")"
-	case key == "" && len(f.others) > 0 && c.JWTKey == "" && len(c.Issuers) == 0:
-		wrong.add(field, fmt.Errorf("%s and %s differ: set CLERK_PUBLISHABLE_KEY to the one that this server is for",
-			f.name, strings.Join(f.others, ", ")))
-		return nil
-	case key != "" && key == f.plain && f.key != "" && (key != f.key || len(f.others) > 0):
-		names := slices.Clone(f.others)
-		if key != f.key {
-			names = append([]string{f.name}, names...)
-		}
+func (c Config) instance(log *slog.Logger, wrong *mistakes) *clerkkey.Instance {
+	f := cmp.Or(c.frontEnd, &clerkkey.FrontEnd{})
+	chosen, err := f.Choose(c.PublishableKey, c.JWTKey != "" || len(c.Issuers) > 0)
+	if len(chosen.Differing) > 0 {
 		log.Warn("clerkauth: CLERK_PUBLISHABLE_KEY is used; front ends' variables hold another key, so that their users' tokens may be of another instance",
-			"variables", names)
+			"variables", chosen.Differing)
 	}
-	if key != "" {
-		i, err := parsePublishableKey(key)
+	field := "PublishableKey"
+	if chosen.Name != "" {
+		field += " (" + chosen.Name + ")"
+	}
+	switch {
+	case err != nil:
 		wrong.add(field, err)
-		if err != nil {
-			return nil
+	case chosen.Key != "":
+		i, err := clerkkey.ParsePublishable(chosen.Key)
+		if err == nil {
+			return &i
 		}
-		return &i
-	}
-	if len(c.Issuers) == 0 {
+		wrong.add(field, err)
+	case len(c.Issuers) == 0:
 		text := "it is missing: set CLERK_PUBLISHABLE_KEY, or name the Issuers"
-		if f.key != "" {
-			text += "; beside CLERK_JWT_KEY, " + f.name + " is not used"
+		if f.Key != "" {
+			text += "; beside CLERK_JWT_KEY, " + f.Name + " is not used"
 		} else if !c.SecretKey.IsZero() {
 			text += "; it stands beside the secret key on the API keys page of Clerk's dashboard, and in your front end's environment"
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clerkauth/clerkauth/internal/claims"
+	"github.com/clerkauth/clerkauth/internal/clerkkey"
 )
 
 // machine is a verified machine credential, however it was verified. It is what
@@ -168,7 +169,7 @@ func (a *core) configureMachines(c Config, wrong *mistakes) {
 		wrong.add("Machines.ID", errors.New("it must look like mch_…"))
 	}
 	if !c.Machines.SecretKey.IsZero() {
-		wrong.add("Machines.SecretKey", checkMachineSecretKey(c.Machines.SecretKey.reveal()))
+		wrong.add("Machines.SecretKey", clerkkey.CheckMachineSecret(c.Machines.SecretKey.reveal()))
 	}
 	if a.accept.has(kindAPIKey) && c.SecretKey.IsZero() {
 		wrong.add("Accept", errors.New("API keys are verified by the Backend API, which requires a SecretKey: set CLERK_SECRET_KEY"))

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/clerkauth/clerkauth/internal/clerkkey"
 	"github.com/clerkauth/clerkauth/internal/weburl"
 )
 
@@ -31,7 +32,7 @@ type pages struct {
 	proxies        weburl.Proxies
 }
 
-func newPages(c Config, of *instance, p parties, wrong *mistakes) pages {
+func newPages(c Config, of *clerkkey.Instance, p parties, wrong *mistakes) pages {
 	pg := pages{
 		signIn:  c.Browser.SignInURL,
 		signUp:  c.Browser.SignUpURL,
@@ -50,10 +51,10 @@ func newPages(c Config, of *instance, p parties, wrong *mistakes) pages {
 		wrong.add("Browser.TrustedProxies "+proxy.String(), weburl.CheckProxy(proxy))
 	}
 	if of != nil && pg.signIn == "" {
-		pg.signIn = of.accountsURL() + "/sign-in"
+		pg.signIn = of.AccountsURL() + "/sign-in"
 	}
 	if of != nil && pg.signUp == "" {
-		pg.signUp = of.accountsURL() + "/sign-up"
+		pg.signUp = of.AccountsURL() + "/sign-up"
 	}
 	return pg
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/clerkauth/clerkauth/internal/claims"
+	"github.com/clerkauth/clerkauth/internal/clerkkey"
 	"github.com/clerkauth/clerkauth/internal/hint"
 	"github.com/clerkauth/clerkauth/internal/weburl"
 )
@@ -115,10 +116,10 @@ func (p parties) check(s *claims.Session, from carrier) partyFault {
 
 // tellOfPlainParties warns of authorized parties on plain http, whose pages anyone on
 // the network between can change, if the instance is a live one.
-func (a *core) tellOfPlainParties(c Config, of *instance) {
-	live := isLive(c.SecretKey.reveal())
+func (a *core) tellOfPlainParties(c Config, of *clerkkey.Instance) {
+	live := clerkkey.IsLive(c.SecretKey.reveal())
 	if of != nil {
-		live = of.production
+		live = of.Production
 	}
 	if !live {
 		return
