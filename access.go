@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/clerkauth/clerkauth/internal/claims"
 )
 
 // Access is a requirement on the caller, such as [SignedIn] or the result of [Role].
@@ -170,16 +172,7 @@ func Token(kind TokenType, checks ...Access) Access {
 // section 3.3). It stands in a [Token] and nowhere else, because a scope of one kind
 // says nothing about another; see [Auth.HasScope] for handlers.
 func Scope(name string) Access {
-	p := policy{op: opScope, name: name, scopes: []string{name}}
-	if !validScope(name) {
-		p.wrong = fmt.Errorf("scope %q is none: it must be visible ASCII without space, quote and backslash", name)
-	}
-	return compile(p)
-}
-
-// validScope reports whether s is a scope-token (RFC 6749 section 3.3).
-func validScope(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '\\' })
+	return compile(policy{op: opScope, name: name, scopes: []string{name}, wrong: claims.CheckScope(name)})
 }
 
 // Audience requires that a machine credential was issued for the resource with that

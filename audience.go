@@ -26,23 +26,23 @@ const (
 func (e *evaluation) checkAudience() (*Error, audienceFault) {
 	of, outside := tokenTypes[e.who.TokenType], false
 	if of == kindOAuth {
-		if e.place.unreadable {
+		if e.place.Unreadable {
 			return newError(ErrRequestTarget, nil), 0
 		}
 		required := e.audience
-		for _, resource := range e.place.in {
-			if resource.anyAudience {
+		for _, resource := range e.place.In {
+			if resource.AnyAudience {
 				continue
 			}
 			required = nil
-			if !isFor(&e.who, resource.document.Resource) {
+			if !isFor(&e.who, resource.URL) {
 				return e.wrongAudience()
 			}
 		}
 		if len(required) > 0 && !slices.ContainsFunc(e.who.proof.audience, func(aud string) bool { return slices.Contains(required, aud) }) {
 			return e.wrongAudience()
 		}
-		outside = len(e.place.in) == 0 && e.described
+		outside = len(e.place.In) == 0 && e.described
 	}
 	// What the route itself requires is checked with its policy; but where there is no
 	// other way in, it is wrong for everybody.

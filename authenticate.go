@@ -210,15 +210,3 @@ var wordCharacters = func() (t [256]bool) {
 func (s *State) same(other *State) bool {
 	return s.who.proof == other.who.proof && s.who.err == other.who.err && s.bearer == other.bearer && s.machine == other.machine
 }
-
-// varyBy adds what a response depends on to its Vary, once.
-func varyBy(h http.Header, name string) {
-	for _, line := range h["Vary"] {
-		for item := range strings.SplitSeq(line, ",") {
-			if item = strings.TrimSpace(item); item == "*" || strings.EqualFold(item, name) {
-				return
-			}
-		}
-	}
-	h.Add("Vary", name)
-}

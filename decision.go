@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/clerkauth/clerkauth/internal/resource"
 )
 
 // evaluation is everything that a decision depends on. Deciding reads no clock and runs
@@ -16,10 +18,10 @@ type evaluation struct {
 	now     time.Time     // if the policy depends on it
 	answers answers       // of the application's checks so far
 
-	accept    kinds    // credentials that the program accepts
-	audience  []string // Config.Audience
-	place     place    // of a machine's request among described resources
-	described bool     // there are described resources
+	accept    kinds          // credentials that the program accepts
+	audience  []string       // Config.Audience
+	place     resource.Place // of a machine's request among described resources
+	described bool           // there are described resources
 }
 
 // answers are what the application's checks returned, in the order of the policy's checks.

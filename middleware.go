@@ -14,6 +14,8 @@ import (
 
 	"github.com/clerkauth/clerkauth/internal/keyset"
 	"github.com/clerkauth/clerkauth/internal/notice"
+	"github.com/clerkauth/clerkauth/internal/resource"
+	"github.com/clerkauth/clerkauth/internal/respond"
 )
 
 // Authenticator authenticates HTTP requests for one Clerk instance. Each Authenticator
@@ -153,7 +155,7 @@ func (a *Authenticator) pass(w http.ResponseWriter, r *http.Request, p *policy, 
 		a.core.hideFrom(w, r, &state, &of)
 		return
 	}
-	varyBy(w.Header(), a.core.vary)
+	respond.VaryBy(w.Header(), a.core.vary)
 	if err != nil {
 		a.core.refuse(w, r, &state, err, p)
 		return
@@ -179,7 +181,7 @@ func (a *Authenticator) Check(r *http.Request, requirements ...Access) (context.
 		if a.core.hides(r, err, p) {
 			err.Status = http.StatusNotFound
 		} else if challenges(err) {
-			err.challenge = challenge(err, resourceOf(r), p.challengeScopes())
+			err.challenge = challenge(err, r, p)
 		}
 		return r.Context(), err.describe()
 	}
@@ -240,7 +242,7 @@ func (a *core) authorize(ctx context.Context, s *State, p *policy, r *http.Reque
 	}
 	e := evaluation{policy: p, who: s.who, request: r, accept: a.accept, audience: a.audience}
 	if s.who.machine() {
-		e.place, e.described = placeOf(ctx), a.describes.Load()
+		e.place, e.described = resource.PlaceOf(ctx), a.describes.Load()
 	}
 	if p.timed {
 		e.now = a.now()

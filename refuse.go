@@ -1,12 +1,13 @@
 package clerkauth
 
 import (
-	"encoding/json"
 	"math"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/clerkauth/clerkauth/internal/resource"
+	"github.com/clerkauth/clerkauth/internal/respond"
 )
 
 // refuse answers a request that is refused. It is the one place that does. p is the
@@ -21,30 +22,27 @@ func (a *core) refuse(w http.ResponseWriter, r *http.Request, state *State, err 
 	}
 	switch {
 	case challenges(err):
-		h.Set("WWW-Authenticate", challenge(err, resourceOf(r), p.challengeScopes()))
+		h.Set("WWW-Authenticate", challenge(err, r, p))
 	case err.Status == http.StatusServiceUnavailable:
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(max(err.RetryAfter, time.Second).Seconds()))))
 	}
 	if a.errorHandler != nil {
-		own := &refusalWriter{ResponseWriter: w, status: err.Status}
+		own := respond.NewWriter(w, err.Status)
 		a.errorHandler(own, r, err.describe())
-		own.begin()
+		own.Begin()
 		return
 	}
 	if err.Reason == ErrReverification {
-		writeJSON(w, err.Status, "application/json", reverificationBody(err.by.fresh))
+		respond.JSON(w, err.Status, "application/json", reverificationBody(err.by.fresh))
 	} else {
-		writeJSON(w, err.Status, "application/problem+json", problem{
-			Type: "about:blank", Title: http.StatusText(err.Status), Status: err.Status,
-			Detail: reasons[err.Reason].text, Reason: string(err.Reason),
-		})
+		respond.Problem(w, err.Status, reasons[err.Reason].text, string(err.Reason))
 	}
 }
 
 // hides reports whether the refusal of r by a route with that policy must look like a path
 // where nothing is.
 func (a *core) hides(r *http.Request, err *Error, p *policy) bool {
-	if err.Status == http.StatusUnauthorized && placeOf(r.Context()).discovery {
+	if err.Status == http.StatusUnauthorized && resource.PlaceOf(r.Context()).Discovery {
 		return true
 	}
 	if !a.hide || p.open {
@@ -69,10 +67,10 @@ func (a *core) hideFrom(w http.ResponseWriter, r *http.Request, s *State, of *pr
 		return
 	}
 	a.choose(r.Context(), s, kindSession.set()) // as on a public route
-	varyBy(w.Header(), a.vary)
-	own := &refusalWriter{ResponseWriter: w, status: http.StatusNotFound}
+	respond.VaryBy(w.Header(), a.vary)
+	own := respond.NewWriter(w, http.StatusNotFound)
 	a.notFound.ServeHTTP(own, a.with(r, s, of))
-	own.begin()
+	own.Begin()
 }
 
 // hide answers r as hideFrom does.
@@ -80,48 +78,6 @@ func (a *Authenticator) hide(w http.ResponseWriter, r *http.Request) {
 	of := a.core.present(r)
 	state := a.core.stateOf(r, &of)
 	a.core.hideFrom(w, r, &state, &of)
-}
-
-// refusalWriter is what an ErrorHandler writes to. Without a status of the handler's, a
-// refusal must not become a 200.
-type refusalWriter struct {
-	http.ResponseWriter
-	status int
-	begun  bool
-}
-
-func (w *refusalWriter) begin() {
-	if !w.begun {
-		w.WriteHeader(w.status)
-	}
-}
-
-func (w *refusalWriter) WriteHeader(status int) {
-	w.begun = w.begun || status >= 200 || status == http.StatusSwitchingProtocols
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *refusalWriter) Write(b []byte) (int, error) {
-	w.begin()
-	return w.ResponseWriter.Write(b)
-}
-
-// FlushError is what [http.ResponseController] calls.
-func (w *refusalWriter) FlushError() error {
-	w.begin()
-	return http.NewResponseController(w.ResponseWriter).Flush()
-}
-
-// Unwrap gives [http.ResponseController] everything else.
-func (w *refusalWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// problem is a refusal's body (RFC 9457), reason being an extension member.
-type problem struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
-	Reason string `json:"reason"`
 }
 
 // reverificationBody is what Clerk's browser SDKs answer with a dialog.
@@ -133,16 +89,9 @@ func reverificationBody(required *reverification) any {
 	}}
 }
 
+// writeJSON writes body as JSON.
 func writeJSON(w http.ResponseWriter, status int, mediaType string, body any) {
-	text, err := json.Marshal(body)
-	if err != nil {
-		// Every body above is made of strings and numbers.
-		text = []byte("{}")
-	}
-	w.Header().Set("Content-Type", mediaType)
-	w.Header().Del("Content-Length")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(text, '\n'))
+	respond.JSON(w, status, mediaType, body)
 }
 
 // challenges reports whether a refusal has a WWW-Authenticate.
@@ -154,26 +103,16 @@ func challenges(err *Error) bool {
 // scheme for a caller without a credential, and what is wrong with the credential
 // otherwise. For a protected resource it names the URL of its metadata (RFC 9728 section
 // 5.1) and the scopes to request.
-func challenge(err *Error, of *resource, scopes []string) string {
-	var parameters []string
-	add := func(name, value string) { parameters = append(parameters, name+`="`+value+`"`) }
+func challenge(err *Error, r *http.Request, p *policy) string {
+	c := respond.Challenge{Scopes: p.challengeScopes()}
 	switch {
 	case err.Reason == ErrScope:
-		add("error", "insufficient_scope")
-		add("error_description", reasons[err.Reason].text)
-		scopes = err.by.scopes
+		c.Error, c.Description, c.Scopes = "insufficient_scope", reasons[err.Reason].text, err.by.scopes
 	case err.Reason != ErrTokenMissing && err.Reason != ErrUnauthenticated:
-		add("error", "invalid_token")
-		add("error_description", reasons[err.Reason].text)
+		c.Error, c.Description = "invalid_token", reasons[err.Reason].text
 	}
-	if len(scopes) > 0 {
-		add("scope", strings.Join(scopes, " "))
+	if of := resource.PlaceOf(r.Context()).Resource(); of != nil {
+		c.Metadata = of.Metadata
 	}
-	if of != nil {
-		add("resource_metadata", of.metadata)
-	}
-	if len(parameters) == 0 {
-		return "Bearer"
-	}
-	return "Bearer " + strings.Join(parameters, ", ")
+	return c.String()
 }

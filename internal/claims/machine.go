@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/clerkauth/clerkauth/internal/strictjson"
@@ -53,4 +54,12 @@ func (c ScopeClaim) read(value string) ([]string, Presence) {
 		return nil, Malformed
 	}
 	return list, Present
+}
+
+// CheckScope returns an error unless name is a scope-token (RFC 6749 section 3.3).
+func CheckScope(name string) error {
+	if name == "" || strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '\\' }) {
+		return fmt.Errorf("scope %q is none: it must be visible ASCII without space, quote and backslash", name)
+	}
+	return nil
 }
