@@ -14,6 +14,7 @@ import (
 
 	"github.com/clerkauth/clerkauth/internal/clerkapi"
 	"github.com/clerkauth/clerkauth/internal/clerkkey"
+	"github.com/clerkauth/clerkauth/internal/csrf"
 	"github.com/clerkauth/clerkauth/internal/hint"
 	"github.com/clerkauth/clerkauth/internal/keyset"
 	"github.com/clerkauth/clerkauth/internal/notice"
@@ -304,8 +305,8 @@ func New(c Config) (*Authenticator, error) {
 	}
 	a.notices = notice.New(a.log, a.now, noticeCount)
 	a.operator = &operator{Log: a.notices, clockLimit: max(a.skew, defaultClockSkew) + time.Second}
-	a.origins = newOrigins(append(slices.Clone(a.parties.list), c.Browser.PublicOrigin))
 	a.pages = newPages(c, of, a.parties, &wrong)
+	a.csrf = csrf.New(append(slices.Clone(a.parties.list), c.Browser.PublicOrigin), a.pages.proxies)
 	a.configureKeys(c, of, &wrong)
 	a.configureMachines(c, &wrong)
 	if err := errors.Join(wrong...); err != nil {

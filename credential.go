@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/clerkauth/clerkauth/internal/jws"
 )
@@ -57,42 +56,4 @@ func inCookie(r *http.Request, token string) bool {
 		}
 	}
 	return false
-}
-
-// newOrigins returns the check of where requests came from that browsers may send with a
-// credential by themselves. This server's own origin and authorized parties are trusted.
-func newOrigins(trusted []string) *http.CrossOriginProtection {
-	origins := http.NewCrossOriginProtection()
-	for _, origin := range trusted {
-		_ = origins.AddTrustedOrigin(origin) // New returns an error for what is not an origin
-	}
-	return origins
-}
-
-// crossSite reports whether a page of another site may have caused r, which a browser
-// sends with the user's credential all the same. For methods that change state it is what
-// [http.CrossOriginProtection] says, authorized parties being trusted. Because that allows
-// every GET, and a page of any site can open a websocket, a request with Upgrade needs an
-// Origin that is this server's or an authorized party. A GET that changes state is not
-// protected. The host of this server's own origin is that of r, or what a trusted proxy
-// says it is; pages of other sites can set no header that says so.
-func (a *core) crossSite(r *http.Request) bool {
-	if _, host := a.pages.proxies.Requested(r); host != r.Host {
-		r = r.WithContext(r.Context()) // a copy
-		r.Host = host
-	}
-	origins := r.Header["Origin"]
-	switch {
-	case a.origins.Check(r) != nil:
-		return true
-	case len(r.Header["Upgrade"]) == 0 && (len(origins) == 0 || r.Host != ""):
-		return false
-	case len(origins) != 1:
-		return true
-	case origins[0] == a.pages.site.Public || a.parties.lists(origins[0]):
-		return false
-	default: // without a Host, no origin is this server's
-		host := strings.ToLower(r.Host)
-		return host == "" || origins[0] != "https://"+host && origins[0] != "http://"+host
-	}
 }

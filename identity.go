@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/clerk/clerk-sdk-go/v2"
+
+	"github.com/clerkauth/clerkauth/internal/sdkclaims"
 )
 
 // identity is the context in which a request's State is kept. Only the Authenticator that
@@ -49,7 +51,7 @@ func (a *core) present(r *http.Request) presented {
 		p.line = r.Header["Authorization"][0]
 	case a.credential != nil:
 		p.own, p.failed = a.callCredential(r)
-		p.cross = p.own != "" && a.crossSite(r)
+		p.cross = p.own != "" && a.csrf.CrossSite(r)
 	}
 	if text := p.line + p.own; text != "" { // one of them is empty
 		p.hash = maphash.String(a.seed, text)
@@ -113,7 +115,7 @@ func (c *identity) Value(key any) any {
 	switch key {
 	case identityKey{}:
 		return c
-	case sdkClaimsKey:
+	case sdkclaims.Key:
 		if claims := c.sessionClaims(); claims != nil {
 			return claims
 		}
@@ -163,7 +165,7 @@ func (a *core) with(r *http.Request, state *State, p *presented) *http.Request {
 		}
 		of = id.of.presented
 	}
-	if !state.bearer && ctx.Value(identityKey{}) == nil && ctx.Value(sdkClaimsKey) == nil {
+	if !state.bearer && ctx.Value(identityKey{}) == nil && ctx.Value(sdkclaims.Key) == nil {
 		return r
 	}
 	return r.WithContext(a.identify(ctx, state, of))
@@ -172,7 +174,7 @@ func (a *core) with(r *http.Request, state *State, p *presented) *http.Request {
 // anonymous returns r with no caller in its context. Guards authenticate it anew.
 func anonymous(r *http.Request) *http.Request {
 	ctx := r.Context()
-	if ctx.Value(identityKey{}) == nil && ctx.Value(sdkClaimsKey) == nil {
+	if ctx.Value(identityKey{}) == nil && ctx.Value(sdkclaims.Key) == nil {
 		return r
 	}
 	return r.WithContext(newIdentity(ctx, State{}))

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/clerkauth/clerkauth/internal/csrf"
 	"github.com/clerkauth/clerkauth/internal/keyset"
 	"github.com/clerkauth/clerkauth/internal/notice"
 	"github.com/clerkauth/clerkauth/internal/resource"
@@ -53,7 +54,7 @@ type core struct {
 	notFound     http.Handler
 	credential   func(*http.Request) string
 	vary         string // what responses depend on
-	origins      *http.CrossOriginProtection
+	csrf         *csrf.Protection
 	errorHandler func(http.ResponseWriter, *http.Request, *Error)
 	log          *slog.Logger
 	now          func() time.Time

@@ -91,9 +91,6 @@ func (f partyFault) err() error {
 
 var errNoParty = errors.New("it carries no azp; Config.MissingParty says from where such tokens are accepted")
 
-// lists reports whether origin is an authorized party.
-func (p parties) lists(origin string) bool { return slices.Contains(p.list, origin) }
-
 // check compares azp with the authorized parties byte for byte: RFC 6454 section 6.1
 // gives an origin one spelling. It returns 0 if the token is accepted.
 func (p parties) check(s *claims.Session, from carrier) partyFault {

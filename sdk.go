@@ -1,54 +1,10 @@
 package clerkauth
 
 import (
-	"context"
-	"encoding/json"
-	"math"
-
 	"github.com/clerk/clerk-sdk-go/v2"
 
-	"github.com/clerkauth/clerkauth/internal/claims"
+	"github.com/clerkauth/clerkauth/internal/sdkclaims"
 )
-
-// sdkClaimsKey is the context key of clerk-sdk-go's session claims. The SDK does not
-// export it, so it is recorded when the SDK looks for it.
-var sdkClaimsKey = func() any {
-	recorder := &keyRecorder{Context: context.Background()}
-	clerk.SessionClaimsFromContext(recorder)
-	return recorder.key
-}()
-
-// keyRecorder is a context that records the key of the last lookup.
-type keyRecorder struct {
-	context.Context
-	key any
-}
-
-func (k *keyRecorder) Value(key any) any {
-	k.key = key
-	return nil
-}
-
-// canonicalClaims are a session's claims as clerk-sdk-go unmarshals them: each
-// registered name once, and the organization in one form for both token versions.
-type canonicalClaims struct {
-	Issuer         string          `json:"iss,omitempty"`
-	Subject        string          `json:"sub"`
-	Audience       []string        `json:"aud,omitempty"`
-	Expiry         int64           `json:"exp"`
-	NotBefore      *int64          `json:"nbf,omitempty"`
-	IssuedAt       *int64          `json:"iat,omitempty"`
-	ID             string          `json:"jti,omitempty"`
-	Version        int             `json:"v,omitempty"`
-	SessionID      string          `json:"sid"`
-	Party          string          `json:"azp,omitempty"`
-	OrgID          string          `json:"org_id,omitempty"`
-	OrgSlug        string          `json:"org_slug,omitempty"`
-	OrgRole        string          `json:"org_role,omitempty"`
-	OrgPermissions []string        `json:"org_permissions,omitempty"`
-	Actor          json.RawMessage `json:"act,omitempty"`
-	Ages           [2]int64        `json:"fva"`
-}
 
 // sessionClaims returns the claims for clerk.SessionClaimsFromContext: those of a
 // signed-in user's verified token, or nil for every other caller. They are computed at
@@ -59,49 +15,9 @@ func (c *identity) sessionClaims() *clerk.SessionClaims {
 		return nil
 	}
 	c.sdkOnce.Do(func() {
-		text, err := json.Marshal(canonical(who))
-		if err != nil {
-			return
-		}
-		var out clerk.SessionClaims
-		if json.Unmarshal(text, &out) == nil {
-			c.sdk = &out
-		}
+		c.sdk = sdkclaims.Of(who.proof.claims, sdkclaims.Caller{
+			UserID: who.UserID, SessionID: who.SessionID, OrgID: who.OrgID, OrgSlug: who.OrgSlug, OrgRole: who.OrgRole,
+		})
 	})
 	return c.sdk
 }
-
-// canonical returns the claims of a verified session.
-func canonical(who Auth) canonicalClaims {
-	s := who.proof.claims
-	out := canonicalClaims{
-		Issuer:         s.Issuer,
-		Subject:        who.UserID,
-		Audience:       s.Audience,
-		Expiry:         s.ExpiresAt.Unix,
-		ID:             s.TokenID,
-		Version:        s.Version,
-		SessionID:      who.SessionID,
-		Party:          s.Party,
-		OrgID:          who.OrgID,
-		OrgSlug:        who.OrgSlug,
-		OrgRole:        who.OrgRole,
-		OrgPermissions: s.Permissions(),
-		Actor:          json.RawMessage(s.Actor),
-		Ages:           [2]int64{-1, -1},
-	}
-	if s.NotBefore.Is == claims.Present {
-		out.NotBefore = &s.NotBefore.Unix
-	}
-	if s.IssuedAt.Is == claims.Present {
-		out.IssuedAt = &s.IssuedAt.Unix
-	}
-	if s.Ages.Known {
-		out.Ages = [2]int64{wholeMinutes(s.Ages.First), wholeMinutes(s.Ages.Second)}
-	}
-	return out
-}
-
-// wholeMinutes rounds an age up, so that no sign-in looks more recent than it is, and
-// limits it to what an int64 holds.
-func wholeMinutes(age float64) int64 { return int64(min(math.Ceil(age), math.MaxInt32)) }
