@@ -2,13 +2,10 @@ package clerkauth
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/clerkauth/clerkauth/internal/clerkkey"
@@ -96,7 +93,7 @@ func (a *Authenticator) ContentSecurityPolicy(c CSP) (Middleware, error) {
 			nonce, h := "", w.Header()
 			if c.Strict {
 				if nonce = Nonce(r.Context()); nonce == "" {
-					nonce = newNonce()
+					nonce = csp.NewNonce()
 					r = r.WithContext(context.WithValue(r.Context(), nonceKey{}, nonce))
 				}
 				nostore.Set(h)
@@ -127,16 +124,10 @@ func Nonce(ctx context.Context) string {
 	return nonce
 }
 
-func newNonce() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // it never fails
-	return base64.StdEncoding.EncodeToString(b[:])
-}
-
 // frontendOrigins returns the origins at which browsers call the Frontend API of the
 // instance. What is invalid is left out: New rejects it elsewhere.
 func frontendOrigins(c Config, of *clerkkey.Instance) []string {
-	var urls, origins []string
+	var urls []string
 	if of != nil {
 		urls = append(urls, of.Issuer())
 	}
@@ -149,12 +140,5 @@ func frontendOrigins(c Config, of *clerkkey.Instance) []string {
 			urls = append(urls, proxy.URL)
 		}
 	}
-	for _, s := range urls {
-		if u, err := url.Parse(s); err == nil {
-			if origin := u.Scheme + "://" + u.Host; !slices.Contains(origins, origin) {
-				origins = append(origins, origin)
-			}
-		}
-	}
-	return origins
+	return weburl.Origins(urls)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"reflect"
 	"runtime"
 	"slices"
@@ -25,7 +24,7 @@ type ServeMux struct {
 
 	mu      sync.RWMutex
 	routes  []muxRoute
-	guarded prefixes
+	guarded route.Prefixes[kinds]
 	below   map[kinds]*policy // for what http.ServeMux answers below them
 	hosts   map[string]bool   // that routes name, and whether one of them is guarded
 }
@@ -39,7 +38,7 @@ type muxHandler struct{ http.Handler }
 
 // NewServeMux returns an empty ServeMux. It needs no [Authenticator.Handler] around it.
 func (a *Authenticator) NewServeMux() *ServeMux {
-	return &ServeMux{auth: a, mux: http.NewServeMux(), guarded: newPrefixes(), below: belowPolicies(), hosts: map[string]bool{}}
+	return &ServeMux{auth: a, mux: http.NewServeMux(), below: belowPolicies(), hosts: map[string]bool{}}
 }
 
 // Handle registers h for pattern, to be reached by callers who meet access. It
@@ -72,7 +71,7 @@ func (m *ServeMux) Handle(pattern string, access Access, h http.Handler) {
 	}
 	m.routes = append(m.routes, muxRoute{method, rest, p.String(), nameOf(h)})
 	if !p.open {
-		m.guarded.add(rest, p.named())
+		m.guarded.Add(rest, p.named())
 	}
 }
 
@@ -132,17 +131,9 @@ func (m *ServeMux) checkHost(r *http.Request) error {
 // something below the prefix of a guarded route, and which kinds of machines such
 // routes name.
 func (m *ServeMux) belowGuarded(r *http.Request) (all kinds, below bool) {
-	readings, err := route.Readings(r.URL)
-	if err != nil {
-		return 0, true
-	}
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	for _, path := range readings {
-		some, ok := m.guarded.holds(path)
-		all, below = all|some, below || ok
-	}
-	return all, below
+	return m.guarded.Below(r.URL)
 }
 
 // belowPolicies are the policies below the prefixes of guarded routes, by the kinds of
@@ -192,37 +183,4 @@ func nameOf(h http.Handler) string {
 		}
 	}
 	return fmt.Sprintf("%T", h)
-}
-
-// prefixes are the first segments of patterns, up to the first wildcard, and the
-// kinds of machines that are required below them.
-type prefixes struct {
-	kinds   map[string]kinds
-	longest int // in bytes: no longer piece of a path is looked up
-}
-
-func newPrefixes() prefixes { return prefixes{kinds: make(map[string]kinds)} }
-
-// add adds the prefix of a pattern of http.ServeMux.
-func (p *prefixes) add(pattern string, named kinds) {
-	path, _, _ := strings.Cut(pattern[strings.IndexByte(pattern, '/'):], "{")
-	if decoded, err := url.PathUnescape(path); err == nil {
-		path = decoded
-	}
-	path = route.Fold(strings.TrimRight(path, "/"))
-	p.kinds[path] |= named
-	p.longest = max(p.longest, len(path))
-}
-
-// holds reports whether a path is below one of the prefixes, and which kinds of
-// machines are required below those.
-func (p *prefixes) holds(path string) (all kinds, below bool) {
-	path = route.Fold(path)
-	for i := 0; i <= min(len(path), p.longest); i++ {
-		if i == len(path) || path[i] == '/' {
-			some, ok := p.kinds[path[:i]]
-			all, below = all|some, below || ok
-		}
-	}
-	return all, below
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/clerkauth/clerkauth/internal/hint"
@@ -83,4 +84,18 @@ func Web(origins []string) []string {
 func Host(origin string) string {
 	_, host, _ := strings.Cut(origin, "://")
 	return host
+}
+
+// Origins returns the origins of the given absolute URLs, each once. What is not a URL is
+// left out.
+func Origins(urls []string) []string {
+	var origins []string
+	for _, s := range urls {
+		if u, err := url.Parse(s); err == nil {
+			if origin := u.Scheme + "://" + u.Host; !slices.Contains(origins, origin) {
+				origins = append(origins, origin)
+			}
+		}
+	}
+	return origins
 }

@@ -67,3 +67,10 @@ func TestHost(t *testing.T) {
 		}
 	}
 }
+
+func TestOrigins(t *testing.T) {
+	got := Origins([]string{"https://clerk.example.com", "https://app.example.com/__clerk", "https://clerk.example.com/x", ":"})
+	if want := []string{"https://clerk.example.com", "https://app.example.com"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
