@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"regexp"
 	"time"
 
 	"github.com/clerk/clerk-sdk-go/v2"
-	"github.com/clerk/clerk-sdk-go/v2/session"
 
 	"github.com/clerkauth/clerkauth/internal/clerkapi"
 	"github.com/clerkauth/clerkauth/internal/keyset"
@@ -116,9 +114,6 @@ func (a *Authenticator) ClerkConfig() *clerk.ClientConfig {
 	return c
 }
 
-// pathWord matches what stands in a path for itself alone, such as an id of Clerk's.
-var pathWord = regexp.MustCompile(`\A[A-Za-z0-9_-]+\z`)
-
 // GetTokenOption configures [Authenticator.GetToken]. See [Lifetime].
 type GetTokenOption func(*tokenOptions)
 
@@ -169,42 +164,24 @@ func (a *Authenticator) GetToken(ctx context.Context, who Auth, template string,
 		return "", newError(ErrConfiguration, errors.New("there is no secret key"))
 	}
 	// The SDK joins both into the path of the request.
-	if !pathWord.MatchString(who.SessionID) || template != "" && !pathWord.MatchString(template) {
+	if !clerkapi.ValidName(who.SessionID) || template != "" && !clerkapi.ValidName(template) {
 		return "", newError(ErrConfiguration, errors.New("a session id or template name has characters other than letters, digits, - and _"))
 	}
-	params := &session.CreateTokenParams{ID: who.SessionID, TemplateName: template}
-	if o.lifetime > 0 {
-		params.ExpiresInSeconds = clerk.Int64(int64(o.lifetime / time.Second))
+	token, err := clerkapi.CreateToken(ctx, a.ClerkConfig(), who.SessionID, template, o.lifetime)
+	var own *Error
+	var rejected *clerkapi.RejectedError
+	switch {
+	case err == nil:
+		return token, nil
+	case errors.As(err, &own):
+		return "", own
+	case errors.As(err, &rejected):
+		return "", fmt.Errorf("clerkauth: %w", rejected)
+	case errors.Is(err, clerkapi.ErrNoToken):
+		return "", newError(ErrUnavailable, err)
+	case ctx.Err() != nil:
+		return "", newError(ErrUnavailable, context.Cause(ctx))
+	default: // err may quote the response
+		return "", newError(ErrUnavailable, errors.New("backend api cannot be reached or fails"))
 	}
-	token, err := session.NewClient(a.ClerkConfig()).CreateToken(ctx, params)
-	if err != nil {
-		var own *Error
-		if errors.As(err, &own) {
-			return "", own
-		}
-		var answer *clerk.APIErrorResponse
-		if errors.As(err, &answer) && answer.HTTPStatusCode < http.StatusInternalServerError &&
-			answer.HTTPStatusCode != http.StatusTooManyRequests {
-			return "", refusedByBackend{answer}
-		}
-		cause := errors.New("backend api cannot be reached or fails")
-		if ctx.Err() != nil {
-			cause = context.Cause(ctx)
-		}
-		return "", newError(ErrUnavailable, cause)
-	}
-	if token.JWT == "" {
-		return "", newError(ErrUnavailable, errors.New("backend api responded without a token"))
-	}
-	return token.JWT, nil
 }
-
-// refusedByBackend wraps the SDK's error without its text, which quotes the whole
-// response.
-type refusedByBackend struct{ answer *clerk.APIErrorResponse }
-
-func (e refusedByBackend) Error() string {
-	return fmt.Sprintf("clerkauth: backend api refused to create a token: status %d", e.answer.HTTPStatusCode)
-}
-
-func (e refusedByBackend) Unwrap() error { return e.answer }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clerkauth/clerkauth/internal/claims"
+	"github.com/clerkauth/clerkauth/internal/clerkapi"
 	"github.com/clerkauth/clerkauth/internal/clerkkey"
 )
 
@@ -165,7 +166,7 @@ func (a *core) verifyMachineToken(ctx context.Context, u *unverified) (*machine,
 func (a *core) configureMachines(c Config, wrong *mistakes) {
 	a.accept = newAccept(c.Accept, wrong)
 	a.machineID = c.Machines.ID
-	if c.Machines.ID != "" && (!strings.HasPrefix(c.Machines.ID, "mch_") || !pathWord.MatchString(c.Machines.ID)) {
+	if c.Machines.ID != "" && (!strings.HasPrefix(c.Machines.ID, "mch_") || !clerkapi.ValidName(c.Machines.ID)) {
 		wrong.add("Machines.ID", errors.New("it must look like mch_…"))
 	}
 	if !c.Machines.SecretKey.IsZero() {

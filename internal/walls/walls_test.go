@@ -74,8 +74,6 @@ var requests = []string{
 var exceptions = map[string][]string{
 	// The default of Config.Transport, which is handed to clerkapi.
 	"config.go": {"net/http.DefaultTransport"},
-	// A client for the sessions of the Backend API, over a client of clerkapi's.
-	"backend.go": {sdk + "/session.NewClient"},
 }
 
 // file is a file of the module that is not a test.
