@@ -33,6 +33,8 @@ var rules = []struct {
 	uses []string
 }{
 	{of: "internal/csp", imports: []string{"net/http"}},
+	{of: "internal/route", imports: []string{"net/http"}},
+	{of: "internal/clerkkey", direct: []string{"net/http"}},
 	{of: "internal/claims", imports: []string{"net/http"}},
 	{of: "internal/jws", imports: []string{"net/http"}},
 	{of: "internal/strictjson", imports: []string{"net/http"}},
