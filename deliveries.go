@@ -3,8 +3,6 @@ package clerkauth
 import (
 	"context"
 	"errors"
-	"sync"
-	"time"
 )
 
 // Deliveries remembers which webhook deliveries were handled, by an id that all copies
@@ -76,79 +74,3 @@ var (
 	// still fail.
 	ErrInFlight = errors.New("clerkauth: another copy of the delivery is being handled")
 )
-
-const (
-	// rememberFor is how long a handled delivery is remembered. Svix's last attempt is
-	// 27 h 35 min after its first.
-	rememberFor = 36 * time.Hour
-	// maxRemembered limits the memory of a Webhook without a store to some 20 MB.
-	maxRemembered = 100_000
-)
-
-// memoryDeliveries is a Deliveries for one process. Its claims need no lease, because
-// they end with the process.
-type memoryDeliveries struct {
-	now func() time.Time
-	max int
-
-	mu     sync.Mutex
-	claims map[string]bool // handled or not: in flight
-	done   []doneDelivery  // handled deliveries, oldest first
-}
-
-type doneDelivery struct {
-	id string
-	at time.Time
-}
-
-func newMemoryDeliveries(now func() time.Time) *memoryDeliveries {
-	return &memoryDeliveries{now: now, max: maxRemembered, claims: make(map[string]bool)}
-}
-
-func (m *memoryDeliveries) Once(ctx context.Context, id string, handle func(context.Context) error) error {
-	if err := m.claim(id); err != nil {
-		return err
-	}
-	handled := false
-	defer func() { m.settle(id, handled) }() // even if handle panics or exits
-	if err := handle(ctx); err != nil {
-		return err
-	}
-	handled = true
-	return nil
-}
-
-func (m *memoryDeliveries) claim(id string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.forget()
-	if handled, known := m.claims[id]; handled {
-		return ErrHandled
-	} else if known {
-		return ErrInFlight
-	}
-	m.claims[id] = false
-	return nil
-}
-
-func (m *memoryDeliveries) settle(id string, handled bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !handled {
-		delete(m.claims, id)
-		return
-	}
-	m.claims[id] = true
-	m.done = append(m.done, doneDelivery{id, m.now()})
-	m.forget()
-}
-
-// forget drops handled deliveries that are too old or too many. It keeps those in
-// flight. m.mu is held.
-func (m *memoryDeliveries) forget() {
-	for len(m.done) > 0 && (len(m.done) > m.max || m.now().Sub(m.done[0].at) > rememberFor) {
-		delete(m.claims, m.done[0].id)
-		m.done[0] = doneDelivery{}
-		m.done = m.done[1:]
-	}
-}

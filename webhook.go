@@ -2,22 +2,16 @@ package clerkauth
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
-	"regexp"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 
-	svix "github.com/svix/svix-webhooks/go"
-
 	"github.com/clerkauth/clerkauth/event"
-	"github.com/clerkauth/clerkauth/internal/notice"
+	"github.com/clerkauth/clerkauth/internal/webhook"
 )
 
 // WebhookConfig configures a [Webhook]. Secrets is required; [WebhookFromEnv] reads them.
@@ -69,14 +63,6 @@ func WebhookFromEnv() WebhookConfig {
 	return c
 }
 
-const (
-	// webhookTolerance is by how many seconds a delivery's timestamp may differ from
-	// now, as in the Standard Webhooks specification and at Svix.
-	webhookTolerance = 5 * 60
-	// maxSignatures is how many signatures a delivery may have.
-	maxSignatures = 32
-)
-
 // Webhook is an [http.Handler] for Clerk's webhooks, which Svix delivers. It verifies
 // and decodes each delivery, and calls the functions registered with [On] and
 // [Webhook.OnAny] once for it. Make one with [NewWebhook]. It is safe for concurrent
@@ -84,63 +70,43 @@ const (
 type Webhook struct {
 	// core is a pointer, so that printing a struct that holds a Webhook prints an
 	// address.
-	core *webhook
+	core *webhook.Endpoint
 }
-
-type webhook struct {
-	verifiers  []*svix.Webhook
-	deliveries Deliveries
-	scopes     []string // suffixes of the ids that are passed to deliveries: see remember
-	onError    func(context.Context, *event.Raw, error)
-	observe    func(context.Context, WebhookOutcome)
-	log        *slog.Logger
-	notices    *notice.Log
-	now        func() time.Time
-
-	mu       sync.RWMutex // guards the fields below
-	handlers map[string]eventHandler
-	any      eventHandler
-}
-
-type eventHandler func(context.Context, *event.Raw) error
 
 // NewWebhook returns a Webhook for c. The error joins everything that is wrong with c.
 func NewWebhook(c WebhookConfig) (*Webhook, error) {
-	w := &webhook{onError: c.OnError, observe: c.Observe, log: c.Logger, now: c.Now, handlers: make(map[string]eventHandler)}
-	if w.now == nil {
-		w.now = time.Now
-	}
-	if w.log == nil {
-		w.log = slog.Default()
-	}
-	w.notices = notice.New(w.log, w.now, noticeCount)
-	if w.onError == nil {
-		w.onError = func(context.Context, *event.Raw, error) {}
-	}
-	if w.observe == nil {
-		w.observe = func(context.Context, WebhookOutcome) {}
-	}
 	var wrong mistakes
 	if len(c.Secrets) == 0 {
 		wrong.add("Secrets", errors.New("there is none: set "+webhookVariable+" to the endpoint's signing secret, whsec_…"))
 	}
-	var fingerprints []string
+	var keys []webhook.Key
 	for i, secret := range c.Secrets {
-		key, err := parseWebhookSecret(secret.reveal())
+		field := fmt.Sprintf("Secrets[%d]", i)
+		text, err := parseWebhookSecret(secret.reveal())
 		if err != nil {
-			wrong.add(fmt.Sprintf("Secrets[%d]", i), err)
+			wrong.add(field, err)
 			continue
 		}
-		verifier, err := svix.NewWebhookRaw(key)
-		wrong.add(fmt.Sprintf("Secrets[%d]", i), err)
-		w.verifiers = append(w.verifiers, verifier)
-		fingerprints = append(fingerprints, endpointFingerprint(key))
+		key, err := webhook.NewKey(text)
+		wrong.add(field, err)
+		keys = append(keys, key)
 	}
 	if err := errors.Join(wrong...); err != nil {
 		return nil, fmt.Errorf("clerkauth: webhook configuration: %w", err)
 	}
-	w.remember(c.Deliveries, fingerprints)
-	return &Webhook{w}, nil
+	inner := webhook.Config{
+		Keys:       keys,
+		Deliveries: c.Deliveries,
+		Errors:     webhook.Errors{Handled: ErrHandled, InFlight: ErrInFlight, OtherEndpoint: ErrOtherEndpoint},
+		OnError:    c.OnError,
+		Observe:    observer(c.Observe),
+		Logger:     c.Logger,
+		Now:        c.Now,
+	}
+	if store, ok := c.Deliveries.(EndpointDeliveries); ok {
+		inner.Deliveries, inner.PerEndpoint = store.ForEndpoint(webhook.Fingerprints(keys)), true
+	}
+	return &Webhook{webhook.New(inner)}, nil
 }
 
 // Verify returns nil if body is a delivery that Svix signed for this endpoint, and whose
@@ -152,75 +118,8 @@ func NewWebhook(c WebhookConfig) (*Webhook, error) {
 // It is for deliveries that are received otherwise than by HTTP. [Webhook.ServeHTTP]
 // verifies by itself.
 func (w *Webhook) Verify(header http.Header, body []byte) error {
-	d, why := w.core.read(header)
-	if why == "" {
-		why = w.core.verify(d, body)
-	}
-	if why != "" {
+	if !w.core.Verify(header, body) {
 		return newError(ErrWebhook, nil)
 	}
 	return nil
-}
-
-// delivery holds the headers of a delivery, each in the one spelling that is accepted.
-type delivery struct{ id, timestamp, signatures string }
-
-var (
-	deliveryID   = regexp.MustCompile(`\A[A-Za-z0-9_-]{1,128}\z`) // no dot, which separates the parts that are signed
-	deliveryTime = regexp.MustCompile(`\A[1-9][0-9]{0,11}\z`)     // without leading zeros
-)
-
-// read reads the headers. If why is not "", they are refused; it is for the operator
-// alone.
-func (w *webhook) read(header http.Header) (d delivery, why string) {
-	id, okID := single(header, "Svix-Id")
-	stamp, okStamp := single(header, "Svix-Timestamp")
-	signatures, okSignature := single(header, "Svix-Signature")
-	if !okID || !okStamp || !okSignature {
-		return d, "a header is missing or repeated"
-	}
-	if !deliveryID.MatchString(id) || !deliveryTime.MatchString(stamp) || strings.Count(signatures, " ") >= maxSignatures {
-		return d, "a header is not as Svix writes it"
-	}
-	seconds, err := strconv.ParseInt(stamp, 10, 64)
-	if err != nil {
-		return d, "a header is not as Svix writes it"
-	}
-	if age := w.now().Unix() - seconds; age > webhookTolerance || age < -webhookTolerance {
-		return d, whyClock
-	}
-	return delivery{id, stamp, wellFormed(signatures)}, ""
-}
-
-// verify verifies the signature of a delivery. See read for why.
-func (w *webhook) verify(d delivery, body []byte) (why string) {
-	// The Svix library falls back to other header names, and ignores what follows a
-	// second comma, so it gets only what read has checked.
-	checked := http.Header{"Svix-Id": {d.id}, "Svix-Timestamp": {d.timestamp}, "Svix-Signature": {d.signatures}}
-	for _, verifier := range w.verifiers {
-		if verifier.VerifyIgnoringTimestamp(body, checked) == nil {
-			return ""
-		}
-	}
-	return whySignature
-}
-
-// wellFormed returns the version 1 signatures in a list that have the form of one.
-func wellFormed(signatures string) string {
-	var kept []string
-	for s := range strings.SplitSeq(signatures, " ") {
-		if text, ok := strings.CutPrefix(s, "v1,"); ok && len(text) == base64.StdEncoding.EncodedLen(32) && !strings.Contains(text, ",") {
-			kept = append(kept, s)
-		}
-	}
-	return strings.Join(kept, " ")
-}
-
-// single returns the value of a header, if it has exactly one. Programs disagree on which
-// of several wins.
-func single(h http.Header, name string) (string, bool) {
-	if lines := h[name]; len(lines) == 1 {
-		return lines[0], true
-	}
-	return "", false
 }

@@ -2,10 +2,8 @@ package clerkauth
 
 import (
 	"context"
-	"net/http"
 
-	"github.com/clerkauth/clerkauth/event"
-	"github.com/clerkauth/clerkauth/internal/plain"
+	"github.com/clerkauth/clerkauth/internal/webhook"
 )
 
 // WebhookResult is how a webhook request ended. Its values are suitable as the label of
@@ -44,24 +42,12 @@ type WebhookOutcome struct {
 	Type, DeliveryID string
 }
 
-// of returns the outcome for e, with the status of the response.
-func (result WebhookResult) of(e *event.Raw) WebhookOutcome {
-	o := WebhookOutcome{Result: result, Status: http.StatusServiceUnavailable, Type: e.Type, DeliveryID: e.DeliveryID}
-	switch result {
-	case WebhookHandled, WebhookDuplicate, WebhookIgnored:
-		o.Status = http.StatusNoContent
-	case WebhookHandlerFailed:
-		o.Status = http.StatusInternalServerError
+// observer returns a function that calls observe, or nil if that is nil.
+func observer(observe func(context.Context, WebhookOutcome)) func(context.Context, webhook.Outcome) {
+	if observe == nil {
+		return nil
 	}
-	return o
-}
-
-// observed calls Observe. A panic of it is logged and does not change the response.
-func (w *webhook) observed(ctx context.Context, o WebhookOutcome) {
-	defer func() {
-		if v := recover(); v != nil {
-			w.log.ErrorContext(ctx, "clerkauth: webhook Observe failed", "error", plain.Describe(plain.Panic(v)))
-		}
-	}()
-	w.observe(ctx, o)
+	return func(ctx context.Context, o webhook.Outcome) {
+		observe(ctx, WebhookOutcome{Result: WebhookResult(o.Result), Status: o.Status, Type: o.Type, DeliveryID: o.DeliveryID})
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/event"
 	"github.com/clerkauth/clerkauth/internal/testkit"
+	"github.com/clerkauth/clerkauth/internal/webhook"
 )
 
 // TestWebhookOutcomes: every request is observed once, with its outcome.
@@ -19,7 +20,7 @@ func TestWebhookOutcomes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen []clerkauth.WebhookOutcome
 		var store error
-		memory := clerkauth.NewMemoryDeliveries(time.Now, 100)
+		memory := webhook.NewMemory(time.Now, 100, webhook.Errors{Handled: clerkauth.ErrHandled, InFlight: clerkauth.ErrInFlight})
 		h := testkit.NewWebhookRig(t, func(c *clerkauth.WebhookConfig) {
 			c.Observe = func(_ context.Context, o clerkauth.WebhookOutcome) { seen = append(seen, o); panic("user_secret") }
 			c.Deliveries = testkit.DeliveriesFunc(func(ctx context.Context, id string, handle func(context.Context) error) error {

@@ -1,4 +1,4 @@
-package clerkauth_test
+package webhook_test
 
 import (
 	"context"
@@ -17,7 +17,6 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
-	"github.com/clerkauth/clerkauth/deliveriestest"
 	"github.com/clerkauth/clerkauth/event"
 	"github.com/clerkauth/clerkauth/internal/testkit"
 )
@@ -168,13 +167,4 @@ func TestWebhookThousandCopies(t *testing.T) {
 			t.Errorf("%d calls, %d completed, answers %v", calls.Load(), completed.Load(), counts)
 		}
 	})
-}
-
-func TestDeliveriesInMemory(t *testing.T) {
-	var offset atomic.Int64
-	start := time.Now()
-	open := func(*testing.T) clerkauth.Deliveries {
-		return clerkauth.NewMemoryDeliveries(func() time.Time { return start.Add(time.Duration(offset.Load())) }, 100_000)
-	}
-	deliveriestest.Run(t, open, deliveriestest.Lease(10*time.Millisecond), deliveriestest.Later(func(_ *testing.T, _ clerkauth.Deliveries, d time.Duration) { offset.Add(int64(d)) }))
 }
