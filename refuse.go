@@ -89,11 +89,6 @@ func reverificationBody(required *reverification) any {
 	}}
 }
 
-// writeJSON writes body as JSON.
-func writeJSON(w http.ResponseWriter, status int, mediaType string, body any) {
-	respond.JSON(w, status, mediaType, body)
-}
-
 // challenges reports whether a refusal has a WWW-Authenticate.
 func challenges(err *Error) bool {
 	return err.Status == http.StatusUnauthorized || err.Reason == ErrScope && err.Status == http.StatusForbidden

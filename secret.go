@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-
-	"github.com/clerkauth/clerkauth/internal/clerkkey"
 )
 
 // Secret is a string that does not print: with any verb of fmt, in logs, and in JSON it
@@ -52,6 +50,3 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // LogValue returns what String returns.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
-// parseWebhookSecret returns the key in a webhook endpoint's signing secret.
-func parseWebhookSecret(secret string) ([]byte, error) { return clerkkey.ParseWebhook(secret) }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/clerkauth/clerkauth/event"
+	"github.com/clerkauth/clerkauth/internal/clerkkey"
 	"github.com/clerkauth/clerkauth/internal/webhook"
 )
 
@@ -82,7 +83,7 @@ func NewWebhook(c WebhookConfig) (*Webhook, error) {
 	var keys []webhook.Key
 	for i, secret := range c.Secrets {
 		field := fmt.Sprintf("Secrets[%d]", i)
-		text, err := parseWebhookSecret(secret.reveal())
+		text, err := clerkkey.ParseWebhook(secret.reveal())
 		if err != nil {
 			wrong.add(field, err)
 			continue
