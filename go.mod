@@ -6,10 +6,11 @@ require (
 	github.com/clerk/clerk-sdk-go/v2 v2.7.0
 	github.com/go-jose/go-jose/v4 v4.1.9
 	github.com/svix/svix-webhooks v1.99.1
+	golang.org/x/net v0.62.0
 )
 
 require (
 	github.com/go-jose/go-jose/v3 v3.0.5 // indirect
 	github.com/google/uuid v1.6.0 // indirect
-	golang.org/x/crypto v0.43.0 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
 )

@@ -118,12 +118,13 @@ type Session struct {
 	Registered
 
 	SessionID string // "" unless it is a usable id
+	SID       string // sid as it is, whatever it is, "" if it is not text
 	Party     string // azp
 	PartyIs   Presence
 	Status    string // sts: StatusActive, StatusPending, or "" if absent
 	StatusIs  Presence
 
-	Version int    // v: 1, also if it is absent, or 2; 0 for any other value
+	Version int    // v: 1, also if it is absent or null, or 2; 0 for any other value
 	Acted   bool   // act is present, with any value
 	Actor   string // act as written, if it is an object
 	Acting  *Actor // act as it is read, nil if it is absent
@@ -133,6 +134,7 @@ type Session struct {
 
 	// Grants are decoded when they are first used, which most requests do not do.
 	fea, pla, per, fpm, orgPermissions string // as written
+	odd                                bool   // see Understood
 	once                               sync.Once
 	grants                             grants
 }
@@ -152,6 +154,7 @@ func (p Payload) ReadSession() *Session {
 	for _, m := range p {
 		switch m.Name {
 		case "sid":
+			s.SID, _ = strictjson.String(m.Value)
 			s.SessionID, _ = readID(m.Value)
 			if !strings.HasPrefix(s.SessionID, "sess_") {
 				s.SessionID = ""
@@ -161,7 +164,9 @@ func (p Payload) ReadSession() *Session {
 		case "azp":
 			s.Party, s.PartyIs = readParty(m.Value)
 		case "v":
-			s.Version = readVersion(m.Value)
+			if !strictjson.Null(m.Value) {
+				s.Version = readVersion(m.Value)
+			}
 		case "act":
 			s.Acted = true
 			s.Actor, s.Acting = readActor(m.Value)

@@ -118,14 +118,14 @@ func TestOrganization(t *testing.T) {
 	v1 := org{Org{ID: "org_1", Slug: "acme", Role: "org:admin"}, []string{"org:a:read"}}
 	const v1Claims = `"org_id":"org_1","org_slug":"acme","org_role":"org:admin","org_permissions":["org:a:read"]`
 	for payload, want := range map[string]org{
-		`{` + v1Claims + `}`:         v1,
-		`{"v":1,` + v1Claims + `}`:   v1,
-		`{"v":2,` + v1Claims + `}`:   {},
-		`{"v":2.0,` + v1Claims + `}`: {},
+		`{` + v1Claims + `}`:          v1,
+		`{"v":1,` + v1Claims + `}`:    v1,
+		`{"v":null,` + v1Claims + `}`: v1,
+		`{"v":2,` + v1Claims + `}`:    {},
+		`{"v":2.0,` + v1Claims + `}`:  {},
 		// The meaning of an unknown version's claims is unknown.
 		`{"v":3,` + v1Claims + `}`:                                   {},
 		`{"v":"2",` + v1Claims + `}`:                                 {},
-		`{"v":null,` + v1Claims + `}`:                                {},
 		`{"v":-1,` + v1Claims + `}`:                                  {},
 		`{"org_id":null,"org_role":"org:admin"}`:                     {},
 		`{"org_id":"org_1","org_permissions":"org:a:read"}`:          {Org{ID: "org_1"}, nil},

@@ -94,6 +94,7 @@ func (s *Session) readOrg(value string) {
 	if value == "" || strictjson.Null(value) {
 		return
 	}
+	s.odd = !falsy(value) && !falsy(s.fea) && scopedText(s.fea) == ""
 	var org Org
 	var per, fpm string
 	var buf [8]strictjson.Member
@@ -112,6 +113,7 @@ func (s *Session) readOrg(value string) {
 			fpm = m.Value
 		}
 	}
+	s.odd = s.odd || !falsy(value) && !falsy(per) && !falsy(fpm) && !(isText(per) && isText(fpm))
 	switch {
 	case !textOrNothing(per) || !textOrNothing(fpm) || !nothing(s.fea) && scopedText(s.fea) == "":
 		s.grantNothing()
@@ -159,6 +161,18 @@ func withoutOrg(role string) string {
 // nothing reports whether a claim is absent, null or empty.
 func nothing(value string) bool {
 	return value == "" || strictjson.Null(value) || value == `""`
+}
+
+// falsy reports whether a claim is absent or false as a condition in JavaScript: Clerk's
+// SDKs do not look at it any further.
+func falsy(value string) bool {
+	f, isNumber := strictjson.Number(value)
+	return nothing(value) || value == "false" || isNumber && f == 0
+}
+
+func isText(value string) bool {
+	_, ok := strictjson.String(value)
+	return ok
 }
 
 // textOrNothing reports whether a claim is a string or nothing.
@@ -218,3 +232,8 @@ func (s *Session) readOrgV1(p Payload) {
 	s.Org.Role = readRoleV1(p.get("org_role"))
 	s.orgPermissions = p.get("org_permissions")
 }
+
+// Understood reports whether the claims about the active organization have the form that
+// Clerk documents. A token of a later form could restrict what it grants in a way that is
+// not known here.
+func (s *Session) Understood() bool { return !s.odd }

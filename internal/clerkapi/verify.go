@@ -62,7 +62,7 @@ type Verifier struct {
 // NewVerifier returns a Verifier that calls the Backend API at base.
 func NewVerifier(k Kind, transport http.RoundTripper, base *url.URL, secretKey string) *Verifier {
 	client := HTTPClient(transport, base)
-	client.Transport = recorder{client.Transport}
+	client.Transport = recorder{client.Transport, maxCredential}
 	return &Verifier{k, clerk.NewBackend(&clerk.BackendConfig{
 		HTTPClient: client,
 		URL:        clerk.String(base.String()),
@@ -84,7 +84,7 @@ func (v *Verifier) Verify(ctx context.Context, credential string) (*Credential, 
 	err := v.backend.Call(ctx, request, &answer)
 	switch {
 	case seen.status == 0:
-		return nil, errors.New("backend api cannot be reached")
+		return nil, errUnreachable
 	case seen.status/100 != 2:
 		var body string
 		var theirs *clerk.APIErrorResponse
@@ -102,6 +102,8 @@ func (v *Verifier) Verify(ctx context.Context, credential string) (*Credential, 
 	return c, nil
 }
 
+var errUnreachable = errors.New("backend api cannot be reached")
+
 // exchange is what clerk-sdk-go does not return of a call.
 type exchange struct {
 	status     int // 0 if there was no response
@@ -112,7 +114,10 @@ type exchangeKey struct{}
 
 // recorder is a transport that fills in the exchange of a call, and cuts off a response
 // that is too long.
-type recorder struct{ next http.RoundTripper }
+type recorder struct {
+	next http.RoundTripper
+	most int64 // bytes of a response
+}
 
 func (t recorder) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := t.next.RoundTrip(r)
@@ -122,6 +127,6 @@ func (t recorder) RoundTrip(r *http.Request) (*http.Response, error) {
 	if seen, ok := r.Context().Value(exchangeKey{}).(*exchange); ok {
 		seen.status, seen.retryAfter = resp.StatusCode, retryAfter(resp.Header)
 	}
-	resp.Body = http.MaxBytesReader(nil, resp.Body, maxCredential)
+	resp.Body = http.MaxBytesReader(nil, resp.Body, t.most)
 	return resp, nil
 }

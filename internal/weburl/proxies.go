@@ -37,8 +37,9 @@ type Proxies []netip.Prefix
 //
 // Of each header the last entry of the last line counts, which the nearest proxy wrote: a
 // client can write any of those before it. An entry that is malformed, or a scheme that is
-// neither http nor https, is as good as none. X-Forwarded-Port completes an
-// X-Forwarded-Host without a port. Because a proxy that writes one of X-Forwarded-* and
+// neither http nor https, is as good as none, and so is what came with a malformed host.
+// X-Forwarded-Port is ignored, because many proxies write the port that they listen on
+// behind another one. Because a proxy that writes one of X-Forwarded-* and
 // Forwarded (RFC 7239) may pass on what a client wrote into the other, neither counts where
 // they differ.
 func (p Proxies) Requested(r *http.Request) (tls bool, host string) {
@@ -46,10 +47,11 @@ func (p Proxies) Requested(r *http.Request) (tls bool, host string) {
 	if !p.trust(r.RemoteAddr) {
 		return own.tls, own.host
 	}
-	proto, name, port := last(r, "X-Forwarded-Proto"), last(r, "X-Forwarded-Host"), last(r, "X-Forwarded-Port")
-	byX, x := own.with(proto, name, port), proto+name != ""
-	proto, name, ok := lastElement(r.Header["Forwarded"])
-	byRFC, f := own.with(proto, name, ""), !ok || proto+name != ""
+	proto, name := last(r, "X-Forwarded-Proto"), last(r, "X-Forwarded-Host")
+	byX, x := own.with(proto, name), proto+name != ""
+	element, ok := lastElement(r.Header["Forwarded"])
+	proto, name = element["proto"], element["host"]
+	byRFC, f := own.with(proto, name), !ok || proto+name != ""
 	switch {
 	case x && f && byX != byRFC:
 		return own.tls, own.host
@@ -71,7 +73,11 @@ func (p Proxies) trust(peer string) bool {
 	if err != nil {
 		return false
 	}
-	addr := at.Addr().Unmap().WithZone("")
+	return p.holds(plain(at.Addr()))
+}
+
+// holds reports whether addr is the address of a trusted proxy.
+func (p Proxies) holds(addr netip.Addr) bool {
 	return slices.ContainsFunc(p, func(prefix netip.Prefix) bool { return prefix.Contains(addr) })
 }
 
@@ -81,31 +87,32 @@ type requested struct {
 	host string
 }
 
-// with returns q, changed to those of proto, host and port that are well formed. The port
-// counts for a host without one. The host it returns is in lower case.
-func (q requested) with(proto, host, port string) requested {
+// with returns q, changed to those of proto and host that are there, or q if the host is
+// malformed. The host it returns is in lower case.
+func (q requested) with(proto, host string) requested {
+	unchanged := requested{q.tls, strings.ToLower(q.host)}
 	switch strings.ToLower(proto) {
 	case "https":
 		q.tls = true
 	case "http":
 		q.tls = false
 	}
-	q.host = strings.ToLower(q.host)
+	q.host = unchanged.host
+	if host == "" {
+		return q
+	}
 	host = strings.ToLower(host)
 	_, itsPort, err := net.SplitHostPort(host)
 	hasPort := err == nil
 	if len(host) > maxHost || !ValidHost(host) || hasPort && !validPort(itsPort) {
-		return q
+		return unchanged
 	}
 	own := "80"
 	if q.tls {
 		own = "443"
 	}
-	switch {
-	case itsPort == own: // an origin leaves it out
+	if itsPort == own { // an origin leaves it out
 		host = strings.TrimSuffix(host, ":"+own)
-	case !hasPort && validPort(port) && port != "443" && port != "80":
-		host += ":" + port
 	}
 	q.host = host
 	return q
@@ -129,28 +136,28 @@ func last(r *http.Request, name string) string {
 // Neither a scheme nor a host needs the escapes of a quoted string.
 var pairPattern = regexp.MustCompile("\\A[ \t]*(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)|\"([^\"\\\\]*)\"))?[ \t]*([;,]|\\z)")
 
-// lastElement returns the parameters proto and host of the last element of the last of
-// these Forwarded lines, or "" for what it lacks. It reports false if any of the line is
-// malformed: it is then unknown where the last element begins.
-func lastElement(lines []string) (proto, host string, ok bool) {
+// lastElement returns the parameters of the last element of the last of these Forwarded
+// lines, by their names in lower case. It reports false if any of the line is malformed: it
+// is then unknown where the last element begins.
+func lastElement(lines []string) (element map[string]string, ok bool) {
 	if len(lines) == 0 {
-		return "", "", true
+		return nil, true
 	}
-	element := map[string]string{}
+	element = map[string]string{}
 	for line := lines[len(lines)-1]; ; {
 		pair := pairPattern.FindStringSubmatch(line)
 		if pair == nil {
-			return "", "", false
+			return nil, false
 		}
 		if name := strings.ToLower(pair[1]); name != "" {
 			if _, twice := element[name]; twice {
-				return "", "", false
+				return nil, false
 			}
 			element[name] = pair[2] + pair[3]
 		}
 		switch pair[4] {
 		case "":
-			return element["proto"], element["host"], true
+			return element, true
 		case ",":
 			clear(element)
 		}
