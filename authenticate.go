@@ -1,7 +1,6 @@
 package clerkauth
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -18,8 +17,16 @@ type State struct {
 	// bad marks a credential that claims to be of this instance and is not valid. It is
 	// refused even on public routes: a caller who presents it wants to be known.
 	bad    bool
-	bearer bool   // there is a bearer credential: this is a program, not a page
-	vary   string // what the response depends on, if it is not the Authorization header
+	bearer bool // there is a bearer credential: this is a program, not a page
+	// Of a request whose cookies were read:
+	cookies     bool
+	why         *Error // why it is signed out, in more detail than callers are told
+	unavailable bool   // Clerk cannot be reached
+	postponed   bool   // the browser has to request the page again when the user goes there
+	flow        *flow  // nil if the response needs nothing in addition
+	fresh       bool   // no guard around this one has added it
+	debug       bool   // it says why the caller is signed out
+	vary        string // what the response depends on, if it is not the Authorization header
 	// machine is the credential of a machine, verified only for a route that takes its
 	// kind; on all others its bearer is anonymous.
 	machine *machineCredential
@@ -39,9 +46,14 @@ type machineCredential struct {
 // its Err.
 func (s State) Auth() Auth { return s.who }
 
-// Err returns the *[Error] explaining why the request is unauthenticated, or nil.
+// Err returns the *[Error] explaining why the request is unauthenticated, or nil. Where
+// cookies were read, its Reason is the code that Clerk's SDKs give.
 func (s State) Err() error {
-	if reason := s.reason(); reason != nil {
+	reason := s.reason()
+	if s.why != nil {
+		reason = s.why
+	}
+	if reason != nil {
 		return reason.own()
 	}
 	return nil
@@ -49,15 +61,14 @@ func (s State) Err() error {
 
 // reason returns why the caller is not known, or nil.
 func (s *State) reason() *Error {
-	if s.who.err == nil && !s.bearer {
+	switch {
+	case s.who.err != nil:
+		return s.who.err
+	case !s.bearer && !s.who.SignedIn():
 		return errMissing
+	default:
+		return nil
 	}
-	return s.who.err
-}
-
-// Header returns the headers that belong on the response, whatever it will be.
-func (s State) Header() http.Header {
-	return http.Header{"Vary": {cmp.Or(s.vary, "Authorization")}}
 }
 
 // Reasons that are met often, or cheaply by whoever sends garbage. None is handed out:
@@ -70,7 +81,7 @@ var (
 
 // authenticate is the one function that authenticates requests.
 func (a *core) authenticate(r *http.Request, p *presented) State {
-	if p.lines == 0 && a.credential != nil {
+	if p.own != "" || p.failed {
 		return a.authenticateOwn(r, p)
 	}
 	token, err := bearerToken(r.Header["Authorization"])
@@ -78,10 +89,24 @@ func (a *core) authenticate(r *http.Request, p *presented) State {
 		a.tellNoToken(err)
 		return rejected(err)
 	}
-	if token == "" {
+	browses := a.browsers != nil && r.Host != "" // see presentCall
+	switch {
+	case token == "" && browses:
+		return a.authenticateBrowser(r, p, "")
+	case token == "":
 		return State{}
 	}
-	return a.authenticateToken(r.Context(), token, fromHeader)
+	s := a.authenticateToken(r.Context(), token, fromHeader)
+	if browses && s.bad && renewable(s.who.err) {
+		return a.authenticateBrowser(r, p, token)
+	}
+	return s
+}
+
+// renewable reports whether the time alone is wrong with a token, so that a browser may be
+// given another one.
+func renewable(err *Error) bool {
+	return err.Reason == ErrTokenExpired || err.Reason == ErrTokenEarly || err.Reason == ErrTokenFuture
 }
 
 // authenticateToken is authenticate for a credential that has been read.
@@ -111,16 +136,17 @@ func (a *core) authenticateToken(ctx context.Context, token string, from carrier
 	case !a.accept.has(kindSession):
 		return anonymously(errOtherType)
 	}
-	who, err := a.verifySession(ctx, &u, from)
-	if err == nil {
-		return State{who: who, bearer: true}
-	}
-	if err.Reason == ErrSessionPending || err.Reason.class() == ErrUnavailable {
+	found := a.verifySession(ctx, &u, from, false)
+	switch err := found.err; {
+	case err == nil:
+		return State{who: found.who, bearer: true}
+	case err.Reason == ErrSessionPending, err.Reason.class() == ErrUnavailable:
 		s := anonymously(err)
-		s.who.SessionStatus = who.SessionStatus
+		s.who.SessionStatus = found.who.SessionStatus
 		return s
+	default:
+		return rejected(err)
 	}
-	return rejected(err)
 }
 
 // anonymously is the State of the bearer of a credential that is of no use here, or not
@@ -135,12 +161,13 @@ func rejected(why *Error) State { return State{who: Auth{err: why}, bad: true, b
 // anonymous caller, whatever a route around this one has taken it for.
 func (a *core) choose(ctx context.Context, s *State, takes kinds) {
 	credential := s.machine
-	switch {
-	case credential == nil:
+	if credential == nil {
 		return
+	}
+	defer func(vary string, fresh bool) { s.machine, s.vary, s.fresh = credential, vary, fresh }(s.vary, s.fresh)
+	switch {
 	case !takes.has(credential.kind):
 		*s = anonymously(errOtherType)
-		s.machine = credential
 		return
 	case !credential.verified:
 		who, err := a.verifyMachine(ctx, credential.unverified)
@@ -154,39 +181,35 @@ func (a *core) choose(ctx context.Context, s *State, takes kinds) {
 	default:
 		*s = rejected(err)
 	}
-	s.machine = credential
 }
 
 // bearerToken returns the token in an Authorization header, or "" if there is none or
 // it uses another scheme. The scheme is case-insensitive (RFC 9110 section 11.1) and
 // followed by exactly one space. Multiple Authorization headers are rejected:
-// intermediaries disagree on which one wins. The characters of a token that is too long
-// are not looked at: its length is reason enough to refuse it.
+// intermediaries disagree on which one wins. So is one of a single word, with or without
+// spaces after it: Clerk's SDKs take the word for a token, and no cookie stands in for it.
+// The characters of a token that is too long are not looked at: its length is reason
+// enough to refuse it.
 func bearerToken(lines []string) (string, *Error) {
-	if len(lines) == 0 {
+	switch {
+	case len(lines) == 0 || len(lines) == 1 && lines[0] == "":
 		return "", nil
-	}
-	if len(lines) > 1 {
+	case len(lines) > 1:
 		return "", newError(ErrTokenInvalid, errors.New("there is more than one Authorization header"))
 	}
-	const scheme = "bearer"
-	line := lines[0]
-	if len(line) < len(scheme) || !strings.EqualFold(line[:len(scheme)], scheme) {
-		return "", nil
-	}
-	rest := line[len(scheme):]
+	scheme, token, _ := strings.Cut(lines[0], " ")
 	switch {
-	case rest == "" || rest == " ":
+	case token == "" || token[0] == ' ':
+		return "", errInvalid.because(errOneWord)
+	case !strings.EqualFold(strings.TrimRight(scheme, "\t"), "bearer"):
 		return "", nil
-	case rest[0] != ' ' && rest[0] != '\t':
-		return "", nil // another scheme that begins with these letters
-	}
-	token := rest[1:]
-	if rest[0] == '\t' || len(token) <= jws.MaxLen && !oneWord(token) {
+	case len(scheme) > len("bearer"), len(token) <= jws.MaxLen && !oneWord(token):
 		return "", errInvalid.because(notYetToken(token))
 	}
 	return token, nil
 }
+
+var errOneWord = errors.New("the Authorization header is a single word: send Bearer, one space and the token")
 
 // oneWord reports whether token is of visible ASCII, without commas, which would
 // separate it from another one.

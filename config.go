@@ -7,7 +7,6 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -43,8 +42,8 @@ type Config struct {
 	// AuthorizedParties are the origins whose pages may present tokens here, compared
 	// byte for byte with the azp claim: scheme, host, and a port other than the
 	// scheme's own. Required unless InsecureAnyParty is set, or MissingParty is
-	// AllowMissingFromHeader, as for an API that only native apps call: with nil,
-	// tokens that have an azp are rejected then.
+	// AllowMissingFromHeader and Browser.Disabled is set, as for an API that only native
+	// apps call: with nil, tokens that have an azp are rejected then.
 	AuthorizedParties []string
 
 	// InsecureAnyParty accepts tokens whatever origin they were issued to. Any site
@@ -142,41 +141,6 @@ type Config struct {
 
 	// frontEnd is what FromEnv found. It is a pointer, so that it does not print.
 	frontEnd *clerkkey.FrontEnd
-}
-
-// BrowserConfig configures where people sign in and how browsers reach this server.
-// The zero value of every field is the safe choice.
-type BrowserConfig struct {
-	// SignInURL and SignUpURL are the application's own pages: a path on this server or
-	// an absolute URL. Default to the instance's account portal or, without a
-	// PublishableKey, to none: page requests are then refused with 401.
-	SignInURL, SignUpURL string
-
-	// PublicOrigin is this server's origin as browsers know it. Defaults to the
-	// authorized party that has the request's host or, with InsecureAnyParty, to the
-	// request's own host, which TrustedProxies affects. It determines return URLs.
-	PublicOrigin string
-
-	// TrustedProxies are the addresses of the reverse proxies that connect to this
-	// server. What they say in X-Forwarded-Proto, -Host and -Port or in Forwarded (RFC
-	// 7239) replaces the scheme and host of a request where PublicOrigin is not set, and
-	// the host that its Origin is compared with (see [Config.Credential]); it does not
-	// extend the origins above, and rules ignore it. Of several entries the last counts.
-	// Malformed headers, and X-Forwarded-* and Forwarded that contradict each other, are
-	// ignored.
-	//
-	// Proxies must overwrite, append to or remove each of these headers, because clients
-	// can send them, too. Their address is [http.Request.RemoteAddr] as net/http sets it,
-	// which no middleware before may replace by what a header says; one without a port,
-	// or that of a Unix socket, is not trusted. All addresses (0.0.0.0/0, ::/0) are an
-	// error: where those of proxies are not known, set PublicOrigin. Defaults to none.
-	TrustedProxies []netip.Prefix
-
-	// ProxyURL is the URL of the application's proxy of the Frontend API: an absolute
-	// https URL, or a path on PublicOrigin or else on the only authorized party that is
-	// a web origin. Tokens may name it as their issuer. Keys are not fetched through
-	// it. Defaults to none.
-	ProxyURL string
 }
 
 // MachineConfig configures how machine credentials are verified. The zero value of
@@ -293,8 +257,8 @@ func New(c Config) (*Authenticator, error) {
 	}
 	a.skew = checkSkew(c.ClockSkew, &wrong)
 	a.parties = newParties(c, &wrong)
-	a.configureProxy(c, &wrong)
-	a.frontends = frontendOrigins(c, of)
+	a.configureProxy(c, of, &wrong)
+	a.frontends = frontendOrigins(c, of, a.proxy.url)
 	if c.Audience != nil && len(c.Audience) == 0 {
 		wrong.add("Audience", errors.New("it is empty: leave it nil to demand none"))
 	}
@@ -306,9 +270,13 @@ func New(c Config) (*Authenticator, error) {
 	a.notices = notice.New(a.log, a.now, noticeCount)
 	a.operator = &operator{Log: a.notices, clockLimit: max(a.skew, defaultClockSkew) + time.Second}
 	a.pages = newPages(c, of, a.parties, &wrong)
-	a.csrf = csrf.New(append(slices.Clone(a.parties.list), c.Browser.PublicOrigin), a.pages.proxies)
+	a.csrf = csrf.New(slices.Concat(a.parties.list, c.Browser.Satellites, []string{c.Browser.PublicOrigin}), a.pages.proxies)
 	a.configureKeys(c, of, &wrong)
 	a.configureMachines(c, &wrong)
+	a.browsers = a.newBrowsers(c, of, &wrong)
+	if a.browsers != nil && a.credential == nil {
+		a.vary = "Authorization, Cookie"
+	}
 	if err := errors.Join(wrong...); err != nil {
 		return nil, fmt.Errorf("clerkauth: configuration: %w", err)
 	}
@@ -378,17 +346,4 @@ func (a *core) configureKeys(c Config, of *clerkkey.Instance, wrong *mistakes) {
 		from.Pinned, from.Public = a.jwtKey, nil
 	}
 	a.keys = keyset.New(from, a.now, a.log)
-}
-
-// configureProxy reads ProxyURL. A proxy on https is an accepted issuer beside the host
-// in the publishable key.
-func (a *core) configureProxy(c Config, wrong *mistakes) {
-	if c.Browser.ProxyURL == "" {
-		return
-	}
-	proxy, err := weburl.ParseProxy(c.Browser.ProxyURL, c.Browser.PublicOrigin, c.AuthorizedParties)
-	wrong.add("Browser.ProxyURL", err)
-	if err == nil && proxy.HTTPS {
-		a.issuers = append(a.issuers, proxy.URL)
-	}
 }

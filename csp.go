@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 
 	"github.com/clerkauth/clerkauth/internal/clerkkey"
 	"github.com/clerkauth/clerkauth/internal/csp"
 	"github.com/clerkauth/clerkauth/internal/hint"
-	"github.com/clerkauth/clerkauth/internal/nostore"
+	"github.com/clerkauth/clerkauth/internal/response"
 	"github.com/clerkauth/clerkauth/internal/weburl"
 )
 
@@ -41,7 +42,8 @@ type CSP struct {
 // ContentSecurityPolicy returns middleware that allows pages to use Clerk's browser SDK
 // under a Content-Security-Policy: its scripts, frames, images, styles and workers, and
 // calls to the Frontend API at the host in [Config.PublishableKey], [Config.FrontendURL]
-// and [BrowserConfig.ProxyURL].
+// and [BrowserConfig.ProxyURL]. Forms may be sent to this server, whose responses may
+// redirect to the Frontend API and to the pages where people sign in.
 //
 //	policy, err := auth.ContentSecurityPolicy(clerkauth.CSP{Strict: true})
 //	…
@@ -83,7 +85,7 @@ func (a *Authenticator) ContentSecurityPolicy(c CSP) (Middleware, error) {
 	if err := errors.Join(wrong...); err != nil {
 		return nil, fmt.Errorf("clerkauth: content security policy: %w", err)
 	}
-	policy := csp.New(csp.Options{Frontends: a.core.frontends, Strict: c.Strict, Directives: c.Directives, Report: c.ReportTo != ""})
+	policy := csp.New(csp.Options{Frontends: a.core.frontends, Pages: a.core.pages.origins(), Strict: c.Strict, Directives: c.Directives, Report: c.ReportTo != ""})
 	name := "Content-Security-Policy"
 	if c.ReportOnly {
 		name = "Content-Security-Policy-Report-Only"
@@ -91,15 +93,17 @@ func (a *Authenticator) ContentSecurityPolicy(c CSP) (Middleware, error) {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			nonce, h := "", w.Header()
+			var out *response.Writer
 			if c.Strict {
 				if nonce = Nonce(r.Context()); nonce == "" {
 					nonce = csp.NewNonce()
 					r = r.WithContext(context.WithValue(r.Context(), nonceKey{}, nonce))
 				}
-				nostore.Set(h)
-				var done func()
-				w, done = nostore.Writer(w)
-				defer done()
+				out = new(response.Writer)
+				out.Init(w)
+				out.NoStoreUnlessPrivate()
+				out.Apply() // so that private is the handler's word, not Authenticator.Handler's
+				w = out.ResponseWriter()
 			}
 			lines, reports := policy.Add(h[name], nonce)
 			h[name] = lines
@@ -107,6 +111,9 @@ func (a *Authenticator) ContentSecurityPolicy(c CSP) (Middleware, error) {
 				h.Add("Reporting-Endpoints", csp.Endpoint(c.ReportTo))
 			}
 			next.ServeHTTP(w, r)
+			if out != nil {
+				out.Finish()
+			}
 		})
 	}, nil
 }
@@ -125,20 +132,21 @@ func Nonce(ctx context.Context) string {
 }
 
 // frontendOrigins returns the origins at which browsers call the Frontend API of the
-// instance. What is invalid is left out: New rejects it elsewhere.
-func frontendOrigins(c Config, of *clerkkey.Instance) []string {
+// instance, proxy being one of its URLs if it is not nil. What is invalid is left out: New
+// rejects it elsewhere.
+func frontendOrigins(c Config, of *clerkkey.Instance, proxy *url.URL) []string {
 	var urls []string
 	if of != nil {
 		urls = append(urls, of.Issuer())
 	}
+	if of != nil && of.Production && c.Browser.Satellite && c.Browser.Domain != "" {
+		urls = append(urls, "https://clerk."+c.Browser.Domain)
+	}
 	if c.FrontendURL != "" {
 		urls = append(urls, c.FrontendURL)
 	}
-	if c.Browser.ProxyURL != "" {
-		proxy, err := weburl.ParseProxy(c.Browser.ProxyURL, c.Browser.PublicOrigin, c.AuthorizedParties)
-		if err == nil {
-			urls = append(urls, proxy.URL)
-		}
+	if proxy != nil {
+		urls = append(urls, proxy.String())
 	}
 	return weburl.Origins(urls)
 }

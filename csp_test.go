@@ -69,6 +69,25 @@ func TestContentSecurityPolicy(t *testing.T) {
 			change: func(c *clerkauth.Config) { c.FrontendURL = "http://127.0.0.1:4000/x" },
 			header: enforced, want: map[string]string{"connect-src": "http://127.0.0.1:4000", "script-src": "http://127.0.0.1:4000"},
 		},
+		"redirects to the Frontend API after a form": {
+			header: enforced, want: map[string]string{"form-action": "https://clerk.example.com"},
+		},
+		"a satellite": {
+			change: func(c *clerkauth.Config) {
+				c.Browser.Satellite, c.Browser.Domain, c.Browser.SignInURL = true, "example.net", "https://app.example.com/in"
+				c.AuthorizedParties = []string{"https://www.example.net"}
+			},
+			header: enforced, want: map[string]string{"connect-src": "https://clerk.example.net", "form-action": "https://clerk.example.com"},
+		},
+		"redirects to the sign-in page after a form": {
+			header: enforced, want: map[string]string{"form-action": "https://accounts.example.com"},
+		},
+		"redirects to a sign-in page elsewhere": {
+			change: func(c *clerkauth.Config) {
+				c.Browser.SignInURL, c.Browser.SignUpURL = "https://login.example.com/in", "/up"
+			},
+			header: enforced, want: map[string]string{"form-action": "https://login.example.com"},
+		},
 		"report only": {
 			csp:    clerkauth.CSP{ReportOnly: true, ReportTo: "https://reports.example.com/csp?key=1"},
 			header: reported, want: map[string]string{"report-to": "csp-endpoint"},

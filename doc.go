@@ -49,6 +49,24 @@
 // [Authenticator.CheckToken] is for those that are in no request: in a websocket's first
 // message, in a queue, in the event of a function.
 //
+// # Browser sessions
+//
+// A browser that is signed in has a session token in a cookie, which lives a minute, and
+// nothing else has to be called to keep it: guards renew it at the Backend API, or by a
+// redirect through Clerk's Frontend API that the user does not see (a handshake).
+// [BrowserConfig] says where people sign in, how browsers reach this server, which domains
+// share a session ([BrowserConfig.Satellite]) and which paths belong to an organization
+// ([OrganizationSync]).
+//
+// With a session by cookie, requests that change state must come from pages of this
+// server or of authorized parties; a GET that changes state is not protected. Who is not
+// signed in is redirected to the sign-in page, if they request a page, and gets 401
+// otherwise. [Authenticator.SignOut] ends a session.
+//
+// [Authenticator.ContentSecurityPolicy] allows pages to use Clerk's browser SDK under a
+// policy, and [Authenticator.FrontendAPIProxy] serves Clerk's Frontend API at a path of this
+// server.
+//
 // # Machines
 //
 // API keys, machine-to-machine tokens and OAuth tokens are accepted only where both

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/clerkauth/clerkauth/internal/clerkkey"
@@ -12,8 +13,8 @@ import (
 
 // FromEnv returns the configuration in Clerk's own environment variables:
 // CLERK_PUBLISHABLE_KEY, CLERK_SECRET_KEY, CLERK_MACHINE_SECRET_KEY, CLERK_JWT_KEY,
-// CLERK_API_URL ([Config.BackendURL]), CLERK_PROXY_URL, CLERK_SIGN_IN_URL,
-// CLERK_SIGN_UP_URL, and CLERK_AUTHORIZED_PARTIES, a list of origins separated by
+// CLERK_API_URL ([Config.BackendURL]), CLERK_PROXY_URL, CLERK_DOMAIN, CLERK_IS_SATELLITE
+// (true or a positive integer), CLERK_SIGN_IN_URL, CLERK_SIGN_UP_URL, and CLERK_AUTHORIZED_PARTIES, a list of origins separated by
 // commas. [New] checks the values.
 //
 // If CLERK_PUBLISHABLE_KEY and CLERK_JWT_KEY are not set, the publishable key is read
@@ -29,7 +30,10 @@ func FromEnv() Config {
 		JWTKey:         os.Getenv("CLERK_JWT_KEY"),
 		Machines:       MachineConfig{SecretKey: NewSecret(os.Getenv("CLERK_MACHINE_SECRET_KEY"))},
 		BackendURL:     os.Getenv("CLERK_API_URL"),
-		Browser:        BrowserConfig{ProxyURL: os.Getenv("CLERK_PROXY_URL"), SignInURL: os.Getenv("CLERK_SIGN_IN_URL"), SignUpURL: os.Getenv("CLERK_SIGN_UP_URL")},
+		Browser: BrowserConfig{
+			ProxyURL: os.Getenv("CLERK_PROXY_URL"), Domain: os.Getenv("CLERK_DOMAIN"), Satellite: isTrue(os.Getenv("CLERK_IS_SATELLITE")),
+			SignInURL: os.Getenv("CLERK_SIGN_IN_URL"), SignUpURL: os.Getenv("CLERK_SIGN_UP_URL"),
+		},
 	}
 	c.frontEnd = clerkkey.FindFrontEnd(c.PublishableKey)
 	if c.PublishableKey == "" && c.JWTKey == "" && len(c.frontEnd.Others) == 0 {
@@ -44,6 +48,12 @@ func FromEnv() Config {
 		}
 	}
 	return c
+}
+
+// isTrue reports whether a variable of Clerk's says true.
+func isTrue(value string) bool {
+	n, err := strconv.Atoi(value)
+	return strings.EqualFold(value, "true") || err == nil && n > 0
 }
 
 // instance returns the instance of the publishable key, or nil if there is no key or it

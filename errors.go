@@ -1,6 +1,9 @@
 package clerkauth
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
 // Reason is why a caller was refused, in Clerk's own words where Clerk has them. Its
 // constants are sentinels: errors.Is(err, clerkauth.ErrTokenExpired).
@@ -33,7 +36,7 @@ const (
 // Reasons for which a caller is unauthenticated.
 const (
 	// ErrTokenMissing indicates a request without a credential.
-	ErrTokenMissing Reason = "session-token-missing"
+	ErrTokenMissing Reason = "session-token-and-uat-missing"
 	// ErrTokenInvalid indicates a credential that is not in the one accepted form, or an
 	// opaque one that Clerk does not know, or no longer.
 	ErrTokenInvalid Reason = "token-invalid"
@@ -131,13 +134,17 @@ var reasons = map[Reason]reasonInfo{
 	ErrWebhook:       {ErrWebhook, 400, "the delivery is not authentic", ""},
 }
 
-// class returns the class of refusals that r belongs to.
-func (r Reason) class() Reason {
+// info returns what follows from r. Reasons that are not in the table are those of browser
+// flows, for which a caller is unauthenticated.
+func (r Reason) info() reasonInfo {
 	if info, ok := reasons[r]; ok {
-		return info.class
+		return info
 	}
-	return ErrUnauthenticated
+	return reasons[ErrUnauthenticated]
 }
+
+// class returns the class of refusals that r belongs to.
+func (r Reason) class() Reason { return r.info().class }
 
 // Error is a refusal: the reason and the status of a request that was not handled. It
 // holds no token, secret or claim value. It is an error of its Reason and of that
@@ -157,11 +164,12 @@ type Error struct {
 	by        *policy // what Requirement describes
 	cause     error
 	challenge string // see Challenge
+	header    http.Header
 }
 
 // newError returns a refusal with what the table of reasons says.
 func newError(reason Reason, cause error) *Error {
-	info := reasons[reason]
+	info := reason.info()
 	e := &Error{Reason: reason, Status: info.status, cause: cause}
 	if info.class == ErrUnavailable {
 		e.RetryAfter = time.Second
@@ -192,7 +200,7 @@ func (e *Error) describe() *Error {
 
 // Error returns what went wrong and the reason's code.
 func (e *Error) Error() string {
-	s := "clerkauth: " + reasons[e.Reason].text + " (" + string(e.Reason) + ")"
+	s := "clerkauth: " + e.Reason.info().text + " (" + string(e.Reason) + ")"
 	if e.cause != nil {
 		s += ": " + e.cause.Error()
 	}
@@ -202,6 +210,17 @@ func (e *Error) Error() string {
 // Challenge returns the value of WWW-Authenticate that belongs to a refusal returned by
 // [Authenticator.Check], with the parameters of RFC 6750 section 3; "" if there is none.
 func (e *Error) Challenge() string { return e.challenge }
+
+// Header returns the headers that belong on the response to a refusal returned by
+// [Authenticator.Check]: what [State.Header] returns, and the Challenge as
+// WWW-Authenticate. If there is a Location among them, Status is 307. It may be nil.
+func (e *Error) Header() http.Header {
+	h := e.header.Clone()
+	if e.challenge != "" && h != nil {
+		h.Set("WWW-Authenticate", e.challenge)
+	}
+	return h
+}
 
 // Unwrap returns the cause of e, such as the error of a context, or nil.
 func (e *Error) Unwrap() error { return e.cause }

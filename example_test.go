@@ -336,3 +336,20 @@ func ExampleToken() {
 	// /reports 200
 	// /mcp 401
 }
+
+// A server that renders pages, and signs people out without JavaScript.
+func ExampleAuthenticator_SignOut() {
+	config := clerkauth.FromEnv()
+	config.MissingParty = clerkauth.AllowMissingFromCookie // Clerk cannot name an origin in tokens of handshakes
+	auth, err := clerkauth.New(config)
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := auth.NewServeMux()
+	mux.HandleFunc("POST /sign-out", clerkauth.Public, func(w http.ResponseWriter, r *http.Request) {
+		if auth.SignOut(w, r) { // revokes the session and removes the cookies
+			http.Redirect(w, r, "/", http.StatusSeeOther)
+		}
+	})
+	log.Fatal(http.ListenAndServe(":8080", mux))
+}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"hash/maphash"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/clerk/clerk-sdk-go/v2"
 
+	"github.com/clerkauth/clerkauth/internal/response"
 	"github.com/clerkauth/clerkauth/internal/sdkclaims"
 )
 
@@ -22,7 +24,8 @@ type identity struct {
 
 	state State
 	by    *core
-	of    *credential // that state is about
+	of    *credential     // that state is about
+	out   response.Writer // of the response, if this is the identity of the outermost guard
 
 	sdkOnce sync.Once
 	sdk     *clerk.SessionClaims
@@ -38,8 +41,9 @@ type presented struct {
 	line     string // the first
 	own      string // what Config.Credential returned, without such a header
 	failed   bool   // it panicked
-	cross    bool   // another site may have caused the request, with own
-	hash     uint64 // of line and own: their memory may have been written to since, as fasthttp does
+	cookie   string // the lines of Cookie
+	cross    bool   // another site may have caused the request, with own or cookie
+	hash     uint64 // of these: their memory may have been written to since, as fasthttp does
 	detached bool   // it came by CheckToken, not in a request
 }
 
@@ -51,12 +55,37 @@ func (a *core) present(r *http.Request) presented {
 		p.line = r.Header["Authorization"][0]
 	case a.credential != nil:
 		p.own, p.failed = a.callCredential(r)
-		p.cross = p.own != "" && a.csrf.CrossSite(r)
+	}
+	if a.browsers != nil && p.own == "" && !p.failed {
+		p.cookie = strings.Join(r.Header["Cookie"], "; ")
+	}
+	if r.Host == "" {
+		a.presentCall(r, &p)
+	} else {
+		p.cross = (p.own != "" || p.cookie != "") && a.csrf.CrossSite(r)
 	}
 	if text := p.line + p.own; text != "" { // one of them is empty
 		p.hash = maphash.String(a.seed, text)
 	}
+	if p.cookie != "" {
+		p.hash ^= maphash.String(a.seed, p.cookie)
+	}
 	return p
+}
+
+// presentCall sets what a request without a host presents, such as an adapter makes of a
+// remote procedure call. Cookies belong to a host (RFC 6265 section 5.4), so they count only
+// inside of a request with a host that was authenticated with the same ones, where it was
+// also found out whether another site may have caused it.
+func (a *core) presentCall(r *http.Request, p *presented) {
+	id, ok := r.Context().Value(identityKey{}).(*identity)
+	switch {
+	case ok && id.by == a && id.of.cookie == p.cookie && id.of.own == p.own:
+		p.cross = id.of.cross
+	default:
+		p.cookie = ""
+		p.cross = p.own != "" && a.csrf.CrossSite(r)
+	}
 }
 
 // none reports whether nothing is presented.
@@ -130,11 +159,16 @@ func (a *core) stateOf(r *http.Request, p *presented) State {
 	id := a.identityOf(r.Context(), p)
 	switch {
 	case id == nil:
-		return a.authenticate(r, p)
+		s := a.authenticate(r, p)
+		s.vary, s.fresh = a.vary, true
+		s.debug = a.browsers != nil && a.browsers.debug
+		return s
 	case id.of.detached:
 		return a.renewed(&id.state)
 	default:
-		return id.state
+		s := id.state
+		s.fresh = false
+		return s
 	}
 }
 
@@ -154,21 +188,51 @@ func (a *core) renewed(s *State) State {
 	return now
 }
 
-// with returns r, which presents p, with state in its context. A caller without a
-// credential needs no place there, unless another identity has to be hidden.
-func (a *core) with(r *http.Request, state *State, p *presented) *http.Request {
-	ctx := r.Context()
-	of := p
-	if id := a.identityOf(ctx, p); id != nil {
-		if id.state.same(state) {
+// serve calls next with the caller in s, who presents of in r. The headers that belong on
+// the response are added when they are written, by the writer of the outermost guard.
+func (a *core) serve(w http.ResponseWriter, r *http.Request, next http.Handler, s *State, of *presented, guarded bool) {
+	out := response.Of(w)
+	id := a.identityOf(r.Context(), of)
+	if id == nil || out == nil || !id.state.same(s) {
+		if id != nil {
+			of = id.of.presented
+		}
+		id = a.identify(r.Context(), s, of)
+		r = r.WithContext(id)
+	}
+	own := out == nil
+	if own {
+		out = &id.out
+		out.Init(w)
+		w = out.ResponseWriter()
+	}
+	out.Vary(a.vary)
+	if guarded {
+		out.Guard()
+	}
+	if s.fresh {
+		if s.flow != nil {
+			out.SetCookie(s.flow.setCookies)
+		}
+		for name, lines := range s.debugHeader() {
+			out.SetHeader(name, lines[0])
+		}
+	}
+	next.ServeHTTP(w, r)
+	if own {
+		out.Finish()
+	}
+}
+
+// with returns r with the caller in s, who presents of in it, in its context.
+func (a *core) with(r *http.Request, s *State, of *presented) *http.Request {
+	if id := a.identityOf(r.Context(), of); id != nil {
+		if id.state.same(s) {
 			return r
 		}
 		of = id.of.presented
 	}
-	if !state.bearer && ctx.Value(identityKey{}) == nil && ctx.Value(sdkclaims.Key) == nil {
-		return r
-	}
-	return r.WithContext(a.identify(ctx, state, of))
+	return r.WithContext(a.identify(r.Context(), s, of))
 }
 
 // anonymous returns r with no caller in its context. Guards authenticate it anew.

@@ -16,7 +16,6 @@ import (
 	"github.com/clerkauth/clerkauth/internal/keyset"
 	"github.com/clerkauth/clerkauth/internal/notice"
 	"github.com/clerkauth/clerkauth/internal/resource"
-	"github.com/clerkauth/clerkauth/internal/respond"
 )
 
 // Authenticator authenticates HTTP requests for one Clerk instance. Each Authenticator
@@ -42,18 +41,20 @@ type core struct {
 	frontendHost string // where the public key set is
 	transport    http.RoundTripper
 	opaque       *opaque
+	browsers     *browsers // nil if no cookie is read
 	// describes says that there are described resources: see ResourceMetadata.
 	describes atomic.Bool
 	// authorizationServer is the issuer of OAuth tokens: the Frontend API.
 	authorizationServer string
 	// frontends are the origins at which browsers call the Frontend API.
 	frontends []string
+	proxy     frontendProxy
 	// How to answer.
 	pages        pages
 	hide         bool
 	notFound     http.Handler
 	credential   func(*http.Request) string
-	vary         string // what responses depend on
+	vary         string // the names of headers that responses depend on
 	csrf         *csrf.Protection
 	errorHandler func(http.ResponseWriter, *http.Request, *Error)
 	log          *slog.Logger
@@ -87,6 +88,16 @@ func (a *Authenticator) Authenticate(r *http.Request) State {
 // the reason. An invalid session token of this instance is rejected with 401. Machine
 // credentials are not verified until a route requires their kind; elsewhere their bearers
 // are anonymous.
+//
+// The cookies of browsers are read where there is no bearer token; see [BrowserConfig]. A
+// document may be answered with a redirect that renews them, and an invalid cookie makes
+// its sender anonymous.
+//
+// Headers that belong on responses are added when they are written: Vary, and a
+// Cache-Control that keeps them out of shared caches, unless the handler of an open route
+// sets another. For that, handlers get a ResponseWriter of our own, which has the methods
+// of net/http's, except that [http.MaxBytesReader] cannot make the server close the
+// connection; [http.MaxBytesHandler] around this one does.
 func (a *Authenticator) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.pass(w, r, Public.policy(), next)
@@ -151,22 +162,28 @@ func (a *Authenticator) pass(w http.ResponseWriter, r *http.Request, p *policy, 
 	}
 	of := a.core.present(r)
 	state := a.core.stateOf(r, &of)
+	if a.core.redirects(w, &state, p) {
+		return
+	}
 	err := a.core.authorize(r.Context(), &state, p, r)
-	if err != nil && a.core.hides(r, err, p) {
+	if err == nil {
+		err = state.postponement()
+	}
+	switch {
+	case err == nil:
+		a.core.serve(w, r, next, &state, &of, !p.open)
+	case a.core.hides(r, err, p):
 		a.core.hideFrom(w, r, &state, &of)
-		return
-	}
-	respond.VaryBy(w.Header(), a.core.vary)
-	if err != nil {
+	default:
 		a.core.refuse(w, r, &state, err, p)
-		return
 	}
-	next.ServeHTTP(w, a.core.with(r, &state, &of))
 }
 
 // Check is like [Authenticator.Require] for frameworks that do not use http.Handler. It
 // returns a context carrying the caller, or the context of r and an *[Error], whose
-// Status is 404 if [Config.HideUnauthorized] hides the route. It writes no response.
+// Status is 404 if [Config.HideUnauthorized] hides the route. It writes no response: see
+// [Error.Header], and, for a request that is let through, [State.Header] of Authenticate
+// with the returned context.
 // Requirements that no caller could ever satisfy refuse everybody.
 func (a *Authenticator) Check(r *http.Request, requirements ...Access) (context.Context, error) {
 	p := required(requirements)
@@ -178,10 +195,21 @@ func (a *Authenticator) Check(r *http.Request, requirements ...Access) (context.
 	}
 	of := a.core.present(r)
 	state := a.core.stateOf(r, &of)
-	if err := a.core.authorize(r.Context(), &state, p, r); err != nil {
-		if a.core.hides(r, err, p) {
+	err := state.redirection(p, a.core.accept)
+	if err == nil {
+		err = a.core.authorize(r.Context(), &state, p, r)
+	}
+	if err == nil {
+		err = state.postponement()
+	}
+	if err != nil {
+		state.vary = a.core.vary
+		err.header = state.Header()
+		switch {
+		case err.Status == http.StatusTemporaryRedirect: // hidden routes have it, too
+		case a.core.hides(r, err, p):
 			err.Status = http.StatusNotFound
-		} else if challenges(err) {
+		case challenges(err):
 			err.challenge = challenge(err, r, p)
 		}
 		return r.Context(), err.describe()

@@ -54,11 +54,16 @@ func TestMiddlewareFitsWhereFunctionsDo(t *testing.T) {
 func TestHandlerLetsCallersWithoutCredentialThrough(t *testing.T) {
 	r := testkit.NewRig(t)
 	for what, edit := range map[string]func(*http.Request){
-		"nothing": testkit.Bearer(""), "another scheme": func(r *http.Request) { r.SetBasicAuth("a", "b") }, "a cookie": func(r *http.Request) { r.AddCookie(&http.Cookie{Name: "__session", Value: "x.y.z"}) }, "a page": testkit.AsPage,
+		"nothing": testkit.Bearer(""), "another scheme": func(r *http.Request) { r.SetBasicAuth("a", "b") }, "a page": testkit.AsPage,
 	} {
 		if got := testkit.Serve(public(r), edit); got.Status != 200 || !strings.HasPrefix(got.Body, "|false|<nil>") {
 			t.Errorf("%s: %v", what, got)
 		}
+	}
+	// A session cookie that is none is no credential either, but worth an Err.
+	got := testkit.Serve(public(r), testkit.KnownBrowser, func(r *http.Request) { r.AddCookie(&http.Cookie{Name: "__session", Value: "x.y.z"}) })
+	if got.Status != 200 || !strings.HasPrefix(got.Body, "|false|clerkauth: ") || !strings.Contains(got.Body, "session-token-but-no-client-uat") {
+		t.Errorf("a cookie: %v", got)
 	}
 	if n := r.Fetches(); n != 0 {
 		t.Errorf("%d fetches for anonymous callers", n)
@@ -75,7 +80,11 @@ func TestBadBearerIsRefusedEverywhere(t *testing.T) {
 			if got := testkit.Serve(wrap, testkit.Bearer(token)); got.Status != 401 || got.Entered {
 				t.Errorf("%s: %v", what, got)
 			}
-			if got := testkit.Serve(wrap, testkit.Bearer(token), testkit.AsPage); got.Status != 401 || got.Entered { // a browser would send no bearer token
+			want := 401
+			if what == "expired" {
+				want = 307 // a handshake renews it
+			}
+			if got := testkit.Serve(wrap, testkit.Bearer(token), testkit.AsPage); got.Status != want || got.Entered {
 				t.Errorf("%s, for a page: %v", what, got)
 			}
 		}
@@ -194,8 +203,9 @@ func TestPendingSessionsAreSignedOut(t *testing.T) {
 }
 
 // FuzzRequest serves arbitrary bytes that parse as a request. TOKEN in them stands
-// for a valid token; a request may enter if it has exactly one Authorization header
-// with just that, and is not a CONNECT.
+// for a valid token; a request enters if it has exactly one Authorization header with just
+// that, and is not a CONNECT. It may enter by a cookie that has the token if it has no
+// Authorization header, or one of another scheme.
 func FuzzRequest(f *testing.F) {
 	r := testkit.NewRig(f)
 	token := r.Jane.Token(testkit.LongLived)
@@ -210,6 +220,10 @@ func FuzzRequest(f *testing.F) {
 		"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer TOKEN.\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer eyJhbGciOiJub25lIn0.e30.\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ak_x\r\nCookie: __session=TOKEN\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: app.example.com\r\nCookie: __session=TOKEN; __client_uat=1; __clerk_db_jwt=x\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: app.example.com\r\nAuthorization: Basic eDp5\r\nCookie: __session=TOKEN; __client_uat=1; __clerk_db_jwt=x\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: app.example.com\r\nAuthorization: Bearer\r\nCookie: __session=TOKEN; __client_uat=1; __clerk_db_jwt=x\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: app.example.com\r\nSec-Fetch-Site: cross-site\r\nCookie: __session=TOKEN; __client_uat=1; __clerk_db_jwt=x\r\n\r\n",
 		"GET http://evil.example/../%2e%2e/x HTTP/1.1\r\nHost: app.example.com\r\nAccept: text/html\r\n\r\n",
 		"CONNECT //x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer TOKEN\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "CONNECT a:1 HTTP/1.1\r\n\r\n", "GET http:x HTTP/1.0\r\nAccept: text/html\r\n\r\n",
 		"foo /public/../ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n0\r\n\r\n", "GET /%2f%5c HTTP/1.1\r\nHost: a@b\r\nAccept: text/html\r\n\r\n",
@@ -228,7 +242,7 @@ func FuzzRequest(f *testing.F) {
 		"guard": r.Auth.Require().Func(enter), "mux": mux, "identified mux": r.Auth.Handler(mux),
 		"no role": r.Auth.Require(clerkauth.Role("owner")).Func(enter), "hidden": hidden.Require().Func(enter),
 	}
-	statuses := []int{200, 307, 400, 401, 403, 404, 405, 503}
+	statuses := []int{200, 303, 307, 400, 401, 403, 404, 405, 503}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(bytes.ReplaceAll(raw, []byte("TOKEN"), []byte(token)))))
 		if err != nil {
@@ -236,17 +250,19 @@ func FuzzRequest(f *testing.F) {
 		}
 		lines := req.Header["Authorization"]
 		good := req.Method != http.MethodConnect && len(lines) == 1 && len(lines[0]) > 7 && strings.EqualFold(lines[0][:7], "Bearer ") && lines[0][7:] == token
+		allowed := good || req.Method != http.MethodConnect && (len(lines) == 0 || len(lines) == 1 && (lines[0] == "" || strings.Contains(lines[0], " ") && !strings.EqualFold(lines[0][:min(7, len(lines[0]))], "Bearer "))) &&
+			strings.Contains(strings.Join(req.Header["Cookie"], ";"), token)
 		for name, h := range handlers {
 			entered = false
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, req.Clone(req.Context()))
-			if entered && (!good || name == "no role") || !entered && good && (name == "guard" || name == "hidden") {
+			if entered && (!allowed || name == "no role") || !entered && good && (name == "guard" || name == "hidden") {
 				t.Errorf("%s: reached: %v, status %d", name, entered, w.Code)
 			}
 			if !slices.Contains(statuses, w.Code) && (w.Code != testkit.RedirectStatus || !strings.Contains(name, "mux")) {
 				t.Errorf("%s: status %d", name, w.Code)
 			}
-			if !good && req.Method != http.MethodConnect && strings.Contains(w.Body.String(), r.Jane.User.ID) {
+			if !allowed && req.Method != http.MethodConnect && strings.Contains(w.Body.String(), r.Jane.User.ID) {
 				t.Errorf("%s: taken for a user: %s", name, w.Body)
 			}
 		}
@@ -254,7 +270,8 @@ func FuzzRequest(f *testing.F) {
 }
 
 // FuzzHeaders: headers other than Authorization neither let in a caller who is
-// refused without them, nor change who the caller is.
+// refused without them, nor change who the caller is; cookies neither, beside a bearer
+// token.
 func FuzzHeaders(f *testing.F) {
 	r := testkit.NewRig(f)
 	good := r.Jane.Token(testkit.LongLived)
@@ -269,10 +286,11 @@ func FuzzHeaders(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		bearer := true
 		headers := func(req *http.Request) {
 			for line := range strings.SplitSeq(strings.ReplaceAll(text, "TOKEN", good), "\n") {
 				name, value, _ := strings.Cut(line, ":")
-				if http.CanonicalHeaderKey(name) != "Authorization" {
+				if key := http.CanonicalHeaderKey(name); key != "Authorization" && (bearer || key != "Cookie") {
 					req.Header.Add(name, strings.TrimSpace(value))
 				}
 			}
@@ -284,14 +302,16 @@ func FuzzHeaders(f *testing.F) {
 			"anonymous": {"", clerkauth.SignedIn}, "garbage": {"x", clerkauth.SignedIn}, "expired": {expired, clerkauth.SignedIn}, "a machine": {"ak_x", clerkauth.SignedIn},
 			"wrong role": {good, clerkauth.Role("owner")}, "stale": {good, clerkauth.Reverified(clerkauth.FirstFactor, 1)},
 		} {
+			bearer = c.token != ""
 			for _, wrap := range []clerkauth.Middleware{
 				r.Auth.Require(c.access), func(next http.Handler) http.Handler { return r.Auth.Handler(r.Auth.Require(c.access)(next)) },
 			} {
-				if got := testkit.Serve(wrap, testkit.Bearer(c.token), headers); got.Entered || got.Status != 401 && got.Status != 403 && got.Status != 307 {
+				if got := testkit.Serve(wrap, testkit.Bearer(c.token), headers); got.Entered || !slices.Contains([]int{303, 307, 401, 403, 503}, got.Status) {
 					t.Errorf("%s: %v", what, got)
 				}
 			}
 		}
+		bearer = true
 		if got := testkit.Serve(r.Auth.Require(clerkauth.Role("admin")), testkit.Bearer(good), headers); !got.Entered || !strings.Contains(got.Body, r.Jane.User.ID) {
 			t.Errorf("the good: %v", got)
 		}

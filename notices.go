@@ -15,5 +15,7 @@ const (
 	noticeNoToken              // callers send the text of a missing value for a token
 	noticeNoAudience           // OAuth tokens have no audience
 	noticeUndescribed          // a route outside of all described resources accepts OAuth tokens
+	noticeFrontendProxy        // the Frontend API fails behind FrontendAPIProxy
+	noticeReflected            // a response to FrontendAPIProxy contains the secret key
 	noticeCount
 )

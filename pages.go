@@ -1,29 +1,15 @@
 package clerkauth
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/clerkauth/clerkauth/internal/clerkkey"
+	"github.com/clerkauth/clerkauth/internal/route"
 	"github.com/clerkauth/clerkauth/internal/weburl"
 )
-
-// isPage reports whether a browser requests a document for a person to look at, so that
-// the sign-in page is more useful than a 401.
-func isPage(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return false
-	}
-	switch r.Header.Get("Sec-Fetch-Dest") {
-	case "document", "iframe":
-		return true
-	case "":
-		return strings.Contains(r.Header.Get("Accept"), "text/html")
-	default:
-		return false
-	}
-}
 
 // pages are where people sign in and sign up, and the origins that they return to.
 type pages struct {
@@ -59,6 +45,19 @@ func newPages(c Config, of *clerkkey.Instance, p parties, wrong *mistakes) pages
 	return pg
 }
 
+// checkRules returns an error if rules guard the sign-in page of this server. Callers who are
+// redirected there would be redirected again.
+func (p *pages) checkRules(rules *route.Table[*policy]) error {
+	page := weburl.OwnPage(p.signIn)
+	if page == nil {
+		return nil
+	}
+	if found, err := rules.Lookup(http.MethodGet, weburl.Host(p.site.Public), page); err != nil || !route.Open(found) {
+		return errors.New("the rules guard it: make it Public")
+	}
+	return nil
+}
+
 // SignInURL returns the URL where the sender of r signs in, with the URL of r in its
 // redirect_url parameter. The parameter is left out if r names a host that is not this
 // server's, because the sender of r may have chosen it; see
@@ -70,8 +69,7 @@ func (a *Authenticator) SignInURL(r *http.Request) string {
 
 // SignUpURL is like SignInURL for signing up.
 func (a *Authenticator) SignUpURL(r *http.Request) string {
-	p := &a.core.pages
-	return weburl.Page(p.signUp, "", p.returnURL(r))
+	return a.core.pageURL(r, a.core.pages.signUp, "")
 }
 
 // signInURL returns SignInURL for a caller who is refused for reason. The tasks of a
@@ -81,10 +79,27 @@ func (a *core) signInURL(r *http.Request, reason Reason) string {
 	if reason == ErrSessionPending {
 		tasks = "/tasks"
 	}
-	return weburl.Page(a.pages.signIn, tasks, a.pages.returnURL(r))
+	return a.pageURL(r, a.pages.signIn, tasks)
 }
 
-// returnURL returns the public URL of r, or "" if it is not known.
-func (p *pages) returnURL(r *http.Request) string {
-	return weburl.Return(p.site.Origin(p.proxies.Requested(r)), r.URL)
+// pageURL returns the URL of a page where people sign in, with path appended to its own.
+func (a *core) pageURL(r *http.Request, page, path string) string {
+	public := a.pages.publicOrigin(r)
+	back := weburl.Return(public, r.URL)
+	if b := a.browsers; b != nil {
+		back = b.ReturnURL(r, public, page, back)
+		page = b.SignInPage(r, public, page, a.now())
+	}
+	return weburl.Page(page, path, back)
+}
+
+// origins returns the origins of the pages, unless they are this server's.
+func (p *pages) origins() []string {
+	return weburl.Origins(slices.DeleteFunc([]string{p.signIn, p.signUp}, func(page string) bool { return !strings.Contains(page, "://") }))
+}
+
+// publicOrigin returns the origin under which the sender of r knows this server, or "" if
+// it is not known.
+func (p *pages) publicOrigin(r *http.Request) string {
+	return p.site.Origin(p.proxies.Requested(r))
 }

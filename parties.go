@@ -56,14 +56,18 @@ func newParties(c Config, wrong *mistakes) parties {
 	switch {
 	case c.InsecureAnyParty && len(c.AuthorizedParties) > 0:
 		wrong.add("InsecureAnyParty", errors.New("it contradicts AuthorizedParties: leave one of them out"))
-	case c.InsecureAnyParty || len(c.AuthorizedParties) > 0 || native:
+	case c.InsecureAnyParty || len(c.AuthorizedParties) > 0:
+	case native && !c.Browser.Disabled:
+		wrong.add("AuthorizedParties", errors.New(
+			"it is nil, as for an API that only native apps call: set Browser.Disabled, too, because cookies of pages would be read"))
+	case native:
 	case c.AuthorizedParties != nil:
 		wrong.add("AuthorizedParties", errors.New(
 			"it is missing: the list is there and empty; name the origins of your pages, such as https://app.example.com"))
 	default:
 		wrong.add("AuthorizedParties", errors.New(
 			"it is missing: set CLERK_AUTHORIZED_PARTIES to the origins of your pages, such as https://app.example.com; "+
-				"if there are none, because all callers are native apps, set MissingParty to AllowMissingFromHeader"))
+				"if there are none, because all callers are native apps, set MissingParty to AllowMissingFromHeader and Browser.Disabled"))
 	}
 	if c.MissingParty < RefuseMissing || c.MissingParty > AllowMissing {
 		wrong.add("MissingParty", errors.New("it is none of the constants"))

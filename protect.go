@@ -74,7 +74,8 @@ func Mount(prefix string) ProtectOption {
 //
 // The error joins everything that is wrong with rules: invalid patterns, rules that
 // contradict each other or can never apply, requirements that no caller can meet, a
-// [BrowserConfig.SignInURL] on this server that is not Public, and [OrganizationParam],
+// [BrowserConfig.SignInURL] on this server that is not Public, a path of
+// [BrowserConfig.ProxyURL] on this server that is not Unchecked, and [OrganizationParam],
 // which needs the router's wildcards.
 func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middleware, error) {
 	var wrong mistakes
@@ -103,11 +104,9 @@ func (a *Authenticator) Protect(rules Rules, options ...ProtectOption) (Middlewa
 	})
 	if err != nil {
 		wrong = append(wrong, err)
-	} else if page := weburl.OwnPage(a.core.pages.signIn); page != nil {
-		// Otherwise callers who are redirected there would be redirected again.
-		if found, err := table.Lookup(http.MethodGet, weburl.Host(a.core.pages.site.Public), page); err != nil || !route.Open(found) {
-			wrong.add("Browser.SignInURL "+page.Path, errors.New("the rules guard it: make it Public"))
-		}
+	} else {
+		wrong.add("Browser.SignInURL "+a.core.pages.signIn, a.core.pages.checkRules(table))
+		wrong.add("Browser.ProxyURL", a.core.proxy.checkRules(table, of.mount))
 	}
 	if err := errors.Join(wrong...); err != nil {
 		return nil, fmt.Errorf("clerkauth: rules: %w", err)

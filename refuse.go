@@ -1,24 +1,56 @@
 package clerkauth
 
 import (
+	"maps"
 	"math"
 	"net/http"
 	"strconv"
 	"time"
 
+	"github.com/clerkauth/clerkauth/internal/browser"
 	"github.com/clerkauth/clerkauth/internal/resource"
 	"github.com/clerkauth/clerkauth/internal/respond"
+	"github.com/clerkauth/clerkauth/internal/response"
 )
+
+// head sets the headers of a response that is not the application's: nothing stores it.
+func (a *core) head(w http.ResponseWriter, s *State) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	maps.Copy(h, s.debugHeader())
+	out := response.Of(w)
+	if out == nil {
+		out = &response.Writer{}
+		out.Init(w)
+		defer out.Apply()
+	}
+	out.NoStore()
+	out.Vary(a.vary)
+	if s.flow != nil && s.fresh {
+		out.SetCookie(s.flow.setCookies)
+	}
+}
 
 // refuse answers a request that is refused. It is the one place that does. p is the
 // policy that was not satisfied. An ErrorHandler may do with err what it likes.
 func (a *core) refuse(w http.ResponseWriter, r *http.Request, state *State, err *Error, p *policy) {
+	if a.errorHandler != nil && response.Of(w) == nil {
+		out := &response.Writer{} // it adds what an ErrorHandler has removed
+		out.Init(w)
+		w = out.ResponseWriter()
+		defer out.Finish()
+	}
+	a.head(w, state)
 	h := w.Header()
-	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if err.Status == http.StatusUnauthorized && !state.bearer && a.pages.signIn != "" && isPage(r) && p.takes(a.accept).has(kindSession) {
-		http.Redirect(w, r, a.signInURL(r, err.Reason), http.StatusTemporaryRedirect) //nolint:gosec // the target is ours; r is in its query alone
-		return
+	if err.Status == http.StatusUnauthorized && !state.bearer && a.pages.signIn != "" && p.takes(a.accept).has(kindSession) {
+		switch {
+		case browser.Page(r):
+			http.Redirect(w, r, a.signInURL(r, err.Reason), http.StatusSeeOther) //nolint:gosec // the target is ours; r is in its query alone
+			return
+		case browser.HTMX(r):
+			h.Set("HX-Redirect", a.signInURL(r, err.Reason)) // a redirect would be followed inside of the page
+		}
 	}
 	switch {
 	case challenges(err):
@@ -35,7 +67,7 @@ func (a *core) refuse(w http.ResponseWriter, r *http.Request, state *State, err 
 	if err.Reason == ErrReverification {
 		respond.JSON(w, err.Status, "application/json", reverificationBody(err.by.fresh))
 	} else {
-		respond.Problem(w, err.Status, reasons[err.Reason].text, string(err.Reason))
+		respond.Problem(w, err.Status, err.Reason.info().text, string(err.Reason))
 	}
 }
 
@@ -66,11 +98,19 @@ func (a *core) hideFrom(w http.ResponseWriter, r *http.Request, s *State, of *pr
 		framework.NotFound()
 		return
 	}
+	if a.redirects(w, s, Public.policy()) {
+		return
+	}
+	if err := s.postponement(); err != nil {
+		a.refuse(w, r, s, err, Public.policy())
+		return
+	}
 	a.choose(r.Context(), s, kindSession.set()) // as on a public route
-	respond.VaryBy(w.Header(), a.vary)
-	own := respond.NewWriter(w, http.StatusNotFound)
-	a.notFound.ServeHTTP(own, a.with(r, s, of))
-	own.Begin()
+	a.serve(w, r, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		own := respond.NewWriter(w, http.StatusNotFound)
+		a.notFound.ServeHTTP(own, r)
+		own.Begin()
+	}), s, of, false)
 }
 
 // hide answers r as hideFrom does.
@@ -102,9 +142,9 @@ func challenge(err *Error, r *http.Request, p *policy) string {
 	c := respond.Challenge{Scopes: p.challengeScopes()}
 	switch {
 	case err.Reason == ErrScope:
-		c.Error, c.Description, c.Scopes = "insufficient_scope", reasons[err.Reason].text, err.by.scopes
+		c.Error, c.Description, c.Scopes = "insufficient_scope", err.Reason.info().text, err.by.scopes
 	case err.Reason != ErrTokenMissing && err.Reason != ErrUnauthenticated:
-		c.Error, c.Description = "invalid_token", reasons[err.Reason].text
+		c.Error, c.Description = "invalid_token", err.Reason.info().text
 	}
 	if of := resource.PlaceOf(r.Context()).Resource(); of != nil {
 		c.Metadata = of.Metadata

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -48,8 +49,8 @@ func TestRefusalsAreProblemDetails(t *testing.T) {
 		status          int
 		body, challenge string
 	}{
-		"no token":   {401, problem(401, send, "session-token-missing"), "Bearer"},
-		"HEAD":       {401, problem(401, send, "session-token-missing"), "Bearer"}, // net/http leaves it out
+		"no token":   {401, problem(401, send, "session-token-and-uat-missing"), "Bearer"},
+		"HEAD":       {401, problem(401, send, "session-token-and-uat-missing"), "Bearer"}, // net/http leaves it out
 		"bad token":  {401, problem(401, "the credential is malformed, unknown or revoked", "token-invalid"), invalid("the credential is malformed, unknown or revoked")},
 		"wrong kind": {401, problem(401, "a token of this kind is not accepted here", "token-type-mismatch"), invalid("a token of this kind is not accepted here")},
 		"pending":    {401, problem(401, "the session has a task to complete first", "session-pending"), invalid("the session has a task to complete first")},
@@ -57,7 +58,7 @@ func TestRefusalsAreProblemDetails(t *testing.T) {
 		"wrong role": {403, problem(403, "you are signed in, but not allowed to do this", "forbidden"), ""},
 		"outage":     {503, problem(503, "tokens cannot be verified at the moment; try again", "jwk-remote-failed-to-load"), ""},
 		"stale":      {403, `{"clerk_error":{"metadata":{"reverification":"strict"},"reason":"reverification-error","type":"forbidden"}}`, ""},
-		"page":       {307, "", ""},
+		"page":       {303, "", ""},
 	} {
 		got := all[name]
 		if got.Status != c.status || got.Entered || c.body != "" && strings.TrimSpace(got.Body) != c.body || got.Header.Get("WWW-Authenticate") != c.challenge {
@@ -71,11 +72,39 @@ func TestRefusalsAreProblemDetails(t *testing.T) {
 			contentType = "text/html; charset=utf-8"
 		}
 		h := got.Header
-		if h.Get("Content-Type") != contentType || h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" || !slices.Equal(h["Vary"], []string{"Authorization"}) {
+		if h.Get("Content-Type") != contentType || h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" || !slices.Equal(h["Vary"], []string{"Authorization, Cookie"}) {
 			t.Errorf("%s: %v", name, h)
 		}
 		if (h.Get("Retry-After") != "") != (c.status == 503) {
 			t.Errorf("%s: Retry-After is %q", name, h.Get("Retry-After"))
+		}
+	}
+}
+
+// TestCheckSaysTheHeaders: the headers of a refusal by Check are those of a guard's, but for
+// what describes the body.
+func TestCheckSaysTheHeaders(t *testing.T) {
+	r := testkit.NewMachineRig(t)
+	scope := clerkauth.Token(clerkauth.APIKey, clerkauth.Scope("invoices:write"))
+	for name, c := range map[string]struct {
+		access clerkauth.Access
+		token  string
+	}{
+		"nobody": {clerkauth.SignedIn, ""}, "invalid": {clerkauth.SignedIn, "x.y.z"}, "wrong role": {clerkauth.Role("owner"), r.Jane.Token()},
+		"another kind": {clerkauth.SignedIn, r.APIKey.Token}, "wrong scope": {scope, r.APIKey.Token}, "unknown key": {scope, "ak_unknown"},
+	} {
+		req := httptest.NewRequest(http.MethodGet, "/guarded", nil)
+		testkit.Bearer(c.token)(req)
+		_, err := r.Auth.Check(req, c.access)
+		var refusal *clerkauth.Error
+		if !errors.As(err, &refusal) {
+			t.Fatalf("%s: %v", name, err)
+		}
+		want := testkit.Serve(r.Auth.Require(c.access), testkit.Bearer(c.token))
+		for _, header := range []string{"Vary", "Www-Authenticate", "Set-Cookie", "Location"} {
+			if got := refusal.Header()[header]; !slices.Equal(got, want.Header[header]) {
+				t.Errorf("%s: %s is %q, and a guard's %q", name, header, got, want.Header[header])
+			}
 		}
 	}
 }
@@ -94,8 +123,8 @@ func TestErrorHandler(t *testing.T) {
 			fmt.Fprintf(w, "mine: %s", err.Reason)
 		}
 	})
-	for name, status := range map[string]int{"no token": 401, "bad token": 401, "wrong kind": 401, "pending": 401, "expired": 401, "wrong role": 403, "stale": 403, "outage": 503, "HEAD": 401, "page": 307} {
-		if got := all[name]; got.Status != status || (status != 307) != strings.HasPrefix(got.Body, "mine: ") {
+	for name, status := range map[string]int{"no token": 401, "bad token": 401, "wrong kind": 401, "pending": 401, "expired": 401, "wrong role": 403, "stale": 403, "outage": 503, "HEAD": 401, "page": 303} {
+		if got := all[name]; got.Status != status || (status != 303) != strings.HasPrefix(got.Body, "mine: ") {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
@@ -137,36 +166,66 @@ func TestHideUnauthorized(t *testing.T) {
 // TestHiddenIsAsIfNotThere: a caller without access receives the same response,
 // headers included, for a route that exists and for one that does not.
 func TestHiddenIsAsIfNotThere(t *testing.T) {
-	r := testkit.NewRig(t, func(c *clerkauth.Config) { c.HideUnauthorized = true })
+	r := testkit.NewMachineRig(t, func(c *clerkauth.Config) { c.HideUnauthorized = true })
 	entered := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "entered") }
 	mux := r.Auth.NewServeMux()
 	mux.HandleFunc("GET /open", clerkauth.Public, entered)
 	mux.HandleFunc("GET /admin", clerkauth.Role("owner"), entered)
-	protect, err := r.Auth.Protect(clerkauth.Rules{"/open": clerkauth.Public, "/admin": clerkauth.Role("owner"), "/{rest...}": clerkauth.Role("owner")})
+	mux.HandleFunc("GET /machines", clerkauth.Token(clerkauth.M2MToken), entered)
+	protect, err := r.Auth.Protect(clerkauth.Rules{
+		"/open": clerkauth.Public, "/admin": clerkauth.Role("owner"), "/machines": clerkauth.Token(clerkauth.M2MToken), "/{rest...}": clerkauth.Role("owner"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	plain := http.NewServeMux()
 	plain.HandleFunc("GET /open", entered)
 	plain.HandleFunc("GET /admin", entered)
+	plain.HandleFunc("GET /machines", entered)
+	cookies := func(req *http.Request) { r.Jane.SetCookies(req) }
+	outdated := func(req *http.Request) { r.Jane.SetCookies(req, clerkauthtest.ExpiresIn(-time.Hour)) }
 	for name, h := range map[string]http.Handler{"ServeMux": mux, "Protect": protect(plain)} {
-		for caller, token := range map[string]string{"anonymous": "", "garbage": "x.y.z", "signed in": r.Jane.Token()} {
+		for caller, c := range map[string]struct {
+			edits        []func(*http.Request)
+			hidden, open int
+			cache        string
+		}{
+			"anonymous": {nil, 404, 200, "private"}, "garbage": {[]func(*http.Request){testkit.Bearer("x.y.z")}, 404, 401, "private"},
+			"signed in": {[]func(*http.Request){testkit.Bearer(r.Jane.Token())}, 404, 200, "private"}, "an API key": {[]func(*http.Request){testkit.Bearer(r.APIKey.Token)}, 404, 200, "private"},
+			"a page": {[]func(*http.Request){testkit.AsPage}, 404, 200, "private"}, "a session's page": {[]func(*http.Request){testkit.AsUnknownPage, cookies}, 404, 200, "private"},
+			// These browsers renew their cookies first, wherever they go.
+			"an unknown browser": {[]func(*http.Request){testkit.AsUnknownPage}, 307, 307, "no-store"},
+			"a prefetch":         {[]func(*http.Request){testkit.AsUnknownPage, func(r *http.Request) { r.Header.Set("Sec-Purpose", "prefetch") }}, 503, 503, "no-store"},
+			// A refresh sets cookies, with a new token each.
+			"an expired page":    {[]func(*http.Request){testkit.AsUnknownPage, outdated}, 404, 200, "no-store"},
+			"an expired request": {[]func(*http.Request){outdated, func(r *http.Request) { r.Method = http.MethodPost }}, 404, 405, "private"},
+		} {
 			to := func(path string) *httptest.ResponseRecorder {
 				w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
-				testkit.Bearer(token)(req)
+				for _, edit := range c.edits {
+					edit(req)
+				}
 				h.ServeHTTP(w, req)
+				for i, line := range w.Header()["Set-Cookie"] {
+					w.Header()["Set-Cookie"][i], _, _ = strings.Cut(line, "=")
+				}
+				if location := w.Header().Get("Location"); location != "" {
+					w.Header().Set("Location", strings.ReplaceAll(location, url.QueryEscape(path), "PATH"))
+				}
 				return w
 			}
-			there, nowhere := to("/admin"), to("/nowhere")
-			if there.Code != 404 || nowhere.Code != 404 || there.Body.String() != nowhere.Body.String() || !maps.EqualFunc(there.Header(), nowhere.Header(), slices.Equal) {
-				t.Errorf("%s, %s: %d %v %q and %d %v %q", name, caller, there.Code, there.Header(), there.Body, nowhere.Code, nowhere.Header(), nowhere.Body)
-			}
-			if there.Header().Get("Vary") != "Authorization" {
-				t.Errorf("%s, %s: a cache may keep it: %v", name, caller, there.Header())
+			nowhere := to("/nowhere")
+			for _, path := range []string{"/admin", "/machines"} {
+				there := to(path)
+				if there.Code != c.hidden || nowhere.Code != c.hidden || there.Body.String() != nowhere.Body.String() || !maps.EqualFunc(there.Header(), nowhere.Header(), slices.Equal) {
+					t.Errorf("%s, %s, %s: %d %v %q and %d %v %q", name, caller, path, there.Code, there.Header(), there.Body, nowhere.Code, nowhere.Header(), nowhere.Body)
+				}
+				if there.Header().Get("Vary") != "Authorization, Cookie" || there.Header().Get("Cache-Control") != c.cache {
+					t.Errorf("%s, %s: a cache may keep it: %v", name, caller, there.Header())
+				}
 			}
 			// A public route is not hidden, and an invalid token is rejected there as well.
-			want := map[string]int{"anonymous": 200, "garbage": 401, "signed in": 200}[caller]
-			if got := to("/open"); got.Code != want {
+			if got := to("/open"); got.Code != c.open {
 				t.Errorf("%s, %s: open: %d", name, caller, got.Code)
 			}
 		}

@@ -14,18 +14,32 @@ import (
 // fetched; its claims, as they are read whoever presents them and whenever; and their
 // judgement, in judge.go.
 
-// verifySession verifies a session token and returns whom it is for. Of a pending
-// session, the Auth beside the error has the status.
-func (a *core) verifySession(ctx context.Context, u *unverified, from carrier) (Auth, *Error) {
+// sessionFindings are what verifying a session token has found. Of a pending session, who
+// has the status beside the error.
+type sessionFindings struct {
+	who    Auth
+	claims *claims.Session // nil unless its signature is valid
+	err    *Error
+}
+
+// verifySession verifies a session token. If lenient, it tolerates clocks that differ by a
+// day.
+func (a *core) verifySession(ctx context.Context, u *unverified, from carrier, lenient bool) sessionFindings {
 	if err := a.verifySignature(ctx, u); err != nil {
-		return Auth{}, err
+		return sessionFindings{err: err}
 	}
 	f, err := a.readSession(u)
 	if err != nil {
-		return Auth{}, err
+		return sessionFindings{err: err}
 	}
 	now := a.now()
-	reason, fault := a.judgeSession(f.claims, from, now)
+	judge := &a.rules
+	if lenient {
+		own := a.rules
+		own.skew = 24 * time.Hour
+		judge = &own
+	}
+	reason, fault := judge.judgeSession(f.claims, from, now)
 	switch reason {
 	case "", ErrSessionPending:
 		a.operator.sawVerified(now)
@@ -34,17 +48,26 @@ func (a *core) verifySession(ctx context.Context, u *unverified, from carrier) (
 		}
 	case ErrTokenParty:
 		a.refusedParty(fault)
-		return Auth{}, newError(reason, fault.err())
+		return sessionFindings{claims: f.claims, err: newError(reason, fault.err())}
 	default:
 		a.refused(reason)
-		return Auth{}, newError(reason, nil)
+		return sessionFindings{claims: f.claims, err: newError(reason, nil)}
 	}
 	if reason == ErrSessionPending {
 		err := newError(reason, nil)
-		return Auth{SessionStatus: SessionPending, err: err}, err
+		return sessionFindings{Auth{SessionStatus: SessionPending, err: err}, f.claims, err}
 	}
-	return newAuth(newProof(f)), nil
+	if !f.claims.Understood() {
+		// Whether somebody is a member of the organization cannot be told from a token of
+		// Clerk's that says so in another way than this version reads.
+		return sessionFindings{claims: f.claims, err: newError(ErrBackendUnavailable, errNotUnderstood)}
+	}
+	return sessionFindings{who: newAuth(newProof(f)), claims: f.claims}
 }
+
+// errNotUnderstood is the cause of refusing a token whose claims about an organization
+// have another form than Clerk's documents say.
+var errNotUnderstood = errors.New("the claims about the organization have an unknown form")
 
 // readSession reads what a session token says whose signature is good. The result is
 // never changed, and depends on neither the carrier nor the time.
@@ -154,9 +177,9 @@ func (a *Authenticator) VerifyToken(ctx context.Context, token string) (Auth, er
 	if u.kind != kindSession || !a.core.accept.has(kindSession) {
 		return Auth{}, newError(ErrTokenType, nil)
 	}
-	who, err := a.core.verifySession(ctx, &u, fromHeader)
-	if err != nil {
-		return Auth{}, err
+	found := a.core.verifySession(ctx, &u, fromHeader, false)
+	if found.err != nil {
+		return Auth{}, found.err
 	}
-	return who, nil
+	return found.who, nil
 }

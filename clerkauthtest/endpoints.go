@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/clerk/clerk-sdk-go/v2"
@@ -23,10 +24,16 @@ func (s *Server) routes() {
 	s.mux.Handle("GET /.well-known/jwks.json", route{FrontendJWKS, s.serveKeySet})
 	s.mux.Handle("GET /v1/users/{id}", route{Users, s.backend(s.serveUser)})
 	s.mux.Handle("GET /v1/sessions/{id}", route{Sessions, s.backend(s.serveSession)})
+	s.mux.Handle("POST /v1/sessions/{id}/revoke", route{Sessions, s.backend(s.revokeSession)})
+	s.mux.Handle("POST /v1/sessions/{id}/refresh", route{SessionRefresh, s.backend(s.refresh)})
+	s.mux.Handle("GET /v1/clients/handshake_payload", route{HandshakePayload, s.backend(s.servePayload)})
 	s.mux.Handle("POST /v1/sessions/{id}/tokens", route{SessionTokens, s.backend(s.serveToken)})
 	s.mux.Handle("POST /v1/sessions/{id}/tokens/{template}", route{SessionTokens, s.backend(s.serveToken)})
 	s.mux.Handle("POST /v1/users/{id}/ban", route{Users, s.backend(s.ban((*User).Ban))})
 	s.mux.Handle("POST /v1/users/{id}/unban", route{Users, s.backend(s.ban((*User).Unban))})
+	s.mux.Handle("POST /v1/testing_tokens", route{TestingTokens, s.backend(s.createTestingToken)})
+	s.frontendRoutes()
+	s.pageRoutes()
 	s.memberRoutes()
 	s.machineRoutes()
 	s.oauthRoutes()
@@ -52,6 +59,7 @@ func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
 func (s *Server) answer(r *http.Request) *answer {
 	r = r.WithContext(r.Context())
 	r.Method = cmp.Or(r.Method, http.MethodGet) // a client may leave it empty
+	r.Method = methodOf(r)
 	r.Body = drain(r.Body)
 	a := &answer{status: http.StatusOK, header: make(http.Header)}
 	handler, _ := s.mux.Handler(r)
@@ -68,7 +76,8 @@ func (s *Server) answer(r *http.Request) *answer {
 		a.status, a.header = instead.status, instead.header.Clone()
 		a.body.WriteString(instead.body)
 	case how == Redirect:
-		a.header.Set("Location", s.URL+r.URL.EscapedPath()+"?"+redirected)
+		query := strings.TrimPrefix(r.URL.RawQuery+"&"+redirected, "&")
+		a.header.Set("Location", s.URL+r.URL.EscapedPath()+"?"+query)
 		a.status = http.StatusTemporaryRedirect
 	case how == Garbage:
 		a.header.Set("Content-Type", "text/html; charset=utf-8")
@@ -188,6 +197,17 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, clerk.SessionToken{Object: "token", JWT: token})
 }
 
+// createTestingToken issues a token with which tests pass Clerk's bot protection, for an
+// hour. Nothing here asks for one.
+func (s *Server) createTestingToken(w http.ResponseWriter, _ *http.Request) {
+	now := s.Now()
+	writeJSON(w, http.StatusOK, clerk.TestingToken{
+		Object:    "testing_token",
+		Token:     strconv.FormatInt(now.Unix(), 10) + "-" + randomText(),
+		ExpiresAt: now.Add(time.Hour).Unix(),
+	})
+}
+
 // maxLifetime is the longest lifetime that can be requested, in seconds: ten years.
 const maxLifetime = 315_360_000
 
@@ -199,7 +219,11 @@ func writeError(w http.ResponseWriter, status int) {
 	if code == "" {
 		code = "internal_clerk_error"
 	}
-	text := http.StatusText(status)
+	writeCode(w, status, code, http.StatusText(status))
+}
+
+// writeCode is like writeError, with a code and a text of its own.
+func writeCode(w http.ResponseWriter, status int, code, text string) {
 	writeJSON(w, status, map[string]any{
 		"errors":         []clerk.Error{{Code: code, Message: text, LongMessage: text}},
 		"clerk_trace_id": randomText(),

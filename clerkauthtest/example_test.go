@@ -121,3 +121,24 @@ func ExampleServer_CreateUser() {
 	fmt.Println(*u.FirstName, string(u.PublicMetadata), u.Banned, err)
 	// Output: Jane {"role":"admin"} false <nil>
 }
+
+// The requests of a signed-in browser have cookies.
+func ExampleSession_SetCookies() {
+	srv, err := clerkauthtest.Start(clerkauthtest.InMemory(), clerkauthtest.Production("clerk.example.com"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	session := srv.SignIn(srv.CreateUser("jane+clerk_test@example.com"))
+
+	req := httptest.NewRequest(http.MethodGet, "/dashboard", nil)
+	session.SetCookies(req)
+	for _, c := range req.Cookies() {
+		fmt.Println(c.Name)
+	}
+	// Output:
+	// __client_uat
+	// __client_uat_naoXFJnI
+	// __refresh_naoXFJnI
+	// __session
+	// __session_naoXFJnI
+}

@@ -16,11 +16,28 @@ const (
 	FrontendJWKS
 	// Users is everything below /v1/users.
 	Users
-	// Sessions is GET /v1/sessions/{id}.
+	// Sessions is GET /v1/sessions/{id} and POST /v1/sessions/{id}/revoke.
 	Sessions
 	// SessionTokens is POST /v1/sessions/{id}/tokens, with a template or
 	// without.
 	SessionTokens
+	// SessionRefresh is POST /v1/sessions/{id}/refresh.
+	SessionRefresh
+	// Handshake is GET /v1/client/handshake, where browsers are sent, with
+	// /v1/client/sync and /v1/client/link for satellites.
+	Handshake
+	// DevBrowser is POST /v1/dev_browser.
+	DevBrowser
+	// ClientTokens is POST /v1/client/sessions/{id}/tokens, where pages get session tokens.
+	ClientTokens
+	// Client is everything else below /v1/client.
+	Client
+	// AccountPages are the pages where people sign in and out, such as /sign-in.
+	AccountPages
+	// TestingTokens is POST /v1/testing_tokens.
+	TestingTokens
+	// HandshakePayload is GET /v1/clients/handshake_payload.
+	HandshakePayload
 	// APIKeyVerify is POST /api_keys/verify. This endpoint and the next three are also
 	// served under /v1.
 	APIKeyVerify
@@ -41,10 +58,10 @@ const (
 	JWKS = BackendJWKS | FrontendJWKS
 	// TokenVerify is all of the endpoints that verify machine credentials.
 	TokenVerify = APIKeyVerify | M2MVerify | OAuthVerify
-	// Backend is everything under /v1, with or without that prefix.
-	Backend = BackendJWKS | Users | Organizations | Sessions | SessionTokens | TokenVerify | APIKeys | backendOther
-	// Frontend is everything else.
-	Frontend = FrontendJWKS | OAuth | frontendOther
+	// Backend is everything else under /v1, with or without that prefix.
+	Backend = BackendJWKS | Users | Organizations | Sessions | SessionTokens | SessionRefresh | HandshakePayload | TestingTokens | TokenVerify | APIKeys | backendOther
+	// Frontend is what browsers and clients of the authorization server use.
+	Frontend = FrontendJWKS | Handshake | DevBrowser | ClientTokens | Client | AccountPages | OAuth | frontendOther
 )
 
 // Failures for [Server.Fail] that are not an HTTP status.
@@ -142,6 +159,7 @@ func (s *Server) note(e Endpoint) (how, retryAfter int, instead response) {
 
 // errorCodes are the codes of Clerk's errors, by status.
 var errorCodes = map[int]string{
+	http.StatusBadRequest:          "form_param_format_invalid",
 	http.StatusUnauthorized:        "clerk_key_invalid",
 	http.StatusNotFound:            "resource_not_found",
 	http.StatusUnprocessableEntity: "form_param_value_invalid",

@@ -85,13 +85,16 @@ type response struct {
 }
 
 // call sends a request with the secret key.
-func call(t *testing.T, srv *clerkauthtest.Server, method, path, body string) response {
+func call(t *testing.T, srv *clerkauthtest.Server, method, path, body string, edits ...func(*http.Request)) response {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, srv.URL+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+srv.SecretKey())
+	for _, edit := range edits {
+		edit(req)
+	}
 	resp, err := srv.Transport().RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)

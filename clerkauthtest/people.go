@@ -70,9 +70,11 @@ func (o *Organization) SetPlans(plans ...string) {
 type Session struct {
 	ID           string // sess_…
 	User         *User
-	Organization *Organization // the active organization, or nil
+	Organization *Organization // the active organization, or nil; browsers may change it
 
 	srv             *Server
+	client          *client
+	refreshToken    string   // "": none
 	role            string   // with its prefix
 	permissions     []string // in addition to the role's
 	features, plans []string // with their scopes
@@ -154,18 +156,29 @@ func FactorAges(first, second int) SessionOption {
 	return func(s *Session) { s.ages = [2]int{first, second} }
 }
 
-// SignIn creates a session of user. It panics if user is banned: Clerk does not let
+// SignIn creates a session of user, in a browser of its own. It panics if user is banned: Clerk does not let
 // them.
 func (s *Server) SignIn(user *User, opts ...SessionOption) *Session {
-	session := &Session{ID: "sess_" + randomText(), User: user, srv: s, ages: [2]int{0, -1}, signedInAt: s.Now()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if user.banned {
 		panic("clerkauthtest: a banned user cannot sign in")
 	}
+	session := s.signIn(user)
 	for _, option := range opts {
 		option(session)
 	}
+	return session
+}
+
+// signIn creates a session of user in a browser of its own. The caller holds mu.
+func (s *Server) signIn(user *User) *Session {
+	session := &Session{ID: "sess_" + randomText(), User: user, srv: s, client: s.newClient(), ages: [2]int{0, -1}, signedInAt: s.Now()}
+	if !s.noRefresh {
+		session.refreshToken = randomText() + randomText()
+	}
+	session.client.session = session
+	user.lastSignInAt = session.signedInAt
 	s.sessions[session.ID] = session
 	return session
 }

@@ -14,22 +14,12 @@ import (
 // functions below holds mu.
 func (u *User) resource() clerk.User {
 	createdAt, updatedAt := u.createdAt.UnixMilli(), u.updatedAt.UnixMilli()
-	emailID := "idn_" + u.ID[len("user_"):]
-	return clerk.User{
-		Object:                "user",
-		ID:                    u.ID,
-		FirstName:             orNull(u.firstName),
-		LastName:              orNull(u.lastName),
-		PrimaryEmailAddressID: &emailID,
-		EmailAddresses: []*clerk.EmailAddress{{
-			Object:       "email_address",
-			ID:           emailID,
-			EmailAddress: u.Email,
-			Verification: &clerk.Verification{Object: "verification_otp", Status: "verified", Strategy: "email_code"},
-			LinkedTo:     []*clerk.LinkedIdentification{},
-			CreatedAt:    createdAt,
-			UpdatedAt:    createdAt,
-		}},
+	resource := clerk.User{
+		Object:             "user",
+		ID:                 u.ID,
+		FirstName:          orNull(u.firstName),
+		LastName:           orNull(u.lastName),
+		EmailAddresses:     []*clerk.EmailAddress{},
 		PhoneNumbers:       []*clerk.PhoneNumber{},
 		Web3Wallets:        []*clerk.Web3Wallet{},
 		Passkeys:           []*clerk.Passkey{},
@@ -43,6 +33,42 @@ func (u *User) resource() clerk.User {
 		CreatedAt:          createdAt,
 		UpdatedAt:          updatedAt,
 	}
+	if !u.lastSignInAt.IsZero() {
+		at := u.lastSignInAt.UnixMilli()
+		resource.LastSignInAt = &at
+	}
+	if u.Email != "" {
+		id := "idn_" + u.ID[len("user_"):]
+		resource.PrimaryEmailAddressID = &id
+		resource.EmailAddresses = append(resource.EmailAddresses, &clerk.EmailAddress{
+			Object:       "email_address",
+			ID:           id,
+			EmailAddress: u.Email,
+			Verification: verifiedBy("email_code"),
+			LinkedTo:     []*clerk.LinkedIdentification{},
+			CreatedAt:    createdAt,
+			UpdatedAt:    createdAt,
+		})
+	}
+	if u.Phone != "" {
+		id := "idn_P" + u.ID[len("user_"):]
+		resource.PrimaryPhoneNumberID = &id
+		resource.PhoneNumbers = append(resource.PhoneNumbers, &clerk.PhoneNumber{
+			Object:       "phone_number",
+			ID:           id,
+			PhoneNumber:  u.Phone,
+			Verification: verifiedBy("phone_code"),
+			LinkedTo:     []*clerk.LinkedIdentification{},
+			BackupCodes:  []string{},
+			CreatedAt:    createdAt,
+			UpdatedAt:    createdAt,
+		})
+	}
+	return resource
+}
+
+func verifiedBy(strategy string) *clerk.Verification {
+	return &clerk.Verification{Object: "verification_otp", Status: "verified", Strategy: strategy}
 }
 
 func orNull(s string) *string {
@@ -57,7 +83,7 @@ func (s *Session) resource() clerk.Session {
 	resource := clerk.Session{
 		Object:       "session",
 		ID:           s.ID,
-		ClientID:     "client_" + s.ID[len("sess_"):],
+		ClientID:     s.client.id,
 		UserID:       s.User.ID,
 		Status:       s.status(),
 		LastActiveAt: s.signedInAt.UnixMilli(),
@@ -105,7 +131,7 @@ func (m *membership) resource() clerk.OrganizationMembership {
 			UserID:     m.user.ID,
 			FirstName:  orNull(m.user.firstName),
 			LastName:   orNull(m.user.lastName),
-			Identifier: m.user.Email,
+			Identifier: m.user.identifier(),
 		},
 	}
 }

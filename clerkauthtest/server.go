@@ -1,8 +1,8 @@
 // Package clerkauthtest is a Clerk instance for tests, and for trying things out without
 // an account: it has keys, users, organizations, sessions, machines and API keys, issues
 // the tokens that Clerk would, and serves the parts of Clerk's Backend and Frontend API
-// that package clerkauth calls, and the users, organizations and memberships that handlers
-// read with clerk-sdk-go.
+// that package clerkauth calls or sends browsers to, and the users, organizations and
+// memberships that handlers read with clerk-sdk-go.
 //
 //	srv := clerkauthtest.NewServer(t)
 //	auth, err := clerkauth.New(srv.Config())
@@ -16,6 +16,32 @@
 // move its clock ([Server.Advance]). With [InMemory] it works inside a bubble of
 // testing/synctest.
 //
+// # Browsers
+//
+// [Session.SetCookies] makes a request that of a signed-in browser. A real browser signs
+// in on the page at [Server.SignInURL], which the Config of a Server that listens names as
+// the application's, with an email address with +clerk_test in it, or a phone number such
+// as +1 (555) 555-0100, and the code 424242. [Server.SignUpURL] and [Server.AccountURL] are
+// pages to sign up, and to choose an organization and sign out. The page returns to the
+// application, which [Origin] names, and the application's first request is answered with
+// a handshake that gives the browser its cookies:
+//
+//	srv, err := clerkauthtest.Start(clerkauthtest.Origin("http://localhost:8080"))
+//	…
+//	auth, err := clerkauth.New(srv.Config())
+//	…
+//	log.Fatal(http.ListenAndServe("localhost:8080", auth.Handler(mux)))
+//
+// Handshakes are those of a development instance, or with [Production] those of a live
+// one. Tokens of handshakes have no azp, because a navigation has no Origin header, and
+// [clerkauth.Config.MissingParty] decides about them; pages that fetch a token name their
+// origin. Nonces are valid once, for a minute, and refresh tokens until the session ends
+// ([WithoutRefreshTokens]). Redirects lead to loopback, to the application's origin and,
+// for a live instance, to https below its domain and those of its [Satellites].
+//
+// A Server knows who may sign in on the page only by what is typed there: whoever reaches
+// it can be anybody. It listens on loopback and refuses requests that name another host.
+//
 // Keys and secrets are random for each Server, which listens on loopback only. Methods
 // panic on invalid arguments, such as a malformed permission.
 package clerkauthtest
@@ -27,6 +53,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,10 +75,15 @@ type Server struct {
 	// publishable key.
 	URL string
 
-	host     string // of the Frontend API, as the publishable key says
-	secret   string
-	origin   string
-	inMemory bool
+	host       string // of the Frontend API, as the publishable key says
+	secret     string
+	origin     string
+	production bool
+	satellites []string // domains
+	inMemory   bool
+	noRefresh  bool
+	// forceOrganization makes sessions of browsers pending until an organization is chosen.
+	forceOrganization bool
 
 	mux       *http.ServeMux
 	transport http.RoundTripper
@@ -67,6 +99,10 @@ type Server struct {
 	organizations map[string]*Organization // by slug
 	memberships   []*membership            // in the order in which they were created
 	sessions      map[string]*Session
+	clients       map[string]*client // by the value of their cookie
+	devBrowsers   map[string]*client
+	payloads      map[string]payload // of handshakes, by nonce
+	links         map[string]link    // between hosts of the Frontend API, by token
 	templates     map[string]map[string]any
 	machines      []*Machine
 	credentials   []*Credential // in the order in which they were created
@@ -90,6 +126,29 @@ func InMemory() Option { return func(s *Server) { s.inMemory = true } }
 // their tokens. Defaults to https://app.example.com.
 func Origin(origin string) Option { return func(s *Server) { s.origin = origin } }
 
+// Production makes the instance a live one, whose keys begin with pk_live_ and sk_live_:
+// the results of handshakes are in cookies instead of URLs, and there are no dev browsers.
+// host is that of its Frontend API, such as clerk.example.com; the application is at
+// example.com or below, and cookies that both use are for that domain. Browsers need a
+// way to the Server under that name. Defaults to a development instance with a random
+// host.
+func Production(host string) Option {
+	if domain := domainOf(host); domain == host || !strings.Contains(domain, ".") {
+		panic("clerkauthtest: " + host + " must look like clerk.example.com")
+	}
+	return func(s *Server) { s.host, s.production = host, true }
+}
+
+// WithoutRefreshTokens makes the instance issue no refresh tokens: what is done about an
+// expired session token is then a handshake in any case. Defaults to issuing them, as
+// Clerk does.
+func WithoutRefreshTokens() Option { return func(s *Server) { s.noRefresh = true } }
+
+// ForceOrganizationSelection makes sessions pending that start on the sign-in and sign-up
+// pages, until the user has chosen an active organization, as Clerk does where personal
+// accounts are disabled. Defaults to not doing so.
+func ForceOrganizationSelection() Option { return func(s *Server) { s.forceOrganization = true } }
+
 // NewServer starts a Server and closes it when the test ends.
 func NewServer(tb TB, opts ...Option) *Server {
 	tb.Helper()
@@ -105,13 +164,16 @@ func NewServer(tb TB, opts ...Option) *Server {
 func Start(opts ...Option) (*Server, error) {
 	s := &Server{
 		host:          randomHost(),
-		secret:        "sk_test_" + randomText() + randomText(),
 		origin:        "https://app.example.com",
 		mux:           http.NewServeMux(),
 		close:         func() {},
 		users:         make(map[string]*User),
 		organizations: make(map[string]*Organization),
 		sessions:      make(map[string]*Session),
+		clients:       make(map[string]*client),
+		devBrowsers:   make(map[string]*client),
+		payloads:      make(map[string]payload),
+		links:         make(map[string]link),
 		templates:     make(map[string]map[string]any),
 		faults:        make(map[Endpoint]int),
 		oauth:         newAuthorization(),
@@ -122,6 +184,7 @@ func Start(opts ...Option) (*Server, error) {
 	for _, option := range opts {
 		option(s)
 	}
+	s.secret = "sk_" + s.kind() + "_" + randomText() + randomText()
 	if s.signing.private == nil {
 		s.signing = newKey()
 	}
@@ -148,29 +211,45 @@ func (s *Server) Close() {
 var errClosed = errors.New("clerkauthtest: the server is closed")
 
 // Config returns a configuration for [clerkauth.New] that trusts this instance and the
-// application's origin. A test may change it.
+// application's origin. Session tokens without an azp are accepted in cookies, because
+// those of handshakes have none, as at Clerk: a navigation has no Origin header to take it
+// from. Unless the Server is in memory, people sign in and up on its own pages. A test may
+// change the configuration.
 func (s *Server) Config() clerkauth.Config {
-	return clerkauth.Config{
+	config := clerkauth.Config{
 		PublishableKey:    s.PublishableKey(),
 		SecretKey:         clerkauth.NewSecret(s.secret),
 		AuthorizedParties: []string{s.origin},
+		MissingParty:      clerkauth.AllowMissingFromCookie,
 		BackendURL:        s.URL,
 		FrontendURL:       s.URL,
 		Transport:         s.transport,
 		Now:               s.Now,
 	}
+	if !s.inMemory {
+		config.Browser.SignInURL, config.Browser.SignUpURL = s.SignInURL(), s.SignUpURL()
+	}
+	return config
 }
 
 // Transport returns a transport to the Server: the only one if it is in memory, otherwise
 // an [http.Transport] whose connections end with the Server.
 func (s *Server) Transport() http.RoundTripper { return s.transport }
 
-// PublishableKey returns the instance's pk_test_… key.
+// PublishableKey returns the instance's pk_test_… key, or pk_live_… of one in production.
 func (s *Server) PublishableKey() string {
-	return "pk_test_" + base64.RawStdEncoding.EncodeToString([]byte(s.host+"$"))
+	return "pk_" + s.kind() + "_" + base64.RawStdEncoding.EncodeToString([]byte(s.host+"$"))
 }
 
-// SecretKey returns the instance's sk_test_… key.
+// kind is how the instance's keys name it.
+func (s *Server) kind() string {
+	if s.production {
+		return "live"
+	}
+	return "test"
+}
+
+// SecretKey returns the instance's sk_test_… key, or sk_live_… of one in production.
 func (s *Server) SecretKey() string { return s.secret }
 
 // Issuer returns the iss of the instance's tokens.

@@ -279,6 +279,7 @@ func TestConcurrency(t *testing.T) {
 				srv.WithdrawKey("ins_none")
 				srv.Advance(time.Second)
 				_, _ = srv.Requests(clerkauthtest.Backend), srv.JWTKey()
+				browserOf(t, srv, session)
 				_ = signIn(srv, clerkauthtest.InOrganization(fmt.Sprint("o", i), "admin")).TemplateToken("t", nil)
 			}
 			if i < 2 { // generating a key is slow

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -70,8 +72,8 @@ func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, context.Cause(ctx)
 	case m.srv.closed.Load():
 		return nil, errClosed
-	case r.URL.Scheme != "https" || r.URL.Host != m.srv.host:
-		return nil, fmt.Errorf("clerkauthtest: %s is not here: in memory there is only %s", r.URL.Host, m.srv.host)
+	case r.URL.Scheme != "https" || !slices.Contains(m.srv.hosts(), r.URL.Host):
+		return nil, fmt.Errorf("clerkauthtest: %s is not here: in memory there is only %s", r.URL.Host, strings.Join(m.srv.hosts(), ", "))
 	}
 	a := m.srv.answer(r)
 	if a.how == Hang {

@@ -9,13 +9,15 @@ import (
 // User is a user of the instance.
 type User struct {
 	ID    string // user_…
-	Email string
+	Email string // "" if they signed up with a phone number
+	Phone string // such as +15555550100, or ""
 
 	srv                     *Server
 	firstName, lastName     string
 	public, private, unsafe json.RawMessage
 	banned                  bool
 	createdAt, updatedAt    time.Time
+	lastSignInAt            time.Time // zero: never
 }
 
 // UserOption configures a user.
@@ -25,6 +27,9 @@ type UserOption func(*User)
 func Name(first, last string) UserOption {
 	return func(u *User) { u.firstName, u.lastName = first, last }
 }
+
+// PhoneNumber sets the user's phone number, such as +15555550100. Defaults to none.
+func PhoneNumber(number string) UserOption { return func(u *User) { u.Phone = number } }
 
 // PublicMetadata sets the user's public metadata, which only the Backend API writes: a
 // value that encoding/json marshals to an object. Session tokens do not contain it unless
@@ -59,6 +64,13 @@ func mustObject(what string, value any) json.RawMessage {
 
 // CreateUser creates a user.
 func (s *Server) CreateUser(email string, opts ...UserOption) *User {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.createUser(email, opts...)
+}
+
+// createUser is CreateUser. The caller holds mu.
+func (s *Server) createUser(email string, opts ...UserOption) *User {
 	now := s.Now()
 	u := &User{
 		ID: "user_" + randomText(), Email: email, srv: s, createdAt: now, updatedAt: now,
@@ -67,8 +79,6 @@ func (s *Server) CreateUser(email string, opts ...UserOption) *User {
 	for _, option := range opts {
 		option(u)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.users[u.ID] = u
 	return u
 }

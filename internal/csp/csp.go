@@ -55,6 +55,10 @@ type Policy struct {
 type Options struct {
 	// Frontends are the origins of the Frontend API.
 	Frontends []string
+	// Pages are the origins of the pages where people sign in. A form may end there or at
+	// the Frontend API: some browsers also apply form-action to where the response to a
+	// form redirects (CSP level 3, section 6.3.1.2).
+	Pages []string
 	// Strict allows scripts that have the nonce, and those that they load.
 	Strict bool
 	// Directives are added. Check finds nothing wrong with them.
@@ -66,13 +70,13 @@ type Options struct {
 // required returns the sources that the SDK needs, by directive. They are those that
 // Clerk's documents and the policy of @clerk/nextjs name. The latter's http: and https:
 // for scripts are not among them: a policy with these stops no injected script.
-func required(frontends []string) map[string][]string {
+func required(frontends, pages []string) map[string][]string {
 	return map[string][]string{
 		"connect-src": append(slices.Clone(frontends),
 			"https://clerk-telemetry.com", "https://*.clerk-telemetry.com", "https://api.stripe.com", "https://maps.googleapis.com",
 			"https://img.clerk.com", "https://*.protect.clerk.com:*"),
 		"default-src": nil,
-		"form-action": nil,
+		"form-action": append(slices.Clone(frontends), pages...),
 		"frame-src": {"https://challenges.cloudflare.com", "https://*.js.stripe.com", "https://js.stripe.com", "https://hooks.stripe.com",
 			"https://*.protect.clerk.com"},
 		"img-src": {"https://img.clerk.com"},
@@ -87,7 +91,7 @@ func required(frontends []string) map[string][]string {
 // New returns the policy that o describes.
 func New(o Options) *Policy {
 	all := map[string]*addition{}
-	for name, values := range required(o.Frontends) {
+	for name, values := range required(o.Frontends, o.Pages) {
 		all[name] = &addition{name: name, base: []string{self}, values: values}
 	}
 	script := all["script-src"]

@@ -12,6 +12,7 @@ const frontend = "https://clerk.example.com"
 // sdk are the sources of the SDK's own in each directive that has some.
 var sdk = map[string]string{
 	"connect-src": frontend + " https://clerk-telemetry.com https://*.clerk-telemetry.com https://api.stripe.com https://maps.googleapis.com https://img.clerk.com https://*.protect.clerk.com:*",
+	"form-action": frontend + " https://accounts.example.com",
 	"frame-src":   "https://challenges.cloudflare.com https://*.js.stripe.com https://js.stripe.com https://hooks.stripe.com https://*.protect.clerk.com",
 	"script-src":  frontend + " https://challenges.cloudflare.com https://*.js.stripe.com https://js.stripe.com https://maps.googleapis.com https://*.protect.clerk.com",
 }
@@ -27,11 +28,11 @@ func expand(policy string) string {
 func TestAdd(t *testing.T) {
 	const (
 		before = "connect-src 'self' <connect-src>; default-src 'self'; "
-		middle = "form-action 'self'; frame-src 'self' <frame-src>; img-src 'self' https://img.clerk.com; "
+		middle = "form-action 'self' <form-action>; frame-src 'self' <frame-src>; img-src 'self' https://img.clerk.com; "
 		script = "script-src 'self' 'unsafe-inline' <script-src>; "
 		after  = "style-src 'self' 'unsafe-inline'; worker-src 'self' blob:"
 		strict = "script-src 'self' <script-src> 'strict-dynamic' 'nonce-N'; "
-		ours   = "form-action 'self'"
+		ours   = "form-action 'self' <form-action>"
 	)
 	type lists = map[string][]string
 	for what, c := range map[string]struct {
@@ -99,7 +100,7 @@ func TestAdd(t *testing.T) {
 		"beside a policy without sources": {
 			there: []string{"frame-ancestors 'none'", "upgrade-insecure-requests, img-src https://cdn.example.com"},
 			want: []string{"frame-ancestors 'none'", "upgrade-insecure-requests",
-				"img-src https://cdn.example.com https://img.clerk.com; " + before + "form-action 'self'; frame-src 'self' <frame-src>; " + script + after},
+				"img-src https://cdn.example.com https://img.clerk.com; " + before + "form-action 'self' <form-action>; frame-src 'self' <frame-src>; " + script + after},
 		},
 		"several policies": {
 			there: []string{"default-src 'self'", "img-src https://cdn.example.com; default-src https:"},
@@ -111,18 +112,18 @@ func TestAdd(t *testing.T) {
 		},
 		"several policies without default-src": {
 			there: []string{"img-src 'self'", "font-src 'self'"},
-			want: []string{"img-src 'self' https://img.clerk.com; connect-src 'self' <connect-src>; form-action 'self'; frame-src 'self' <frame-src>; " + script + after,
+			want: []string{"img-src 'self' https://img.clerk.com; connect-src 'self' <connect-src>; form-action 'self' <form-action>; frame-src 'self' <frame-src>; " + script + after,
 				"font-src 'self'"},
 		},
 		"several policies, and a default-src that is asked for": {
 			options: Options{Directives: lists{"default-src": {"none"}}},
 			there:   []string{"img-src 'self'", "font-src 'self'"},
-			want: []string{"img-src 'self' https://img.clerk.com; connect-src 'self' <connect-src>; default-src 'none'; form-action 'self'; frame-src 'self' <frame-src>; " + script + after,
+			want: []string{"img-src 'self' https://img.clerk.com; connect-src 'self' <connect-src>; default-src 'none'; form-action 'self' <form-action>; frame-src 'self' <frame-src>; " + script + after,
 				"font-src 'self'"},
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			c.options.Frontends = []string{frontend}
+			c.options.Frontends, c.options.Pages = []string{frontend}, []string{"https://accounts.example.com"}
 			there := slices.Clone(c.there)
 			policy := New(c.options)
 			for range 2 { // the second time must not see anything of the first

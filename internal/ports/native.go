@@ -11,6 +11,7 @@ func newNativeServer(c clerkauth.Config) (http.Handler, error) {
 	// auth
 	c.AuthorizedParties = nil // tokens of web pages are rejected
 	c.MissingParty = clerkauth.AllowMissingFromHeader
+	c.Browser.Disabled = true // no page calls it
 	auth, err := clerkauth.New(c)
 	if err != nil {
 		return nil, err

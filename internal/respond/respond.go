@@ -6,7 +6,6 @@ package respond
 import (
 	"encoding/json"
 	"net/http"
-	"strings"
 )
 
 // JSON writes a response with body, which is made of strings and numbers, as its JSON.
@@ -31,16 +30,4 @@ func Problem(w http.ResponseWriter, status int, detail, reason string) {
 		Detail string `json:"detail"`
 		Reason string `json:"reason"`
 	}{"about:blank", http.StatusText(status), status, detail, reason})
-}
-
-// VaryBy adds what a response depends on to its Vary, once.
-func VaryBy(h http.Header, name string) {
-	for _, line := range h["Vary"] {
-		for item := range strings.SplitSeq(line, ",") {
-			if item = strings.TrimSpace(item); item == "*" || strings.EqualFold(item, name) {
-				return
-			}
-		}
-	}
-	h.Add("Vary", name)
 }

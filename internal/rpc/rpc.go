@@ -40,7 +40,8 @@ func NewGuard(adapter string, auth *clerkauth.Authenticator, rules map[string]cl
 	return &Guard{auth, maps.Clone(rules)} // callers may change theirs
 }
 
-// Check is [clerkauth.Authenticator.Check] for a call of procedure with header.
+// Check is [clerkauth.Authenticator.Check] for a call of procedure with header. As the call
+// has no host, cookies among them count only inside of [clerkauth.Authenticator.Handler].
 func (g *Guard) Check(ctx context.Context, procedure string, header http.Header) (context.Context, error) {
 	access, ok := g.rules[procedure]
 	if !ok {

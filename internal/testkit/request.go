@@ -43,8 +43,18 @@ func Bearer(token string) func(*http.Request) {
 	}
 }
 
-// AsPage makes a request one for a document, from the application's own host.
+// AsPage makes a request one for a document from the application's own host, by a browser
+// that the instance knows: in development, another one is sent through a handshake first.
 func AsPage(r *http.Request) {
+	AsUnknownPage(r)
+	KnownBrowser(r)
+}
+
+// KnownBrowser adds the cookie that development instances know a browser by.
+func KnownBrowser(r *http.Request) { r.AddCookie(&http.Cookie{Name: "__clerk_db_jwt", Value: "db"}) }
+
+// AsUnknownPage is AsPage for a browser without cookies.
+func AsUnknownPage(r *http.Request) {
 	r.Host = "app.example.com"
 	r.Header.Set("Accept", "text/html,application/xhtml+xml")
 	r.Header.Set("Sec-Fetch-Dest", "document")

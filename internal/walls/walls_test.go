@@ -53,7 +53,12 @@ var rules = []struct {
 	{of: "policy.go", direct: []string{"context"}, uses: clocks},
 	{of: "decision.go", direct: []string{"context"}, uses: clocks},
 	{of: "audience.go", direct: []string{"context"}, uses: clocks},
+	{of: "internal/browser", direct: []string{"context"}, uses: clocks}, // see TestFacts, too
 }
+
+// readers are the files of internal/browser that read requests. The others know no more
+// of HTTP than the names of methods.
+var readers = []string{"internal/browser/read.go", "internal/browser/pages.go", "internal/browser/expire.go"}
 
 // clocks are functions that read the time or wait.
 var clocks = []string{
@@ -77,6 +82,7 @@ var others = []string{"adapters", "clerkauthtest", "deliveriestest", "examples",
 var requests = []string{
 	"net/http.NewRequest", "net/http.NewRequestWithContext", "net/http.Get", "net/http.Head", "net/http.Post", "net/http.PostForm",
 	"net/http.Client", "net/http.DefaultClient", "net/http.Transport", "net/http.DefaultTransport",
+	"net/http/httputil.ReverseProxy", "net/http/httputil.NewSingleHostReverseProxy",
 	sdk + ".NewBackend", sdk + ".GetBackend", sdk + ".SetBackend",
 }
 
@@ -84,6 +90,8 @@ var requests = []string{
 var exceptions = map[string][]string{
 	// The default of Config.Transport, which is handed to clerkapi.
 	"config.go": {"net/http.DefaultTransport"},
+	// A proxy whose transport is clerkapi's.
+	"internal/fapiproxy/proxy.go": {"net/http/httputil.ReverseProxy"},
 }
 
 // file is a file of the module that is not a test.
@@ -247,14 +255,38 @@ func TestTestkit(t *testing.T) {
 	}
 }
 
-// onFunction reports whether call has a function as its argument, like the Do of a
+// onFunction reports whether call has a function as its last argument, like the Do of a
 // sync.Once.
 func onFunction(call *ast.CallExpr) bool {
-	if len(call.Args) != 1 {
+	if len(call.Args) == 0 {
 		return false
 	}
-	_, ok := call.Args[0].(*ast.FuncLit)
+	_, ok := call.Args[len(call.Args)-1].(*ast.FuncLit)
 	return ok
+}
+
+// TestFacts: decisions about browsers depend on facts and findings alone, not on requests,
+// which readers read, and write no responses.
+func TestFacts(t *testing.T) {
+	read := 0
+	for _, f := range files(t) {
+		if !within(f.name, "internal/browser") {
+			continue
+		}
+		reader := slices.Contains(readers, f.name)
+		for _, name := range f.uses() {
+			switch {
+			case reader && name == "net/http.Request":
+				read++
+			case name == "net/http.ResponseWriter", name == "net/http.Handler", name == "net/http.HandlerFunc",
+				!reader && strings.HasPrefix(name, "net/http.") && !strings.HasPrefix(name, "net/http.Method"):
+				t.Errorf("%s uses %s", f.name, name)
+			}
+		}
+	}
+	if read < len(readers) {
+		t.Errorf("requests are read in %d places", read)
+	}
 }
 
 // TestPure: the functions that judgement and decision call in their own package take
