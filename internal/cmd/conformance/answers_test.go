@@ -40,11 +40,6 @@ func TestRulesFollowFromInputs(t *testing.T) {
 		rule  string
 		want  clerkauth.Reason // "" if the rule does not apply
 	}{
-		{"expired", session("1790000050", "1789999990"), "browser-later", clerkauth.ErrTokenExpired},
-		{"issued in the future", session(`"iat":1790000000`, `"iat":1790000040`), "browser-later", clerkauth.ErrTokenFuture},
-		{"early", session(`"azp"`, `"nbf":1790000040,"azp"`), "browser-later", clerkauth.ErrTokenEarly},
-		{"not expired", session("", ""), "browser-later", ""},
-		{"expired and forged", forged("1790000050", "1789999990"), "browser-later", ""},
 		{"no subject", session("user_1", ""), "subject-required", clerkauth.ErrTokenClaims},
 		{"no subject, forged", forged("user_1", ""), "subject-required", ""},
 		{"another issuer", session("clerk.example", "clerk.other"), "issuer-enforced", clerkauth.ErrTokenIssuer},

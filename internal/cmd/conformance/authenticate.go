@@ -78,9 +78,9 @@ type client struct {
 	now    atomic.Int64
 }
 
-func newClient(p product, options map[string]any) *client {
+func newClient(p product, of *authCase) *client {
 	c := &client{product: p, bapi: &fakeBAPI{}}
-	config, err := configure(options)
+	config, err := configure(of)
 	if err != nil {
 		c.config = err
 		return c
@@ -114,7 +114,7 @@ func openAuthenticate(p product, f corpusFile) func(json.RawMessage) (decision, 
 // for each case that must not use cached keys.
 func clientFor(p product, clients map[string]*client, caches map[string]*sdkKeys, c *authCase) (*client, *sdkKeys) {
 	if c.Scope == "" {
-		return newClient(p, c.Options), &sdkKeys{}
+		return newClient(p, c), &sdkKeys{}
 	}
 	cache := caches[c.Scope]
 	if cache == nil {
@@ -122,11 +122,11 @@ func clientFor(p product, clients map[string]*client, caches map[string]*sdkKeys
 		caches[c.Scope] = cache
 	}
 	if c.Options["skipJwksCache"] == true {
-		return newClient(p, c.Options), cache
+		return newClient(p, c), cache
 	}
 	key := c.Scope + fmt.Sprint(c.Options) // fmt prints maps in the order of their keys
 	if clients[key] == nil {
-		clients[key] = newClient(p, c.Options)
+		clients[key] = newClient(p, c)
 	}
 	return clients[key], cache
 }
@@ -147,11 +147,19 @@ func (cl *client) answer(of *reading) *answer {
 	cl.now.Store(c.Now)
 	cl.bapi.play(c.BAPI, of)
 	before := runtime.NumGoroutine()
-	who, err := cl.authenticate(cl.auth, r, c.accepted())
+	who, header, err := cl.authenticate(cl.auth, r, c.accepted())
 	settle(before)
+	cookies := append([]string{}, header["Set-Cookie"]...)
+	refused.SetCookie = cookies
 	var e *clerkauth.Error
-	switch {
-	case errors.As(err, &e):
+	switch isError := errors.As(err, &e); {
+	case header.Get("Location") != "":
+		to := &answer{Outcome: outcomeRedirect, TokenType: nullable(of.requested), SetCookie: cookies, Location: nullable(header.Get("Location"))}
+		if isError && e.Reason != clerkauth.ErrSessionPending { // that is signed in for the SDK
+			to.Reason = nullable(e.Reason)
+		}
+		return to
+	case isError:
 		refused.Reason = nullable(e.Reason)
 		if e.Reason == clerkauth.ErrSessionPending {
 			refused.Auth = signedOut(of.requested, clerkauth.SessionPending)
@@ -161,7 +169,7 @@ func (cl *client) answer(of *reading) *answer {
 		refused.Reason = reasonPanic
 		return refused
 	}
-	in := &answer{Outcome: outcomeIn, TokenType: nullable(who.TokenType), SetCookie: []string{}}
+	in := &answer{Outcome: outcomeIn, TokenType: nullable(who.TokenType), SetCookie: cookies}
 	if who.TokenType == clerkauth.SessionToken {
 		in.Auth = signedIn(who)
 	} else {

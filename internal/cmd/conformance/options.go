@@ -1,10 +1,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"math"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -49,19 +49,22 @@ var optionTable = map[string]func(*clerkauth.Config, any) error{
 	"acceptsToken":      acceptsToken,
 	"apiVersion":        nothingBut("v1"),
 
-	// Browser flows are not supported yet.
-	"isSatellite":             nothingBut(false),
-	"domain":                  nothingBut(""),
-	"proxyUrl":                nothingBut(""),
-	"organizationSyncOptions": noPatterns,
-	"satelliteAutoSync":       ignored, // it has no effect except on a satellite
+	"isSatellite":             func(c *clerkauth.Config, v any) error { return readFlag(v, &c.Browser.Satellite) },
+	"domain":                  func(c *clerkauth.Config, v any) error { return readText(v, &c.Browser.Domain) },
+	"proxyUrl":                proxyURL,
+	"organizationSyncOptions": organizationSync,
+	"satelliteAutoSync": func(c *clerkauth.Config, v any) error {
+		c.Browser.SatelliteAutoSync = v == true // as in the SDK, other values do not enable it
+		return nil
+	},
 
 	"skipJwksCache": ignored, // see clientFor
 }
 
-// configure returns our configuration for options of the SDK.
-func configure(options map[string]any) (clerkauth.Config, error) {
+// configure returns our configuration for a case.
+func configure(of *authCase) (clerkauth.Config, error) {
 	var c clerkauth.Config
+	options := of.Options
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		value := options[name]
 		if value == nil || pointless(options, name) {
@@ -78,17 +81,36 @@ func configure(options map[string]any) (clerkauth.Config, error) {
 	if own, ok := keyIssuer(c.PublishableKey); ok && len(c.Issuers) > 0 && !slices.Contains(c.Issuers, own) {
 		c.PublishableKey = ""
 	}
+	of.place(&c.Browser)
 	return c, nil
 }
 
+// place configures where the application of a case is: behind a proxy if the case has
+// headers of one, at its own origin, and beside the satellite of the corpus.
+func (c *authCase) place(b *clerkauth.BrowserConfig) {
+	for name := range c.Request.Headers {
+		if strings.HasPrefix(name, "x-forwarded-") {
+			b.TrustedProxies = []netip.Prefix{netip.PrefixFrom(peer.Addr(), 32)}
+		}
+	}
+	if strings.HasPrefix(b.ProxyURL, "/") {
+		b.PublicOrigin = c.publicURL().origin()
+	}
+	if !b.Satellite {
+		b.Satellites = syncTargets
+	}
+}
+
 // pointless reports whether an option has no effect beside others: the version of the
-// Backend API is only in the path of keys, and machine-to-machine tokens involve no
-// redirect to another domain.
+// Backend API is only in the path of keys, machine-to-machine tokens involve no redirect to
+// another domain, and the domain of a satellite is ignored in other applications.
 func pointless(options map[string]any, name string) bool {
 	switch name {
 	case "apiVersion":
 		return truthy(options["jwtKey"])
-	case "isSatellite", "domain", "proxyUrl":
+	case "domain":
+		return options["acceptsToken"] == string(clerkauth.M2MToken) || options["isSatellite"] != true
+	case "isSatellite", "proxyUrl":
 		return options["acceptsToken"] == string(clerkauth.M2MToken)
 	}
 	return false
@@ -100,6 +122,15 @@ func readText(v any, into *string) error {
 		return fmt.Errorf("%T is not a string", v)
 	}
 	*into = s
+	return nil
+}
+
+func readFlag(v any, into *bool) error {
+	flag, ok := v.(bool)
+	if !ok {
+		return fmt.Errorf("%T is not a bool", v)
+	}
+	*into = flag
 	return nil
 }
 
@@ -184,9 +215,32 @@ func nothingBut(want any) func(*clerkauth.Config, any) error {
 	}
 }
 
-func noPatterns(_ *clerkauth.Config, v any) error {
-	if patterns, ok := v.(map[string]any); !ok || len(patterns) > 0 {
-		return errors.New("patterns are not supported")
+// proxyURL adds https:// where there is no scheme, as the SDK does.
+func proxyURL(c *clerkauth.Config, v any) error {
+	if err := readText(v, &c.Browser.ProxyURL); err != nil {
+		return err
+	}
+	if u := c.Browser.ProxyURL; u != "" && !strings.HasPrefix(u, "http") && !strings.HasPrefix(u, "/") {
+		c.Browser.ProxyURL = "https://" + u
+	}
+	return nil
+}
+
+func organizationSync(c *clerkauth.Config, v any) error {
+	options, ok := v.(map[string]any)
+	if !ok {
+		return fmt.Errorf("%T is not an object", v)
+	}
+	for name, into := range map[string]*[]string{
+		"organizationPatterns":    &c.Browser.Organizations.Organizations,
+		"personalAccountPatterns": &c.Browser.Organizations.Personal,
+	} {
+		if options[name] == nil {
+			continue
+		}
+		if err := readList(options[name], into); err != nil {
+			return err
+		}
 	}
 	return nil
 }

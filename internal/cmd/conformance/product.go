@@ -16,8 +16,9 @@ import (
 type product struct {
 	// newAuth returns an Authenticator.
 	newAuth func(clerkauth.Config) (*clerkauth.Authenticator, error)
-	// authenticate returns the caller of a route that accepts these kinds of credentials.
-	authenticate func(*clerkauth.Authenticator, *http.Request, []clerkauth.TokenType) (clerkauth.Auth, error)
+	// authenticate returns the caller of a route that accepts these kinds of credentials,
+	// and the headers of the response.
+	authenticate func(*clerkauth.Authenticator, *http.Request, []clerkauth.TokenType) (clerkauth.Auth, http.Header, error)
 	// verify returns the identity in a session token.
 	verify func(*clerkauth.Authenticator, string) (clerkauth.Auth, error)
 	// has reports whether a caller satisfies all requirements.
@@ -47,18 +48,23 @@ var library = product{
 	deliver: deliver,
 }
 
-// authenticate returns the caller of r: with Authenticate if only sessions are accepted,
-// otherwise with Check, as on a route for these kinds. A panic becomes an error, so that
+// authenticate returns the caller of r: with Check, as on a route for these kinds, if they
+// have one of a machine and the credential may be one; otherwise with Authenticate, which
+// knows more of a session. A panic becomes an error, so that
 // the run continues.
-func authenticate(auth *clerkauth.Authenticator, r *http.Request, kinds []clerkauth.TokenType) (who clerkauth.Auth, err error) {
+func authenticate(auth *clerkauth.Authenticator, r *http.Request, kinds []clerkauth.TokenType) (who clerkauth.Auth, header http.Header, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	if slices.Equal(kinds, []clerkauth.TokenType{clerkauth.SessionToken}) {
-		state := auth.Authenticate(r)
-		return state.Auth(), state.Err()
+	state := auth.Authenticate(r)
+	header = state.Header()
+	session, machines := slices.Contains(kinds, clerkauth.SessionToken), len(kinds) > 1
+	who, err = state.Auth(), state.Err()
+	known := who.TokenType == clerkauth.SessionToken || err != nil && !errors.Is(err, clerkauth.ErrTokenType)
+	if session && (header.Get("Location") != "" || !machines || known) {
+		return who, header, err
 	}
 	requirements := make([]clerkauth.Access, len(kinds))
 	for i, kind := range kinds {
@@ -68,7 +74,7 @@ func authenticate(auth *clerkauth.Authenticator, r *http.Request, kinds []clerka
 		}
 	}
 	ctx, err := auth.Check(r, clerkauth.AnyOf(requirements...))
-	return clerkauth.FromContext(ctx), err
+	return clerkauth.FromContext(ctx), header, err
 }
 
 // deliver serves r with a Webhook that handles every event.

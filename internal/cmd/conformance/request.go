@@ -9,10 +9,14 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 )
+
+// peer is who sends every request.
+var peer = netip.MustParseAddrPort("127.0.0.1:1234")
 
 var errBadRequest = errors.New("net/http responds with 400")
 
@@ -51,7 +55,7 @@ func httpRequest(c *authCase) (*http.Request, error) {
 	if err != nil || len(c.Request.Headers["host"]) > 1 {
 		return nil, errBadRequest
 	}
-	r.RemoteAddr = "192.0.2.1:1234"
+	r.RemoteAddr = peer.String()
 	if scheme == "https" {
 		r.TLS = &tls.ConnectionState{HandshakeComplete: true}
 	}

@@ -53,21 +53,22 @@ func when(property func(*reading) bool, answers ...clerkauth.Reason) func(*readi
 // rules are tried in this order; the first that holds is named.
 var rules = []rule{
 	// Configuration.
-	{"browser-later", "cookies, handshakes, refreshing, satellites and proxies are not supported yet", refuses, browserLater},
 	{"typed-options", "an option of another type, or that Config does not have, is rejected", refuses, when(unsupportedOption, reasonConfiguration)},
 	{"exact-origins", "New rejects an authorized party that no azp can equal", refuses, when(inexactOrigin, reasonConfiguration)},
 	{"skew-range", "New rejects a negative skew and one over five minutes", refuses, when(skewOutOfRange, reasonConfiguration)},
 	{"key-forms", "JWTKey is an RSA key in any usual form; New rejects others", refuses, when(keyUnreadable, reasonConfiguration)},
 	{"instance-named", "a valid publishable key or issuers must name the instance", refuses, when(noInstance, reasonConfiguration)},
 	{"config-at-start", "New requires keys of one instance, issuers that are URLs and audiences that are not empty", refuses, when(refusedAtStart, reasonConfiguration)},
+	{"proxy-url", "a proxy of the Frontend API is reached by https at a plain path", refuses, when(refusedProxy, reasonConfiguration)},
+	{"sync-patterns", "patterns of organizations are in the grammar of rules", refuses, when(refusedPattern, reasonConfiguration)},
 	{"jwt-key-forms", "JWTKey may have any accepted RSA size, be PKCS #1, or have escaped line breaks", reads, keyReadableByUs},
 	{"no-secret-needed", "verifying JWTs needs no secret key, and verifying machine-to-machine tokens only the machine's", grantsMore, when(withoutSecret, letIn)},
 
 	// Presentation of the credential.
 	{"strict-http", "net/http rejects malformed requests", refuses, when(badRequest, reasonRequest)},
 	{"one-authorization", "several Authorization lines are rejected", refuses, whenInvalid(twoLines)},
-	{"bearer-case", "the scheme is case-insensitive (RFC 9110 section 11.1)", reads, bearerCase},
-	{"scheme-required", "a token without a scheme is not a credential", refuses, when(schemeless, clerkauth.ErrTokenMissing)},
+	{"bearer-case", "the scheme is case-insensitive (RFC 9110 section 11.1)", reads | effectLess, bearerCase},
+	{"scheme-required", "a single word is a malformed credential, whether it is a scheme or a token", refuses, whenInvalid(schemeless)},
 	{"one-space", "one space follows the scheme, and nothing follows the token", refuses, whenInvalid(moreThanOneToken)},
 	{"missing-token", "without a credential the token is missing, whatever kinds are accepted", renames, when(missingToken, clerkauth.ErrTokenMissing)},
 	{"opaque-kind", "an opaque machine token has the wrong kind, and is not malformed", renames, when(opaqueKind, clerkauth.ErrTokenType)},
@@ -138,8 +139,22 @@ var rules = []rule{
 // or "" if there is none, and what it excuses. If we let the caller in, several rules may
 // make us grant less: the name is that of the first.
 func ruleFor(r *reading, a *answer) (name string, excuses effect) {
+	session := r
+	if ours := a.Reason != reasonConfiguration && a.Reason != reasonRequest && a.Reason != reasonPanic; ours && r.browses() {
+		by, d, explained := browserRule(r, a)
+		name, excuses = by.name, by.effects
+		switch {
+		case explained && a.Outcome != outcomeIn:
+			return name, excuses
+		case explained:
+			session = d.session
+		}
+	}
 	got := letIn
-	if a.Outcome == outcomeRefuse {
+	switch a.Outcome {
+	case outcomeRedirect:
+		return "", 0
+	case outcomeRefuse:
 		got = clerkauth.Reason(a.Reason)
 		if a.Reason == reasonPanic || r.flow == flowThrows || r.sdkCrashes() {
 			return "", 0 // the SDK refuses as well, and gives no reason
@@ -149,7 +164,7 @@ func ruleFor(r *reading, a *answer) (name string, excuses effect) {
 		}
 	}
 	for _, rule := range rules {
-		if !slices.Contains(rule.answers(r), got) {
+		if !slices.Contains(rule.answers(session), got) {
 			continue
 		}
 		if name == "" {
@@ -171,21 +186,4 @@ func effectsOf(name string) effect {
 		}
 	}
 	return 0
-}
-
-// browserLater returns our refusals where the SDK uses browser flows: we support no
-// satellites and no proxies, read no cookies, and do not refresh tokens.
-func browserLater(r *reading) []clerkauth.Reason {
-	switch {
-	case slices.Contains([]string{"isSatellite", "domain", "proxyUrl", "organizationSyncOptions"}, r.unsupported):
-		return []clerkauth.Reason{reasonConfiguration}
-	case r.flow == flowCookies:
-		return []clerkauth.Reason{clerkauth.ErrTokenMissing}
-	case r.flow == flowSession && r.signed():
-		// The SDK would refresh, or start a handshake.
-		if reason := r.sdkJudgesTimes(); reason != "" && reason != clerkauth.ErrTokenClaims {
-			return []clerkauth.Reason{reason}
-		}
-	}
-	return nil
 }

@@ -90,7 +90,7 @@ func (r *reading) version() any {
 	if v, ok := r.number("v"); ok {
 		return v
 	}
-	if v, ok := r.p["v"]; ok {
+	if v := r.p["v"]; v != nil {
 		return v
 	}
 	return 1.0

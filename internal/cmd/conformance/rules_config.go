@@ -36,6 +36,29 @@ func refusedAtStart(r *reading) bool {
 // hostPattern matches an issuer whose host is a plain name.
 var hostPattern = regexp.MustCompile(`(?i)\Ahttps://` + label + `(\.` + label + `)+(:[0-9]{1,5})?\z`)
 
+// refusedProxy reports whether New rejects the proxy of the Frontend API: its scheme is not
+// https, unless it is on this machine, or it has more than a plain path.
+func refusedProxy(r *reading) bool {
+	c, err := configure(r.authCase)
+	if err != nil || c.Browser.ProxyURL == "" {
+		return false
+	}
+	text := c.Browser.ProxyURL
+	if strings.HasPrefix(text, "/") {
+		text = c.Browser.PublicOrigin + text
+	}
+	u, ok := parseAddress(text)
+	name, _, _ := strings.Cut(u.host, ":")
+	return !ok || u.user+u.query+u.fragment != "" || !plainHost.MatchString(u.host) ||
+		u.scheme != "https" && (u.scheme != "http" || name != "localhost" && name != "127.0.0.1") || strings.Contains(u.path, "//")
+}
+
+// refusedPattern reports whether New may reject a pattern of a path for its form.
+func refusedPattern(r *reading) bool {
+	return !r.badPattern() &&
+		slices.ContainsFunc(append(r.syncPatterns("organizationPatterns"), r.syncPatterns("personalAccountPatterns")...), unusual)
+}
+
 // unsupportedOption reports whether Config cannot express an option.
 func unsupportedOption(r *reading) bool { return r.unsupported != "" }
 
@@ -82,12 +105,7 @@ func keyReadableByUs(r *reading) []clerkauth.Reason {
 	if text == "" || !r.signed() {
 		return nil
 	}
-	for _, s := range []string{"-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"} {
-		text = strings.ReplaceAll(text, s, "")
-	}
-	text = strings.Join(strings.Fields(text), "")
-	const prefix, suffix = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA", "IDAQAB"
-	if strings.HasPrefix(text, prefix) && strings.HasSuffix(text, suffix) {
+	if sdkReadable(text) {
 		return nil
 	}
 	return r.due()

@@ -110,7 +110,7 @@ func TestRules(t *testing.T) {
 		outcome, rule       string
 	}{
 		{"nothing unusual", "Bearer " + good, nil, "in", ""},
-		{"no credential", "", nil, "refuse", "browser-later"},
+		{"no credential", "", nil, "refuse", ""},
 		{"padding", "Bearer " + good + "==", nil, "refuse", "strict-base64"},
 		{"garbage with padding", "Bearer x.y=", nil, "refuse", ""},
 		{"extensions", "Bearer " + header(`"crit":["exp"]`), nil, "refuse", "crit-refused"},
@@ -140,7 +140,7 @@ func TestRules(t *testing.T) {
 		{"no session", "Bearer " + replaced(`"sess_1"`, "7"), nil, "refuse", "session-id-required"},
 		{"issued after the end", "Bearer " + replaced(`"exp":1790000050,"iat":1790000000`, `"exp":1790000001,"iat":1790000004`), nil, "refuse", "claim-range"},
 		{"no end", "Bearer " + replaced(`"exp":1790000050,`, ""), nil, "refuse", ""},
-		{"expired", "Bearer " + replaced("1790000050", "1789999990"), nil, "refuse", "browser-later"},
+		{"expired", "Bearer " + replaced("1790000050", "1789999990"), nil, "refuse", ""},
 		{"another issuer", "Bearer " + replaced("clerk.example", "clerk.other"), nil, "refuse", "issuer-enforced"},
 		{"another issuer, one configured", "Bearer " + replaced("clerk.example", "clerk.other"), map[string]any{"issuer": "https://clerk.example.com"}, "refuse", ""},
 		{"the one issuer configured", "Bearer " + replaced("clerk.example", "clerk.other"), map[string]any{"issuer": "https://clerk.other.com"}, "in", ""},
@@ -165,7 +165,7 @@ func TestRules(t *testing.T) {
 		{"key that is none", "Bearer " + good, map[string]any{"jwtKey": "x"}, "refuse", "key-forms"},
 		{"key with escaped breaks", "Bearer " + good, map[string]any{"jwtKey": strings.ReplaceAll(b.pem, "\n", `\n`)}, "in", "jwt-key-forms"},
 		{"unknown option", "Bearer " + good, map[string]any{"headerType": "JWT"}, "refuse", "typed-options"},
-		{"satellite", "Bearer " + good, map[string]any{"isSatellite": true, "domain": "x.test", "signInUrl": "https://y.test"}, "refuse", "browser-later"},
+		{"satellite", "Bearer " + good, map[string]any{"isSatellite": true, "domain": "x.test", "signInUrl": "https://y.test"}, "in", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := decideAll(t, b.newCase(c.authorization, c.options))[0]
@@ -220,7 +220,7 @@ func TestMachineRules(t *testing.T) {
 		{"a session's is required", "Bearer ak_1", "session_token", answered("", ""), "refuse", "opaque-kind", "session_token"},
 		{"nothing", "", "api_key", answered("", ""), "refuse", "missing-token", "api_key"},
 		{"nothing, of a list", "", list("api_key"), answered("", ""), "refuse", "missing-token", ""},
-		{"nothing, where cookies would do", "", "any", answered("", ""), "refuse", "browser-later", "session_token"},
+		{"nothing, where cookies would do", "", "any", answered("", ""), "refuse", "", "session_token"},
 		{"no scheme", "ak_1", "api_key", answered("", ""), "refuse", "scheme-required", "api_key"},
 		{"two spaces behind", "Bearer ak_1  x", "api_key", answered("", ""), "refuse", "one-space", "api_key"},
 		{"prefix alone", "Bearer ak_", "api_key", answered("", ""), "refuse", "opaque-form", "api_key"},
@@ -303,7 +303,7 @@ func TestMachineOptions(t *testing.T) {
 		{"API keys without a secret key", map[string]any{"acceptsToken": "api_key", "secretKey": ""}, "refuse", ""},
 		{"a party", map[string]any{"acceptsToken": "m2m_token", "authorizedParties": []any{"https://a.test"}}, "in", ""},
 		{"a satellite", map[string]any{"acceptsToken": "m2m_token", "isSatellite": true}, "in", ""},
-		{"a satellite for several kinds", map[string]any{"acceptsToken": "any", "isSatellite": true, "domain": "x.test", "signInUrl": "https://y.test"}, "refuse", "browser-later"},
+		{"a satellite for several kinds", map[string]any{"acceptsToken": "any", "isSatellite": true, "domain": "x.test", "signInUrl": "https://y.test"}, "in", ""},
 		{"another version", map[string]any{"acceptsToken": "m2m_token", "apiVersion": "v2"}, "in", ""},
 		{"another version of keys", map[string]any{"acceptsToken": "m2m_token", "apiVersion": "v2", "jwtKey": nil}, "refuse", "typed-options"},
 		{"an audience", map[string]any{"acceptsToken": "m2m_token", "audience": "b"}, "refuse", "audience-enforced"},
@@ -371,6 +371,12 @@ func TestRuleTable(t *testing.T) {
 	seen := map[string]bool{}
 	for _, r := range rules {
 		if r.name == "" || r.why == "" || r.effects == 0 || r.answers == nil || seen[r.name] {
+			t.Errorf("rule %q is not whole, or not the only one of its name", r.name)
+		}
+		seen[r.name] = true
+	}
+	for _, r := range browserRules {
+		if r.name == "" || r.why == "" || seen[r.name] {
 			t.Errorf("rule %q is not whole, or not the only one of its name", r.name)
 		}
 		seen[r.name] = true

@@ -36,7 +36,9 @@ type reading struct {
 	seen, before []map[string]any // keys published so far, and the last set before this case
 	failedBefore bool             // an earlier case of the scope has not found its key
 
-	genuine *bool // the result of signed
+	genuine     *bool               // the result of signed
+	inauthentic *clerkauth.Reason   // the result of sdkAuthentic
+	others      map[string]*reading // the readings of other tokens of the case
 
 	unsupported string // the option that Config cannot express
 }
@@ -44,7 +46,7 @@ type reading struct {
 func newReading(c *authCase, cache *sdkKeys) *reading {
 	r := &reading{authCase: c, lines: c.Request.Headers["authorization"], cache: cache.clone()}
 	var u unsupportedError
-	if _, err := configure(c.Options); errors.As(err, &u) {
+	if _, err := configure(c); errors.As(err, &u) {
 		r.unsupported = u.option
 	}
 	r.token = sdkToken(r.lines)

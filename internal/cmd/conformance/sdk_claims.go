@@ -127,8 +127,11 @@ func (r *reading) sdkParty() bool {
 		return parties == "" || truthy(azp) && strings.Contains(parties, asText(azp))
 	case []any:
 		return len(parties) == 0 || truthy(azp) && slices.ContainsFunc(parties, func(p any) bool {
-			s, isText := p.(string)
-			return isText && s == azp
+			if n, isNumber := p.(float64); isNumber {
+				other, ok := r.number("azp")
+				return ok && n == other
+			}
+			return p == azp
 		})
 	}
 	return true

@@ -22,6 +22,7 @@ const (
 	flowJWT         // of a machine
 	flowUndecodable // a machine's token in the form of a JWT that does not decode
 	flowOpaque
+	flowHandshake // of a handshake token; no flow of a case
 )
 
 // noToken is the SDK's reason where a machine's credential is required and there is none.

@@ -15,7 +15,7 @@ require (
 	github.com/labstack/echo/v5 v5.4.4
 	github.com/uptrace/bunrouter v1.0.23
 	github.com/valyala/fasthttp v1.69.0
-	golang.org/x/net v0.57.0
+	golang.org/x/net v0.62.0
 )
 
 require (
@@ -60,9 +60,9 @@ require (
 	github.com/valyala/fasttemplate v1.2.2 // indirect
 	go.mongodb.org/mongo-driver/v2 v2.5.0 // indirect
 	golang.org/x/arch v0.22.0 // indirect
-	golang.org/x/crypto v0.54.0 // indirect
-	golang.org/x/sys v0.47.0 // indirect
-	golang.org/x/text v0.40.0 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/time v0.15.0 // indirect
 	google.golang.org/protobuf v1.36.10 // indirect
 )
