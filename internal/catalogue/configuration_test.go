@@ -171,23 +171,31 @@ func twoTextsForParties(t *testing.T) {
 }
 
 func nativeAppsAlone(t *testing.T) {
-	build := func(parties []string, missing clerkauth.MissingParty) error {
+	build := func(parties []string, missing clerkauth.MissingParty, noCookies bool) error {
 		c := testkit.Config()
-		c.AuthorizedParties, c.MissingParty = parties, missing
+		c.AuthorizedParties, c.MissingParty, c.Browser.Disabled = parties, missing, noCookies
 		_, err := clerkauth.New(c)
 		return err
 	}
 	for _, missing := range []clerkauth.MissingParty{clerkauth.RefuseMissing, clerkauth.AllowMissingFromCookie, clerkauth.AllowMissing, clerkauth.AllowMissingFromHeader} {
-		if err := build(nil, missing); (err == nil) != (missing == clerkauth.AllowMissingFromHeader) {
-			t.Errorf("nil, %d: %v", missing, err)
-		}
-		if err := build([]string{}, missing); err == nil || !strings.Contains(err.Error(), "AuthorizedParties") {
-			t.Errorf("empty, %d: %v", missing, err)
+		for _, noCookies := range []bool{true, false} {
+			if err := build(nil, missing, noCookies); (err == nil) != (missing == clerkauth.AllowMissingFromHeader && noCookies) {
+				t.Errorf("nil, %d, Browser.Disabled %v: %v", missing, noCookies, err)
+			}
+			if err := build([]string{}, missing, noCookies); err == nil || !strings.Contains(err.Error(), "AuthorizedParties") {
+				t.Errorf("empty, %d: %v", missing, err)
+			}
 		}
 	}
+	if err := build(nil, clerkauth.AllowMissingFromHeader, false); err == nil || !strings.Contains(err.Error(), "Browser.Disabled") {
+		t.Errorf("with cookies: %v", err)
+	}
 	r := testkit.NewRig(t, func(c *clerkauth.Config) {
-		c.AuthorizedParties, c.MissingParty = nil, clerkauth.AllowMissingFromHeader
+		c.AuthorizedParties, c.MissingParty, c.Browser.Disabled = nil, clerkauth.AllowMissingFromHeader, true
 	})
+	if got := testkit.Serve(r.Auth.Require(), testkit.AsUnknownPage, func(req *http.Request) { r.Jane.SetCookies(req, clerkauthtest.WithoutParty()) }); got.Status != 303 {
+		t.Errorf("a browser: %v", got)
+	}
 	r.Want(t, r.Jane.Token(clerkauthtest.WithoutClaim("azp")), 200, "")
 	for _, azp := range []any{"https://app.example.com", "", nil, 7, "capacitor://localhost"} {
 		r.Want(t, r.Jane.Token(clerkauthtest.WithClaim("azp", azp)), 401, clerkauth.ErrTokenParty)
@@ -195,7 +203,7 @@ func nativeAppsAlone(t *testing.T) {
 	for _, list := range []string{",", " ", " , "} {
 		t.Setenv("CLERK_AUTHORIZED_PARTIES", list)
 		c := testkit.Config()
-		c.AuthorizedParties, c.MissingParty = clerkauth.FromEnv().AuthorizedParties, clerkauth.AllowMissingFromHeader
+		c.AuthorizedParties, c.MissingParty, c.Browser.Disabled = clerkauth.FromEnv().AuthorizedParties, clerkauth.AllowMissingFromHeader, true
 		if _, err := clerkauth.New(c); err == nil {
 			t.Errorf("%q is taken for no list at all", list)
 		}
@@ -225,6 +233,23 @@ func fipsMode(t *testing.T) {
 	r.Want(t, r.Jane.Token(clerkauthtest.SignedBy(testkit.OtherKey())), 401, clerkauth.ErrTokenSignature)
 	for _, token := range []string{r.APIKey.Token, r.M2M.Token, r.OAuth.Token, r.APIKey.JWT(), r.M2M.JWT(), r.OAuth.JWT()} {
 		testkit.WantReply(t, testkit.Serve(r.Auth.Require(testkit.AnyCredential), testkit.Bearer(token)), 200, "")
+	}
+	// The suffix of cookies is a SHA-1, which is not approved, and protects nothing.
+	for _, production := range []bool{true, false} {
+		b := newBrowserRig(t, production)
+		own := cookiesOf(b.Jane).without("__session", "__client_uat", "__clerk_db_jwt")
+		if got := b.page(own); got != "in" {
+			t.Errorf("cookies with the suffix: %s", got)
+		}
+		for form, edit := range b.forms("__session" + b.suffix + "=" + b.Jane.Token()) {
+			if what, _ := b.outcome(testkit.AsUnknownPage, b.known().send, edit); what != b.received() {
+				t.Errorf("a handshake by %s: %s", form, what)
+			}
+		}
+		b.Server.Advance(2 * time.Minute)
+		if got := b.page(own); got != "in" {
+			t.Errorf("refreshed: %s", got)
+		}
 	}
 	static := testkit.NewRig(t, func(c *clerkauth.Config) {
 		c.JWTKey, c.SecretKey = testkit.PEM(), clerkauth.NewSecret("sk_test_1") // short

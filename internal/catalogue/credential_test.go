@@ -78,7 +78,7 @@ func configuredCredential(t *testing.T) {
 	}
 
 	// What a response depends on is not known, so that no cache may serve it to another.
-	for vary, guard := range map[string]clerkauth.Middleware{"*": r.Auth.Handler, "Authorization": testkit.NewRig(t).Auth.Handler} {
+	for vary, guard := range map[string]clerkauth.Middleware{"*": r.Auth.Handler, "Authorization, Cookie": testkit.NewRig(t).Auth.Handler} {
 		if got := testkit.Serve(guard); strings.Join(got.Header["Vary"], ", ") != vary {
 			t.Errorf("Vary is %q, want %q", got.Header["Vary"], vary)
 		}

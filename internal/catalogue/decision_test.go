@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -78,8 +79,9 @@ func hiddenHasNoOracle(t *testing.T) {
 				}
 			})
 
+			const unknown = "a browser that is not known"
 			callers := map[string]string{
-				"signed out": "", "without the right": r.Jane.Token(), "pending": r.Jane.Token(clerkauthtest.WithClaim("sts", "pending")),
+				"signed out": "", unknown: "", "without the right": r.Jane.Token(), "pending": r.Jane.Token(clerkauthtest.WithClaim("sts", "pending")),
 				"a key without the scope": r.APIKey.Token, "a machine without the scope": r.M2M.JWT(), "another kind": r.OAuth.Token,
 				"another issuer's bearer": "ghp_012345678901234567890123456789",
 			}
@@ -94,7 +96,7 @@ func hiddenHasNoOracle(t *testing.T) {
 				},
 				"Protect": {"/admin", "/admin/x", "//admin", "/x/../admin", "/%61dmin", "/ADMIN", "/files/a/b", "/files", "/orgs/acme/x"},
 			}
-			compared := 0
+			compared, renewed := 0, 0
 			for where, h := range map[string]http.Handler{"ServeMux": mux, "Protect": protect(router)} {
 				for caller, token := range callers {
 					for _, method := range methods {
@@ -108,6 +110,9 @@ func hiddenHasNoOracle(t *testing.T) {
 									}
 									req.RequestURI = path
 									testkit.Bearer(token)(req)
+									if caller != unknown {
+										testkit.KnownBrowser(req)
+									}
 									for name, value := range map[string]string{"Accept": accept, "Sec-Fetch-Dest": destination} {
 										if value != "" {
 											req.Header.Set(name, value)
@@ -115,19 +120,28 @@ func hiddenHasNoOracle(t *testing.T) {
 									}
 									return req
 								}
-								want := answerOf(h, request("app.example.com", "/nothing"))
-								if !strings.HasPrefix(want, "404 ") || notFound != nil && !strings.Contains(want, "nothing here") || notFound == nil && !strings.Contains(want, "404 page not found") || strings.Contains(want, "Location") {
+								answer := func(host, path string) string {
+									return ownPath.ReplaceAllString(answerOf(h, request(host, path)), "")
+								}
+								want := answer("app.example.com", "/nothing")
+								renews := caller == unknown && strings.HasPrefix(want, "307 ") && strings.Contains(want, "/v1/client/handshake?")
+								if renews != (caller == unknown && method == "GET" && (destination == "document" || destination == "iframe" || destination == "" && strings.HasPrefix(accept, "text/html"))) {
+									t.Fatalf("%s, %s, Accept %q, %q: %s", where, method, accept, destination, want)
+								}
+								if renews {
+									renewed++
+								} else if !strings.HasPrefix(want, "404 ") || notFound != nil && !strings.Contains(want, "nothing here") || notFound == nil && !strings.Contains(want, "404 page not found") || strings.Contains(want, "Location") {
 									t.Fatalf("%s, %s, %s: where nothing is: %s", where, caller, method, want)
 								}
 								for _, path := range paths[where] {
 									compared++
-									if got := answerOf(h, request("app.example.com", path)); got != want {
+									if got := answer("app.example.com", path); got != want {
 										t.Fatalf("%s, %s: %s %s, Accept %q, %q:\n got %s\nwant %s", where, caller, method, path, accept, destination, got, want)
 									}
 								}
-								if where == "ServeMux" {
+								if where == "ServeMux" && !renews { // there is no way back to other hosts
 									for _, host := range []string{"hidden.example.com", "HIDDEN.example.com", "hidden.example.com.", "hidden.example.com:80", "nothing.example.com.", "nothing.example.com:80"} {
-										if got := answerOf(h, request(host, "/x")); got != want {
+										if got := answer(host, "/x"); got != want {
 											t.Fatalf("%s, %s: %s of %s:\n got %s\nwant %s", where, caller, method, host, got, want)
 										}
 									}
@@ -137,7 +151,9 @@ func hiddenHasNoOracle(t *testing.T) {
 					}
 				}
 			}
-			t.Logf("%d responses", compared)
+			if t.Logf("%d responses", compared); renewed == 0 {
+				t.Error("no browser had to renew its cookies")
+			}
 			// The control: the public route is there.
 			for where, h := range map[string]http.Handler{"ServeMux": mux, "Protect": protect(router)} {
 				if got := answerOf(h, httptest.NewRequest(http.MethodGet, "/open", nil)); !strings.HasPrefix(got, "204 ") {
@@ -155,6 +171,9 @@ func hiddenHasNoOracle(t *testing.T) {
 		})
 	}
 }
+
+// ownPath is the part of a handshake's URL that says where the browser comes back to.
+var ownPath = regexp.MustCompile(`redirect_url=[^&"]*`)
 
 // notHidden: with HideUnauthorized, reverification and outages are still reported;
 // without it, every refusal is.
@@ -181,7 +200,8 @@ func notHidden(t *testing.T) {
 		t.Errorf("Check: %v", err)
 	}
 	shown := testkit.NewRig(t)
-	testkit.WantReply(t, testkit.Serve(shown.Auth.Require(), testkit.AsPage), 307, "")
+	testkit.WantReply(t, testkit.Serve(shown.Auth.Require(), testkit.AsPage), 303, "")
+	testkit.WantReply(t, testkit.Serve(shown.Auth.Require(), testkit.AsUnknownPage), 307, "")
 	testkit.WantReply(t, testkit.Serve(shown.Auth.Require()), 401, clerkauth.ErrTokenMissing)
 }
 

@@ -18,7 +18,7 @@ func TestSnippetsAreCompiled(t *testing.T) {
 		return string(b)
 	}
 	compiled := ""
-	for _, name := range []string{"example_test.go", "example_webhook_test.go", "clerkauthtest/example_test.go", "examples/quickstart/server.go"} {
+	for _, name := range []string{"example_test.go", "example_webhook_test.go", "frontendproxy_test.go", "clerkauthtest/example_test.go", "examples/quickstart/server.go"} {
 		compiled += squeeze(read("../../" + name))
 	}
 	snippets := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(read("../../README.md"), -1)

@@ -1,14 +1,14 @@
 package catalogue
 
 import (
-	"errors"
+	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // These rows test the key and the kind of token that a header names, and the
@@ -168,27 +168,35 @@ func headerCategories(t *testing.T) {
 	r.accepts("control", r.under(header(`,"cat":"cl_B7d4PD111AAA"`)))
 }
 
-// headerMachineJWT: cookies are not read, so that none can be taken for a session.
+// headerMachineJWT: a machine's token is no session's, in a cookie neither.
 func headerMachineJWT(t *testing.T) {
 	r := newTokenRow(t)
 	machine := r.token(clerkauthtest.WithClaim("sub", "mch_12345678"), clerkauthtest.WithoutHeader("cat"))
 	r.ignores("subject is a machine", machine, clerkauth.ErrTokenType)
-	for what, token := range map[string]string{"machine": machine, "session": r.token()} {
-		r.each(func(v tokenVerifier) {
-			req := httptest.NewRequest(http.MethodGet, "/", nil)
-			req.AddCookie(&http.Cookie{Name: "__session", Value: token})
-			state := v.auth.Authenticate(req)
-			if state.Auth() != (clerkauth.Auth{}) || !errors.Is(state.Err(), clerkauth.ErrTokenMissing) {
-				t.Errorf("%s: cookie with the token of a %s: %v, %v", v.by, what, state.Auth(), state.Err())
+	cookie := func(token string) func(*http.Request) {
+		return func(req *http.Request) {
+			r.session.SetCookies(req)
+			req.Header.Set("Cookie", strings.ReplaceAll(req.Header.Get("Cookie"), "__session", "__other")+"; __session="+token)
+			for _, c := range req.Cookies() { // with the suffix, too
+				if suffix, ok := strings.CutPrefix(c.Name, "__other_"); ok {
+					req.AddCookie(&http.Cookie{Name: "__session_" + suffix, Value: token})
+				}
 			}
-			w := httptest.NewRecorder()
-			v.auth.Require().Func(func(http.ResponseWriter, *http.Request) { t.Error("the handler was reached") }).ServeHTTP(w, req)
-			if w.Code != http.StatusUnauthorized {
-				t.Errorf("%s: cookie with the token of a %s: %d", v.by, what, w.Code)
-			}
-		})
+		}
 	}
+	r.each(func(v tokenVerifier) {
+		got := testkit.WantReply(t, testkit.Serve(v.auth.Require(), cookie(machine)), 401, clerkauth.ErrTokenType)
+		if s := tokenLeak(fmt.Sprint(got), machine); s != "" {
+			t.Errorf("%s: the response contains %q", v.by, s)
+		}
+		if got := testkit.Serve(v.auth.Handler, cookie(machine)); got.Status != 200 || strings.Contains(got.Body, "mch_") {
+			t.Errorf("%s: a public route: %v", v.by, got)
+		}
+	})
 	r.fetched(0)
+	r.each(func(v tokenVerifier) {
+		testkit.WantReply(t, testkit.Serve(v.auth.Require(), cookie(r.token())), 200, "")
+	})
 	r.accepts("control", r.token(clerkauthtest.WithClaim("sub", "user_mch_12345678"), clerkauthtest.WithoutHeader("cat")))
 }
 

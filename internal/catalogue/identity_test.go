@@ -135,10 +135,11 @@ func sharedIdentity(t *testing.T) {
 	for range 2 {
 		testkit.Serve(func(http.Handler) http.Handler {
 			return auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				if got := w.Header()["Vary"]; !slices.Equal(got, []string{"Authorization"}) {
+				w.WriteHeader(http.StatusOK)
+				if got := w.Header()["Vary"]; !slices.Equal(got, []string{"Authorization, Cookie"}) {
 					t.Errorf("Vary is %q", got)
 				}
-				w.Header()["Vary"][0] = "changed"
+				w.Header()["Vary"][0], w.Header()["Cache-Control"][0] = "changed", "changed"
 			}))
 		})
 	}

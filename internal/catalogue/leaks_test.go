@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -164,7 +165,7 @@ func TestNothingLeaks(t *testing.T) {
 				})
 				fmt.Fprintln(out, auth, *auth, auth.ClerkConfig())
 				for _, token := range tokens {
-					drive(t, out, auth, token)
+					drive(t, out, auth, r.Server.Issuer(), token)
 				}
 				if name == "up" {
 					testkit.WantReply(t, testkit.Serve(auth.Require(), testkit.Bearer(tokens["good"])), 200, "") // the control: it is read at all
@@ -186,13 +187,27 @@ func TestNothingLeaks(t *testing.T) {
 }
 
 // drive passes token to every function that takes one.
-func drive(t *testing.T, out *captured, auth *clerkauth.Authenticator, token string) {
+func drive(t *testing.T, out *captured, auth *clerkauth.Authenticator, issuer, token string) {
+	// page sends a request of a browser. A handshake takes its session token to Clerk, and
+	// nowhere else.
+	page := func(wrap clerkauth.Middleware, edit func(*http.Request)) {
+		got := testkit.Serve(wrap, testkit.AsPage, edit)
+		location, query, _ := strings.Cut(got.Header.Get("Location"), "?")
+		if values, err := url.ParseQuery(query); err == nil && location == issuer+"/v1/client/handshake" && values.Get("__session") == token {
+			values.Del("__session")
+			got.Header.Set("Location", location+"?"+values.Encode())
+		}
+		out.answer(got)
+	}
 	for _, wrap := range []clerkauth.Middleware{
 		auth.Handler, auth.Require(), auth.Require(clerkauth.Public), auth.Require(clerkauth.Role("owner")), auth.Require(clerkauth.Permission("a:b"), clerkauth.Feature("c"), clerkauth.Plan("d")),
 		auth.Require(clerkauth.ReverifiedStrict), func(next http.Handler) http.Handler { return auth.Handler(auth.Require()(next)) },
 	} {
 		out.answer(testkit.Serve(wrap, testkit.Bearer(token)))
-		out.answer(testkit.Serve(wrap, testkit.AsPage, testkit.Bearer(token)))
+		page(wrap, testkit.Bearer(token))
+		page(wrap, func(r *http.Request) {
+			r.Header.Add("Cookie", "__client_uat=1; __session="+token)
+		})
 		out.answer(testkit.Serve(wrap, testkit.Bearer(token), func(r *http.Request) { r.Header.Add("Authorization", "Bearer "+token) }))
 	}
 	who, err := auth.VerifyToken(t.Context(), token)

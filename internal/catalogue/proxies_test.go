@@ -61,21 +61,21 @@ func behindProxies(t *testing.T, all sentBack) {
 // party's.
 func hostsOfTrustedProxies(t *testing.T) {
 	behindProxies(t, sentBack{
-		"X-Forwarded-Host: app.example.com":                                                       {"https://app.example.com", "http://app.example.com"},
-		"X-Forwarded-Host: evil.com, APP.example.com":                                             {"https://app.example.com", "http://app.example.com"},
-		"X-Forwarded-Host: evil.com\r\nX-Forwarded-Host: app.example.com":                         {"https://app.example.com", "http://app.example.com"},
-		"X-Forwarded-Host: www.example.com\r\nX-Forwarded-Port: 8443\r\nX-Forwarded-Proto: https": {"https://www.example.com:8443", "https://www.example.com:8443"},
-		"X-Forwarded-Host: plain.example.com:80":                                                  {"http://plain.example.com", "http://plain.example.com"},
-		"X-Forwarded-Host: other.example":                                                         {"", "http://other.example"},
-		"X-Forwarded-Host: app.example.com:8443":                                                  {"", "http://app.example.com:8443"},
-		"X-Forwarded-Host: app.example.com, evil.com/..":                                          {"", "http://internal"},
-		"X-Forwarded-Host: evil.com@app.example.com":                                              {"", "http://internal"},
-		"X-Forwarded-Host: app.example.com:99999":                                                 {"", "http://internal"},
-		"X-Forwarded-Host: [::1":                                                                  {"", "http://internal"},
-		"X-Forwarded-Host: app.example.com, ":                                                     {"", "http://internal"},
-		"X-Forwarded-Host: " + strings.Repeat("evil", 2560):                                       {"", "http://internal"},
-		"X-Forwarded-Server: app.example.com":                                                     {"", "http://internal"},
-		"X_Forwarded_Host: app.example.com":                                                       {"", "http://internal"},
+		"X-Forwarded-Host: app.example.com":                                                         {"https://app.example.com", "http://app.example.com"},
+		"X-Forwarded-Host: evil.com, APP.example.com":                                               {"https://app.example.com", "http://app.example.com"},
+		"X-Forwarded-Host: evil.com\r\nX-Forwarded-Host: app.example.com":                           {"https://app.example.com", "http://app.example.com"},
+		"X-Forwarded-Host: www.example.com:8443\r\nX-Forwarded-Port: 1\r\nX-Forwarded-Proto: https": {"https://www.example.com:8443", "https://www.example.com:8443"},
+		"X-Forwarded-Host: plain.example.com:80":                                                    {"http://plain.example.com", "http://plain.example.com"},
+		"X-Forwarded-Host: other.example":                                                           {"", "http://other.example"},
+		"X-Forwarded-Host: app.example.com:8443":                                                    {"", "http://app.example.com:8443"},
+		"X-Forwarded-Host: app.example.com, evil.com/..":                                            {"", "http://internal"},
+		"X-Forwarded-Host: evil.com@app.example.com":                                                {"", "http://internal"},
+		"X-Forwarded-Host: app.example.com:99999":                                                   {"", "http://internal"},
+		"X-Forwarded-Host: [::1":                                                                    {"", "http://internal"},
+		"X-Forwarded-Host: app.example.com, ":                                                       {"", "http://internal"},
+		"X-Forwarded-Host: " + strings.Repeat("evil", 2560):                                         {"", "http://internal"},
+		"X-Forwarded-Server: app.example.com":                                                       {"", "http://internal"},
+		"X_Forwarded_Host: app.example.com":                                                         {"", "http://internal"},
 	})
 	// A Host that is a party's does not stand in for a forwarded one that is none's.
 	s := newSite(t, loopback)

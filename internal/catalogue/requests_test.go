@@ -278,19 +278,19 @@ func whatRefusalsSay(t *testing.T) {
 		"machine":        {s, "GET /", "ak_0123456789abcdef", 401, "invalid_token"},
 		"wrong role":     {s, "GET /owners", good, 403, ""},
 		"stale":          {s, "GET /strict", s.Jane.Token(clerkauthtest.WithClaim("fva", []int{99999, 99999})), 403, ""},
-		"page":           {s, "GET /page", "", 307, ""},
+		"page":           {s, "GET /page", "", 303, ""},
 		"outage":         {outage, "GET /", outage.Jane.Token(), 503, ""},
 	} {
 		headers := []string{"X: x"}
 		if c.token != "" {
 			headers = []string{"Authorization: Bearer " + c.token}
 		}
-		if c.status == 307 {
+		if c.status == 303 {
 			headers = append(headers, page)
 		}
 		got := c.site.send(t, c.line, headers...)
 		challenge := got.Header.Get("WWW-Authenticate")
-		if got.Status != c.status || got.Entered || got.Header.Get("Cache-Control") != "no-store" || got.Header.Get("Vary") != "Authorization" {
+		if got.Status != c.status || got.Entered || got.Header.Get("Cache-Control") != "no-store" || got.Header.Get("Vary") != "Authorization, Cookie" {
 			t.Errorf("%s: %v", what, got)
 		}
 		if c.challenge == "" && challenge != "" || !strings.HasPrefix(challenge, "Bearer") && c.challenge != "" || !strings.Contains(challenge, c.challenge) {

@@ -3,6 +3,7 @@ package catalogue
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/testkit"
 )
 
 // These rows test the form of a payload and the rights that a session grants.
@@ -168,10 +170,10 @@ func claimVersions(t *testing.T) {
 	for _, v := range []string{`2`, `2.0`, `2e0`, `0.2e1`} {
 		claimRights(r, "v "+v, r.claims(append(both, v)...), "org_1", "org:member", "org:a:manage")
 	}
-	for _, v := range []string{`1`, `1.0`} {
+	for _, v := range []string{`1`, `1.0`, `null`} {
 		claimRights(r, "v "+v, r.claims(append(both, v)...), "org_9", "org:admin", "org:a:read")
 	}
-	for _, v := range []string{`"2"`, `"1"`, `3`, `null`, `-1`, `0`, `1.5`, `2.5`, `[2]`, `{}`, `true`, `""`, `1e400`} {
+	for _, v := range []string{`"2"`, `"1"`, `3`, `-1`, `0`, `1.5`, `2.5`, `[2]`, `{}`, `true`, `""`, `1e400`} {
 		claimRights(r, "v "+v, r.claims(append(both, v)...), "", "")
 	}
 	none := r.session.Token(clerkauthtest.Version1(), clerkauthtest.WithClaim("org_id", "org_9"), clerkauthtest.WithClaim("org_role", "org:admin"),
@@ -179,8 +181,34 @@ func claimVersions(t *testing.T) {
 	claimRights(r, "no v", none, "org_9", "org:admin")
 }
 
-// claimMasks: white space around a mask is trimmed, as in Clerk's JavaScript. A mask
-// that is not a string makes the whole organization unknown.
+// claimUnknown requires a token to be refused, because its claims about an organization
+// have a form that is not Clerk's: in a header and in a cookie.
+func claimUnknown(r tokenRow, what, token string) {
+	r.t.Helper()
+	r.each(func(v tokenVerifier) {
+		if who, err := v.auth.VerifyToken(r.t.Context(), token); who.SignedIn() || !errors.Is(err, clerkauth.ErrBackendUnavailable) {
+			r.t.Errorf("%s: %s: VerifyToken: %v", v.by, what, err)
+		}
+		cookies := func(req *http.Request) {
+			for name, value := range map[string]string{"__session": token, "__client_uat": "1", "__clerk_db_jwt": "db"} {
+				req.AddCookie(&http.Cookie{Name: name, Value: value})
+			}
+		}
+		for carrier, edit := range map[string]func(*http.Request){"header": testkit.Bearer(token), "cookie": cookies} {
+			for _, required := range []clerkauth.Access{clerkauth.SignedIn, clerkauth.Role("org:admin"), clerkauth.Permission("org:a:read"), clerkauth.Feature("a")} {
+				if got := testkit.Serve(v.auth.Require(required), edit); got.Status != http.StatusServiceUnavailable || got.Reason() != string(clerkauth.ErrBackendUnavailable) || got.Entered {
+					r.t.Errorf("%s: %s in a %s: %v: %v", v.by, what, carrier, required, got)
+				}
+			}
+			if got := testkit.Serve(v.auth.Handler, edit); got.Status != http.StatusOK || strings.Contains(got.Body, "user_") {
+				r.t.Errorf("%s: %s in a %s, without a guard: %v", v.by, what, carrier, got)
+			}
+		}
+	})
+}
+
+// claimMasks: white space around a mask is trimmed, as in Clerk's JavaScript. A token
+// with a mask that is not a string is refused.
 func claimMasks(t *testing.T) {
 	r := newTokenRow(t)
 	token := func(fpm string) string {
@@ -197,7 +225,7 @@ func claimMasks(t *testing.T) {
 		claimRights(r, "fpm "+fpm[:min(len(fpm), 30)], token(fpm), "org_1", "org:admin")
 	}
 	for _, fpm := range []string{`1`, `3`, `["1"]`, `{}`, `true`} {
-		claimRights(r, "fpm "+fpm, token(fpm), "", "")
+		claimUnknown(r, "fpm "+fpm, token(fpm))
 	}
 }
 
@@ -212,9 +240,9 @@ func claimUserFeatureFirst(t *testing.T) {
 	claimRights(r, "user's alone", token("u:a", "3"), "org_1", "org:admin")
 }
 
-// claimFeatures: Clerk's JavaScript throws at a feature without a colon; here the
-// user is signed in without an organization. The feature is everything behind the
-// first colon.
+// claimFeatures: Clerk's JavaScript throws at a feature without a colon beside an
+// organization, and here the token is refused. The feature is everything behind the first
+// colon.
 func claimFeatures(t *testing.T) {
 	r := newTokenRow(t)
 	token := func(fea string) string {
@@ -227,12 +255,16 @@ func claimFeatures(t *testing.T) {
 	} {
 		claimRights(r, "fea "+fea[:min(len(fea), 20)], token(fea), "org_1", "org:admin", permissions...)
 	}
-	for _, fea := range []string{`"a"`, `"o:a,b"`, `"b,o:a"`, `"o:a,"`, `"o：a"`, `","`, `" "`, `7`, `["o:a"]`, `{}`, `true`} {
-		claimRights(r, "fea "+fea, token(fea), "", "")
+	for _, fea := range []string{`"a"`, `"u:a,b"`, `"o:a,b"`, `"b,o:a"`, `"o:a,"`, `"o：a"`, `","`, `" "`, `7`, `["o:a"]`, `{}`, `true`} {
+		claimUnknown(r, "fea "+fea, token(fea))
 	}
-	for fea, met := range map[string]bool{`"u:a"`: true, `"o:a"`: true, `"foo:a"`: false, `"O:a"`: false, `"u:a,b"`: false, `"a"`: false,
-		`":a"`: false, `"o:a:b"`: false, `["u:a"]`: false} {
+	for fea, met := range map[string]bool{`"u:a"`: true, `"o:a"`: true, `"foo:a"`: false, `"O:a"`: false, `":a"`: false, `"o:a:b"`: false} {
 		if w := r.static.answers(token(fea), clerkauth.Feature("a")); w.Code == http.StatusOK != met || !met && w.Code != http.StatusForbidden {
+			t.Errorf("fea %s: feature a: %d", fea, w.Code)
+		}
+	}
+	for _, fea := range []string{`"a"`, `"u:a,b"`, `["u:a"]`} { // without an organization
+		if w := r.static.answers(r.claims("fea", fea), clerkauth.Feature("a")); w.Code != http.StatusForbidden && fea != `"u:a,b"` {
 			t.Errorf("fea %s: feature a: %d", fea, w.Code)
 		}
 	}

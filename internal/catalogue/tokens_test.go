@@ -184,7 +184,7 @@ func (v tokenVerifier) deny(what, token string, why clerkauth.Reason, anonymous 
 	refusal := func(where string, who clerkauth.Auth, err error) {
 		v.t.Helper()
 		var e *clerkauth.Error
-		if !errors.As(err, &e) || e.Reason != why || e.Status != http.StatusUnauthorized {
+		if !errors.As(err, &e) || !errors.Is(err, why) || e.Status != http.StatusUnauthorized {
 			wrong(where, err)
 		} else if s := tokenLeak(err.Error(), token); s != "" {
 			v.t.Errorf("%s: %q: %s: the error contains %q", v.by, what, where, s)
@@ -196,7 +196,10 @@ func (v tokenVerifier) deny(what, token string, why clerkauth.Reason, anonymous 
 	who, err := v.auth.VerifyToken(v.t.Context(), token)
 	refusal("VerifyToken", who, err)
 	state := v.auth.Authenticate(tokenRequest(token))
-	refusal("Authenticate", state.Auth(), state.Err())
+	refusal("Authenticate", state.Auth(), state.Auth().Err())
+	if !errors.Is(state.Err(), why) { // its code is Clerk's, where that is another one
+		wrong("State.Err", state.Err())
+	}
 
 	w, reached := v.serve(v.auth.Require(), token)
 	if reached || w.Code != http.StatusUnauthorized || !strings.HasPrefix(w.Header().Get("WWW-Authenticate"), "Bearer") ||

@@ -133,20 +133,29 @@ func twoAuthorizationLines(t *testing.T) {
 
 // authorizationSchemes: Clerk's JavaScript accepts "Bearer" in this spelling alone,
 // and a bare value as a token. This package accepts any case (RFC 9110 section 11.1)
-// and exactly one space, which the page would not require.
+// and exactly one space, and refuses a bare value. Cookies count beside other schemes alone.
 func authorizationSchemes(t *testing.T) {
 	s := newSite(t)
+	browser := httptest.NewRequest(http.MethodGet, "/", nil)
+	s.Jane.SetCookies(browser)
+	cookies := "Cookie: " + browser.Header.Get("Cookie")
 	for _, value := range []string{"Bearer TOKEN", "bearer TOKEN", "BEARER TOKEN", "bEaReR TOKEN", " Bearer TOKEN "} {
 		testkit.WantReply(t, s.send(t, "GET /", "Authorization: "+value), 200, "")
 	}
-	for _, value := range []string{"", "Bearer", "Bearer ", "BearerTOKEN", "Bearer:TOKEN", "Token TOKEN", "Basic dXNlcjpw", "Basic TOKEN", "TOKEN", "Negotiate", "Bear TOKEN"} {
+	for _, value := range []string{"", " ", "Token TOKEN", "Basic dXNlcjpw", "Basic TOKEN", "Bear TOKEN", "Bearerx TOKEN"} {
 		s.anonymous(t, "Authorization: "+value)
+		if got := s.send(t, "GET /", "Authorization: "+value, cookies); got.Status != 200 || !strings.Contains(got.Body, s.Jane.User.ID) {
+			t.Errorf("%q beside cookies: %v", value, got)
+		}
 	}
 	for _, value := range []string{
-		"Bearer  TOKEN", "Bearer\tTOKEN", "Bearer \tTOKEN", "Bearer TOKEN, Basic x", "Bearer TOKEN,TOKEN", "Bearer TOKEN TOKEN", "Bearer ,TOKEN", "Bearer \"TOKEN\"", "Bearer \u00a0TOKEN", "Bearer ak_x, Basic x", "Bearer ak_x ak_y", "Bearer ak_\u00e9",
+		"Bearer", "Bearer ", "BearerTOKEN", "Bearer:TOKEN", "TOKEN", "Negotiate", "Basic", "Basic  TOKEN", "undefined",
+		"Bearer  TOKEN", "Bearer\tTOKEN", "Bearer \tTOKEN", "Bearer\t TOKEN", "Bearer TOKEN, Basic x", "Bearer TOKEN,TOKEN", "Bearer TOKEN TOKEN", "Bearer ,TOKEN", "Bearer \"TOKEN\"", "Bearer \u00a0TOKEN", "Bearer ak_x, Basic x", "Bearer ak_x ak_y", "Bearer ak_\u00e9",
 	} {
-		testkit.WantReply(t, s.send(t, "GET /", "Authorization: "+value), 401, clerkauth.ErrTokenInvalid)
-		testkit.WantReply(t, s.send(t, "GET /public/", "Authorization: "+value), 401, clerkauth.ErrTokenInvalid)
+		for _, path := range []string{"/", "/public/"} {
+			testkit.WantReply(t, s.send(t, "GET "+path, "Authorization: "+value), 401, clerkauth.ErrTokenInvalid)
+			testkit.WantReply(t, s.send(t, "GET "+path, "Authorization: "+value, cookies), 401, clerkauth.ErrTokenInvalid)
+		}
 	}
 }
 
@@ -176,10 +185,20 @@ func credentialsElsewhere(t *testing.T) {
 	s := newSite(t)
 	for _, header := range []string{
 		"Proxy-Authorization: Bearer TOKEN", "X-Authorization: Bearer TOKEN", "X-Access-Token: TOKEN", "X-Forwarded-Authorization: Bearer TOKEN",
-		"Cookie: __session=TOKEN", "Sec-WebSocket-Protocol: bearer, TOKEN", "Authentication: Bearer TOKEN",
+		"Cookie: session=TOKEN", "Sec-WebSocket-Protocol: bearer, TOKEN", "Authentication: Bearer TOKEN",
 	} {
 		s.anonymous(t, header)
 	}
+	// The cookie of a session is none without those that Clerk sets beside it.
+	for _, cookie := range []string{"__session=TOKEN", "__session=TOKEN; __client_uat=1", "__session=TOKEN; __clerk_db_jwt=db", "__session=TOKEN; __client_uat=0; __clerk_db_jwt=db", "__client_uat=1; __clerk_db_jwt=db"} {
+		if got := s.send(t, "GET /", "Cookie: "+cookie); got.Status != 401 {
+			t.Errorf("%s: %v", cookie, got)
+		}
+		if got := s.send(t, "GET /public/", "Cookie: "+cookie); got.Status != 200 || got.Body != `public ""` {
+			t.Errorf("%s: %v", cookie, got)
+		}
+	}
+	testkit.WantReply(t, s.send(t, "GET /", "Cookie: __session=TOKEN; __client_uat=1; __clerk_db_jwt=db"), 200, "")
 	for _, query := range []string{"access_token", "token", "__session", "__clerk_session", "jwt"} {
 		testkit.WantReply(t, s.send(t, "GET /?"+query+"=TOKEN"), 401, clerkauth.ErrTokenMissing)
 	}
@@ -216,7 +235,7 @@ func headersWithoutEffect(headers ...string) func(*testing.T) {
 func (s *site) returnURL(t *testing.T, raw string) string {
 	t.Helper()
 	got := testkit.Exchange(t, s.server, raw)
-	if len(got) != 1 || got[0].Status != 307 {
+	if len(got) != 1 || got[0].Status != 303 {
 		t.Fatalf("%q: %v", raw, got)
 	}
 	return s.checkLocation(t, raw, got[0].Header.Get("Location"), got[0].Body)
@@ -233,7 +252,8 @@ func (s *site) checkLocation(t *testing.T, what, location, body string) string {
 	return u.Query().Get("redirect_url")
 }
 
-const page = "Accept: text/html"
+// page are the header lines of a page request by a browser that the instance knows.
+const page = "Accept: text/html\r\nCookie: __clerk_db_jwt=db"
 
 // unmoved sends a page request with each of these headers, and requires the return
 // URL to be that of the request: nothing that it passed is a trusted proxy.
@@ -324,7 +344,7 @@ func absoluteForm(t *testing.T) {
 	} {
 		s.location.Store("")
 		body := testkit.ExchangeHTTP2(t, s.server, [][2]string{
-			{":method", "GET"}, {":scheme", "http"}, {":authority", c.authority}, {":path", c.path}, {"accept", "text/html"},
+			{":method", "GET"}, {":scheme", "http"}, {":authority", c.authority}, {":path", c.path}, {"accept", "text/html"}, {"cookie", "__clerk_db_jwt=db"},
 		})
 		location, _ := s.location.Load().(string)
 		if body == "" && location == "" && !strings.HasPrefix(c.path, "/") {

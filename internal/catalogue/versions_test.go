@@ -66,7 +66,7 @@ func claimsOfVersions(t *testing.T) {
 	const none = "an organization"
 
 	// A token of an unknown version grants nothing.
-	for _, v := range []string{`3`, `"2"`, `"1"`, `null`, `0`, `-1`, `1.5`, `2.5`, `true`, `[2]`, `{}`, `""`, `1e400`} {
+	for _, v := range []string{`3`, `"2"`, `"1"`, `0`, `-1`, `1.5`, `2.5`, `true`, `[2]`, `{}`, `""`, `1e400`} {
 		who := r.holds("v "+v, r.claims(granting(r, "o", org, "v", v)...), all)
 		if who.OrgID != "" || who.OrgSlug != "" || who.OrgRole != "" || len(who.Permissions()) != 0 {
 			t.Errorf("v %s: %+v", v, who)
@@ -107,6 +107,7 @@ func claimsOfVersions(t *testing.T) {
 	// Version 1 has its organization in these claims.
 	v1 := r.claims(granting(r, "v", `1`)...)
 	r.holds("version 1", v1, all, all...)
+	r.holds("version null", r.claims(granting(r, "v", `null`)...), all, all...)
 	r.holds("version 1, no organization", r.claims(granting(r, "v", `1`)[2:]...), all, age, reports, beta, shared, orgShared, pro, free)
 
 	// Ages count from oiat, also without iat.
