@@ -8,6 +8,16 @@
 //	mux.Handle(shopv1connect.NewShopHandler(shop, guard))
 //
 // Handlers and interceptors find the caller with clerkauth.FromContext(ctx).
+//
+// Callers present a token as Authorization: Bearer. Browsers may also call with the cookies
+// of their session, if the handlers are inside of [clerkauth.Authenticator.Handler], which
+// authenticates and renews those:
+//
+//	http.ListenAndServe(addr, auth.Handler(mux))
+//
+// Require believes what Handler has found out, and no cookie without it. Calls with cookies
+// that a page of another site may have caused are refused. Handler itself responds to an
+// invalid bearer token, with status 401.
 package clerkconnect
 
 import (
@@ -88,7 +98,7 @@ func refuse(err error, plainHTTP bool) error {
 		return sent
 	}
 	sent.Meta().Set("Cache-Control", "no-store")
-	sent.Meta().Set("Vary", "Authorization")
+	sent.Meta()["Vary"] = refusal.Header()["Vary"]
 	if challenge := refusal.Challenge(); challenge != "" {
 		sent.Meta().Set("WWW-Authenticate", challenge) // RFC 9110 section 15.5.2
 	}

@@ -185,7 +185,7 @@ func TestWhoReachesWhat(t *testing.T) {
 		{"a bad token is refused even there", "Public", []string{bad}, connect.CodeUnauthenticated, "(token-invalid)"},
 		{"a credential of somebody else's is not", "Public", []string{"Bearer cron-secret"}, ok, "user= err=clerkauth: "},
 		{"but two are", "Public", []string{admin, member}, connect.CodeUnauthenticated, "(token-invalid)"},
-		{"without a rule nobody may call", "User", nil, connect.CodeUnauthenticated, "(session-token-missing)"},
+		{"without a rule nobody may call", "User", nil, connect.CodeUnauthenticated, "(session-token-and-uat-missing)"},
 		{"but users", "User", []string{member}, ok, "user=" + jane.ID},
 		{"a bad token is refused", "User", []string{bad}, connect.CodeUnauthenticated, "(token-invalid)"},
 		{"and an expired one", "User", []string{expired}, connect.CodeUnauthenticated, "(token-expired)"},
@@ -195,7 +195,7 @@ func TestWhoReachesWhat(t *testing.T) {
 		{"a good one before another scheme", "User", []string{member, basic}, connect.CodeUnauthenticated, "(token-invalid)"},
 		{"admins may call what is theirs", "Admin", []string{admin}, ok, "user=" + jane.ID},
 		{"members may not", "Admin", []string{member}, connect.CodePermissionDenied, "(forbidden)"},
-		{"nobody may", "Admin", nil, connect.CodeUnauthenticated, "(session-token-missing)"},
+		{"nobody may", "Admin", nil, connect.CodeUnauthenticated, "(session-token-and-uat-missing)"},
 	} {
 		for protocol, options := range protocols {
 			for _, kind := range kinds {
@@ -241,16 +241,16 @@ func TestOnTheWire(t *testing.T) {
 		says                 string
 	}{
 		{"a refusal is Connect's own", "POST", service + "User", []string{json}, "{}", 401,
-			`{"code":"unauthenticated","message":"clerkauth: send a token as Authorization: Bearer (session-token-missing)","details":[{"type":"google.rpc.ErrorInfo",`},
+			`{"code":"unauthenticated","message":"clerkauth: send a token as Authorization: Bearer (session-token-and-uat-missing)","details":[{"type":"google.rpc.ErrorInfo",`},
 		{"and so is this", "POST", service + "Admin", []string{json, bearer}, "{}", 403,
 			`{"code":"permission_denied","message":"clerkauth: you are signed in, but not allowed to do this (forbidden)","details":[{"type":"google.rpc.ErrorInfo",`},
-		{"GET is guarded", "GET", service + "User" + get, nil, "", 401, "session-token-missing"},
+		{"GET is guarded", "GET", service + "User" + get, nil, "", 401, "session-token-and-uat-missing"},
 		{"and let through", "GET", service + "User" + get, []string{bearer}, "", 200, "user=user_"},
 		{"two lines are refused", "POST", service + "User", []string{json, bearer, bearer}, "{}", 401, "token-invalid"},
 		{"in any case of the name", "POST", service + "User", []string{json, bearer, "authorization: x"}, "{}", 401, "token-invalid"},
-		{"a message is not read before", "POST", service + "User", []string{json, "Content-Length: 1000000"}, "", 401, "session-token-missing"},
-		{"nor decompressed", "POST", service + "User", []string{json, "Content-Encoding: gzip"}, "no gzip", 401, "session-token-missing"},
-		{"nor decoded", "POST", service + "User", []string{json}, "no json", 401, "session-token-missing"},
+		{"a message is not read before", "POST", service + "User", []string{json, "Content-Length: 1000000"}, "", 401, "session-token-and-uat-missing"},
+		{"nor decompressed", "POST", service + "User", []string{json, "Content-Encoding: gzip"}, "no gzip", 401, "session-token-and-uat-missing"},
+		{"nor decoded", "POST", service + "User", []string{json}, "no json", 401, "session-token-and-uat-missing"},
 		{"but after", "POST", service + "User", []string{json, bearer}, "no json", 400, "invalid_argument"},
 		{"a preflight is answered", "OPTIONS", service + "User", []string{origin, "Access-Control-Request-Method: POST"}, "", 204, ""},
 		{"what looks like one is guarded", "POST", service + "User", []string{json, origin, "Access-Control-Request-Method: POST"}, "{}", 401, ""},
@@ -331,7 +331,7 @@ func TestDetails(t *testing.T) {
 	for protocol, options := range protocols {
 		for _, kind := range kinds {
 			for authorization, want := range map[string]string{
-				"":                          "SESSION_TOKEN_MISSING session-token-missing",
+				"":                          "SESSION_TOKEN_AND_UAT_MISSING session-token-and-uat-missing",
 				"Bearer e30":                "TOKEN_INVALID token-invalid",
 				"Bearer " + session.Token(): "JWK_REMOTE_FAILED_TO_LOAD jwk-remote-failed-to-load",
 			} {
@@ -417,6 +417,63 @@ func TestIdentitiesOfOthersAreNotBelieved(t *testing.T) {
 }
 
 // TestInterceptorsKnowTheCaller has one before the gate in the list of options.
+// TestCookies: cookies count if the Authenticator's own Handler, which is around the
+// handlers, has authenticated the request with them.
+func TestCookies(t *testing.T) {
+	srv := clerkauthtest.NewServer(t)
+	jane, john := srv.CreateUser("jane@example.com"), srv.CreateUser("john@example.com")
+	cookies := adaptertest.Cookies(srv.SignIn(jane))
+	bearer := adaptertest.Bearer(srv.SignIn(john))
+	auth, other := adaptertest.NewAuth(t, srv.Config()), adaptertest.NewAuth(t, srv.Config())
+	disabled := srv.Config()
+	disabled.Browser.Disabled = true
+	without := adaptertest.NewAuth(t, disabled)
+	none := func(next http.Handler) http.Handler { return next }
+	swapped := func(next http.Handler) http.Handler {
+		return auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Header.Set("Cookie", strings.TrimPrefix(adaptertest.Cookies(srv.SignIn(john)), "Cookie: "))
+			next.ServeHTTP(w, r)
+		}))
+	}
+	const same, cross = "Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: cross-site"
+	for _, test := range []struct {
+		rule   string
+		around func(http.Handler) http.Handler
+		by     *clerkauth.Authenticator
+		header []string
+		status int
+		says   string
+	}{
+		{"a page of this server", auth.Handler, auth, []string{cookies, same}, 200, jane.ID},
+		{"a page of this server, without fetch metadata", auth.Handler, auth, []string{cookies, "Origin: http://HOST"}, 200, jane.ID},
+		{"a page of an authorized party", auth.Handler, auth, []string{cookies, cross, "Origin: " + srv.Config().AuthorizedParties[0]}, 200, jane.ID},
+		{"a page of another site", auth.Handler, auth, []string{cookies, cross}, 403, "cross-site-request"},
+		{"a page of another site, without fetch metadata", auth.Handler, auth, []string{cookies, "Origin: https://evil.example"}, 403, "cross-site-request"},
+		{"a token before cookies", auth.Handler, auth, []string{cookies, bearer, same}, 200, john.ID},
+		{"a token and no cookies", auth.Handler, auth, []string{bearer}, 200, john.ID},
+		{"nothing", auth.Handler, auth, nil, 401, "session-token-and-uat-missing"},
+		{"without Handler", none, auth, []string{cookies, same}, 401, "session-token-and-uat-missing"},
+		{"without Handler, a token", none, auth, []string{cookies, bearer, cross}, 200, john.ID},
+		{"another one's Handler", other.Handler, auth, []string{cookies, same}, 401, "session-token-and-uat-missing"},
+		{"cookies that Handler has not seen", swapped, auth, []string{cookies, same}, 401, "session-token-and-uat-missing"},
+		{"no browsers", without.Handler, without, []string{cookies, same}, 401, "session-token-and-uat-missing"},
+	} {
+		w := &adaptertest.Witness{}
+		base, _ := serve(t, test.around(newMux(w, clerkconnect.Require(test.by, rules))))
+		header := []string{"Content-Type: application/json"}
+		for _, line := range test.header {
+			header = append(header, strings.ReplaceAll(line, "HOST", strings.TrimPrefix(base, "http://")))
+		}
+		resp, body := adaptertest.Send(t, base, "POST", service+"User", header, "{}")
+		if reached := len(w.Take()); resp.StatusCode != test.status || !strings.Contains(body, test.says) || (reached > 0) != (test.status == 200) {
+			t.Errorf("%s: status %d, %s", test.rule, resp.StatusCode, body)
+		}
+		if vary := resp.Header["Vary"]; test.status != 200 && test.by == auth && !slices.Equal(vary, []string{"Authorization, Cookie"}) {
+			t.Errorf("%s: Vary is %q", test.rule, vary)
+		}
+	}
+}
+
 func TestInterceptorsKnowTheCaller(t *testing.T) {
 	srv := clerkauthtest.NewServer(t)
 	session := srv.SignIn(srv.CreateUser("jane@example.com"))

@@ -52,8 +52,8 @@ func Example() {
 		}
 	}
 	// Output:
-	// /shop.v1.Shop/WhoAmI 401 {"code":"unauthenticated","message":"clerkauth: send a token as Authorization: Bearer (session-token-missing)"
-	// /shop.v1.Shop/Refund 401 {"code":"unauthenticated","message":"clerkauth: send a token as Authorization: Bearer (session-token-missing)"
+	// /shop.v1.Shop/WhoAmI 401 {"code":"unauthenticated","message":"clerkauth: send a token as Authorization: Bearer (session-token-and-uat-missing)"
+	// /shop.v1.Shop/Refund 401 {"code":"unauthenticated","message":"clerkauth: send a token as Authorization: Bearer (session-token-and-uat-missing)"
 	// /shop.v1.Shop/WhoAmI 200 "org:member"
 	// /shop.v1.Shop/Refund 403 {"code":"permission_denied","message":"clerkauth: you are signed in, but not allowed to do this (forbidden)"
 }

@@ -15,11 +15,13 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/internal/response"
 )
 
 // Identify is [clerkauth.Authenticator.Handler] for echo: handlers behind it find
 // the caller with [clerkauth.FromContext]. Requests without credentials are
-// anonymous; an invalid session token of the instance is rejected with 401.
+// anonymous; an invalid session token of the instance is rejected with 401. The cookies
+// of browsers are read and renewed.
 func Identify(auth *clerkauth.Authenticator) echo.MiddlewareFunc { return adapt(auth.Handler) }
 
 // Require is [clerkauth.Authenticator.Require] for a route or a group of echo's.
@@ -42,6 +44,7 @@ func adapt(m clerkauth.Middleware) echo.MiddlewareFunc {
 			for _, name := range c.ParamNames() {
 				r.SetPathValue(name, c.Param(name)) // of duplicate names, the value that handlers see
 			}
+			out := headers(c.Response())
 			w := &writer{Response: c.Response()}
 			m.Func(func(_ http.ResponseWriter, r *http.Request) {
 				c.SetRequest(r)
@@ -52,11 +55,27 @@ func adapt(m clerkauth.Middleware) echo.MiddlewareFunc {
 				return echo.NotFoundHandler(c)
 			case !passed:
 				return nil
-			default:
-				return next(c)
 			}
+			err := next(c)
+			if !c.Response().Committed {
+				out.Apply() // nothing may be written
+			}
+			return err
 		}
 	}
+}
+
+// headers returns what adds the library's headers to the response when they are written.
+// It is below echo's own writer, so that all its functions run before, and echo's error
+// handler, which runs after the guard, changes nothing about it.
+func headers(res *echo.Response) *response.Writer {
+	out := response.Of(res)
+	if out == nil {
+		out = new(response.Writer)
+		out.Init(res.Writer)
+		res.Writer = out.ResponseWriter()
+	}
+	return out
 }
 
 // writer is echo's response with a NotFound method, which the library calls instead

@@ -2,6 +2,7 @@ package clerkecho_test
 
 import (
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -59,6 +60,35 @@ func serve(t *testing.T, a adaptertest.App) string {
 	admins.GET("/users", answer)
 	admins.GET("/*", answer)
 	e.Group("/orgs/:slug", guard(slug)).GET("/x", answer)
+
+	headers := func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			adaptertest.SetHeaders(c.Request().URL.RawQuery, c.Response().Header().Add)
+			return next(c)
+		}
+	}
+	e.GET("/headers", answer, headers)
+	e.GET("/unchecked", answer, guard(clerkauth.Unchecked), headers)
+	e.GET("/guarded", answer, guard(), guard(), headers)
+	e.GET("/stream", func(c echo.Context) error {
+		if err := answer(c); err != nil {
+			return err
+		}
+		if err := http.NewResponseController(c.Response()).Flush(); err != nil {
+			return err
+		}
+		_, err := io.WriteString(c.Response(), a.Witness.Say(c.Request().Context(), ""))
+		return err
+	}, guard(), headers)
+	e.GET("/empty", func(c echo.Context) error { return c.NoContent(204) }, guard(), headers)
+	e.GET("/error", func(echo.Context) error { return echo.NewHTTPError(418, "") }, guard(), headers)
+	e.POST("/form", answer, guard())
+	e.POST("/sign-out", func(c echo.Context) error {
+		if !a.Auth.SignOut(c.Response(), c.Request()) {
+			return nil
+		}
+		return c.Redirect(http.StatusSeeOther, "/")
+	})
 	server := httptest.NewServer(e)
 	t.Cleanup(server.Close)
 	return server.URL

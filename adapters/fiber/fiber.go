@@ -22,7 +22,8 @@ import (
 
 // Identify is [clerkauth.Authenticator.Handler] for fiber: handlers behind it find
 // the caller with [clerkauth.FromContext]. Requests without credentials are
-// anonymous; an invalid session token of the instance is rejected with 401.
+// anonymous; an invalid session token of the instance is rejected with 401. The cookies
+// of browsers are read and renewed.
 func Identify(auth *clerkauth.Authenticator) fiber.Handler { return adapt(auth.Handler) }
 
 // Require is [clerkauth.Authenticator.Require] for a route or a group of fiber's.
@@ -44,7 +45,13 @@ func adapt(m clerkauth.Middleware) fiber.Handler {
 		if err != nil {
 			return err
 		}
-		w := fast.NewResponse(c.Response())
+		added, outermost := headers(c)
+		if outermost {
+			// fiber writes them later. Deferred, because a middleware may recover from a
+			// panic of the handler's.
+			defer added.Apply(&c.Response().Header)
+		}
+		w := fast.NewResponse(c.Response(), added)
 		next := func() error { return nil }
 		m.Func(func(_ http.ResponseWriter, r *http.Request) {
 			c.SetContext(r.Context())
@@ -53,9 +60,51 @@ func adapt(m clerkauth.Middleware) fiber.Handler {
 		if w.Hidden {
 			return fiber.ErrNotFound
 		}
-		w.Send(&c.Response().Header, c.Vary)
+		w.Send(&c.Response().Header)
 		return next()
 	}
+}
+
+// SignOut is [clerkauth.Authenticator.SignOut] for fiber: it signs the sender of the
+// request out, or responds and returns false.
+//
+//	app.Post("/sign-out", func(c fiber.Ctx) error {
+//		if !clerkfiber.SignOut(auth, c) {
+//			return nil
+//		}
+//		return c.Redirect().Status(fiber.StatusSeeOther).To("/")
+//	})
+func SignOut(auth *clerkauth.Authenticator, c fiber.Ctx) bool {
+	r, err := newRequest(c)
+	if err != nil {
+		c.Status(fiber.StatusBadRequest)
+		return false
+	}
+	added, outermost := headers(c)
+	if outermost {
+		defer added.Apply(&c.Response().Header)
+	}
+	w := fast.NewResponse(c.Response(), added)
+	done := auth.SignOut(w, r)
+	w.Send(&c.Response().Header)
+	return done
+}
+
+// headersKey is the key of the request's headers in fiber's locals.
+type headersKey struct{}
+
+// local keeps headers behind one pointer more, because fmt follows the first.
+type local struct{ *fast.Headers }
+
+// headers returns what adds the library's headers to the response, and whether there was
+// none, so that the caller is the outermost guard.
+func headers(c fiber.Ctx) (added *fast.Headers, outermost bool) {
+	if kept, ok := c.Locals(headersKey{}).(local); ok {
+		return kept.Headers, false
+	}
+	added = fast.NewHeaders()
+	c.Locals(headersKey{}, local{added})
+	return added, true
 }
 
 // newRequest returns the request as net/http would present it, without its body, or

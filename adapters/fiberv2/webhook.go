@@ -28,9 +28,9 @@ func Webhook(hooks *clerkauth.Webhook) fiber.Handler {
 			body := c.Request().Body() // the bytes that were signed; c.Body would decompress them
 			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		}
-		w := fast.NewResponse(c.Response())
+		w := fast.NewResponse(c.Response(), nil)
 		hooks.ServeHTTP(w, r)
-		w.Send(&c.Response().Header, c.Vary)
+		w.Send(&c.Response().Header)
 		return nil
 	}
 }

@@ -17,11 +17,13 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/internal/response"
 )
 
 // Identify is [clerkauth.Authenticator.Handler] for gin: handlers behind it find
 // the caller with [clerkauth.FromContext]. Requests without credentials are
-// anonymous; an invalid session token of the instance is rejected with 401.
+// anonymous; an invalid session token of the instance is rejected with 401. The cookies
+// of browsers are read and renewed.
 func Identify(auth *clerkauth.Authenticator) gin.HandlerFunc { return adapt(auth.Handler) }
 
 // Require is [clerkauth.Authenticator.Require] for a route or a group of gin's.
@@ -42,6 +44,12 @@ func adapt(m clerkauth.Middleware) gin.HandlerFunc {
 		for _, p := range c.Params {
 			c.Request.SetPathValue(p.Key, c.Param(p.Key)) // of duplicate names, the value that handlers see
 		}
+		out := response.Of(c.Writer)
+		if out == nil {
+			w := &writer{ResponseWriter: c.Writer}
+			w.out.Init(c.Writer)
+			c.Writer, out = w, &w.out
+		}
 		passed := false
 		// Deferred, because gin continues with the next handler after a panic that
 		// an earlier one recovers from.
@@ -50,25 +58,32 @@ func adapt(m clerkauth.Middleware) gin.HandlerFunc {
 				c.Abort()
 			}
 		}()
-		w := &writer{ResponseWriter: c.Writer}
+		w := &guarded{ResponseWriter: c.Writer}
 		m.Func(func(_ http.ResponseWriter, r *http.Request) {
 			c.Request, passed = r, true
 		}).ServeHTTP(w, c.Request)
-		if w.hidden {
+		switch {
+		case w.hidden:
 			notFound(c)
+		case passed:
+			c.Next()
 		}
+		add(c.Writer, out) // gin writes the headers of an empty response without c.Writer
 	}
 }
 
-// writer is gin's writer with a NotFound method, which the library calls instead
+// guarded is gin's writer with a NotFound method, which the library calls instead
 // of writing a refusal that [clerkauth.Config.HideUnauthorized] hides.
-type writer struct {
+type guarded struct {
 	gin.ResponseWriter
 	hidden bool
 }
 
 // NotFound leaves the response to the engine.
-func (w *writer) NotFound() { w.hidden = true }
+func (w *guarded) NotFound() { w.hidden = true }
+
+// Unwrap returns the writer in which the library finds what adds its headers.
+func (w *guarded) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 const noRouteKey = "clerkauth.NoRoute"
 

@@ -56,6 +56,20 @@ func newEngine(a adaptertest.App) *gin.Engine {
 	admins.GET("/:rest", answer)
 	admins.GET("/:rest/*more", answer)
 	r.Group("/orgs/:slug", guard(slug)).GET("/x", answer)
+
+	headers := func(c *gin.Context) { adaptertest.SetHeaders(c.Request.URL.RawQuery, c.Writer.Header().Add) }
+	r.GET("/headers", headers, answer)
+	r.GET("/unchecked", guard(clerkauth.Unchecked), headers, answer)
+	r.GET("/guarded", guard(), guard(), headers, answer)
+	r.GET("/stream", guard(), headers, answer, func(c *gin.Context) { c.Writer.Flush() }, answer)
+	r.GET("/empty", guard(), headers, func(c *gin.Context) { c.Status(204) })
+	r.GET("/error", guard(), headers, func(c *gin.Context) { _ = c.AbortWithError(418, io.EOF) })
+	r.POST("/form", guard(), answer)
+	r.POST("/sign-out", func(c *gin.Context) {
+		if a.Auth.SignOut(c.Writer, c.Request) {
+			c.Redirect(http.StatusSeeOther, "/")
+		}
+	})
 	return r
 }
 

@@ -188,10 +188,10 @@ func TestWhoReachesWhat(t *testing.T) {
 		{"a bad token is refused even there", "Public", []string{bad}, codes.Unauthenticated, "(token-invalid)"},
 		{"a credential of somebody else's is not", "Public", []string{"Bearer cron-secret"}, codes.OK, "user= err=clerkauth: "},
 		{"but two are", "Public", []string{admin, member}, codes.Unauthenticated, "(token-invalid)"},
-		{"without a rule nobody may call", "User", nil, codes.Unauthenticated, "(session-token-missing)"},
+		{"without a rule nobody may call", "User", nil, codes.Unauthenticated, "(session-token-and-uat-missing)"},
 		{"but users", "User", []string{member}, codes.OK, "user=" + jane.ID},
 		{"the scheme may be in any case", "User", []string{"bEARER" + member[6:]}, codes.OK, "user=" + jane.ID},
-		{"a token without a scheme is none", "User", []string{member[7:]}, codes.Unauthenticated, "(session-token-missing)"},
+		{"a token without a scheme is refused", "User", []string{member[7:]}, codes.Unauthenticated, "(token-invalid)"},
 		{"a bad token is refused", "User", []string{bad}, codes.Unauthenticated, "(token-invalid)"},
 		{"and an expired one", "User", []string{expired}, codes.Unauthenticated, "(token-expired)"},
 		{"and a machine's", "User", []string{key}, codes.Unauthenticated, "(token-type-mismatch)"},
@@ -202,7 +202,7 @@ func TestWhoReachesWhat(t *testing.T) {
 		{"two in one value", "User", []string{member + "," + member[7:]}, codes.Unauthenticated, "(token-invalid)"},
 		{"admins may call what is theirs", "Admin", []string{admin}, codes.OK, "user=" + jane.ID},
 		{"members may not", "Admin", []string{member}, codes.PermissionDenied, "(forbidden)"},
-		{"nobody may", "Admin", nil, codes.Unauthenticated, "(session-token-missing)"},
+		{"nobody may", "Admin", nil, codes.Unauthenticated, "(session-token-and-uat-missing)"},
 	} {
 		for _, kind := range kinds {
 			says, err := call(t, conn, test.method+kind, test.authorization...)
@@ -257,7 +257,7 @@ func TestDetails(t *testing.T) {
 			reason        clerkauth.Reason
 			says          string
 		}{
-			{conn, "User", nil, codes.Unauthenticated, clerkauth.ErrTokenMissing, "SESSION_TOKEN_MISSING"},
+			{conn, "User", nil, codes.Unauthenticated, clerkauth.ErrTokenMissing, "SESSION_TOKEN_AND_UAT_MISSING"},
 			{conn, "User", []string{"Bearer e30"}, codes.Unauthenticated, clerkauth.ErrTokenInvalid, "TOKEN_INVALID"},
 			{conn, "Admin", []string{member}, codes.PermissionDenied, clerkauth.ErrForbidden, "FORBIDDEN"},
 			{awayConn, "User", []string{other}, codes.Unavailable, clerkauth.ErrKeysUnavailable, "JWK_REMOTE_FAILED_TO_LOAD"},

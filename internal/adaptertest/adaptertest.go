@@ -36,6 +36,7 @@ func Run(t *testing.T, f Framework) {
 		test func(*testing.T, Framework)
 	}{
 		{"LikeNetHTTP", likeNetHTTP},
+		{"BrowsersLikeNetHTTP", browsersLikeNetHTTP},
 		{"HiddenIsTheFrameworksNotFound", hiddenIsTheFrameworksNotFound},
 		{"ImpossibleAccessPanicsAtRegistration", impossibleAccessPanicsAtRegistration},
 		{"PathsAreNotCompared", pathsAreNotCompared},
@@ -59,6 +60,17 @@ func Run(t *testing.T, f Framework) {
 //	GET /admin/users    in a group that requires the role org:admin
 //	GET /admin/{rest}   in the same group; any other path below /admin
 //	GET /orgs/{slug}/x  in a group that requires the organization of that slug
+//
+// And these, whose handlers first add the headers of the query by SetHeaders:
+//
+//	GET /headers        public
+//	GET /unchecked      Unchecked
+//	GET /guarded        signed in, by two guards
+//	GET /stream         signed in; the body is flushed in between
+//	GET /empty          signed in; status 204, and nothing is written
+//	GET /error          signed in; an error of the framework's, status 418
+//	POST /form          signed in
+//	POST /sign-out      SignOut, and, if it returns true, a redirect to / by status 303
 type App struct {
 	Auth     *clerkauth.Authenticator
 	Witness  *Witness

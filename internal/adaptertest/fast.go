@@ -227,6 +227,7 @@ func returnsToTLS(t *testing.T, f Fast) {
 		t.Fatal(err)
 	}
 	req.Header.Set("Accept", "text/html")
+	req.Header.Set("Cookie", "__clerk_db_jwt=db") // of a browser that the instance knows
 	resp, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -236,7 +237,7 @@ func returnsToTLS(t *testing.T, f Fast) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if back := to.Query().Get("redirect_url"); resp.StatusCode != 307 || back != "https://"+address+"/dashboard" {
+	if back := to.Query().Get("redirect_url"); resp.StatusCode != 303 || back != "https://"+address+"/dashboard" {
 		t.Errorf("status %d, return URL %q", resp.StatusCode, back)
 	}
 }

@@ -35,6 +35,29 @@ func serveNetHTTP(t *testing.T, a App) string {
 	mux.Handle("GET /forged", forge(auth.Require().Func(answer)))
 	mux.Handle("GET /admin/{rest...}", auth.Require(admin).Func(answer))
 	mux.Handle("GET /orgs/{slug}/x", auth.Require(slug).Func(answer))
+	headers := func(answer http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			SetHeaders(r.URL.RawQuery, w.Header().Add)
+			answer(w, r)
+		}
+	}
+	mux.HandleFunc("GET /headers", headers(answer))
+	mux.Handle("GET /unchecked", auth.Require(clerkauth.Unchecked).Func(headers(answer)))
+	mux.Handle("GET /guarded", auth.Require()(auth.Require().Func(headers(answer))))
+	mux.Handle("GET /stream", auth.Require().Func(headers(func(w http.ResponseWriter, r *http.Request) {
+		answer(w, r)
+		_ = http.NewResponseController(w).Flush()
+		answer(w, r)
+	})))
+	mux.Handle("GET /empty", auth.Require().Func(headers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })))
+	mux.Handle("GET /error", auth.Require().Func(headers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })))
+	mux.Handle("POST /form", auth.Require().Func(answer))
+	mux.HandleFunc("POST /sign-out", func(w http.ResponseWriter, r *http.Request) {
+		if auth.SignOut(w, r) {
+			w.Header().Set("Location", "/")
+			w.WriteHeader(http.StatusSeeOther)
+		}
+	})
 	var handler http.Handler = mux
 	if a.Identify {
 		handler = auth.Handler(mux)
@@ -72,7 +95,7 @@ func requests(srv *clerkauthtest.Server) []request {
 		{"public, credential of another issuer", "GET", "/", []string{other}, 200},
 		{"public, two tokens", "GET", "/", []string{good, plain}, 401},
 		{"signed in required, no credential", "GET", "/dashboard", nil, 401},
-		{"signed in required, page in a browser", "GET", "/dashboard", []string{page}, 307},
+		{"signed in required, page in a browser", "GET", "/dashboard", []string{page}, 303},
 		{"POST is not a page", "POST", "/invoices", []string{page}, 401},
 		{"signed in required, signed in", "GET", "/dashboard", []string{good}, 200},
 		{"header name in another case", "GET", "/dashboard", []string{"aUTHORIZATION" + strings.TrimPrefix(good, "Authorization")}, 200},

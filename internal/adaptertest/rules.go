@@ -80,7 +80,7 @@ func corsLetsPreflightsAloneThrough(t *testing.T, f Framework) {
 		{"preflight for another method", "OPTIONS", "/orgs/acme", []string{origin, asks + "DELETE"}, 204},
 		{"no credential", "GET", "/dashboard", []string{origin}, 401},
 		{"no credential, GET with the headers of a preflight", "GET", "/dashboard", []string{origin, asks + "GET"}, 401},
-		{"no credential, page in a browser", "GET", "/dashboard", []string{origin, "Accept: text/html"}, 307},
+		{"no credential, page in a browser", "GET", "/dashboard", []string{origin, "Accept: text/html"}, 303},
 		{"signed in", "GET", "/dashboard", []string{origin, Bearer(session)}, 200},
 	} {
 		resp, _ := send(t, base, r)
