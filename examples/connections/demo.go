@@ -83,7 +83,7 @@ func (d *demo) firstMessage(ctx context.Context) {
 	hello, clear := message{Text: "hello"}, message{Clear: true}
 	admin, member := message{Token: d.admin.Token()}, message{Token: d.member.Token()}
 	d.expect("jane chats", d.chat(ctx, admin, hello), d.admin.User.ID)
-	d.expect("nobody else does", d.chat(ctx, hello), "3000 session-token-missing")
+	d.expect("nobody else does", d.chat(ctx, hello), "3000 session-token-and-uat-missing")
 	d.expect("not with something else", d.chat(ctx, message{Token: "a.b.c"}), "3000 token-invalid")
 	d.expect("john may not clear the chat", d.chat(ctx, member, clear), "forbidden")
 	d.expect("jane may", d.chat(ctx, admin, clear), d.admin.User.ID)

@@ -18,12 +18,12 @@ import (
 	"time"
 
 	"github.com/clerkauth/clerkauth"
-	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/example"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx)
+	err := run(ctx, "127.0.0.1:0")
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -31,12 +31,12 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) error {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+func run(ctx context.Context, addr string) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return err
 	}
-	clerk, err := clerkauthtest.Start(clerkauthtest.Origin("http://" + listener.Addr().String()))
+	clerk, err := example.Local(listener.Addr(), "http://"+listener.Addr().String())
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}

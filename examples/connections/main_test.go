@@ -11,7 +11,10 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/example/exampletest"
 )
+
+func TestLocalInstance(t *testing.T) { exampletest.Local(t, run) }
 
 // TestProgram runs the demonstration in virtual time.
 func TestProgram(t *testing.T) {

@@ -19,6 +19,12 @@ func newServer(auth *clerkauth.Authenticator) http.Handler {
 	e.POST("/invoices", createInvoice, clerkecho.Require(auth, clerkauth.Permission("org:invoices:create")))
 	org := e.Group("/orgs/:slug", clerkecho.Require(auth, clerkauth.Role("org:admin"), clerkauth.OrganizationParam("slug")))
 	org.DELETE("", deleteOrg)
+	e.POST("/sign-out", func(c echo.Context) error { // for browsers, which are signed in by their cookies
+		if !auth.SignOut(c.Response(), c.Request()) {
+			return nil // it has responded
+		}
+		return c.Redirect(http.StatusSeeOther, "/")
+	})
 	return e
 }
 

@@ -17,6 +17,12 @@ func newServer(auth *clerkauth.Authenticator) *fiber.App {
 	app.Post("/invoices", clerkfiber.Require(auth, clerkauth.Permission("org:invoices:create")), createInvoice)
 	org := app.Group("/orgs/:slug", clerkfiber.Require(auth, clerkauth.Role("org:admin"), clerkauth.OrganizationParam("slug")))
 	org.Delete("", deleteOrg)
+	app.Post("/sign-out", func(c *fiber.Ctx) error { // for browsers, which are signed in by their cookies
+		if !clerkfiber.SignOut(auth, c) {
+			return nil // it has responded
+		}
+		return c.Redirect("/", fiber.StatusSeeOther)
+	})
 	return app
 }
 

@@ -19,6 +19,11 @@ func newServer(auth *clerkauth.Authenticator) http.Handler {
 	r.POST("/invoices", clerkgin.Require(auth, clerkauth.Permission("org:invoices:create")), createInvoice)
 	org := r.Group("/orgs/:slug", clerkgin.Require(auth, clerkauth.Role("org:admin"), clerkauth.OrganizationParam("slug")))
 	org.DELETE("", deleteOrg)
+	r.POST("/sign-out", func(c *gin.Context) { // for browsers, which are signed in by their cookies
+		if auth.SignOut(c.Writer, c.Request) {
+			c.Redirect(http.StatusSeeOther, "/")
+		}
+	})
 	return r
 }
 

@@ -26,6 +26,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/example"
 )
 
 func main() {
@@ -63,12 +64,17 @@ func run(ctx context.Context, check bool, addr string, out io.Writer) error {
 		return err
 	}
 	addr = listener.Addr().String()
-	clerk, err := clerkauthtest.Start()
+	config, clerk, err := example.Instance(listener.Addr(), "https://app.example.com")
+	if err == nil && check && clerk == nil {
+		_, err = example.Local(listener.Addr(), "")
+	}
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	defer clerk.Close()
-	auth, err := clerkauth.New(clerk.Config()) // for your own instance: clerkauth.FromEnv()
+	if clerk != nil {
+		defer clerk.Close()
+	}
+	auth, err := clerkauth.New(config)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -84,7 +90,10 @@ func run(ctx context.Context, check bool, addr string, out io.Writer) error {
 		<-served
 	}()
 
-	calls := newCalls(clerk)
+	var calls []call
+	if clerk != nil {
+		calls = newCalls(clerk)
+	}
 	if check {
 		return checkAll(ctx, out, addr, calls)
 	}

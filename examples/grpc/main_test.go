@@ -7,9 +7,16 @@ import (
 	"testing"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/clerkauth/clerkauth/internal/example/exampletest"
 )
 
+func TestLocalInstance(t *testing.T) {
+	exampletest.Local(t, func(ctx context.Context, addr string) error { return run(ctx, false, addr, io.Discard) })
+}
+
 func TestCheck(t *testing.T) {
+	exampletest.Unset(t)
 	var out strings.Builder
 	if err := run(t.Context(), true, "", &out); err != nil || !strings.HasSuffix(out.String(), "\n13 passed, 0 failed\n") {
 		t.Errorf("%v\n%s", err, out.String())
@@ -26,6 +33,7 @@ func TestCheckCanFail(t *testing.T) {
 
 // TestServes waits for the last line that is printed, and stops the server.
 func TestServes(t *testing.T) {
+	exampletest.Unset(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	in, out := io.Pipe()

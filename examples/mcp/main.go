@@ -25,6 +25,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/example"
 )
 
 func main() {
@@ -51,7 +52,10 @@ func run(ctx context.Context, check bool, addr string, out io.Writer) error {
 		return err
 	}
 	base := "http://" + listener.Addr().String()
-	config, clerk, err := configure(base, check)
+	config, clerk, err := configure(listener.Addr(), base)
+	if err == nil && check && clerk == nil {
+		_, err = example.Local(listener.Addr(), base)
+	}
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -87,16 +91,13 @@ func run(ctx context.Context, check bool, addr string, out io.Writer) error {
 
 // configure returns the configuration for your instance, or for a local one, in which
 // jane grants every scope that a client requests.
-func configure(base string, check bool) (clerkauth.Config, *clerkauthtest.Server, error) {
-	config := clerkauth.FromEnv()
-	var clerk *clerkauthtest.Server
-	if check || config.PublishableKey == "" {
-		var err error
-		if clerk, err = clerkauthtest.Start(clerkauthtest.Origin(base)); err != nil {
-			return config, nil, err
-		}
+func configure(listener net.Addr, base string) (clerkauth.Config, *clerkauthtest.Server, error) {
+	config, clerk, err := example.Instance(listener, base)
+	if err != nil {
+		return config, nil, err
+	}
+	if clerk != nil {
 		clerk.Consent(clerk.CreateUser("jane@example.com"))
-		config = clerk.Config()
 		// Reject tokens for other servers. With your own instance, check that its tokens
 		// have an audience before you require one.
 		config.Audience = []string{base + "/mcp"}

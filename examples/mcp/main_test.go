@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,7 +13,12 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/example/exampletest"
 )
+
+func TestLocalInstance(t *testing.T) {
+	exampletest.Local(t, func(ctx context.Context, addr string) error { return run(ctx, false, addr, io.Discard) })
+}
 
 func TestCheck(t *testing.T) {
 	var out strings.Builder
@@ -30,7 +36,7 @@ func server(t *testing.T) (*clerkauthtest.Server, string) {
 	late := http.NewServeMux() // the server has to know its own URL
 	web := httptest.NewServer(late)
 	t.Cleanup(web.Close)
-	config, clerk, err := configure(web.URL, true)
+	config, clerk, err := configure(web.Listener.Addr(), web.URL)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,12 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/example"
 )
 
 // tokenLife is how long the printed tokens are valid. Clerk's own are valid for a minute
@@ -17,22 +18,19 @@ const tokenLife = 12 * time.Hour
 
 // instance returns the configuration of the Clerk instance to use, the requests to try,
 // and a function that closes the instance. It is your own instance if the environment
-// has one of its keys, otherwise a local one.
-func instance(base string) (clerkauth.Config, []request, func(), error) {
-	for _, name := range []string{"CLERK_PUBLISHABLE_KEY", "CLERK_SECRET_KEY", "CLERK_JWT_KEY"} {
-		if os.Getenv(name) != "" {
-			return clerkauth.FromEnv(), withoutTokens(), func() {}, nil
-		}
-	}
-	clerk, err := clerkauthtest.Start(clerkauthtest.Origin(base))
+// has one of its variables, otherwise a local one.
+func instance(listener net.Addr) (clerkauth.Config, []request, func(), error) {
+	config, clerk, err := example.Instance(listener, "http://"+listener.String())
 	if err != nil {
 		return clerkauth.Config{}, nil, nil, err
+	}
+	if clerk == nil {
+		return config, withoutTokens(), func() {}, nil
 	}
 	jane := clerk.CreateUser("jane@example.com")
 	john := clerk.CreateUser("john@example.com")
 	admin := clerk.SignIn(jane, clerkauthtest.InOrganization("acme", "org:admin", "org:invoices:create"))
 	member := clerk.SignIn(john, clerkauthtest.InOrganization("acme", "org:member"), clerkauthtest.FactorAges(45, -1))
-	config := clerk.Config()
 	config.Browser.SignInURL = signInPath
 	return config, withTokens(tokens{
 		admin:   token{"JANE", admin.Token(clerkauthtest.ExpiresIn(tokenLife))},
@@ -65,6 +63,9 @@ paste the curl lines that the quickstart printed, or run it with -dev to be sign
 // develop serves at addr, on loopback alone, to a browser in which jane is signed in, with a
 // local instance, until serving fails.
 func develop(addr string, out io.Writer) error {
+	if name := example.Configured(); name != "" {
+		return fmt.Errorf("-dev is for a local Clerk instance: unset %s", name)
+	}
 	clerk, err := clerkauthtest.Start()
 	if err != nil {
 		return err

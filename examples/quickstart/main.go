@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	base := "http://" + listener.Addr().String()
 
-	config, requests, closeClerk, err := instance(base)
+	config, requests, closeClerk, err := instance(listener.Addr())
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}

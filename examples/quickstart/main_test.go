@@ -3,23 +3,18 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/clerkauth/clerkauth/internal/example/exampletest"
 )
 
-// noKeys takes Clerk's variables away, so that the local instance is used.
-func noKeys(t *testing.T) {
-	t.Helper()
-	for _, name := range []string{"CLERK_PUBLISHABLE_KEY", "CLERK_SECRET_KEY", "CLERK_JWT_KEY", "CLERK_AUTHORIZED_PARTIES", "CLERK_API_URL"} {
-		t.Setenv(name, "")
-	}
-}
-
 func TestCheck(t *testing.T) {
-	noKeys(t)
+	exampletest.Unset(t)
 	var out strings.Builder
 	if err := run(t.Context(), []string{"-check"}, &out); err != nil {
 		t.Errorf("%v\n%s", err, out.String())
@@ -40,7 +35,7 @@ func TestCheckCanFail(t *testing.T) {
 }
 
 func TestOwnKeysAreUsed(t *testing.T) {
-	noKeys(t)
+	exampletest.Unset(t)
 	t.Setenv("CLERK_PUBLISHABLE_KEY", "pk_test_YS5iJA")
 	t.Setenv("CLERK_AUTHORIZED_PARTIES", "http://localhost:3000")
 	var out strings.Builder
@@ -55,7 +50,7 @@ func TestOwnKeysAreUsed(t *testing.T) {
 
 // TestPrintedLinesWork pastes every printed line into a shell.
 func TestPrintedLinesWork(t *testing.T) {
-	noKeys(t)
+	exampletest.Unset(t)
 	curl, err := exec.LookPath("curl")
 	if err != nil {
 		t.Log("curl is not installed: the printed lines are checked for their form alone")
@@ -122,7 +117,18 @@ func (l *lines) Write(p []byte) (int, error) {
 	}
 }
 
+func TestLocalInstance(t *testing.T) {
+	exampletest.Local(t, func(ctx context.Context, addr string) error {
+		return run(ctx, []string{"-addr", addr}, io.Discard)
+	})
+	t.Setenv("CLERK_SECRET_KEY", "sk_test_0123456789")
+	if err := run(t.Context(), []string{"-dev", "-addr", "127.0.0.1:0"}, io.Discard); err == nil || !strings.Contains(err.Error(), "unset") {
+		t.Errorf("-dev: %v", err)
+	}
+}
+
 func TestDevelopmentIsOnLoopbackAlone(t *testing.T) {
+	exampletest.Unset(t)
 	for _, addr := range []string{":0", "0.0.0.0:0", "example.com:80"} {
 		var out strings.Builder
 		if err := run(t.Context(), []string{"-dev", "-addr", addr}, &out); err == nil || !strings.Contains(err.Error(), "loopback") {

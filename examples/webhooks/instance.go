@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -17,6 +17,7 @@ import (
 
 	"github.com/clerkauth/clerkauth"
 	"github.com/clerkauth/clerkauth/clerkauthtest"
+	"github.com/clerkauth/clerkauth/internal/example"
 )
 
 // instance is the Clerk instance that sends the events: your own, or a local one.
@@ -29,20 +30,19 @@ type instance struct {
 	client   *http.Client
 }
 
-func newInstance(base string, alwaysLocal bool) (*instance, error) {
+func newInstance(listener net.Addr, base string) (*instance, error) {
 	// Without keep-alives there are no idle connections for the server to wait for when
 	// it shuts down.
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 15 * time.Second}
 	in := &instance{base: base, hooksURL: base + "/webhooks/clerk", client: client}
-	if os.Getenv("CLERK_WEBHOOK_SIGNING_SECRET") != "" && !alwaysLocal {
-		in.config, in.webhook = clerkauth.FromEnv(), clerkauth.WebhookFromEnv()
-		return in, nil
-	}
-	local, err := clerkauthtest.Start(clerkauthtest.Origin(base))
-	if err != nil {
+	var err error
+	if in.config, in.local, err = example.Instance(listener, base); err != nil {
 		return nil, err
 	}
-	in.local, in.config, in.webhook = local, local.Config(), local.WebhookConfig()
+	in.webhook = clerkauth.WebhookFromEnv()
+	if in.local != nil {
+		in.webhook = in.local.WebhookConfig()
+	}
 	return in, nil
 }
 

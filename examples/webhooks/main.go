@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/clerkauth/clerkauth"
+	"github.com/clerkauth/clerkauth/internal/example"
 )
 
 func main() {
@@ -64,7 +65,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return errors.Join(err, listener.Close())
 	}
 	defer db.close()
-	in, err := newInstance(base, *check)
+	in, err := newInstance(listener.Addr(), base)
+	if err == nil && *check && in.local == nil {
+		_, err = example.Local(listener.Addr(), base)
+	}
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}

@@ -12,15 +12,22 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/clerkauth/clerkauth/internal/example/exampletest"
 	"github.com/clerkauth/clerkauth/internal/storetest"
 )
 
 // clean takes away what the environment says.
 func clean(t *testing.T) {
 	t.Helper()
-	for _, name := range []string{"DATABASE_URL", "CLERK_WEBHOOK_SIGNING_SECRET", "CLERK_PUBLISHABLE_KEY", "CLERK_SECRET_KEY", "CLERK_JWT_KEY", "CLERK_AUTHORIZED_PARTIES"} {
-		t.Setenv(name, "")
-	}
+	exampletest.Unset(t)
+	t.Setenv("DATABASE_URL", "")
+}
+
+func TestLocalInstance(t *testing.T) {
+	clean(t)
+	exampletest.Local(t, func(ctx context.Context, addr string) error {
+		return run(ctx, []string{"-addr", addr}, io.Discard)
+	})
 }
 
 func check(t *testing.T, args ...string) {
@@ -61,7 +68,7 @@ func TestCheckCanFail(t *testing.T) {
 	clean(t)
 	deaf := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
 	defer deaf.Close()
-	in, err := newInstance(deaf.URL, true)
+	in, err := newInstance(deaf.Listener.Addr(), deaf.URL)
 	if err != nil {
 		t.Fatal(err)
 	}

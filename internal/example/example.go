@@ -1,6 +1,6 @@
 // Package example is shared by the example programs. Each of them serves on loopback,
 // with a local Clerk instance, and prints requests to try, or makes those requests
-// itself.
+// itself. With Clerk's variables in the environment it serves your own instance.
 package example
 
 import (
@@ -23,13 +23,13 @@ import (
 
 // Program is an example program.
 type Program struct {
-	// Configure changes the configuration for the local instance, unless it is nil.
+	// Configure changes the configuration, unless it is nil.
 	Configure func(*clerkauth.Config)
 	// Handler returns the handler to serve. It is not used if Serve is set.
 	Handler func(*clerkauth.Authenticator) http.Handler
 	// Serve serves without net/http until stop is called. Nil means to serve Handler.
 	Serve func(*clerkauth.Authenticator, net.Listener) (stop func() error)
-	// Requests returns the requests to try.
+	// Requests returns the requests to try with a local instance.
 	Requests func(*clerkauthtest.Server) []Request
 }
 
@@ -65,12 +65,16 @@ func (p Program) Run(ctx context.Context, check bool, addr string, out io.Writer
 		return err
 	}
 	base := "http://" + listener.Addr().String()
-	clerk, err := clerkauthtest.Start(clerkauthtest.Origin(base))
+	config, clerk, err := Instance(listener.Addr(), base)
+	if err == nil && check && clerk == nil {
+		_, err = Local(listener.Addr(), base)
+	}
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	defer clerk.Close()
-	config := clerk.Config() // for your own instance: clerkauth.FromEnv()
+	if clerk != nil {
+		defer clerk.Close()
+	}
 	if p.Configure != nil {
 		p.Configure(&config)
 	}
@@ -85,7 +89,10 @@ func (p Program) Run(ctx context.Context, check bool, addr string, out io.Writer
 	stop := serve(auth, listener)
 	defer func() { err = errors.Join(err, stop()) }()
 
-	requests := p.Requests(clerk)
+	var requests []Request
+	if clerk != nil {
+		requests = p.Requests(clerk)
+	}
 	if check {
 		return Check(ctx, out, base, requests)
 	}

@@ -15,6 +15,7 @@ import (
 // documented.
 func Run(t *testing.T, p example.Program, requests int) {
 	t.Helper()
+	Unset(t)
 	t.Run("checks", func(t *testing.T) {
 		var out strings.Builder
 		if err := p.Run(t.Context(), true, "", &out); err != nil || !strings.HasSuffix(out.String(), fmt.Sprintf("\n%d passed, 0 failed\n", requests)) {
@@ -29,6 +30,14 @@ func Run(t *testing.T, p example.Program, requests int) {
 		}
 	})
 	t.Run("serves", func(t *testing.T) { serves(t, p, requests) })
+	Local(t, func(ctx context.Context, addr string) error { return p.Run(ctx, false, addr, io.Discard) })
+	t.Run("checks with a local instance alone", func(t *testing.T) {
+		t.Setenv("CLERK_PUBLISHABLE_KEY", "pk_test_YS5iJA")
+		t.Setenv("CLERK_AUTHORIZED_PARTIES", "http://localhost:8080")
+		if err := p.Run(t.Context(), true, "", io.Discard); err == nil || !strings.Contains(err.Error(), "unset") {
+			t.Errorf("error = %v", err)
+		}
+	})
 }
 
 // serves waits for the last line of output, and stops the server.
