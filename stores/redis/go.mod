@@ -15,8 +15,9 @@ require (
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/svix/svix-webhooks v1.99.1 // indirect
 	go.uber.org/atomic v1.12.0 // indirect
-	golang.org/x/crypto v0.43.0 // indirect
-	golang.org/x/sys v0.48.0 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
+	golang.org/x/net v0.62.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
 )
 
 replace github.com/clerkauth/clerkauth => ../..
