@@ -19,14 +19,13 @@ type State struct {
 	bad    bool
 	bearer bool // there is a bearer credential: this is a program, not a page
 	// Of a request whose cookies were read:
-	cookies     bool
-	why         *Error // why it is signed out, in more detail than callers are told
-	unavailable bool   // Clerk cannot be reached
-	postponed   bool   // the browser has to request the page again when the user goes there
-	flow        *flow  // nil if the response needs nothing in addition
-	fresh       bool   // no guard around this one has added it
-	debug       bool   // it says why the caller is signed out
-	vary        string // what the response depends on, if it is not the Authorization header
+	cookies   bool
+	why       *Error // why it is signed out, in more detail than callers are told
+	postponed bool   // the browser has to request the page again when the user goes there
+	flow      *flow  // nil if the response needs nothing in addition
+	fresh     bool   // no guard around this one has added it
+	debug     bool   // it says why the caller is signed out
+	vary      string // what the response depends on, if it is not the Authorization header
 	// machine is the credential of a machine, verified only for a route that takes its
 	// kind; on all others its bearer is anonymous.
 	machine *machineCredential

@@ -77,7 +77,6 @@ func (a *core) browserState(f *browser.Facts, step browser.Step, who Auth, unsur
 	case step.Action == browser.SignedIn, step.Action == browser.Redirect && step.Reason == "":
 		s.who = who
 	case step.Action == browser.Unavailable, step.Action == browser.Postpone:
-		s.unavailable = true
 		s.who.err = newError(ErrBackendUnavailable, nil)
 		for _, err := range unsure {
 			if err != nil {
@@ -158,7 +157,7 @@ func (a *core) verdict(ctx context.Context, token string, from carrier, lenient 
 	v := &browser.Verdict{Pending: noUser, NoUser: noUser}
 	if c := s.claims; c != nil {
 		v.User, v.Session, v.OrgID, v.OrgSlug = c.Subject, c.SID, c.Org.ID, c.Org.Slug
-		v.HasIssuedAt = !s.who.IssuedAt.IsZero() || c.IssuedAt.Unix != 0
+		v.HasIssuedAt = c.IssuedAt.Is == claims.Present
 		v.Pending = v.Pending || s.err == nil && c.Status == SessionPending
 	}
 	switch {
@@ -279,8 +278,8 @@ func (a *core) outcome(lines []string, err error) exchange.Outcome {
 	return o
 }
 
-// aboutSecret reports whether a 401 with that code rejects the secret key, and not what the
-// browser has sent, such as a refresh token that is no longer valid.
+// aboutSecret reports whether a 401 with that code rejects the secret key. Others reject what
+// the browser has sent, such as an expired refresh token.
 func aboutSecret(code string) bool {
 	return code == "" || strings.HasPrefix(code, "clerk_key") || strings.HasPrefix(code, "auth")
 }

@@ -36,12 +36,12 @@ type BrowserConfig struct {
 	PublicOrigin string
 
 	// TrustedProxies are the addresses of the reverse proxies that connect to this
-	// server. What they say in X-Forwarded-Proto and -Host or in Forwarded (RFC 7239) replaces the scheme and host of a request where PublicOrigin is not set, and
-	// the host that its Origin is compared with (see [Config.Credential]); it does not
-	// extend the origins above, and rules ignore it. X-Forwarded-For or Forwarded then also
-	// names the client to the Frontend API. Of several entries the last counts.
-	// Malformed headers, and X-Forwarded-* and Forwarded that contradict each other, are
-	// ignored.
+	// server. What they say in X-Forwarded-Proto and -Host or in Forwarded (RFC 7239)
+	// replaces the scheme and host of a request where PublicOrigin is not set, and the host
+	// that its Origin is compared with; it does not extend the origins above, and rules
+	// ignore it. X-Forwarded-For or Forwarded names the client to Clerk. Of several entries
+	// the last counts. Malformed headers, and X-Forwarded-* and Forwarded that contradict
+	// each other, are ignored.
 	//
 	// Proxies must overwrite, append to or remove each of these headers, because clients
 	// can send them, too. Their address is [http.Request.RemoteAddr] as net/http sets it,
@@ -58,7 +58,8 @@ type BrowserConfig struct {
 	ProxyURL string
 
 	// Domain is the domain of a satellite application, such as example.net, whose Frontend
-	// API is then at clerk.example.net in production. Requires Satellite. Defaults to none.
+	// API is then at clerk.example.net in production. It has no effect without Satellite.
+	// Defaults to none.
 	Domain string
 
 	// Satellite declares that this application is on another domain than the one where
@@ -73,8 +74,9 @@ type BrowserConfig struct {
 	// sign-in pages have.
 	SatelliteAutoSync bool
 
-	// Satellites are the origins of the satellites of this primary application, to which
-	// it may send browsers back in development. Defaults to none.
+	// Satellites are the origins of the satellites of this primary application. Browsers
+	// may be sent back there in development, and pages of theirs may cause requests here
+	// that change state with the user's session. Defaults to none.
 	Satellites []string
 
 	// Organizations changes the active organization to the one that the path of a document
@@ -106,19 +108,8 @@ func (a *core) newBrowsers(c Config, of *clerkkey.Instance, wrong *mistakes) *br
 	for _, origin := range bc.Satellites {
 		wrong.add("Browser.Satellites "+hint.Quote(origin), weburl.CheckOrigin(origin))
 	}
-	for field, list := range map[string][]string{
-		"Browser.Organizations.Organizations": bc.Organizations.Organizations, "Browser.Organizations.Personal": bc.Organizations.Personal,
-	} {
-		for _, pattern := range list {
-			capture, err := route.NewCapture(pattern)
-			wrong.add(field, err)
-			if field == "Browser.Organizations.Personal" {
-				s.Organizations.Personal = append(s.Organizations.Personal, capture)
-			} else {
-				s.Organizations.Organizations = append(s.Organizations.Organizations, capture)
-			}
-		}
-	}
+	s.Organizations.Organizations = newCaptures("Browser.Organizations.Organizations", bc.Organizations.Organizations, wrong)
+	s.Organizations.Personal = newCaptures("Browser.Organizations.Personal", bc.Organizations.Personal, wrong)
 	if bc.Domain != "" && !weburl.ValidHost(bc.Domain) {
 		wrong.add("Browser.Domain", hint.Error("it must be a lower-case host, without a scheme and a path", bc.Domain, ""))
 	}
@@ -147,6 +138,16 @@ func (a *core) newBrowsers(c Config, of *clerkkey.Instance, wrong *mistakes) *br
 	}
 	b.NoNonce = b.backend == nil
 	return b
+}
+
+// newCaptures compiles the patterns in a field of the configuration.
+func newCaptures(field string, patterns []string, wrong *mistakes) (list []browser.Capturer) {
+	for _, pattern := range patterns {
+		capture, err := route.NewCapture(pattern)
+		wrong.add(field, err)
+		list = append(list, capture)
+	}
+	return list
 }
 
 // checkSatellite checks what a satellite application needs.

@@ -58,8 +58,8 @@ func (a *core) verifySession(ctx context.Context, u *unverified, from carrier, l
 		return sessionFindings{Auth{SessionStatus: SessionPending, err: err}, f.claims, err}
 	}
 	if !f.claims.Understood() {
-		// Whether somebody is a member of the organization cannot be told from a token of
-		// Clerk's that says so in another way than this version reads.
+		// What the session may do in its organization is written in a form that this
+		// version cannot read.
 		return sessionFindings{claims: f.claims, err: newError(ErrBackendUnavailable, errNotUnderstood)}
 	}
 	return sessionFindings{who: newAuth(newProof(f)), claims: f.claims}

@@ -238,8 +238,8 @@ func TestPlacesThatDoNot(t *testing.T) {
 }
 
 // TestOtherHeaders shows what a guard does to headers that a middleware before it
-// has set: refusals replace them, but for Vary and cookies, to which both add, and a
-// response to somebody is not for shared caches.
+// has set: refusals replace them, but for Vary and cookies, to which both add, and
+// responses of guarded routes are kept out of shared caches.
 func TestOtherHeaders(t *testing.T) {
 	a, srv := adaptertest.NewApp(t)
 	token := adaptertest.Bearer(srv.SignIn(srv.CreateUser("jane@example.com")))

@@ -152,7 +152,7 @@ type Verdict struct {
 	Reason string
 	// Pending is whether it is valid, and its session has a task left.
 	Pending bool
-	// NoUser is whether it is valid and signs nobody in, because its session is pending.
+	// NoUser is whether it is valid but authenticates no user, because the session is pending.
 	NoUser bool
 	// Away is whether it could not be verified, because keys cannot be fetched.
 	Away bool

@@ -27,8 +27,9 @@ type Cookies struct {
 	// Suffixed is whether those with the suffix in their names were chosen.
 	Suffixed bool
 	Session  string
+	claims   claims // of Session, which is not verified
 	// Differs is whether the chosen session cookie is there more than once, with
-	// different values: somebody else may have set one of them.
+	// different values: another site may have set one of them.
 	Differs    bool
 	ClientUAT  float64
 	DevBrowser string
@@ -134,10 +135,11 @@ func readCookies(lines []string, s *Settings, now time.Time) (c Cookies) {
 	c.Refresh = j.values[refresh+withSuffix]
 	c.Handshake, c.Nonce = j.values[handshake], j.values[nonce]
 	c.Redirects, c.Redirected = number(j.values[redirects]), j.values[redirects] != ""
-	c.Suffixed = j.suffixed(s, now)
+	plain, own := peek(j.values[session]), peek(j.values[session+withSuffix])
+	c.Suffixed, c.claims = j.suffixed(&plain, &own, s, now), plain
 	var chosen slot
 	if c.Suffixed {
-		chosen = withSuffix
+		chosen, c.claims = withSuffix, own
 	}
 	c.Session, c.Differs = j.values[chosen+session], j.differs[chosen+session]
 	c.ClientUAT = leadingInteger(j.values[chosen+clientUAT])
@@ -150,11 +152,10 @@ func trim(s string) string { return strings.Trim(s, " \t") }
 // suffixed reports whether the cookies with the suffix count, by the rules of Clerk's
 // SDKs, in their order. Several instances may share a domain, and only newer versions of
 // Clerk's browser SDK set them. Tokens are looked at without being verified: that only
-// chooses which one is.
-func (j *jar) suffixed(s *Settings, now time.Time) bool {
+// chooses which one is. plain and own are the claims of the two.
+func (j *jar) suffixed(plain, own *claims, s *Settings, now time.Time) bool {
 	token, uat := j.values[session], j.values[clientUAT]
 	ownSession, ownUAT := j.values[session+withSuffix], j.values[clientUAT+withSuffix]
-	plain := peek(token)
 	switch {
 	case token != "" && !plain.hasIssuer:
 		return false
@@ -162,9 +163,6 @@ func (j *jar) suffixed(s *Settings, now time.Time) bool {
 		return true // it is of another instance
 	case ownUAT == "" && ownSession == "":
 		return false
-	}
-	own := peek(ownSession)
-	switch {
 	case ownUAT != "0" && uat != "0" && plain.issuedAt > own.issuedAt:
 		return false // both are signed in, and the other was so later
 	case ownUAT == "0" && uat != "0":

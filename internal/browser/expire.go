@@ -44,7 +44,7 @@ var cookieNames = [slots]string{
 }
 
 // domainsOf returns the domains for which a server of that origin can set cookies: its
-// host, and those above it that somebody has registered.
+// host, and the domains above it that are not public suffixes.
 func domainsOf(public string) (domains []string) {
 	_, host, _ := strings.Cut(public, "://")
 	if name, _, err := net.SplitHostPort(host); err == nil {

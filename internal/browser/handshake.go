@@ -173,7 +173,7 @@ func clockReason(reason string) bool {
 
 // presentedHandshake returns the nonce and the handshake token that are resolved. In
 // production they come in cookies, which the Frontend API has set on this domain; what is
-// in a query could be anybody's link. In development they come in the query.
+// in a query may come from an attacker's link. In development they come in the query.
 func (f *Facts) presentedHandshake(production bool) (nonce, token string) {
 	if f.Method != http.MethodGet && f.Method != http.MethodHead || f.Public == "" || f.CrossSite {
 		return "", ""
@@ -271,7 +271,7 @@ func clerkCookie(name string) bool {
 }
 
 // domainAllowed reports whether a line of Set-Cookie names no Domain, or this server's host
-// or a domain above it that is registered by somebody.
+// or a domain above it that is not a public suffix.
 func domainAllowed(line, public string) bool {
 	host := strings.ToLower(origin(public))
 	_, host, _ = strings.Cut(host, "://")

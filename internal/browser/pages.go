@@ -18,11 +18,7 @@ func (s *Settings) ReturnURL(r *http.Request, public, page, back string) string 
 	if err != nil || back == "" {
 		return back
 	}
-	for _, name := range []string{paramDevBrowser, paramHandshake, paramNonce, paramHelp} {
-		if _, ok := parameter(u.RawQuery, name); ok {
-			u.RawQuery = without(u.RawQuery, name)
-		}
-	}
+	u.RawQuery = strip(u.RawQuery, paramDevBrowser, paramHandshake, paramNonce, paramHelp)
 	u.Fragment = ""
 	if s.Satellite && crossOrigin(page, public) {
 		u.RawQuery = encode(set(parse(u.RawQuery), paramSynced, "false"))

@@ -14,7 +14,7 @@ import (
 
 // claims are those of a token that are looked at before it is verified, as leniently as
 // Clerk's SDKs decode them. They decide which cookie is verified and whether a browser is
-// sent through a handshake instead, never who somebody is.
+// sent through a handshake instead, never who the caller is.
 type claims struct {
 	decodes   bool
 	machine   bool // it is not a session's

@@ -24,8 +24,8 @@ type Facts struct {
 	// CrossSite is whether a page of another site may have caused the request, so that
 	// cookies must not identify its sender.
 	CrossSite bool
-	// Bearer is a session token in the Authorization header. Cookies identify nobody
-	// beside it.
+	// Bearer is a session token in the Authorization header. Beside it, cookies do not
+	// identify the caller.
 	Bearer string
 
 	Cookies
@@ -47,19 +47,28 @@ func Read(r *http.Request, s *Settings, public string, now time.Time) Facts {
 	f.Path, f.Query = requestTarget(r)
 	f.Navigation, f.Document = navigation(r)
 	f.Speculative = f.Navigation && speculative(r)
-	f.queryHandshake, _ = parameter(f.Query, paramHandshake)
-	f.queryNonce, _ = parameter(f.Query, paramNonce)
-	f.synced, _ = parameter(f.Query, paramSynced)
-	f.redirectURL, _ = parameter(f.Query, paramRedirectURL)
-	var token string
-	if token, f.queryDevBrowser = parameter(f.Query, paramDevBrowser); token != "" {
-		f.DevBrowser = token
-	}
+	f.readQuery()
 	return f
 }
 
-// requestTarget returns the path and query of r as the browser knows them: handlers around this
-// one may have changed r.URL.
+// readQuery reads the parameters of the query. Of several with one name, the first counts.
+func (f *Facts) readQuery() {
+	if !strings.Contains(f.Query, "__") && !strings.Contains(f.Query, "%") {
+		return
+	}
+	pairs := parse(f.Query)
+	f.queryHandshake, _ = first(pairs, paramHandshake)
+	f.queryNonce, _ = first(pairs, paramNonce)
+	f.synced, _ = first(pairs, paramSynced)
+	f.redirectURL, _ = first(pairs, paramRedirectURL)
+	var token string
+	if token, f.queryDevBrowser = first(pairs, paramDevBrowser); token != "" {
+		f.DevBrowser = token
+	}
+}
+
+// requestTarget returns the path and query of r as the browser knows them. Handlers around
+// this one may have changed r.URL.
 func requestTarget(r *http.Request) (path, query string) {
 	if strings.HasPrefix(r.RequestURI, "/") {
 		path, query, _ = strings.Cut(r.RequestURI, "?")
@@ -79,7 +88,7 @@ func header(r *http.Request, name string) string {
 
 // navigation reports whether r is for a document, and whether it says so by its
 // Sec-Fetch-Dest alone. Browsers send that on secure origins only; Accept has to do
-// elsewhere. Upgrades of a connection have neither.
+// elsewhere, except for requests to upgrade the connection.
 func navigation(r *http.Request) (navigation, document bool) {
 	switch dest := header(r, "Sec-Fetch-Dest"); dest {
 	case "document":

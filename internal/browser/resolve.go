@@ -54,13 +54,12 @@ func (r *resolution) session() Step {
 	case f.Session == "":
 		return r.begin(ReasonNoSession)
 	}
-	claims := peek(f.Session)
 	switch {
-	case !claims.decodes:
+	case !f.claims.decodes:
 		return signedOut(ReasonTokenInvalid)
-	case claims.machine:
+	case f.claims.machine:
 		return signedOut(ReasonTokenType)
-	case claims.hasIAT && claims.issuedAt < f.ClientUAT:
+	case f.claims.hasIAT && f.claims.issuedAt < f.ClientUAT:
 		return r.begin(ReasonOutdated)
 	}
 	v := r.found.Tokens[Presented]

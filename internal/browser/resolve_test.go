@@ -79,6 +79,7 @@ func TestSession(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f, s := document(), production()
 			c.edit(&f)
+			f.claims = peek(f.Session)
 			got := Resolve(&s, &f, &c.found)
 			if got.Action != c.want.Action || got.Reason != c.want.Reason || got.Token != c.want.Token || got.Session != c.want.Session {
 				t.Errorf("%+v, want %+v", got, c.want)

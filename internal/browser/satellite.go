@@ -43,12 +43,7 @@ func (r *resolution) askPrimary() Step {
 	if step, ok := r.canRedirect(ReasonSatellite); !ok {
 		return step
 	}
-	query := r.f.Query
-	for _, name := range []string{paramHandshake, paramNonce, paramHelp} {
-		if _, ok := parameter(query, name); ok {
-			query = without(query, name)
-		}
-	}
+	query := strip(r.f.Query, paramHandshake, paramNonce, paramHelp)
 	return r.redirect(ReasonSatellite, redirectsAge, withQuery(r.s.SignInURL, func(pairs []pair) []pair {
 		return append(pairs, pair{paramRedirectURL, r.f.publicURL(query)})
 	}))

@@ -23,12 +23,9 @@ func parse(query string) []pair {
 	return pairs
 }
 
-// parameter returns the first parameter of that name, and whether there is one.
-func parameter(query, name string) (string, bool) {
-	if !strings.Contains(query, name) && !strings.Contains(query, "%") {
-		return "", false
-	}
-	for _, p := range parse(query) {
+// first returns the first parameter of that name, and whether there is one.
+func first(pairs []pair, name string) (string, bool) {
+	for _, p := range pairs {
 		if p.name == name {
 			return p.value, true
 		}
@@ -94,6 +91,14 @@ func escape(s string) string {
 // without returns a query without the parameters of these names.
 func without(query string, names ...string) string {
 	return encode(slices.DeleteFunc(parse(query), func(p pair) bool { return slices.Contains(names, p.name) }))
+}
+
+// strip is without, but leaves a query that has none of the parameters as it is written.
+func strip(query string, names ...string) string {
+	if !slices.ContainsFunc(parse(query), func(p pair) bool { return slices.Contains(names, p.name) }) {
+		return query
+	}
+	return without(query, names...)
 }
 
 // publicURL returns the request's URL with that query. Its parts are joined and never

@@ -68,15 +68,18 @@ func (b *Browsers) RefreshSession(ctx context.Context, id string, suffixed bool,
 
 // RevokeSession ends the session with that id.
 func (b *Browsers) RevokeSession(ctx context.Context, id string) error {
-	_, err := b.call(ctx, clerk.NewAPIRequest(http.MethodPost, "/sessions/"+url.PathEscape(id)+"/revoke"))
+	_, _, err := call(ctx, b.backend, clerk.NewAPIRequest(http.MethodPost, "/sessions/"+url.PathEscape(id)+"/revoke"))
 	return err
 }
 
 // list returns the list of strings in a member of the response to a request.
 func (b *Browsers) list(ctx context.Context, request *clerk.APIRequest, name string) ([]string, error) {
-	body, err := b.call(ctx, request)
-	if err != nil {
+	status, body, err := call(ctx, b.backend, request)
+	switch {
+	case err != nil:
 		return nil, err
+	case status == http.StatusNoContent:
+		return nil, nil
 	}
 	malformed := &Error{Status: http.StatusOK}
 	members, err := strictjson.Object(body, nil)
@@ -99,28 +102,4 @@ func (b *Browsers) list(ctx context.Context, request *clerk.APIRequest, name str
 		}
 	}
 	return list, nil
-}
-
-// call makes a request and returns the body of a successful response.
-func (b *Browsers) call(ctx context.Context, request *clerk.APIRequest) (string, error) {
-	seen := &exchange{}
-	ctx = context.WithValue(ctx, exchangeKey{}, seen)
-	var answer clerk.APIResource
-	err := b.backend.Call(ctx, request, &answer)
-	switch {
-	case seen.status == 0:
-		return "", errUnreachable
-	case seen.status/100 != 2:
-		var body string
-		var theirs *clerk.APIErrorResponse
-		if errors.As(err, &theirs) {
-			body = string(theirs.Response.RawJSON)
-		}
-		return "", newError(seen.status, seen.retryAfter, body)
-	case seen.status == http.StatusNoContent:
-		return "{}", nil
-	case answer.Response == nil:
-		return "", errors.New("backend api did not finish its response")
-	}
-	return string(answer.Response.RawJSON), nil
 }

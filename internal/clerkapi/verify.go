@@ -75,31 +75,39 @@ func NewVerifier(k Kind, transport http.RoundTripper, base *url.URL, secretKey s
 // other error means that there was no response, or not all of it. No error quotes the
 // response, as those of clerk-sdk-go may.
 func (v *Verifier) Verify(ctx context.Context, credential string) (*Credential, error) {
-	seen := &exchange{}
-	ctx = context.WithValue(ctx, exchangeKey{}, seen)
 	endpoint := &endpoints[v.kind]
 	request := clerk.NewAPIRequest(http.MethodPost, endpoint.path)
 	request.SetParams(endpoint.params(credential))
+	status, body, err := call(ctx, v.backend, request)
+	if err != nil {
+		return nil, err
+	}
+	c, ok := readCredential(v.kind, body)
+	if !ok {
+		return nil, &Error{Status: status}
+	}
+	return c, nil
+}
+
+// call makes a request through a client with a recorder, and returns the status and the body
+// of a successful response.
+func call(ctx context.Context, backend clerk.Backend, request *clerk.APIRequest) (status int, body string, err error) {
+	seen := &exchange{}
 	var answer clerk.APIResource
-	err := v.backend.Call(ctx, request, &answer)
+	err = backend.Call(context.WithValue(ctx, exchangeKey{}, seen), request, &answer)
 	switch {
 	case seen.status == 0:
-		return nil, errUnreachable
+		return 0, "", errUnreachable
 	case seen.status/100 != 2:
-		var body string
 		var theirs *clerk.APIErrorResponse
 		if errors.As(err, &theirs) {
 			body = string(theirs.Response.RawJSON)
 		}
-		return nil, newError(seen.status, seen.retryAfter, body)
+		return 0, "", newError(seen.status, seen.retryAfter, body)
 	case answer.Response == nil:
-		return nil, errors.New("backend api did not finish its response")
+		return 0, "", errors.New("backend api did not finish its response")
 	}
-	c, ok := readCredential(v.kind, string(answer.Response.RawJSON))
-	if !ok {
-		return nil, &Error{Status: seen.status}
-	}
-	return c, nil
+	return seen.status, string(answer.Response.RawJSON), nil
 }
 
 var errUnreachable = errors.New("backend api cannot be reached")

@@ -1,5 +1,5 @@
 // Package exchange makes the calls to Clerk in which something that a browser brought is
-// exchanged for cookies. It bounds them, because anybody can make up what is brought.
+// exchanged for cookies. It bounds them, because clients can make up what they bring.
 package exchange
 
 import (
@@ -21,8 +21,8 @@ const (
 	// longer: as long as the cookie with a nonce lives.
 	refusedFor = time.Minute
 	maxRefused = 1024
-	// maxCalls is how many calls of a kind are under way at a time, because anybody can
-	// make up what is exchanged. patience is how long others wait for one to end.
+	// maxCalls is how many calls of a kind are under way at a time, because
+	// clients can make up what is exchanged. patience is how long others wait for one to end.
 	maxCalls = 64
 	patience = 5 * time.Second
 )

@@ -255,13 +255,13 @@ func TestTestkit(t *testing.T) {
 	}
 }
 
-// onFunction reports whether call has a function as its last argument, like the Do of a
+// onFunction reports whether call has a function as its argument, like the Do of a
 // sync.Once.
 func onFunction(call *ast.CallExpr) bool {
-	if len(call.Args) == 0 {
+	if len(call.Args) != 1 {
 		return false
 	}
-	_, ok := call.Args[len(call.Args)-1].(*ast.FuncLit)
+	_, ok := call.Args[0].(*ast.FuncLit)
 	return ok
 }
 
